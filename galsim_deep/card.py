@@ -1,0 +1,170 @@
+"""The card of a module: everything about it that is not weights (module format, version 1).
+
+The card is ``assets/galsim_module.json`` in the folder of the module.  It is read and written here,
+without TensorFlow; ``docs/module_format.md`` describes every field.
+"""
+
+__all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "Column", "read_card", "write_card"]
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+from galsim import GalSimError, GalSimValueError
+
+FORMAT_VERSION = 1
+CARD_PATH = "assets/galsim_module.json"
+
+
+class _Part(pydantic.BaseModel):
+    # Fields that this version does not know are kept out of the way: a later release may add some
+    # without changing the format version.
+    model_config = pydantic.ConfigDict(extra="ignore", frozen=True)
+
+
+class Column(_Part):
+    """A catalogue quantity that the module is conditioned on."""
+
+    name: str
+    unit: str
+    """As astropy writes it; empty for a pure number."""
+    meaning: str
+    valid_range: tuple[float, float]
+    quantiles: dict[str, float] = {}
+    """Quantiles of the training sample, by their level written as text ("0.5")."""
+
+
+class Flux(_Part):
+    """What a pixel value means."""
+
+    zero_point: float
+    """AB magnitude of a source whose image sums to one."""
+    exposure_time: float
+    """Exposure that the zero point refers to [s]."""
+    area: float | None = None
+    """Collecting area that the zero point refers to [cm^2], where stated."""
+
+
+class Latent(_Part):
+    """The random input of the module."""
+
+    name: str = "random_normal"
+    size: int = pydantic.Field(gt=0)
+
+
+class TrainingData(_Part):
+    """What the module learned from."""
+
+    description: str
+    citation: str
+    licence: str
+
+
+class RecipeStamp(_Part):
+    """The recipe that made the module."""
+
+    name: str
+    sha256: str
+
+
+class Card(_Part):
+    """All metadata of a module."""
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    version: str
+    family: str
+    summary: str
+    stamp_size: int = pydantic.Field(gt=0)
+    """Pixels on a side."""
+    pixel_scale: float = pydantic.Field(gt=0)
+    """Size of a pixel [arcsec]."""
+    bands: tuple[str, ...] = pydantic.Field(min_length=1)
+    centre: Literal["true_centre"] = "true_centre"
+    """Where the origin of the profile is: at the true centre of the stamp, which for an even size
+    is the corner between the four middle pixels (GalSim's ``use_true_center=True``)."""
+    flux: Flux
+    columns: tuple[Column, ...]
+    latent: Latent
+    signatures: tuple[str, ...]
+    training_data: TrainingData
+    trained_through: str
+    """The PSFs and the noise of the training data."""
+    recipe: RecipeStamp
+    quality: dict[str, float] = {}
+    """Figures from validation, by name."""
+    code_version: str
+    files: dict[str, str]
+    """The sha256 of every other file of the module, by its path in the folder."""
+
+
+def read_card(folder):
+    """Read the card of a module.
+
+    Parameters:
+        folder:     The folder of the module.
+
+    Returns:
+        a `Card`.
+
+    Raises:
+        GalSimError:        There is no card that can be read.
+        GalSimValueError:   The card is damaged, or of a later format version.
+    """
+    path = Path(folder) / CARD_PATH
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise GalSimError(f"{folder} is not the folder of a module: its card {CARD_PATH} cannot "
+                          f"be read ({err}).") from err
+    except ValueError as err:
+        raise GalSimValueError(
+            f"The card of the module is damaged, it is not JSON ({err}). Get the module again.",
+            str(path)) from err
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise GalSimValueError(
+            f"The module {folder} is of format version {version}; this release of galsim-deep "
+            f"reads versions up to {FORMAT_VERSION}. Upgrade with 'pip install -U galsim-deep'.",
+            version, [FORMAT_VERSION])
+    try:
+        return Card.model_validate(content)
+    except pydantic.ValidationError as err:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'top level'}: {fault['msg']}"
+            for fault in err.errors())
+        raise GalSimValueError(
+            f"The card of the module is damaged. {faults}. Get the module again.",
+            str(path)) from err
+
+
+def write_card(folder, card):
+    """Write a card into the folder of a module, with the sha256 of every file that is there.
+
+    Parameters:
+        folder:     The folder, with all other files in their final state.
+        card:       A dict of the fields of `Card`, without ``files``.
+
+    Returns:
+        the `Card` that was written.
+    """
+    card = Card.model_validate(dict(card, files=file_digests(folder)))
+    path = Path(folder) / CARD_PATH
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return card
+
+
+def file_digests(folder):
+    """The sha256 of every file below a module's folder but the card: {path: digest}."""
+    folder = Path(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    digests = {}
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        if name != CARD_PATH and "__pycache__" not in path.parts:
+            with path.open("rb") as file:
+                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests

@@ -1,0 +1,147 @@
+"""The command ``galsim-deep``: look at modules, sample from them, see a first scene."""
+
+__all__ = ["main"]
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from galsim import GalSimError
+
+from . import handles
+from ._version import __version__
+
+
+def main(arguments=None):
+    """Entry point; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.action(options)
+    except (GalSimError, OSError) as err:
+        print(f"galsim-deep: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="galsim-deep", description="Deep generative galaxies for GalSim.")
+    parser.add_argument("--version", action="version", version=f"galsim-deep {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, action, text):
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(action=action)
+        return made
+
+    command("list", _list, "list the modules that hub:NAME can reach")
+
+    info = command("info", _info, "show the card of a module")
+    info.add_argument("module", help="a name, or any handle")
+    info.add_argument("--json", action="store_true", help="the card as it is, in JSON")
+
+    sample = command("sample", _sample, "sample a galaxy for each row of a catalogue")
+    sample.add_argument("module", help="a name, or any handle")
+    sample.add_argument("--catalog", required=True, type=Path,
+                        help="a table astropy can read: FITS, ECSV, CSV, ...")
+    sample.add_argument("--output", required=True, type=Path,
+                        help="FITS file: the stamps as a cube, and the catalogue as a table")
+    sample.add_argument("--seed", type=int, default=1, help="random seed [default: 1]")
+    sample.add_argument("--id", metavar="COLUMN",
+                        help="integer column that decides each galaxy, instead of the seed")
+    sample.add_argument("--strict", action="store_true",
+                        help="refuse values outside of the range the module was trained on")
+    sample.add_argument("--overwrite", action="store_true", help="replace the output file")
+
+    demo = command("demo", _demo, "draw a small scene of generated galaxies")
+    demo.add_argument("--output", type=Path, default=Path(), help="folder [default: this one]")
+    demo.add_argument("--module", default="acs_flow_vae", help="a name, or any handle")
+    demo.add_argument("--seed", type=int, default=7, help="another seed, another scene")
+    return parser
+
+
+def _handle(text):
+    """A plain name on the command line means ``hub:NAME``."""
+    plain = not Path(text).exists() and "/" not in text and ":" not in text
+    return f"hub:{text}" if plain and not text.endswith((".tar.gz", ".tgz")) else text
+
+
+def _list(options):
+    from .card import read_card
+
+    for name, folder in handles.available().items():
+        text = read_card(folder).summary if folder else "(in the index, not fetched yet)"
+        print(f"hub:{name:24s} {text}")
+
+
+def _info(options):
+    from .card import read_card
+
+    folder = handles.resolve(_handle(options.module))
+    card = read_card(folder)
+    if options.json:
+        print(card.model_dump_json(indent=2))
+        return
+    print(f"{card.name} {card.version} ({card.family})\n{card.summary}\n")
+    print(f"folder      {folder}")
+    print(f"stamps      {card.stamp_size} x {card.stamp_size} pixels of {card.pixel_scale}\", "
+          f"bands {', '.join(card.bands)}")
+    print(f"flux        AB zero point {card.flux.zero_point} for {card.flux.exposure_time:g} s")
+    print(f"latent      {card.latent.size} standard normal numbers")
+    print(f"signatures  {', '.join(card.signatures)}")
+    print(f"trained on  {card.training_data.description}")
+    print(f"            {card.trained_through}")
+    print(f"cite        {card.training_data.citation}\n\ncolumns")
+    for column in card.columns:
+        low, high = column.valid_range
+        print(f"  {column.name} [{column.unit or '1'}], {low:g} to {high:g}: {column.meaning}")
+    for name, value in card.quality.items():
+        print(f"quality     {name}: {value:g}")
+
+
+def _sample(options):
+    from astropy.io import fits
+    from astropy.table import Table
+
+    from .model import GenerativeGalaxyModel
+
+    if options.output.exists() and not options.overwrite:
+        raise GalSimError(f"{options.output} exists. Give another name, or --overwrite.")
+    model = GenerativeGalaxyModel(_handle(options.module))
+    table = _read_table(options.catalog)
+    if options.id is None:
+        images = model.images(table, rng=options.seed, strict=options.strict)
+    elif options.id in table.colnames:
+        images = model.images(table, seeds=table[options.id], strict=options.strict)
+    else:
+        raise GalSimError(f"{options.catalog} has no column '{options.id}'; it has: "
+                          f"{', '.join(table.colnames)}.")
+    cube = fits.PrimaryHDU(np.asarray(images))
+    cube.header["MODULE"] = (model.card.name, "galsim-deep module")
+    cube.header["MODVERS"] = (model.card.version, "version of the module")
+    cube.header["PIXSCALE"] = (model.pixel_scale, "arcsec per pixel")
+    cube.header["ZEROPNT"] = (model.card.flux.zero_point, "AB magnitude of unit flux")
+    rows = fits.table_to_hdu(Table(table, copy=True))
+    fits.HDUList([cube, rows]).writeto(options.output, overwrite=options.overwrite)
+    print(f"{len(images)} stamps -> {options.output}")
+
+
+def _read_table(path):
+    from astropy.table import Table
+
+    try:
+        return Table.read(path)
+    except Exception as err:  # astropy's readers raise whatever their format does
+        raise GalSimError(f"Cannot read the catalogue {path}: {err}") from err
+
+
+def _demo(options):
+    from .demo import run
+
+    for path in run(options.output, _handle(options.module), options.seed):
+        print(path.resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

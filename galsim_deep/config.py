@@ -1,0 +1,64 @@
+"""GalSim config types, registered by ``modules: [galsim_deep]``.
+
+Input type ``generative_model``: the module, as `GenerativeGalaxyModel`.  Object type
+``GenerativeModelGalaxy``: a galaxy of it, with the columns of the module as fields::
+
+    modules: [galsim_deep]
+    input:
+        generative_model: {file_name: "hub:acs_flow_vae"}
+    gal:
+        type: GenerativeModelGalaxy
+        flux_radius: {type: Random, min: 5, max: 10}
+        mag_auto: {type: Random, min: 24, max: 25}
+        zphot: 0.8
+"""
+
+__all__ = ["BuildGenerativeModelGalaxy"]
+
+from galsim import GSParams
+from galsim.config import (
+    GetAllParams,
+    GetInputObj,
+    GetRNG,
+    InputLoader,
+    RegisterInputType,
+    RegisterObjectType,
+)
+
+from .model import GenerativeGalaxyModel
+
+
+def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
+    """Build a galaxy of a generative model.
+
+    Fields besides the columns of the module: ``half_light_radius`` [arcsec], ``flux`` and
+    everything else that GalSim applies to any ``gal``, ``num`` (which of several input models),
+    and ``id``: an integer that, with the columns, decides the galaxy; without it the galaxy takes
+    its random numbers from the object's own generator.
+
+    Returns:
+        (profile, False): a random object is never safe to be used again for the next stamp, not
+        even when all of its parameters are constant.
+    """
+    model = GetInputObj("generative_model", config, base, "GenerativeModelGalaxy")
+    columns = model.getColumns()
+    # flux is left to GalSim, which applies it to any object type.
+    kwargs, _ = GetAllParams(
+        config, base, req=dict.fromkeys(columns, float),
+        opt={"half_light_radius": float, "id": int}, ignore=[*ignore, "flux", "num"])
+    table = {name: kwargs.pop(name) for name in columns}
+    identity = kwargs.pop("id", None)
+    if identity is None:
+        kwargs["rng"] = GetRNG(config, base, logger, "GenerativeModelGalaxy")
+    else:
+        kwargs["seeds"] = [identity]
+    if gsparams:
+        kwargs["gsparams"] = GSParams(**gsparams)
+    return model.sample(table, **kwargs)[0], False
+
+
+# No proxy: a model is a few strings until it samples, and each worker process then loads
+# TensorFlow for itself, so that workers neither wait for one another nor inherit it by fork.
+RegisterInputType("generative_model", InputLoader(GenerativeGalaxyModel, use_proxy=False))
+RegisterObjectType(
+    "GenerativeModelGalaxy", BuildGenerativeModelGalaxy, input_type="generative_model")

@@ -1,0 +1,95 @@
+"""Running a module's signatures: the only place where TensorFlow is imported.
+
+TensorFlow does not survive ``fork``: a child process of one that has run a graph hangs for ever at
+its first graph.  So nothing is loaded before it is needed, every process loads for itself, and a
+forked child of a process that had already loaded gets an error at once.
+"""
+
+__all__ = ["Engine", "tensorflow"]
+
+import os
+import threading
+
+import numpy as np
+from galsim import GalSimError, GalSimValueError
+
+# Batches are cut into chunks: longer ones are no faster on a CPU and cost memory.
+CHUNK = 32
+
+_started_in = None
+_lock = threading.Lock()
+
+
+class Engine:
+    """The signatures of one SavedModel; loads it in the process that first calls one.
+
+    Parameters:
+        folder:     The folder of the SavedModel.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._loaded = None
+
+    def call(self, signature, **inputs):
+        """Run a signature.
+
+        Parameters:
+            signature:  Its name.
+            inputs:     Arrays with the rows of the batch along the first axis, shape [N, ...].
+
+        Returns:
+            a dict of float32 arrays, each [N, ...].
+
+        A row's result does not depend on the other rows.  It does depend on their number by
+        rounding, about 1e-7 of an image's peak: TensorFlow takes other kernels for other shapes.
+        """
+        tf = tensorflow()
+        # GalSim may serve several worker processes from threads of one manager process.
+        with _lock:
+            function = self._function(signature)
+            rows = len(next(iter(inputs.values())))
+            chunks = [
+                function(**{name: tf.constant(values[first:first + CHUNK])
+                            for name, values in inputs.items()})
+                for first in range(0, rows, CHUNK)]
+            return {name: np.concatenate([chunk[name].numpy() for chunk in chunks])
+                    for name in chunks[0]}
+
+    def signature_inputs(self, signature):
+        """The inputs of a signature: name -> shape, None for the batch dimension."""
+        with _lock:
+            specs = self._function(signature).structured_input_signature[1]
+        return {name: tuple(spec.shape) for name, spec in specs.items()}
+
+    def _function(self, signature):
+        if self._loaded is None:
+            self._loaded = tensorflow().saved_model.load(str(self.folder))
+        if signature not in self._loaded.signatures:
+            raise GalSimValueError(
+                f"The module {self.folder} has no signature of this name.", signature,
+                list(self._loaded.signatures))
+        return self._loaded.signatures[signature]
+
+    def __getstate__(self):
+        return dict(folder=self.folder, _loaded=None)
+
+
+def tensorflow():
+    """Import TensorFlow, or refuse to use what was inherited from a parent process."""
+    global _started_in
+    if _started_in is None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        _started_in = os.getpid()
+    elif _started_in != os.getpid():
+        raise GalSimError(
+            "A generative galaxy model was used before this process was forked from its parent, "
+            "and TensorFlow would hang here. Sample in the parent only after its worker processes "
+            "have started, or start them with multiprocessing.get_context('spawn'), or run the "
+            "multi-process part in a fresh process.")
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        if not tf.config.experimental.get_memory_growth(gpu):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return tf

@@ -1,0 +1,196 @@
+"""A trained generative model as a source of GalSim profiles."""
+
+__all__ = ["GenerativeGalaxyModel"]
+
+import numpy as np
+from galsim import GalSimIncompatibleValuesError, GalSimValueError
+
+from . import handles, latents
+from .profiles import make_profile
+from .table import read_columns, read_positive, read_seeds
+
+
+class GenerativeGalaxyModel:
+    """A generative model of galaxy light, conditioned on catalogue columns.
+
+    A module is given by a handle: ``hub:NAME``, a folder, a ``.tar.gz`` file, or a URL of one (see
+    `galsim_deep.handles.resolve`).  For each row of a catalogue the model draws a light profile
+    before PSF and pixel, as an ordinary `galsim.InterpolatedImage`::
+
+        >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+        >>> table = astropy.table.Table.read("catalogue.fits")
+        >>> galaxies = model.sample(table, rng=galsim.BaseDeviate(42))
+        >>> images = [galsim.Convolve(galaxy, psf).drawImage(scale=0.2) for galaxy in galaxies]
+
+    With ``seeds`` a galaxy depends on its seed and its columns and on nothing else, so the same one
+    can be had again in another visit, process or order::
+
+        >>> galaxies = model.sample(table, seeds=table["id"])
+
+    Making a model reads its card and checks its files; TensorFlow is imported by the first call
+    that samples.  Models compare equal if they hold the same module, and can be pickled.
+
+    Parameters:
+        file_name:      The handle of the module.
+        sha256:         The checksum of the archive, needed for a URL that does not state it.
+                        [default: None]
+        offline:        Whether to keep off the network; None asks ``$GALSIM_DEEP_OFFLINE``.
+                        [default: None]
+
+    Attributes:
+        file_name:      The handle, as given.
+        card:           The card: all metadata of the module (`galsim_deep.card.Card`).
+        columns:        Names of the catalogue columns, a tuple of strings.
+        stamp_size:     Pixels on a side of a stamp.
+        pixel_scale:    Size of a stamp's pixel [arcsec].
+        quantities:     The columns, under the name they have in GalSim-Hub.
+        pixel_size:     The pixel scale, under the name it has in GalSim-Hub [arcsec].
+
+    Raises a `galsim.GalSimError` that says what is wrong with the handle or the module.
+    """
+
+    _req_params = {"file_name": str}
+    _opt_params = {"sha256": str, "offline": bool}
+    _single_params = []
+    _takes_rng = False
+
+    # Attributes are plain: GalSim's proxies between processes do not pass on properties.
+    def __init__(self, file_name, sha256=None, offline=None):
+        from .module import load
+
+        self.file_name = str(file_name)
+        self.sha256 = sha256
+        self.offline = offline
+        self._module = load(handles.resolve(file_name, sha256=sha256, offline=offline))
+        self.card = self._module.card
+        self.columns = tuple(column.name for column in self.card.columns)
+        self.stamp_size = self.card.stamp_size
+        self.pixel_scale = self.card.pixel_scale
+        self.quantities = list(self.columns)
+        self.pixel_size = self.pixel_scale
+
+    def sample(self, table=None, noise=None, rng=None, x_interpolant=None, k_interpolant=None,
+               pad_factor=4.0, noise_pad_size=0, gsparams=None, session_config=None, *,
+               seeds=None, flux=None, half_light_radius=None, strict=False, cat=None):
+        """Draw one galaxy for each row of a table.
+
+        Parameters:
+            table:              Whatever holds the columns of the model by name: astropy Table,
+                                QTable or Row, structured array, dict of arrays or numbers, pandas
+                                DataFrame, `galsim.Catalog`.  Units are converted.
+            noise:              Noise to pad the profiles with, as `galsim.InterpolatedImage` takes
+                                it in ``noise_pad``.  The stamps are free of noise and end in zero,
+                                so none is needed.  [default: None]
+            rng:                A `galsim.BaseDeviate` (or an integer seed) that the galaxies draw
+                                from in the order of the rows.  [default: a new one, seeded by the
+                                system]
+            x_interpolant:      Interpolant in real space.  [default: galsim.Quintic]
+            k_interpolant:      Interpolant in Fourier space.  [default: galsim.Quintic]
+            pad_factor:         Zero padding for Fourier transforms.  [default: 4]
+            noise_pad_size:     Size of the padding with noise [arcsec].  [default: 0]
+            gsparams:           A `galsim.GSParams`.  [default: None]
+            seeds:              One integer a row, such as a catalogue id, that alone decides the
+                                random part of that galaxy; instead of ``rng``.  [default: None]
+            flux:               Flux to give the galaxies, a number or one a row.
+                                [default: that of the module, by the magnitude asked for]
+            half_light_radius:  Half-light radius to give the profiles before PSF [arcsec], a
+                                number or one a row.  [default: as the module makes them]
+            strict:             Raise an error rather than warn where a column is outside of the
+                                range the module was trained on.  [default: False]
+            session_config:     Accepted from scripts written for GalSim-Hub, and not used.
+            cat:                The name of ``table`` in GalSim-Hub.
+
+        Returns:
+            a list with one `galsim.InterpolatedImage` a row; empty for an empty table.
+
+        Raises:
+            GalSimKeyError:     A column is missing.
+            GalSimValueError:   A value cannot be used; names column, row and value.
+            GalSimRangeError:   With ``strict``, a value is outside of the valid range.
+        """
+        columns, rngs = self._rows(_one_of(table, cat), rng, seeds, strict)
+        count = len(rngs)
+        flux = read_positive(flux, "flux", count)
+        radius = read_positive(half_light_radius, "half_light_radius", count, unit="arcsec")
+        stamps = self._stamps(columns, rngs)
+        pad = {}
+        if noise is not None:
+            pad = dict(noise_pad=noise, noise_pad_size=noise_pad_size)
+        return [
+            make_profile(
+                stamps[i], self.pixel_scale,
+                flux=None if flux is None else flux[i],
+                half_light_radius=None if radius is None else radius[i],
+                x_interpolant=x_interpolant, k_interpolant=k_interpolant, pad_factor=pad_factor,
+                gsparams=gsparams, **(dict(pad, rng=rngs[i]) if pad else {}))
+            for i in range(count)]
+
+    def images(self, table=None, rng=None, *, seeds=None, strict=False, cat=None):
+        """Draw one stamp for each row of a table: what `sample` wraps as profiles.
+
+        Parameters are those of `sample`.
+
+        Returns:
+            float32, shape [N, stamp_size, stamp_size]: light before PSF and pixel, in the flux
+            units of the card; rows are y, columns x, the centre is the true centre of the stamp.
+        """
+        return self._stamps(*self._rows(_one_of(table, cat), rng, seeds, strict))
+
+    def _rows(self, table, rng, seeds, strict):
+        """Everything that can be wrong with the arguments is found here, before TensorFlow runs."""
+        columns = read_columns(table, self.card.columns, self.pixel_scale, strict)
+        count = len(columns[self.columns[0]])
+        if seeds is not None:
+            if rng is not None:
+                raise GalSimIncompatibleValuesError(
+                    "Give either rng or seeds: with seeds a galaxy depends on its seed alone.",
+                    rng=rng, seeds=seeds)
+            seeds = read_seeds(seeds, count)
+        return columns, latents.deviates(count, rng, seeds)
+
+    def _stamps(self, columns, rngs):
+        if not rngs:
+            return np.zeros((0, self.stamp_size, self.stamp_size), np.float32)
+        latent = self.card.latent
+        normal = latents.draw(rngs, latent.size)
+        stamps = self._module.engine.call("sample", **columns, **{latent.name: normal})["image"]
+        bad = np.flatnonzero(~np.isfinite(stamps).all(axis=(1, 2)))
+        if len(bad):
+            asked = {name: float(values[bad[0]]) for name, values in columns.items()}
+            raise GalSimValueError(
+                f"The module {self.card.name} made a stamp that is not finite in row {bad[0]} "
+                f"({len(bad)} rows in all). Its valid ranges are in 'galsim-deep info'.", asked)
+        return stamps
+
+    # GalSim's config layer asks through methods, which work on a proxy as well.
+
+    def getColumns(self):
+        """The names of the columns."""
+        return self.columns
+
+    def __eq__(self, other):
+        return self is other or (
+            isinstance(other, GenerativeGalaxyModel) and self.card == other.card)
+
+    def __hash__(self):
+        return hash(("galsim_deep.GenerativeGalaxyModel", self.card.name, self.card.version))
+
+    def __repr__(self):
+        options = "".join(
+            f", {name}={value!r}" for name, value in
+            [("sha256", self.sha256), ("offline", self.offline)] if value is not None)
+        return f"galsim_deep.GenerativeGalaxyModel({self.file_name!r}{options})"
+
+    def __str__(self):
+        return f"galsim_deep.GenerativeGalaxyModel({self.file_name!r})"
+
+    def __reduce__(self):
+        # By handle: the other process resolves it, and loads TensorFlow if and when it samples.
+        return GenerativeGalaxyModel, (self.file_name, self.sha256, self.offline)
+
+
+def _one_of(table, cat):
+    if (table is None) == (cat is None):
+        raise GalSimIncompatibleValuesError(
+            "Give one table, as the first argument.", table=table, cat=cat)
+    return table if cat is None else cat

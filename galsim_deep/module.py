@@ -1,0 +1,70 @@
+"""A module on disk: its card, and whether its files are those the card vouches for."""
+
+__all__ = ["Module"]
+
+import functools
+from pathlib import Path
+
+import numpy as np
+from galsim import GalSimError
+
+from .card import file_digests, read_card
+from .engine import Engine
+
+PROBE_PATH = "assets/probe.npz"
+
+
+class Module:
+    """The reader of the module format.  Nothing here needs TensorFlow until `engine` is called.
+
+    Parameters:
+        folder:     The folder of the module.
+        verify:     Whether to compare every file with the sha256 in the card.  [default: True]
+
+    Attributes:
+        folder:     The folder, a `pathlib.Path`.
+        card:       The `card.Card`.
+        engine:     An `engine.Engine`, which runs the module's signatures.
+
+    Raises a `galsim.GalSimError` where the folder is not a module, or is damaged.
+    """
+
+    def __init__(self, folder, verify=True):
+        self.folder = Path(folder)
+        self.card = read_card(self.folder)
+        if verify:
+            self.verify()
+        self.engine = Engine(self.folder)
+
+    def verify(self):
+        """Compare every file with the card; raises a `galsim.GalSimError` naming those at fault."""
+        wanted, found = self.card.files, file_digests(self.folder)
+        faults = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
+        faults += [f"{name} has changed" for name in sorted(wanted.keys() & found.keys())
+                   if wanted[name] != found[name]]
+        if faults:
+            raise GalSimError(
+                f"The module {self.folder} is not what its card vouches for: {', '.join(faults)}. "
+                "Get the module again.")
+
+    def probe(self):
+        """How far the signature ``sample`` is from the network it was exported from.
+
+        A module keeps a few inputs and the images that the network itself, outside of any graph,
+        made of them.
+
+        Returns:
+            the largest difference in units of each image's peak.
+        """
+        with np.load(self.folder / PROBE_PATH) as probe:
+            inputs = {name: probe[name] for name in probe if name != "image"}
+            expected = probe["image"]
+        images = self.engine.call("sample", **inputs)["image"]
+        peak = np.max(np.abs(expected), axis=(1, 2), keepdims=True)
+        return float(np.max(np.abs(images - expected) / peak))
+
+
+@functools.lru_cache(maxsize=16)
+def load(folder):
+    """The `Module` in a folder; the same object for every caller in this process."""
+    return Module(folder)

@@ -1,0 +1,105 @@
+"""The card: read without TensorFlow, written whole, refused when damaged."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import galsim
+import pytest
+
+import galsim_deep
+from galsim_deep import handles
+from galsim_deep.card import CARD_PATH, Card, file_digests, read_card, write_card
+
+SHIPPED = sorted(name for name, folder in handles.available(offline=True).items() if folder)
+
+
+@pytest.fixture(scope="session")
+def shipped():
+    return handles.resolve("hub:acs_flow_vae")
+
+
+@pytest.fixture
+def copied(shipped, tmp_path):
+    """A copy of a module, to be damaged."""
+    return shutil.copytree(shipped, tmp_path / "module")
+
+
+def edit(folder, **changes):
+    path = folder / CARD_PATH
+    content = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+
+def test_something_is_shipped():
+    assert "acs_flow_vae" in SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_cards_of_shipped_modules(name):
+    card = read_card(handles.resolve(f"hub:{name}"))
+    assert card.name == name
+    assert card.format_version == 1
+    assert "sample" in card.signatures
+    assert card.training_data.citation and card.training_data.licence
+    for column in card.columns:
+        assert column.valid_range[0] <= column.quantiles["0.01"]
+        assert column.quantiles["0.99"] <= column.valid_range[1]
+
+
+def test_card_is_read_without_tensorflow(shipped):
+    script = ("import sys; from galsim_deep.card import read_card; read_card(sys.argv[1]); "
+              "sys.exit('tensorflow' in sys.modules)")
+    subprocess.run([sys.executable, "-c", script, shipped], check=True)
+
+
+def test_round_trip(copied):
+    card = read_card(copied)
+    fields = card.model_dump()
+    del fields["files"]
+    assert write_card(copied, fields) == card
+    assert read_card(copied) == card
+
+
+def test_digests_cover_every_other_file(copied):
+    (copied / "more.txt").write_text("hello")
+    digests = file_digests(copied)
+    assert CARD_PATH not in digests
+    assert "saved_model.pb" in digests and "variables/variables.index" in digests
+    assert digests["more.txt"] == (
+        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
+
+
+def test_fields_of_later_releases_are_passed_over(copied):
+    edit(copied, favourite_colour="blue")
+    assert isinstance(read_card(copied), Card)
+
+
+@pytest.mark.parametrize("changes, word", [
+    (dict(format_version=2), "Upgrade"),
+    (dict(stamp_size=0), "stamp_size"),
+    (dict(pixel_scale="wide"), "pixel_scale"),
+    (dict(columns=[dict(name="mag_auto")]), "columns.0.unit"),
+    (dict(latent=None), "latent"),
+    (dict(centre="corner"), "centre"),
+])
+def test_damaged_cards(copied, changes, word):
+    edit(copied, **changes)
+    for read in (read_card, galsim_deep.GenerativeGalaxyModel):
+        with pytest.raises(galsim.GalSimValueError, match=word):
+            read(copied)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00\x01"])
+def test_cards_that_are_no_json_object(copied, text):
+    (copied / CARD_PATH).write_text(text)
+    with pytest.raises(galsim.GalSimValueError, match="damaged"):
+        galsim_deep.GenerativeGalaxyModel(copied)
+
+
+def test_not_a_module(tmp_path):
+    with pytest.raises(galsim.GalSimError, match="not the folder of a module"):
+        read_card(tmp_path)
+    with pytest.raises(galsim.GalSimError, match="galsim_module.json"):
+        galsim_deep.GenerativeGalaxyModel(tmp_path)

@@ -1,0 +1,89 @@
+"""The command ``galsim-deep``."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from galsim_deep.cli import main
+
+
+@pytest.fixture
+def catalog(table, tmp_path):
+    path = tmp_path / "catalogue.fits"
+    Table(dict(table, id=np.arange(7) + 50)).write(path)
+    return path
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    assert "hub:acs_flow_vae" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["acs_flow_vae", "hub:acs_flow_vae"])
+def test_info(capsys, name, model):
+    assert main(["info", name]) == 0
+    text = capsys.readouterr().out
+    for word in ["flux_radius", "mag_auto", "zphot", "F814W", str(model.card.flux.zero_point)]:
+        assert word in text
+
+
+def test_info_json(capsys, model):
+    assert main(["info", "acs_flow_vae", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == model.card.name
+
+
+def test_info_of_nothing(capsys):
+    assert main(["info", "acs_flow"]) == 1
+    assert "acs_flow_vae" in capsys.readouterr().err
+
+
+def test_sample(catalog, tmp_path, model, table, capsys):
+    output = tmp_path / "stamps.fits"
+    assert main(["sample", "acs_flow_vae", "--catalog", str(catalog), "--output", str(output),
+                 "--seed", "3"]) == 0
+    with fits.open(output) as file:
+        np.testing.assert_array_equal(file[0].data, model.images(table, rng=3))
+        assert file[0].header["PIXSCALE"] == model.pixel_scale
+        assert file[0].header["MODULE"] == model.card.name
+        np.testing.assert_array_equal(file[1].data["mag_auto"], table["mag_auto"])
+    assert main(["sample", "acs_flow_vae", "--catalog", str(catalog),
+                 "--output", str(output)]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_sample_by_id(catalog, tmp_path, model, table):
+    output = tmp_path / "stamps.fits"
+    assert main(["sample", "acs_flow_vae", "--catalog", str(catalog), "--output", str(output),
+                 "--id", "id"]) == 0
+    np.testing.assert_array_equal(
+        fits.getdata(output), model.images(table, seeds=np.arange(7) + 50))
+
+
+@pytest.mark.parametrize("change, word", [
+    (["--catalog", "absent.fits"], "absent.fits"),
+    (["--id", "name"], "name"),
+    (["--strict"], "valid range"),
+])
+def test_sample_errors(catalog, table, tmp_path, capsys, change, word):
+    if change == ["--strict"]:
+        catalog = tmp_path / "bright.csv"
+        Table(dict(table, mag_auto=np.full(7, 10.0))).write(catalog)
+    status = main(["sample", "acs_flow_vae", "--catalog", str(catalog),
+                   "--output", str(tmp_path / "out.fits"), *change])
+    assert status == 1
+    assert word in capsys.readouterr().err
+    assert not (tmp_path / "out.fits").exists()
+
+
+def test_demo(tmp_path, capsys):
+    assert main(["demo", "--output", str(tmp_path / "here")]) == 0
+    paths = capsys.readouterr().out.split()
+    scene = fits.getdata(paths[0])
+    assert scene.shape == (512, 512)
+    assert np.isfinite(scene).all()
+    assert scene.max() > 50 * np.median(np.abs(scene))
+    with open(paths[1], "rb") as file:
+        assert file.read(4) == b"\x89PNG"

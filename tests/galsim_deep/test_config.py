@@ -1,0 +1,225 @@
+"""GalSim config: fields, seeds, and processes; multi-process runs happen in fresh processes."""
+
+import subprocess
+import sys
+import textwrap
+
+import galsim
+import numpy as np
+import pytest
+import yaml
+
+import galsim_deep
+
+COLUMNS = dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5)
+
+
+def config(gal=None, count=4, **top):
+    return dict(
+        modules=["galsim_deep"],
+        input=dict(generative_model=dict(file_name="hub:acs_flow_vae")),
+        gal=dict(type="GenerativeModelGalaxy", **(COLUMNS | (gal or {}))),
+        psf=dict(type="Gaussian", sigma=0.06),
+        image=dict(type="Tiled", nx_tiles=count, ny_tiles=1, stamp_size=48, pixel_scale=0.03,
+                   random_seed=1234),
+        **top)
+
+
+def run_galsim(folder, text, *arguments):
+    """Run the command ``galsim`` on a YAML file, in a process of its own."""
+    path = folder / "config.yaml"
+    path.write_text(textwrap.dedent(text) if isinstance(text, str) else yaml.safe_dump(text))
+    done = subprocess.run([sys.executable, "-m", "galsim", str(path), *arguments], cwd=folder,
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def expected_stamp(galaxy):
+    return galsim.Convolve(galaxy, galsim.Gaussian(sigma=0.06)).drawImage(
+        nx=48, ny=48, scale=0.03).array
+
+
+def test_id_gives_the_galaxy_that_seeds_gives(model):
+    image = galsim.config.BuildImage(config(dict(id=dict(type="Sequence", first=40))))
+    galaxies = model.sample({name: np.full(4, value) for name, value in COLUMNS.items()},
+                            seeds=range(40, 44))
+    for i, galaxy in enumerate(galaxies):
+        expected = expected_stamp(galaxy)
+        np.testing.assert_allclose(image.array[:, 48 * i:48 * (i + 1)], expected,
+                                   atol=1e-6 * expected.max())
+
+
+def test_rng_gives_the_galaxy_that_rng_gives(model):
+    base = config(count=1)
+    base.update(index_key="obj_num", obj_num=0, rng=galsim.BaseDeviate(77))
+    galsim.config.ProcessInput(base)
+    galaxy, _ = galsim.config.BuildGSObject(base, "gal")
+    assert galaxy == model.sample(COLUMNS, rng=galsim.BaseDeviate(77))[0]
+
+
+def test_columns_may_vary_and_size_is_imposed():
+    base = config(dict(half_light_radius=dict(type="List", items=[0.1, 0.2]), id=5), count=2)
+    narrow, wide = np.split(galsim.config.BuildImage(base).array, 2, axis=1)
+    assert narrow.max() > 1.5 * wide.max()
+
+
+TRANSFORMATIONS = {
+    "dilate": dict(dilate=1.5), "ellip": dict(ellip=dict(type="G1G2", g1=0.3, g2=0.0)),
+    "rotate": dict(rotate=dict(type="Degrees", theta=40)), "magnify": dict(magnify=1.3),
+    "shear": dict(shear=dict(type="G1G2", g1=0.1, g2=0.2)), "flux": dict(flux=50.0),
+    "scale_flux": dict(scale_flux=2.0), "shift": dict(shift=dict(type="XY", x=0.1, y=0.0)),
+    "lens": dict(lens=dict(shear=dict(type="G1G2", g1=0.1, g2=0.0), mu=1.1)),
+    "sed": dict(sed=dict(file_name="vega.txt", wave_type="nm", flux_type="fphotons",
+                         norm_flux_density=1.0, norm_wavelength=800)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+def test_transformations(name):
+    base = config(dict(TRANSFORMATIONS[name], id=7), count=1)
+    if name == "sed":
+        base["image"]["bandpass"] = dict(file_name="LSST_i.dat", wave_type="nm")
+    changed = galsim.config.BuildImage(base)
+    plain = galsim.config.BuildImage(config(dict(id=7), count=1))
+    assert np.isfinite(changed.array).all()
+    assert np.max(np.abs(changed.array - plain.array)) > 1e-3 * plain.array.max()
+
+
+def test_several_models():
+    base = config(dict(num=1))
+    base["input"]["generative_model"] = [dict(file_name="hub:acs_flow_vae"),
+                                         dict(file_name="hub:acs_flow_vae")]
+    assert galsim.config.BuildImage(base) == galsim.config.BuildImage(config())
+
+
+def test_photon_shooting():
+    base = config(dict(flux=20_000.0, id=7, flux_radius=4.0), count=1,
+                  stamp=dict(draw_method="phot"))
+    assert galsim.config.BuildImage(base).array.sum() == pytest.approx(20_000.0, rel=0.08)
+
+
+def test_not_safe_to_reuse():
+    base = config(dict(id=3))
+    base.update(index_key="obj_num", obj_num=0, rng=galsim.BaseDeviate(1))
+    galsim.config.ProcessInput(base)
+    _, safe = galsim.config.BuildGSObject(base, "gal")
+    assert safe is False
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(mag_auto=None), ["mag_auto"]),
+    (dict(mag_auto="bright"), ["bright"]),
+    (dict(mag_auto=float("nan")), ["mag_auto", "nan"]),
+    (dict(colour=1.0), ["colour"]),
+])
+def test_bad_fields(change, words):
+    base = config(change)
+    base["gal"] = {key: value for key, value in base["gal"].items() if value is not None}
+    with pytest.raises(galsim.GalSimError) as caught:
+        galsim.config.BuildImage(base)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_no_input():
+    base = config()
+    del base["input"]
+    with pytest.raises(galsim.GalSimConfigError, match="generative_model"):
+        galsim.config.BuildImage(base)
+
+
+def test_unknown_module():
+    base = config()
+    base["input"]["generative_model"]["file_name"] = "hub:acs_flow_vea"
+    with pytest.raises(galsim.GalSimError, match="acs_flow_vae"):
+        galsim.config.BuildImage(base)
+
+
+OLD_YAML = """
+    # Written for GalSim-Hub; the names of the package and of the model are changed.
+    modules:
+        - galsim_deep
+
+    psf :
+        type : Gaussian
+        sigma : 0.06  # arcsec
+
+    gal :
+        type : GenerativeModelGalaxy
+        flux_radius : { type : Random , min : 5, max : 10 }
+        mag_auto : { type : Random , min : 24., max : 25. }
+        zphot : { type : Random , min : 0.5, max : 1. }
+
+    image :
+        type : Tiled
+        nx_tiles : 4
+        ny_tiles : 4
+        stamp_size : 64  # pixels
+        pixel_scale : 0.03  # arcsec / pixel
+        random_seed : 5
+        noise :
+           type : COSMOS
+
+    output :
+        dir : output_yaml
+        file_name : demo14.fits
+
+    input :
+        generative_model :
+            file_name : 'hub:acs_flow_vae'
+"""
+
+
+def test_yaml_written_for_galsim_hub(tmp_path):
+    run_galsim(tmp_path, OLD_YAML)
+    image = galsim.fits.read(str(tmp_path / "output_yaml" / "demo14.fits"))
+    assert image.array.shape == (256, 256)
+    assert np.isfinite(image.array).all()
+
+
+@pytest.mark.parametrize("level", ["image", "output"])
+def test_nproc_changes_no_bit(tmp_path, level):
+    """One process and two make the same bytes, and two do not hang."""
+    pictures = {}
+    for nproc in (1, 2):
+        base = config(count=6)
+        base["image"]["noise"] = dict(type="Gaussian", sigma=0.001)
+        name = dict(type="NumberedFile", root=f"image{nproc}_", num=dict(type="Sequence", last=1),
+                    ext=".fits")
+        base["output"] = dict(file_name=name, nfiles=2)
+        base[level]["nproc"] = nproc
+        run_galsim(tmp_path, base)
+        pictures[nproc] = [path.read_bytes()[2880:] for path in
+                           sorted(tmp_path.glob(f"image{nproc}_*.fits"))]
+    assert len(pictures[1]) == 2
+    assert pictures[1][0] != pictures[1][1]
+    assert pictures[1] == pictures[2]
+
+
+def test_fork_after_sampling_is_refused_at_once():
+    """A clear error in the child, where TensorFlow would hang."""
+    script = textwrap.dedent("""
+        import multiprocessing, galsim, galsim_deep
+        model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+        row = dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5)
+        def work(seed):
+            try:
+                model.sample(row, seeds=[seed])
+            except galsim.GalSimError as err:
+                return str(err)
+        model.sample(row, seeds=[1])
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(*pool.map(work, [1, 2]), sep="\\n")
+    """)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                          timeout=200)
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) == 2, done.stderr
+    assert all("forked" in line and "spawn" in line for line in lines)
+
+
+def test_registered_by_import():
+    assert galsim_deep
+    assert "GenerativeModelGalaxy" in galsim.config.gsobject.valid_gsobject_types
+    assert "generative_model" in galsim.config.input.valid_input_types

@@ -1,0 +1,313 @@
+"""GenerativeGalaxyModel: what it returns, what it depends on, what it refuses."""
+
+import copy
+import itertools
+import pickle
+import subprocess
+import sys
+
+import galsim
+import numpy as np
+import pytest
+from astropy.table import QTable, Table
+
+import galsim_deep
+
+
+def flux_of(magnitude):
+    return 10 ** (-0.4 * (np.asarray(magnitude) - 25.94))
+
+
+def assert_same(images, others, tolerance=1e-6):
+    peak = np.abs(others).max(axis=(-1, -2), keepdims=True)
+    assert np.max(np.abs(images - others) / peak) < tolerance
+
+
+def test_attributes(model):
+    assert model.columns == ("flux_radius", "mag_auto", "zphot")
+    assert model.stamp_size == model.card.stamp_size
+    assert model.pixel_scale == model.card.pixel_scale
+    assert model.card.name
+
+
+def test_images(model, table):
+    images = model.images(table, rng=galsim.BaseDeviate(1))
+    assert images.shape == (7, model.stamp_size, model.stamp_size)
+    assert images.dtype == np.float32
+    assert np.isfinite(images).all()
+    assert (images >= 0).all()
+    np.testing.assert_allclose(images.sum(axis=(1, 2)), flux_of(table["mag_auto"]), rtol=1e-4)
+
+
+def test_light_falls_to_zero_at_the_edge(model, table):
+    images = model.images(table, seeds=range(7))
+    ring = np.ones(images.shape[1:], bool)
+    ring[1:-1, 1:-1] = False
+    assert (images[:, ring].sum(axis=1) <= 1e-3 * images.sum(axis=(1, 2))).all()
+
+
+def test_profiles_are_ordinary_interpolated_images(model, table):
+    galaxies = model.sample(table, seeds=range(7))
+    images = model.images(table, seeds=range(7))
+    for galaxy, image, magnitude in zip(galaxies, images, table["mag_auto"], strict=True):
+        assert type(galaxy) is galsim.InterpolatedImage
+        assert galaxy.flux == pytest.approx(flux_of(magnitude), rel=1e-4)
+        np.testing.assert_allclose(galaxy.image.array, image, atol=1e-6 * image.max())
+        drawn = galsim.Convolve(galaxy, galsim.Gaussian(sigma=0.1)).drawImage(
+            nx=256, ny=256, scale=model.pixel_scale)
+        assert drawn.array.sum() == pytest.approx(galaxy.flux, rel=0.01)
+
+
+# ---- the same seed, the same galaxy ---------------------------------------------------------
+
+
+def test_same_rng_state_same_galaxies(model, table):
+    images = model.images(table, rng=galsim.BaseDeviate(5))
+    np.testing.assert_array_equal(images, model.images(table, rng=galsim.BaseDeviate(5)))
+    assert not np.array_equal(images, model.images(table, rng=galsim.BaseDeviate(6)))
+
+
+def test_rng_advances_and_rows_are_drawn_in_order(model, table):
+    rng = galsim.BaseDeviate(5)
+    first = {name: values[:3] for name, values in table.items()}
+    rest = {name: values[3:] for name, values in table.items()}
+    parts = np.concatenate([model.images(first, rng=rng), model.images(rest, rng=rng)])
+    assert_same(parts, model.images(table, rng=galsim.BaseDeviate(5)))
+
+
+def test_an_integer_is_a_seed_of_the_rng(model, table):
+    np.testing.assert_array_equal(
+        model.images(table, rng=5), model.images(table, rng=galsim.BaseDeviate(5)))
+
+
+def test_without_rng_galaxies_differ(model, table):
+    assert not np.array_equal(model.images(table), model.images(table))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7, 33, 100])
+def test_a_galaxy_belongs_to_its_seed(model, chunk):
+    rng = np.random.default_rng(0)
+    catalogue = Table(dict(id=rng.permutation(10_000)[:100],
+                           flux_radius=rng.uniform(4, 12, 100),
+                           mag_auto=rng.uniform(21, 25, 100),
+                           zphot=rng.uniform(0.2, 1.5, 100)))
+    together = model.images(catalogue, seeds=catalogue["id"])
+    order = rng.permutation(100)
+    shuffled = catalogue[order]
+    parts = np.concatenate([
+        model.images(shuffled[i:i + chunk], seeds=shuffled["id"][i:i + chunk])
+        for i in range(0, 100, chunk)])
+    assert_same(parts, together[order])
+
+
+def test_another_seed_is_another_galaxy(model, table):
+    one = {name: np.repeat(values[:1], 3) for name, values in table.items()}
+    images = model.images(one, seeds=[1, 2, 1])
+    assert_same(images[0], images[2])
+    assert np.max(np.abs(images[0] - images[1])) > 1e-3 * images[0].max()
+
+
+def test_another_process(model, table, tmp_path):
+    script = (
+        "import sys, numpy as np, galsim_deep\n"
+        "model = galsim_deep.GenerativeGalaxyModel('hub:acs_flow_vae')\n"
+        "table = dict(flux_radius=np.linspace(4., 12., 7), mag_auto=np.linspace(21., 25., 7),\n"
+        "             zphot=np.linspace(.2, 1.5, 7))\n"
+        "np.save(sys.argv[1], model.images(table, seeds=range(7)))\n")
+    subprocess.run([sys.executable, "-c", script, tmp_path / "images.npy"], check=True)
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "images.npy"), model.images(table, seeds=range(7)))
+
+
+# ---- imposed quantities ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flux", [3.0, np.geomspace(1e-3, 1e5, 7)])
+def test_flux_is_imposed(model, table, flux):
+    galaxies = model.sample(table, seeds=range(7), flux=flux)
+    for galaxy, wanted in zip(galaxies, np.broadcast_to(flux, 7), strict=True):
+        assert galaxy.flux == pytest.approx(wanted, rel=1e-6)
+        assert galaxy.kValue(0, 0).real == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("radius", [0.08, 0.2, np.linspace(0.1, 1.0, 7)])
+def test_half_light_radius_is_imposed(model, table, radius):
+    galaxies = model.sample(table, seeds=range(7), half_light_radius=radius, flux=2.0)
+    for galaxy, wanted in zip(galaxies, np.broadcast_to(radius, 7), strict=True):
+        measured = galaxy.calculateHLR(size=1024, scale=galaxy.image.scale / 8)
+        assert measured == pytest.approx(wanted, rel=0.01)
+        assert galaxy.flux == pytest.approx(2.0, rel=1e-6)
+
+
+def test_imposing_keeps_the_shape(model, table):
+    plain = model.sample(table, seeds=range(7))
+    scaled = model.sample(table, seeds=range(7), flux=2.0, half_light_radius=0.3)
+    for one, other in zip(plain, scaled, strict=True):
+        np.testing.assert_allclose(
+            one.image.array / one.image.array.max(),
+            other.image.array / other.image.array.max(), atol=1e-6)
+
+
+def test_options_reach_the_profile(model, table):
+    gsparams = galsim.GSParams(folding_threshold=1e-3)
+    galaxy = model.sample(table, seeds=range(7), x_interpolant="lanczos5", k_interpolant="linear",
+                          pad_factor=2.0, gsparams=gsparams)[0]
+    assert isinstance(galaxy.x_interpolant, galsim.Lanczos)
+    assert isinstance(galaxy.k_interpolant, galsim.Linear)
+    assert galaxy.gsparams == gsparams
+
+
+def test_noise_padding(model, table):
+    """Noise outside of the stamp, different for each galaxy, the same for the same seed."""
+    def padded():
+        return model.sample(table, seeds=range(7), noise=1e-2, noise_pad_size=12.0)
+
+    width = model.stamp_size * model.pixel_scale
+    corners = [g.drawImage(nx=20, ny=20, scale=model.pixel_scale, method="no_pixel",
+                           offset=(-0.75 * width / model.pixel_scale, 0)).array
+               for g in padded()]
+    assert all(0 < corner.std() < 1 for corner in corners)
+    assert not np.array_equal(corners[0], corners[1])
+    assert padded() == padded()
+
+
+# ---- behaviour of GalSim objects ------------------------------------------------------------
+
+
+def check_object(obj, names=None):
+    """GalSim's rules: copies, pickles and evaluated reprs are equal, and hash alike."""
+    names = dict(galsim=galsim, galsim_deep=galsim_deep, np=np, array=np.array, float32=np.float32,
+                 float64=np.float64, **(names or {}))
+    # A repr must hold the whole stamp to be evaluated.
+    with np.printoptions(threshold=10**6, precision=20, floatmode="unique"):
+        text = repr(obj)
+    for twin in [pickle.loads(pickle.dumps(obj)), copy.copy(obj), copy.deepcopy(obj),
+                 eval(text, names)]:
+        assert twin == obj
+        assert hash(twin) == hash(obj)
+    assert obj != object()
+    assert object() != obj
+
+
+def test_profiles_obey_galsims_rules(model, table):
+    galaxies = model.sample(table, seeds=range(7))
+    for galaxy in galaxies:
+        check_object(galaxy)
+    galaxies += model.sample(table, seeds=range(10, 17))
+    galaxies += model.sample(table, seeds=range(7), flux=3.0)
+    galaxies += model.sample(table, seeds=range(7), half_light_radius=0.3)
+    galaxies += model.sample(table, seeds=range(7), gsparams=galsim.GSParams(kvalue_accuracy=1e-6))
+    for one, other in itertools.combinations(galaxies, 2):
+        assert one != other
+        assert hash(one) != hash(other)
+
+
+def test_profiles_obey_galsims_checks(model, table):
+    galaxy = model.sample(table, seeds=range(7))[0]
+    assert galaxy.kValue(0, 0) == pytest.approx(galaxy.flux, rel=1e-10)
+    assert galaxy.positive_flux - galaxy.negative_flux == pytest.approx(galaxy.flux, rel=1e-10)
+    assert isinstance(galaxy.flux, float)
+    assert isinstance(galaxy.centroid, galsim.PositionD)
+    assert galaxy.withGSParams(galaxy.gsparams) is galaxy
+    finer = galaxy.withGSParams(folding_threshold=1e-4)
+    assert finer != galaxy
+    assert finer.withGSParams(galaxy.gsparams) == galaxy
+    drawn = galaxy.drawImage(nx=200, ny=200, scale=0.1, method="phot", n_photons=200_000,
+                             rng=galsim.BaseDeviate(1))
+    assert drawn.array.sum() == pytest.approx(galaxy.flux, rel=0.03)
+
+
+def test_model_obeys_galsims_rules(model):
+    check_object(model)
+    assert str(model) == "galsim_deep.GenerativeGalaxyModel('hub:acs_flow_vae')"
+
+
+def test_pickled_model_samples_alike(model, table):
+    twin = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(
+        twin.images(table, seeds=range(7)), model.images(table, seeds=range(7)))
+
+
+# ---- tables ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Table, QTable, dict, lambda t: Table(t).as_array(),
+                                  lambda t: Table(t).to_pandas()])
+def test_kinds_of_table(model, table, kind):
+    np.testing.assert_array_equal(model.images(kind(table), seeds=range(7)),
+                                  model.images(table, seeds=range(7)))
+
+
+def test_one_row(model, table):
+    expected = model.images(table, seeds=range(7))[2:3]
+    assert_same(model.images(Table(table)[2], seeds=[2]), expected)
+    scalars = {name: float(values[2]) for name, values in table.items()}
+    assert_same(model.images(scalars, seeds=[2]), expected)
+    assert len(model.sample(scalars)) == 1
+
+
+def test_empty_table(model):
+    empty = Table(names=["flux_radius", "mag_auto", "zphot"])
+    assert model.sample(empty) == []
+    assert model.sample(empty, seeds=[]) == []
+    assert model.images(empty).shape == (0, model.stamp_size, model.stamp_size)
+
+
+# ---- bad input: an error that says what and where, before TensorFlow runs -------------------
+
+
+def with_value(table, column, row, value):
+    values = np.array(table[column], dtype=object if isinstance(value, str) else float)
+    values[row] = value
+    return dict(table, **{column: values})
+
+
+BAD = {
+    "missing column": (lambda t: {k: t[k] for k in ("flux_radius", "zphot")}, {},
+                       galsim.GalSimKeyError, ["mag_auto"]),
+    "unit": (lambda t: QTable(dict(t, flux_radius=t["flux_radius"]), units={"flux_radius": "kg"}),
+             {}, galsim.GalSimValueError, ["flux_radius", "kg", "pix"]),
+    "nan": (lambda t: with_value(t, "mag_auto", 3, np.nan), {},
+            galsim.GalSimValueError, ["mag_auto", "3", "nan"]),
+    "infinity": (lambda t: with_value(t, "zphot", 4, np.inf), {},
+                 galsim.GalSimValueError, ["zphot", "4", "inf"]),
+    "text": (lambda t: with_value(t, "zphot", 2, "high"), {},
+             galsim.GalSimValueError, ["zphot", "2", "high"]),
+    "few seeds": (dict, dict(seeds=[1, 2]), galsim.GalSimValueError, ["seeds", "2", "7"]),
+    "bad seed": (dict, dict(seeds=[1, 2, 3, 4.5, 5, 6, 7]),
+                 galsim.GalSimValueError, ["seeds", "3", "4.5"]),
+    "range": (lambda t: with_value(t, "mag_auto", 5, 12.0), dict(strict=True),
+              galsim.GalSimRangeError, ["mag_auto", "5", "12.0", "19.5", "26.5"]),
+    "flux": (dict, dict(flux=-1.0), galsim.GalSimValueError, ["flux", "-1"]),
+    "size": (dict, dict(half_light_radius=[1, 1, 1, 0, 1, 1, 1]), galsim.GalSimValueError,
+             ["half_light_radius", "3", "0"]),
+    "rng and seeds": (dict, dict(rng=galsim.BaseDeviate(1), seeds=range(7)),
+                      galsim.GalSimIncompatibleValuesError, ["rng", "seeds"]),
+    "kind": (lambda t: 17, {}, galsim.GalSimValueError, ["table", "int"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(model, table, case, monkeypatch):
+    make, options, error, words = BAD[case]
+    monkeypatch.setattr(
+        model._module.engine, "call", lambda *_, **__: pytest.fail("TensorFlow ran"))
+    with pytest.raises(error) as caught:
+        model.sample(make(table), **options)
+    assert isinstance(caught.value, galsim.GalSimError)
+    for word in words:
+        assert word in str(caught.value), word
+
+
+def test_value_outside_of_the_range_warns(model, table):
+    with pytest.warns(galsim.GalSimWarning, match=r"mag_auto.*19\.5.*26\.5"):
+        galaxies = model.sample(with_value(table, "mag_auto", 5, 27.0), seeds=range(7))
+    assert len(galaxies) == 7
+
+
+def test_stamps_that_are_not_finite_are_refused(model, table, monkeypatch):
+    broken = model.images(table, seeds=range(7))
+    broken[4, 3, 3] = np.nan
+    monkeypatch.setattr(model._module.engine, "call", lambda *_, **__: dict(image=broken))
+    with pytest.raises(galsim.GalSimValueError, match="row 4"):
+        model.sample(table)

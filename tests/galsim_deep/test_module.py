@@ -1,0 +1,104 @@
+"""Modules on disk, for every module that is shipped: whole, equal to their networks, loadable."""
+
+import shutil
+
+import galsim
+import numpy as np
+import pytest
+
+from galsim_deep import handles
+from galsim_deep.module import Module
+
+SHIPPED = sorted(name for name, folder in handles.available(offline=True).items() if folder)
+
+
+@pytest.fixture(scope="module", params=SHIPPED)
+def module(request):
+    return Module(handles.resolve(f"hub:{request.param}"))
+
+
+def inputs(module, count):
+    rng = np.random.default_rng(1)
+    columns = {column.name: np.full(count, column.quantiles["0.5"], np.float32)
+               for column in module.card.columns}
+    latent = module.card.latent
+    return dict(columns, **{latent.name: rng.standard_normal((count, latent.size), np.float32)})
+
+
+def test_graph_equals_the_network_it_was_exported_from(module):
+    assert module.probe() < 1e-5
+
+
+def test_loads_with_tensorflow_hub(module):
+    hub = pytest.importorskip("tensorflow_hub")
+    sample = hub.load(str(module.folder)).signatures["sample"]
+    rows = inputs(module, 3)
+    image = sample(**rows)["image"].numpy()
+    assert image.dtype == np.float32
+    np.testing.assert_allclose(image, module.engine.call("sample", **rows)["image"],
+                               atol=1e-6 * image.max())
+
+
+def test_shape_and_determinism(module):
+    rows = inputs(module, 5)
+    size = module.card.stamp_size
+    image = module.engine.call("sample", **rows)["image"]
+    assert image.shape == (5, size, size)
+    np.testing.assert_array_equal(image, module.engine.call("sample", **rows)["image"])
+
+
+def test_serving_default_is_sample(module):
+    rows = inputs(module, 2)
+    np.testing.assert_array_equal(module.engine.call("serving_default", **rows)["image"],
+                                  module.engine.call("sample", **rows)["image"])
+
+
+def test_declared_signatures_exist(module):
+    for name in module.card.signatures:
+        assert module.engine.signature_inputs(name)
+
+
+def test_unknown_signature(module):
+    with pytest.raises(galsim.GalSimValueError, match="sample"):
+        module.engine.call("paint", x=np.zeros(1))
+
+
+def test_below_ten_megabytes(module):
+    assert sum(path.stat().st_size for path in module.folder.rglob("*")) < 10e6
+
+
+def test_encode_and_decode_meet(module):
+    """A generated galaxy, observed, is found again: better than another galaxy of the column."""
+    if not {"encode", "decode"} <= set(module.card.signatures):
+        pytest.skip(f"{module.card.name} has no encoder")
+    rows = inputs(module, 4)
+    columns = {column.name: rows[column.name] for column in module.card.columns}
+    image = module.engine.call("sample", **rows)["image"]
+    size = module.engine.signature_inputs("encode")["psf"][1]
+    axis = np.arange(size) - size // 2
+    psf = np.exp(-0.5 * (axis[:, None]**2 + axis**2) / 1.5**2).astype(np.float32)
+    psf = np.repeat((psf / psf.sum())[None], 4, axis=0)
+    observed = np.stack([
+        galsim.Convolve(galsim.InterpolatedImage(galsim.Image(stamp, scale=1.0)),
+                        galsim.Gaussian(sigma=1.5)).drawImage(
+            nx=len(stamp), ny=len(stamp), scale=1.0, method="no_pixel").array
+        for stamp in image])
+    found = module.engine.call("encode", image=observed, psf=psf,
+                               noise_sigma=np.full(4, 1e-3, np.float32), **columns)
+    assert (found["scale"] > 0).all()
+    again = module.engine.call("decode", latent=found["mean"], **columns)["image"]
+    error = np.square(again - image).sum(axis=(1, 2))
+    other = np.square(np.roll(image, 1, axis=0) - image).sum(axis=(1, 2))
+    assert error.sum() < 0.5 * other.sum()
+
+
+@pytest.mark.parametrize("damage, word", [
+    (lambda f: (f / "variables" / "variables.index").unlink(), "variables.index is missing"),
+    (lambda f: (f / "README.md").write_text("other"), "README.md has changed"),
+])
+def test_damage_is_seen(module, tmp_path, damage, word):
+    folder = shutil.copytree(module.folder, tmp_path / "module")
+    Module(folder)
+    damage(folder)
+    with pytest.raises(galsim.GalSimError, match=word):
+        Module(folder)

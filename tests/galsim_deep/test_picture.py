@@ -1,0 +1,26 @@
+"""Pictures: colours and layout."""
+
+import numpy as np
+
+from galsim_deep.picture import contact_sheet, render, write_png
+
+
+def test_bright_is_white_and_faint_is_black():
+    picture = render(np.array([[0.0, 100.0], [-50.0, 1.0]]), softening=1.0)
+    assert picture.shape == (2, 2, 3)
+    # The first row of the image is the bottom of the picture.
+    assert (picture[1, 1] == 255).all()
+    assert (picture[0, 0] == 0).all()
+    assert 0 < picture[0, 1, 0] < 255
+
+
+def test_contact_sheet():
+    sheet = contact_sheet([np.full((4, 6, 3), n, np.uint8) for n in range(5)], columns=3, gap=1)
+    assert sheet.shape == (2 * 5 + 1, 3 * 7 + 1, 3)
+    assert (sheet[1:5, 1:7] == 0).all()
+    assert (sheet[6:10, 8:14] == 4).all()
+
+
+def test_png(tmp_path):
+    write_png(tmp_path / "a.png", render(np.eye(8), 0.1))
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
