@@ -1,0 +1,65 @@
+"""The command ``galsim-deep-train``: recipe in, module out, in three steps."""
+
+__all__ = ["main"]
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from galsim import GalSimError
+
+from .recipe import read_recipe
+
+
+def main(arguments=None):
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="galsim-deep-train",
+        description="Train a generative galaxy model: data, fit and export, driven by a recipe.")
+    commands = parser.add_subparsers(required=True, metavar="data|fit|export")
+    for name, action, text in [
+            ("data", _data, "build the HDF5 data set"),
+            ("fit", _fit, "fit the model; goes on from the last checkpoint"),
+            ("export", _export, "write the fitted model as a module")]:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("recipe", type=Path, help="the recipe, a YAML file")
+        command.add_argument("--run", type=Path, help="working folder [default: runs/NAME]")
+        command.add_argument("--quiet", action="store_true", help="no progress bars")
+        command.set_defaults(action=action)
+        if name == "data":
+            command.add_argument("--processes", type=int, default=os.cpu_count())
+        if name == "export":
+            command.add_argument("--output", type=Path, default=Path("hub_modules"),
+                                 help="the module is written to OUTPUT/NAME [default: hub_modules]")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        recipe = read_recipe(options.recipe)
+        options.action(recipe, options.run or recipe.run_folder(), options)
+    except GalSimError as err:
+        print(f"galsim-deep-train: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+# TensorFlow is imported by the steps that need it: worker processes of ``data`` stay small.
+
+def _data(recipe, run, options):
+    from .data.build import build
+    build(recipe, run / "data.h5", options.processes, progress=not options.quiet)
+
+
+def _fit(recipe, run, options):
+    from .fit import fit
+    fit(recipe, run, progress=not options.quiet)
+
+
+def _export(recipe, run, options):
+    from .export import export
+    folder = export(recipe, run, options.output / recipe.name)
+    print(f"module -> {folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

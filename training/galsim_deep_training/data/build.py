@@ -1,0 +1,111 @@
+"""Build a data set: pick the builder a recipe names, run it over processes, write the file."""
+
+__all__ = ["Builder", "build"]
+
+import abc
+import importlib
+import multiprocessing
+import time
+
+from galsim import GalSimConfigError
+from tqdm import tqdm
+
+from ..recipe import Settings, parse
+from .dataset import DatasetWriter
+
+_workers_builder = None
+
+
+class Builder(abc.ABC):
+    """Makes examples, one by one, from some kind of survey data.
+
+    A subclass registers itself by the name used in recipes::
+
+        class Transplant(Builder, name="transplant"):
+            class Settings(recipe.Settings):
+                ...
+
+    An example depends on the recipe's seed and its own number only, never on the process that
+    made it.
+    """
+
+    Settings = Settings
+    registry = {}
+
+    def __init_subclass__(cls, name, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Builder.registry[name] = cls
+
+    def __init__(self, settings, recipe):
+        self.settings = settings
+        self.recipe = recipe
+
+    @abc.abstractmethod
+    def __len__(self):
+        """How many examples the builder makes."""
+
+    @abc.abstractmethod
+    def psfs(self):
+        """The PSF images, shape [K, P, P], unit sum."""
+
+    @abc.abstractmethod
+    def example(self, number):
+        """Make `Example` ``number``, or return None where that galaxy cannot be used."""
+
+    def locate(self, path):
+        """A path of the recipe; relative ones start at the folder of the recipe file."""
+        return (self.recipe.path.parent / path).resolve()
+
+
+def make_builder(recipe):
+    """The builder a recipe names, with its settings checked."""
+    for module in ("transplant", "real_galaxies"):
+        importlib.import_module(f"{__package__}.{module}")
+    if recipe.data.builder not in Builder.registry:
+        raise GalSimConfigError(
+            f"The recipe {recipe.path} asks for the data builder '{recipe.data.builder}'; there "
+            f"are: {', '.join(sorted(Builder.registry))}.")
+    cls = Builder.registry[recipe.data.builder]
+    settings = parse(cls.Settings, recipe.data.settings, f"recipe {recipe.path}, data.settings,")
+    return cls(settings, recipe)
+
+
+def _one(number):
+    return _workers_builder.example(number)
+
+
+def build(recipe, path, processes=2, progress=True):
+    """Build the data set of a recipe.
+
+    Parameters:
+        recipe:     A `Recipe`.
+        path:       The HDF5 file to write.
+        processes:  How many processes make examples; the file does not depend on it.
+        progress:   Whether to show a progress bar.
+
+    Returns:
+        (examples written, galaxies passed over).
+    """
+    global _workers_builder
+    start = time.time()
+    builder = make_builder(recipe)
+    columns = [column.name for column in recipe.columns]
+    _workers_builder = builder  # inherited by the forked workers: sources are read once
+    written = skipped = 0
+    with (
+        DatasetWriter(path, recipe.stamp, columns, builder.psfs(), recipe.sha256,
+                      recipe.seed) as writer,
+        multiprocessing.get_context("fork").Pool(processes) as pool,
+        tqdm(total=len(builder), unit="stamp", disable=not progress) as bar,
+    ):
+        for example in pool.imap(_one, range(len(builder)), chunksize=16):
+            if example is None:
+                skipped += 1
+            else:
+                writer.add(example)
+                written += 1
+            bar.update()
+    if progress:
+        print(f"{written} examples ({skipped} galaxies passed over) in {time.time() - start:.0f} s "
+              f"-> {path}")
+    return written, skipped

@@ -1,0 +1,120 @@
+"""A fitted model family becomes a module: SavedModel, probe, card and pages for people."""
+
+__all__ = ["card_fields", "check", "export", "save"]
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from galsim import GalSimError
+
+from galsim_deep import __version__
+from galsim_deep.card import write_card
+from galsim_deep.module import PROBE_PATH, Module
+
+from .data.dataset import Dataset
+from .fit import restore
+from .module_page import write_page
+
+# Largest difference between exported graph and eager network, in units of each image's peak.
+TOLERANCE = 1e-5
+PROBES = 4
+QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+
+
+def export(recipe, run, folder):
+    """Write the fitted model of a recipe as a module, and check it.
+
+    Parameters:
+        recipe:     A `Recipe` whose phases are all complete.
+        run:        Its working folder.
+        folder:     Where the module goes; replaced only when the new one is whole and right.
+
+    Returns:
+        the folder.
+
+    Raises a `galsim.GalSimError` where the exported graph does not equal the eager network.
+    """
+    family = restore(recipe, run)
+    dataset = Dataset(run / "data.h5")
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
+        fresh = Path(scratch) / "module"
+        save(family, fresh)
+        _write_probe(family, dataset, fresh)
+        fields = card_fields(recipe, family, dataset)
+        write_card(fresh, fields)
+        check(Module(fresh))
+        write_page(Module(fresh), dataset)
+        write_card(fresh, fields)
+        if folder.exists():
+            shutil.rmtree(folder)
+        fresh.rename(folder)
+    return folder
+
+
+def save(family, folder):
+    """Write the SavedModel of a family."""
+    root = tf.Module()
+    # Variables alone: the networks themselves would bring Keras's own functions along.
+    root.weights = [variable.value for network in family.networks.values()
+                    for variable in network.variables]
+    signatures = {
+        name: tf.function(signature.call).get_concrete_function(**{
+            key: tf.TensorSpec(spec.shape, spec.dtype, key)
+            for key, spec in signature.inputs.items()})
+        for name, signature in family.signatures().items()}
+    tf.saved_model.save(root, str(folder),
+                        signatures=dict(signatures, serving_default=signatures["sample"]))
+
+
+def _write_probe(family, dataset, folder):
+    """Keep some inputs, and what the eager network makes of them."""
+    rows = dataset.read(dataset.test_indices[:PROBES])
+    inputs = {column.name: rows[column.name] for column in family.recipe.columns}
+    inputs["random_normal"] = np.random.default_rng(family.recipe.seed).standard_normal(
+        (PROBES, family.latent_size), np.float32)
+    signature = family.signatures()["sample"]
+    image = signature.call(**{name: tf.constant(value) for name, value in inputs.items()})["image"]
+    np.savez_compressed(folder / PROBE_PATH, image=image.numpy(), **inputs)
+
+
+def check(module):
+    """Raise unless the exported graph equals the eager network on the stored probe."""
+    difference = module.probe()
+    if not difference <= TOLERANCE:
+        raise GalSimError(
+            f"The exported graph differs from the network by {difference:.2e} of the peak; "
+            f"{TOLERANCE:.0e} is allowed. TensorFlow's graph optimiser may have fused an operation "
+            "wrongly: see whether the networks use other activations than relu, elu, gelu or silu.")
+
+
+def card_fields(recipe, family, dataset):
+    """The fields of the card, as a dict."""
+    stamp = recipe.stamp
+
+    def quantiles(name):
+        values = dataset.columns[name][dataset.train_indices]
+        return {str(q): round(float(np.quantile(values, q)), 4) for q in QUANTILES}
+
+    sigma = np.quantile(dataset.noise_sigma, [0, 0.5, 1])
+    return dict(
+        name=recipe.name, version=recipe.version, family=recipe.family, summary=recipe.summary,
+        stamp_size=stamp.size, pixel_scale=stamp.pixel_scale, bands=[stamp.band],
+        flux=dict(zero_point=stamp.zero_point, exposure_time=stamp.exposure_time, area=stamp.area),
+        columns=[dict(name=c.name, unit=c.unit, meaning=c.meaning, valid_range=c.valid_range,
+                      quantiles=quantiles(c.name)) for c in recipe.columns],
+        latent=dict(name="random_normal", size=family.latent_size),
+        signatures=[*family.signatures()],
+        training_data=recipe.training_data.model_dump(),
+        trained_through=(
+            f"{len(dataset.psfs)} PSFs; noise of {sigma[1]:.4g} a pixel "
+            f"({sigma[0]:.4g} to {sigma[2]:.4g}); {len(dataset.train_indices)} stamps."),
+        recipe=dict(name=recipe.path.name, sha256=recipe.sha256),
+        code_version=__version__,
+    )
+
+

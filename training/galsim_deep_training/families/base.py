@@ -1,0 +1,184 @@
+"""What every model family offers to the training loop and to the exporter."""
+
+__all__ = ["Context", "GradientPhase", "ModelFamily", "Phase", "Signature"]
+
+import abc
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..recipe import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """A function of the exported module: ``call(**inputs) -> dict of outputs``."""
+
+    call: Callable
+    inputs: dict
+    """Name -> `tf.TensorSpec`, batch dimension None."""
+
+
+class ModelFamily(abc.ABC):
+    """A kind of generative model: its networks, its phases of training, its signatures.
+
+    A subclass registers itself by the name used in recipes::
+
+        class FlowVAE(ModelFamily, name="flow_vae"):
+            ...
+
+    Attributes that subclasses set: ``phase_names``, for which a recipe says how they are fitted;
+    ``latent_size``, the number of standard normal numbers a galaxy takes; and ``networks``, a dict
+    of everything that is saved in checkpoints.
+    """
+
+    Settings = Settings
+    phase_names = ()
+    registry = {}
+
+    def __init_subclass__(cls, name, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.name = name
+        ModelFamily.registry[name] = cls
+
+    def __init__(self, settings, recipe):
+        self.settings = settings
+        self.recipe = recipe
+        # One seed decides every initial weight.
+        keras.utils.set_random_seed(recipe.seed)
+        self.context = Context(recipe.columns)
+        self.networks = {"context": self.context}
+
+    def prepare(self, dataset):
+        """Take from the training data what the networks need before the first step."""
+        self.context.adapt({name: values[dataset.train_indices]
+                            for name, values in dataset.columns.items()})
+
+    @property
+    @abc.abstractmethod
+    def phases(self):
+        """The phases of the training, in order: a list of `Phase`."""
+
+    @abc.abstractmethod
+    def signatures(self):
+        """What the module offers: a dict of name -> `Signature`; ``sample`` is required."""
+
+    def column_specs(self):
+        """The inputs that every signature conditioned on columns has."""
+        return {column.name: tf.TensorSpec([None], tf.float32, column.name)
+                for column in self.recipe.columns}
+
+
+class Context(keras.layers.Layer):
+    """Standardises catalogue columns: (f(value) - mean) / deviation, f the identity or a logarithm.
+
+    A dict of columns, each [N], becomes [N, C] in the order of the recipe.
+    """
+
+    def __init__(self, columns):
+        super().__init__(name="context")
+        self.columns = columns
+        self.mean, self.deviation = (
+            self.add_weight(shape=(len(columns),), initializer=start, trainable=False, name=name)
+            for name, start in [("mean", "zeros"), ("deviation", "ones")])
+
+    def _scaled(self, columns):
+        return [columns[c.name] if c.scale == "linear" else tf.math.log(columns[c.name] + c.offset)
+                for c in self.columns]
+
+    def adapt(self, columns):
+        """Learn means and deviations from the training split."""
+        values = np.stack([np.asarray(v, float) for v in self._scaled(columns)])
+        self.mean.assign(values.mean(axis=1))
+        self.deviation.assign(values.std(axis=1))
+
+    def call(self, columns):
+        """dict of [N] -> [N, C]."""
+        return (tf.stack(self._scaled(columns), axis=-1) - self.mean) / self.deviation
+
+
+class Phase(abc.ABC):
+    """One phase of the training: batches, a step, and what is saved.
+
+    Batches and steps are pure functions of the recipe's seed and the step number (besides the
+    state saved in checkpoints), so that an interrupted fit ends where an uninterrupted one would.
+    """
+
+    name = None
+
+    def __init__(self, fit, seed):
+        self.fit = fit
+        self.seed = seed
+
+    @abc.abstractmethod
+    def batches(self, dataset, start):
+        """Yield the training batches from step ``start`` on: dicts of float32 arrays."""
+
+    @abc.abstractmethod
+    def step(self, batch, number):
+        """One training step (called inside a `tf.function`): a dict of scalars to log."""
+
+    @abc.abstractmethod
+    def state(self):
+        """A dict of trackable objects for the checkpoint."""
+
+    def evaluate(self, batch):
+        """Scalars on a test batch, without training (inside a `tf.function`); may be empty."""
+        return {}
+
+    def finish(self):  # noqa: B027 - a phase may have nothing to finish
+        """Called once after the last step."""
+
+
+class GradientPhase(Phase):
+    """A phase that minimises one loss with Adam.
+
+    The learning rate rises, then falls as a cosine; gradients are clipped at a multiple of their
+    running typical norm (single bright galaxies raise the norm a hundredfold); the weights that
+    are kept are an exponential moving average.
+    """
+
+    def __init__(self, fit, seed, networks, variables):
+        super().__init__(fit, seed)
+        self.networks = networks
+        self.variables = variables
+        warm_up = min(fit.warm_up, fit.steps // 2)
+        self.optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(
+                0.0, max(fit.steps - warm_up, 1), warmup_target=fit.learning_rate,
+                warmup_steps=warm_up),
+            use_ema=True, ema_momentum=fit.average)
+        self.optimizer.build(variables)
+        self.typical_norm = tf.Variable(0.0, trainable=False, name="typical_norm")
+
+    @abc.abstractmethod
+    def loss(self, batch, number):
+        """The loss on a batch and a dict of scalars to log: (scalar, dict)."""
+
+    def step(self, batch, number):
+        with tf.GradientTape() as tape:
+            loss, scalars = self.loss(batch, number)
+        gradients = tape.gradient(loss, [v.value for v in self.variables])
+        gradients, norm = self._clip(gradients)
+        self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
+        return dict(scalars, loss=loss, gradient_norm=norm)
+
+    def _clip(self, gradients):
+        norm = tf.linalg.global_norm(gradients)
+        typical = tf.where(self.typical_norm > 0, self.typical_norm, norm)
+        clipped = tf.minimum(norm, self.fit.clip * typical)
+        usable = tf.math.is_finite(norm) & (norm > 0)
+        self.typical_norm.assign(
+            tf.where(usable, typical * tf.pow(clipped / typical, 0.02), self.typical_norm))
+        factor = clipped / norm
+        # A step whose gradient overflowed, or vanished altogether, is passed over.
+        return [tf.where(usable, g * factor, tf.zeros_like(g)) for g in gradients], norm
+
+    def state(self):
+        return dict(self.networks, optimizer=self.optimizer, typical_norm=self.typical_norm)
+
+    def finish(self):
+        self.optimizer.finalize_variable_values(self.variables)

@@ -1,0 +1,1 @@
+"""Networks and normalizing flows: small pieces that know nothing of training."""

@@ -1,0 +1,1 @@
+"""What the instrument does to a light profile, and how likely the observed pixels then are."""

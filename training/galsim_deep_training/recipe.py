@@ -1,0 +1,160 @@
+"""Recipes: the configuration file that makes a module.
+
+A recipe is a YAML file that names everything a module depends on: its columns, the data set it is
+trained on, the networks, the optimisation and the random seed.  Unknown keys are refused, so a
+misspelt setting cannot be ignored in silence.
+"""
+
+__all__ = ["Column", "Recipe", "Settings", "Stamp", "read_recipe"]
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+from galsim import GalSimConfigError
+
+
+class Settings(pydantic.BaseModel):
+    """Base class of every group of settings: typed, immutable, no unknown keys."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Stamp(Settings):
+    """The postage stamps a module is trained on and produces."""
+
+    size: int = 128
+    """Pixels on a side."""
+    pixel_scale: float = 0.03
+    """Size of a pixel [arcsec]."""
+    band: str
+    """Name of the photometric band."""
+    zero_point: float
+    """AB magnitude of a source of unit flux."""
+    exposure_time: float = 1.0
+    """Exposure time that the zero point refers to [s]."""
+    area: float | None = None
+    """Collecting area of the telescope that the zero point refers to [cm^2], where known."""
+    psf_size: int = 65
+    """Pixels on a side of the stored PSF images; odd, the PSF is centred on the middle pixel."""
+
+    @pydantic.field_validator("psf_size")
+    @classmethod
+    def _is_odd(cls, value):
+        if value < 1 or value % 2 == 0:
+            raise ValueError("should be odd, so that a PSF has a middle pixel")
+        return value
+
+
+class Column(Settings):
+    """A catalogue quantity that the module is conditioned on."""
+
+    name: str
+    unit: str
+    meaning: str
+    valid_range: tuple[float, float]
+    scale: Literal["linear", "log"] = "linear"
+    """Whether the networks see the value or its logarithm (before standardisation)."""
+    offset: float = 0.0
+    """Added before taking the logarithm, for quantities that may be close to zero."""
+
+
+class Data(Settings):
+    """Which builder makes the data set, and its own settings."""
+
+    builder: str
+    settings: dict[str, Any] = {}
+
+
+class Fit(Settings):
+    """The optimisation of one phase of the training."""
+
+    steps: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warm_up: int = 200
+    """Steps over which the learning rate rises from zero."""
+    average: float = 0.998
+    """Momentum of the exponential moving average of the weights that is kept at the end."""
+    clip: float = 2.0
+    """Gradients are clipped at this multiple of their running typical norm."""
+
+
+class Licence(Settings):
+    """Where the training data came from."""
+
+    description: str
+    citation: str
+    licence: str
+
+
+class Recipe(Settings):
+    """A whole recipe; see ``training/recipes`` for examples and docs/training.md for the keys."""
+
+    name: str = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: str
+    summary: str
+    family: str
+    seed: int
+    stamp: Stamp
+    columns: tuple[Column, ...]
+    training_data: Licence
+    data: Data
+    model: dict[str, Any] = {}
+    """The settings of the family; see its ``Settings`` class."""
+    fit: dict[str, Fit]
+    """One entry for each phase of the family."""
+
+    _path: Path = pydantic.PrivateAttr()
+    _sha256: str = pydantic.PrivateAttr()
+
+    @property
+    def path(self):
+        """The file the recipe was read from."""
+        return self._path
+
+    @property
+    def sha256(self):
+        """The hash of that file, recorded in the card of the module."""
+        return self._sha256
+
+    def run_folder(self, root=None):
+        """Where the data set, checkpoints and logs of this recipe live: ``runs/NAME``."""
+        return Path(root or "runs") / self.name
+
+
+def read_recipe(path):
+    """Read and check a recipe file.
+
+    Parameters:
+        path:       A YAML file.
+
+    Returns:
+        a `Recipe`.  Relative paths inside it are relative to the folder of the recipe file.
+
+    Raises a `galsim.GalSimConfigError` that names the file, the key and the reason.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes()
+        content = yaml.safe_load(text)
+    except (OSError, yaml.YAMLError) as err:
+        raise GalSimConfigError(f"Cannot read the recipe {path}: {err}") from err
+    recipe = parse(Recipe, content, f"recipe {path}")
+    recipe._path = path.resolve()
+    recipe._sha256 = hashlib.sha256(text).hexdigest()
+    return recipe
+
+
+def parse(cls, content, where):
+    """Check a dict against a `Settings` class, naming every wrong key in the error."""
+    try:
+        return cls.model_validate(content)
+    except pydantic.ValidationError as err:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'top level'}: {fault['msg']}"
+            for fault in err.errors()
+        )
+        raise GalSimConfigError(f"The {where} is not valid. {faults}") from err
