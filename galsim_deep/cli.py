@@ -71,7 +71,7 @@ def _list(options):
     from .card import read_card
 
     for name, folder in handles.available().items():
-        text = read_card(folder).summary if folder else "(in the index, not fetched yet)"
+        text = read_card(folder).summary if folder else "(in an index; not on this machine yet)"
         print(f"hub:{name:24s} {text}")
 
 

@@ -27,14 +27,18 @@ from galsim.config import (
 
 from .model import GenerativeGalaxyModel
 
+_OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_interpolant": str,
+            "pad_factor": float, "strict": bool}
+
 
 def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     """Build a galaxy of a generative model.
 
     Fields besides the columns of the module: ``half_light_radius`` [arcsec], ``flux`` and
     everything else that GalSim applies to any ``gal``, ``num`` (which of several input models),
-    and ``id``: an integer that, with the columns, decides the galaxy; without it the galaxy takes
-    its random numbers from the object's own generator.
+    ``id``: an integer that, with the columns, decides the galaxy; without it the galaxy takes its
+    random numbers from the object's own generator; and ``x_interpolant``, ``k_interpolant``,
+    ``pad_factor`` and ``strict``, as in `GenerativeGalaxyModel.sample`.
 
     Returns:
         (profile, False): a random object is never safe to be used again for the next stamp, not
@@ -45,7 +49,7 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     # flux is left to GalSim, which applies it to any object type.
     kwargs, _ = GetAllParams(
         config, base, req=dict.fromkeys(columns, float),
-        opt={"half_light_radius": float, "id": int}, ignore=[*ignore, "flux", "num"])
+        opt=_OPTIONS, ignore=[*ignore, "flux", "num"])
     table = {name: kwargs.pop(name) for name in columns}
     identity = kwargs.pop("id", None)
     if identity is None:

@@ -75,6 +75,6 @@ def run(folder=".", handle="hub:acs_flow_vae", seed=7):
     scene = draw_scene(handle, seed=seed)
     fits, png = folder / "galsim_deep_demo.fits", folder / "galsim_deep_demo.png"
     scene.write(str(fits))
-    picture = render(scene.array, softening=2 * NOISE, peak=100 * NOISE)
+    picture = render(scene.array, softening=2 * NOISE, peak=100 * NOISE, floor=-2 * NOISE)
     write_png(png, picture)
     return fits, png

@@ -79,7 +79,7 @@ def tensorflow():
     """Import TensorFlow, or refuse to use what was inherited from a parent process."""
     global _started_in
     if _started_in is None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         _started_in = os.getpid()
     elif _started_in != os.getpid():
         raise GalSimError(

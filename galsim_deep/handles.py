@@ -51,7 +51,8 @@ def resolve(handle, sha256=None, offline=None):
     """Find the local folder of a module, downloading and unpacking it if it has to be.
 
     ``hub:NAME`` is looked for in ``$GALSIM_DEEP_PATH``, among the modules installed with the
-    package, in the cache, and in the index, in this order.
+    package, and in the index, in this order.  What the index names is taken from the cache where it
+    has been fetched before.
 
     Parameters:
         handle:     ``hub:NAME``, a folder, a ``.tar.gz`` file, or an http(s) URL of one, which may

@@ -63,6 +63,10 @@ class GenerativeGalaxyModel:
         self.offline = offline
         self._module = load(handles.resolve(file_name, sha256=sha256, offline=offline))
         self.card = self._module.card
+        if len(self.card.bands) > 1:
+            raise GalSimValueError(
+                f"The module {self.card.name} has several bands; this release of galsim-deep "
+                "samples modules of one band.", self.card.bands)
         self.columns = tuple(column.name for column in self.card.columns)
         self.stamp_size = self.card.stamp_size
         self.pixel_scale = self.card.pixel_scale
@@ -112,10 +116,12 @@ class GenerativeGalaxyModel:
         count = len(rngs)
         flux = read_positive(flux, "flux", count)
         radius = read_positive(half_light_radius, "half_light_radius", count, unit="arcsec")
+        if noise_pad_size and noise is None:
+            raise GalSimIncompatibleValuesError(
+                "To pad with noise, say which: give noise as well as noise_pad_size.",
+                noise=noise, noise_pad_size=noise_pad_size)
         stamps = self._stamps(columns, rngs)
-        pad = {}
-        if noise is not None:
-            pad = dict(noise_pad=noise, noise_pad_size=noise_pad_size)
+        pad = {} if noise is None else dict(noise_pad=noise, noise_pad_size=noise_pad_size)
         return [
             make_profile(
                 stamps[i], self.pixel_scale,

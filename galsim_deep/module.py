@@ -1,6 +1,6 @@
 """A module on disk: its card, and whether its files are those the card vouches for."""
 
-__all__ = ["Module"]
+__all__ = ["Module", "load"]
 
 import functools
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from galsim import GalSimError
 
-from .card import file_digests, read_card
+from .card import CARD_PATH, file_digests, read_card
 from .engine import Engine
 
 PROBE_PATH = "assets/probe.npz"
@@ -64,7 +64,16 @@ class Module:
         return float(np.max(np.abs(images - expected) / peak))
 
 
-@functools.lru_cache(maxsize=16)
 def load(folder):
     """The `Module` in a folder; the same object for every caller in this process."""
+    try:
+        changed = (Path(folder) / CARD_PATH).stat().st_mtime_ns
+    except OSError:
+        changed = None
+    return _load(Path(folder), changed)
+
+
+@functools.lru_cache(maxsize=16)
+def _load(folder, changed):
+    # A module that was exported again under the same name is another one: its card is newer.
     return Module(folder)

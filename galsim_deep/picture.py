@@ -7,22 +7,24 @@ import numpy as np
 from .engine import tensorflow
 
 
-def render(image, softening, peak=None):
-    """Turn pixel values into colours: an arcsinh stretch on a black-body scale.
+def render(image, softening, peak=None, floor=0.0):
+    """Turn pixel values into colours: an arcsinh stretch from black over violet to yellow.
 
     Parameters:
         image:      Shape [H, W].
         softening:  Value around which the stretch goes from linear to logarithmic, such as the
                     noise in a pixel.
-        peak:       The value drawn white.  [default: the largest]
+        peak:       The value at the bright end.  [default: the largest]
+        floor:      The value drawn black; below zero for images with noise.  [default: 0]
 
     Returns:
         uint8, shape [H, W, 3]; the first row of the image is at the bottom, as GalSim has it.
     """
-    peak = image.max() if peak is None else peak
-    low, high = np.arcsinh(-1.0), np.arcsinh(peak / softening)
-    v = np.clip((np.arcsinh(image / softening) - low) / max(high - low, 1e-6), 0, 1)[::-1, :, None]
-    colours = np.clip([2.2, 2.2, 2.2] * v - [0.0, 0.6, 1.2], 0, 1)
+    peak = np.max(image) if peak is None else peak
+    low, high = np.arcsinh(floor / softening), np.arcsinh(peak / softening)
+    v = np.clip((np.arcsinh(image / softening) - low) / max(high - low, 1e-6), 0, 1)[::-1]
+    # The palette 7, 5, 15 of gnuplot: brightness rises all the way.
+    colours = np.stack([np.sqrt(v), v**3, np.clip(np.sin(2 * np.pi * v), 0, 1)], axis=-1)
     return np.round(255 * colours).astype(np.uint8)
 
 
