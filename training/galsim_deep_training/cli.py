@@ -33,7 +33,7 @@ def main(arguments=None):
             command.add_argument("--output", type=Path, default=Path("hub_modules"),
                                  help="the module is written to OUTPUT/NAME [default: hub_modules]")
     options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         recipe = read_recipe(options.recipe)
         options.action(recipe, options.run or recipe.run_folder(), options)

@@ -38,7 +38,7 @@ def export(recipe, run, folder):
     Raises a `galsim.GalSimError` where the exported graph does not equal the eager network.
     """
     family = restore(recipe, run)
-    dataset = Dataset(run / "data.h5")
+    dataset = Dataset.of(recipe, run / "data.h5")
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from .data.dataset import Dataset
 from .families import make_family
+from .recipe import FIT_PARTS
 
 EVALUATE_EVERY = 200
 SAVE_EVERY = 500
@@ -29,7 +30,8 @@ def fit(recipe, run, progress=True):
     Returns:
         the fitted model family.
     """
-    dataset = Dataset(run / "data.h5")
+    dataset = Dataset.of(recipe, run / "data.h5")
+    _check_run(recipe, run)
     family = make_family(recipe)
     family.prepare(dataset)
     for phase in family.phases:
@@ -42,6 +44,7 @@ def restore(recipe, run):
 
     Raises a `galsim.GalSimError` where a phase is not complete.
     """
+    _check_run(recipe, run)
     family = make_family(recipe)
     for phase in family.phases:
         step, manager = _checkpoints(phase, run)
@@ -50,6 +53,19 @@ def restore(recipe, run):
                 f"The phase '{phase.name}' in {run} has made {int(step)} of {phase.fit.steps} "
                 f"steps. Go on with 'galsim-deep-train fit {recipe.path}'.")
     return family
+
+
+def _check_run(recipe, run):
+    """Refuse to go on with checkpoints that other settings made."""
+    stamp, digest = run / "checkpoints" / "recipe.sha256", recipe.digest(*FIT_PARTS)
+    if not stamp.exists():
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(digest + "\n")
+    elif stamp.read_text().strip() != digest:
+        raise GalSimError(
+            f"The checkpoints in {stamp.parent} were not made by {recipe.path} as it is now: its "
+            "data, model or fit have changed. Remove that folder to start again, or use another "
+            "--run folder.")
 
 
 def _checkpoints(phase, run):

@@ -9,7 +9,7 @@ from galsim_deep import GenerativeGalaxyModel
 from galsim_deep.picture import contact_sheet, render, write_png
 from galsim_deep.profiles import make_profile
 
-COLUMNS, ROWS = 10, 4
+COUNT = 10
 PAGE = """# {name} {version}
 
 {summary}
@@ -20,8 +20,8 @@ model = galsim_deep.GenerativeGalaxyModel("hub:{name}")
 
 ![samples](samples.png)
 
-Top two rows: light profiles before PSF and pixel, for rows of the test catalogue sorted by
-magnitude. Bottom two rows: the same galaxies convolved with PSFs of the training data, with noise.
+Top: light profiles before PSF and pixel, for rows of the test catalogue sorted by
+magnitude. Bottom: the same galaxies convolved with PSFs of the training data, with noise.
 
 | column | unit | valid range | median of the training sample | meaning |
 |---|---|---|---|---|
@@ -68,13 +68,12 @@ def _column_row(column):
 
 def _samples(module, dataset):
     """A contact sheet: profiles, and the same profiles observed."""
-    count = COLUMNS * ROWS // 2
     columns = module.card.columns
     first = next((column.name for column in columns if column.unit == "mag"), columns[0].name)
     order = dataset.test_indices[np.argsort(dataset.columns[first][dataset.test_indices])]
-    rows = dataset.read(order[np.linspace(0, len(order) - 1, count).astype(int)])
+    rows = dataset.read(order[np.linspace(0, len(order) - 1, COUNT).astype(int)])
     model = GenerativeGalaxyModel(module.folder)
-    stamps = model.images(rows, seeds=np.arange(count))
+    stamps = model.images(rows, seeds=np.arange(COUNT))
     observed = []
     for n, stamp in enumerate(stamps):
         galaxy = make_profile(stamp, model.pixel_scale)
@@ -85,5 +84,6 @@ def _samples(module, dataset):
         observed.append(image.array)
     sigma = rows["noise_sigma"]
     return contact_sheet(
-        [render(stamp, 2 * s) for stamp, s in zip([*stamps, *observed], [*sigma, *sigma],
-                                                  strict=True)], COLUMNS)
+        [render(stamp, 2 * s) for stamp, s in zip(stamps, sigma, strict=True)]
+        + [render(image, 2 * s, floor=-2 * s) for image, s in zip(observed, sigma, strict=True)],
+        COUNT)

@@ -5,7 +5,7 @@ trained on, the networks, the optimisation and the random seed.  Unknown keys ar
 misspelt setting cannot be ignored in silence.
 """
 
-__all__ = ["Column", "Recipe", "Settings", "Stamp", "read_recipe"]
+__all__ = ["DATA_PARTS", "FIT_PARTS", "Column", "Recipe", "Settings", "Stamp", "read_recipe"]
 
 import hashlib
 from pathlib import Path
@@ -59,6 +59,11 @@ class Column(Settings):
     """Whether the networks see the value or its logarithm (before standardisation)."""
     offset: float = 0.0
     """Added before taking the logarithm, for quantities that may be close to zero."""
+
+
+# What a data set depends on, and what the networks and their checkpoints depend on.
+DATA_PARTS = ("seed", "stamp", "columns", "data")
+FIT_PARTS = (*DATA_PARTS, "family", "model", "fit")
 
 
 class Data(Settings):
@@ -119,6 +124,12 @@ class Recipe(Settings):
     def sha256(self):
         """The hash of that file, recorded in the card of the module."""
         return self._sha256
+
+    def digest(self, *parts):
+        """The hash of some parts of the recipe, such as ``"stamp", "data"``, but for prose."""
+        prose = {"columns": {"__all__": {"meaning", "unit", "valid_range"}}}
+        text = self.model_dump_json(include={*parts}, exclude=prose)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def run_folder(self, root=None):
         """Where the data set, checkpoints and logs of this recipe live: ``runs/NAME``."""

@@ -10,7 +10,7 @@ import time
 from galsim import GalSimConfigError
 from tqdm import tqdm
 
-from ..recipe import Settings, parse
+from ..recipe import DATA_PARTS, Settings, parse
 from .dataset import DatasetWriter
 
 _workers_builder = None
@@ -93,7 +93,7 @@ def build(recipe, path, processes=2, progress=True):
     _workers_builder = builder  # inherited by the forked workers: sources are read once
     written = skipped = 0
     with (
-        DatasetWriter(path, recipe.stamp, columns, builder.psfs(), recipe.sha256,
+        DatasetWriter(path, recipe.stamp, columns, builder.psfs(), recipe.digest(*DATA_PARTS),
                       recipe.seed) as writer,
         multiprocessing.get_context("fork").Pool(processes) as pool,
         tqdm(total=len(builder), unit="stamp", disable=not progress) as bar,

@@ -14,7 +14,8 @@ Layout (``N`` examples, ``K`` distinct PSFs, stamps ``S`` x ``S``, PSF images ``
 ``truth``           [T, S, S]   those profiles, sampled at pixel centres
 ==================  ==========  ========================================================
 
-Attributes: ``format_version``, ``pixel_scale``, ``recipe_sha256``, ``seed``.
+Attributes: ``format_version``, ``pixel_scale``, ``seed`` and ``recipe_sha256``, the hash of those
+parts of the recipe that a data set depends on.
 """
 
 __all__ = ["Dataset", "DatasetWriter", "Example"]
@@ -26,6 +27,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 from galsim import GalSimError
+
+from ..recipe import DATA_PARTS
 
 FORMAT_VERSION = 1
 
@@ -118,6 +121,7 @@ class Dataset:
                 f"The data set {self.path} has format version {version}; this code reads "
                 f"{FORMAT_VERSION}. Make it again with 'galsim-deep-train data RECIPE'.")
         self.pixel_scale = float(self._file.attrs["pixel_scale"])
+        self.recipe_sha256 = self._file.attrs["recipe_sha256"]
         self.psfs = self._file["psf"][:]
         self.psf_index = self._file["psf_index"][:]
         self.noise_sigma = self._file["noise_sigma"][:]
@@ -126,6 +130,17 @@ class Dataset:
         test = self._file["test"][:]
         self.train_indices = np.flatnonzero(~test)
         self.test_indices = np.flatnonzero(test)
+
+    @classmethod
+    def of(cls, recipe, path):
+        """Open the data set of a recipe; refuses one that was made by other settings."""
+        dataset = cls(path)
+        if dataset.recipe_sha256 != recipe.digest(*DATA_PARTS):
+            raise GalSimError(
+                f"The data set {path} was not made by {recipe.path} as it is now: its seed, stamp, "
+                f"columns or data have changed. Make it again with 'galsim-deep-train data "
+                f"{recipe.path}', or use another --run folder.")
+        return dataset
 
     def __len__(self):
         return len(self.psf_index)

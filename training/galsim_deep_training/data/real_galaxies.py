@@ -42,8 +42,15 @@ class RealGalaxies(Builder, name="real_galaxies"):
         self._catalog = galsim.RealGalaxyCatalog(path.name, dir=str(path.parent))
         self._index = np.arange(self._catalog.nobjects)
         if settings.exclusion_level is not None:
-            sample = galsim.COSMOSCatalog(path.name, dir=str(path.parent),
-                                          exclusion_level=settings.exclusion_level)
+            try:
+                sample = galsim.COSMOSCatalog(path.name, dir=str(path.parent),
+                                              exclusion_level=settings.exclusion_level)
+            except (OSError, KeyError, ValueError) as err:
+                raise GalSimConfigError(
+                    f"The recipe {recipe.path} asks for exclusion_level "
+                    f"'{settings.exclusion_level}', but galsim.COSMOSCatalog cannot apply it to "
+                    f"{path}: {type(err).__name__}: {err}. Leave exclusion_level out, or use a "
+                    "catalogue that comes with its selection and fits files.") from err
             self._index = np.asarray(sample.orig_index)
         self._columns = self._read_columns(path)
         count = len(self._index)

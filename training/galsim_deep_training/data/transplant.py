@@ -88,7 +88,7 @@ class TransplantSettings(Settings):
     enlargement: float = 1.0
     """A source may be enlarged by this much at most; beyond it another source is drawn."""
     offset: float = 0.5
-    """Centres are moved by up to this many pixels, uniformly in each direction."""
+    """Centroids are moved by up to this many pixels, uniformly in each direction."""
 
 
 class Transplant(Builder, name="transplant"):
@@ -139,7 +139,9 @@ class Transplant(Builder, name="transplant"):
     @functools.cache  # noqa: B019 - one builder a process, kept for its life
     def _profile(self, source):
         image = galsim.Image(self._images[source], scale=self.settings.stamps.pixel_scale)
-        return galsim.InterpolatedImage(image, flux=1.0)
+        profile = galsim.InterpolatedImage(image, flux=1.0)
+        # Cut-outs are centred on a detection; the origin of our profiles is the centroid of light.
+        return profile.shift(-profile.centroid)
 
     def _pick_source(self, radius, candidates, rng):
         """A source that need not be enlarged; failing that one of the ten largest."""

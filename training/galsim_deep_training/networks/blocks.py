@@ -5,7 +5,7 @@ convolution, bias, residual sum and ``leaky_relu`` and then ignores the slope (s
 exported network could differ from the one that was trained.
 """
 
-__all__ = ["DepthToSpace", "ResidualBlock", "SpaceToDepth", "dense"]
+__all__ = ["Binomial", "DepthToSpace", "ResidualBlock", "SpaceToDepth", "dense"]
 
 import keras
 import tensorflow as tf
@@ -52,6 +52,20 @@ class SpaceToDepth(keras.layers.Layer):
 
     def call(self, x):
         return tf.nn.space_to_depth(x, self.block)
+
+
+@keras.saving.register_keras_serializable("galsim_deep")
+class Binomial(keras.layers.Layer):
+    """Smoothing by (1, 2, 1) / 4 along both axes; [N, H, W, 1] -> the same shape.
+
+    Its response at the Nyquist frequency is exactly zero.  A rearrangement of channels into pixels
+    can make neighbouring rows or columns alternate, which no PSF lets the data see and hence no
+    likelihood removes.
+    """
+
+    def call(self, x):
+        line = tf.constant([0.25, 0.5, 0.25])
+        return tf.nn.conv2d(x, (line[:, None] * line)[:, :, None, None], 1, "SAME")
 
 
 def dense(units, hidden=(), activation=ACTIVATION, last="glorot_uniform"):

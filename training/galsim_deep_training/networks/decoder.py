@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .blocks import DepthToSpace, ResidualBlock, dense
+from .blocks import Binomial, DepthToSpace, ResidualBlock, dense
 
 
 class Decoder(keras.Model):
@@ -17,9 +17,10 @@ class Decoder(keras.Model):
         channels:       Channels at S/16, S/8, S/4, S/2.  The last doubling of the resolution is a
                         rearrangement, which makes the full-size layers nearly free.
         hidden:         Units of the dense layer that starts the network.
+        start:          Channels that this layer makes at the lowest resolution.
     """
 
-    def __init__(self, stamp_size, channels=(96, 64, 32, 12), hidden=256, start=64):
+    def __init__(self, stamp_size, channels=(96, 64, 32, 12), hidden=256, start=32):
         super().__init__(name="decoder")
         base = stamp_size // 16
         self.entry = dense(base * base * start, (hidden,))
@@ -35,6 +36,7 @@ class Decoder(keras.Model):
             # Starting from zero, the first profile is the bare envelope of the head.
             keras.layers.Conv2D(4, 3, padding="same", kernel_initializer="zeros"),
             DepthToSpace(),
+            Binomial(),
         ]
         self.body = keras.Sequential(stages)
 
@@ -62,8 +64,8 @@ class ProfileHead(keras.layers.Layer):
 
     def __init__(self, stamp_size, psf_radius):
         super().__init__(name="profile_head")
-        axis = np.arange(stamp_size) - 0.5 * (stamp_size - 1)  # the true centre of the stamp
-        self.radius = np.hypot(*np.meshgrid(axis, axis)).astype(np.float32)
+        # Kept as lines of the stamp, not as images: constants are written into the module.
+        self.axis = (np.arange(stamp_size) - 0.5 * (stamp_size - 1)).astype(np.float32)
         self.window = edge_window(stamp_size)
         self.psf_variance = float(psf_radius) ** 2
 
@@ -80,13 +82,14 @@ class ProfileHead(keras.layers.Layer):
         """
         scale = tf.sqrt(tf.maximum(tf.square(size) - self.psf_variance, 0.25)) / self._disc
         scale = scale[:, None, None]
-        envelope = -self.radius / scale - tf.math.log(2 * np.pi * tf.square(scale))
-        shape = self.window * tf.nn.softplus(numbers + envelope)
+        radius = tf.sqrt(tf.square(self.axis)[:, None] + tf.square(self.axis))  # true centre
+        envelope = -radius / scale - tf.math.log(2 * np.pi * tf.square(scale))
+        window = tf.constant(self.window)[:, None] * self.window
+        shape = window * tf.nn.softplus(numbers + envelope)
         return (flux / tf.reduce_sum(shape, axis=[1, 2]))[:, None, None] * shape
 
 
 def edge_window(size, width=8):
-    """One in the middle, falling as a squared sine to exactly zero on the outermost pixels."""
+    """One in the middle, falling as a squared sine to exactly zero on the outermost pixels: [S]."""
     edge = np.minimum(np.arange(size), np.arange(size)[::-1])
-    profile = np.sin(0.5 * np.pi * np.minimum(edge / width, 1.0)) ** 2
-    return np.outer(profile, profile).astype(np.float32)
+    return (np.sin(0.5 * np.pi * np.minimum(edge / width, 1.0)) ** 2).astype(np.float32)

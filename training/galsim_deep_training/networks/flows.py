@@ -52,17 +52,20 @@ class CouplingFlow(keras.Model):
             shift, raw = tf.split(conditioner(tf.concat([x, context], axis=-1)), 2, axis=-1)
             return tfb.Shift(shift)(tfb.Scale(log_scale=self._bound * tf.tanh(raw / self._bound)))
 
-        return tfb.RealNVP(num_masked=self.kept, bijector_fn=shift_and_scale)
+        return tfb.RealNVP(num_masked=self.kept, bijector_fn=shift_and_scale, name="coupling")
 
     def call(self, context):
         """The distribution of the latent given standardised columns, [N, C] -> batch N, event L."""
         steps = []
         for permutation, conditioner in zip(self.permutations, self.conditioners, strict=True):
-            steps += [tfb.Permute(permutation), self._coupling(conditioner, context)]
+            steps += [tfb.Permute(permutation, name="permute"),
+                      self._coupling(conditioner, context)]
         base = tfd.MultivariateNormalDiag(
             tf.zeros([tf.shape(context)[0], self.latent_size]),
             tf.ones([self.latent_size]))
-        return tfd.TransformedDistribution(base, tfb.Chain(steps))
+        # By default a chain spells out all of its parts in the name of every operation, which then
+        # makes most of an exported module.
+        return tfd.TransformedDistribution(base, tfb.Chain(steps, name="chain"), name="flow")
 
     def transform(self, normal, context):
         """Map standard normal numbers [N, L] to latents [N, L]."""
