@@ -31,7 +31,7 @@ def catalogue(count, rng):
     magnitude = 20.0 + np.log1p(draw(uniform) * np.expm1(0.45 * 5.0)) / 0.45
     faintness = magnitude - 24.0
     return dict(
-        flux_radius=np.clip(np.exp(2.2 - 0.244 * faintness + 0.3 * draw(normal)), 3.0, 35.0),
+        flux_radius=np.clip(np.exp(2.2 - 0.244 * faintness + 0.3 * draw(normal)), 3.0, 20.0),
         mag_auto=magnitude,
         zphot=np.clip(np.exp(-0.1 + 0.27 * faintness + 0.5 * draw(normal)), 0.05, 4.0))
 
@@ -75,6 +75,6 @@ def run(folder=".", handle="hub:acs_flow_vae", seed=7):
     scene = draw_scene(handle, seed=seed)
     fits, png = folder / "galsim_deep_demo.fits", folder / "galsim_deep_demo.png"
     scene.write(str(fits))
-    picture = render(scene.array, softening=2 * NOISE, peak=100 * NOISE, floor=-2 * NOISE)
+    picture = render(scene.array, softening=2 * NOISE, peak=300 * NOISE, floor=-NOISE)
     write_png(png, picture)
     return fits, png

@@ -8,7 +8,7 @@ from .engine import tensorflow
 
 
 def render(image, softening, peak=None, floor=0.0):
-    """Turn pixel values into colours: an arcsinh stretch from black over violet to yellow.
+    """Turn pixel values into colours: an arcsinh stretch from black over orange to white.
 
     Parameters:
         image:      Shape [H, W].
@@ -23,8 +23,7 @@ def render(image, softening, peak=None, floor=0.0):
     peak = np.max(image) if peak is None else peak
     low, high = np.arcsinh(floor / softening), np.arcsinh(peak / softening)
     v = np.clip((np.arcsinh(image / softening) - low) / max(high - low, 1e-6), 0, 1)[::-1]
-    # The palette 7, 5, 15 of gnuplot: brightness rises all the way.
-    colours = np.stack([np.sqrt(v), v**3, np.clip(np.sin(2 * np.pi * v), 0, 1)], axis=-1)
+    colours = np.clip(2 * v[..., None] - [0.0, 0.5, 1.0], 0, 1)
     return np.round(255 * colours).astype(np.uint8)
 
 

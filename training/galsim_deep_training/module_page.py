@@ -85,5 +85,5 @@ def _samples(module, dataset):
     sigma = rows["noise_sigma"]
     return contact_sheet(
         [render(stamp, 2 * s) for stamp, s in zip(stamps, sigma, strict=True)]
-        + [render(image, 2 * s, floor=-2 * s) for image, s in zip(observed, sigma, strict=True)],
+        + [render(image, 2 * s, floor=-s) for image, s in zip(observed, sigma, strict=True)],
         COUNT)

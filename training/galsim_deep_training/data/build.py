@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import time
 
+import galsim
 from galsim import GalSimConfigError
 from tqdm import tqdm
 
@@ -95,7 +96,9 @@ def build(recipe, path, processes=2, progress=True):
     with (
         DatasetWriter(path, recipe.stamp, columns, builder.psfs(), recipe.digest(*DATA_PARTS),
                       recipe.seed) as writer,
-        multiprocessing.get_context("fork").Pool(processes) as pool,
+        # One thread in each: OpenMP hangs in a forked process if GalSim used threads before it.
+        multiprocessing.get_context("fork").Pool(
+            processes, galsim.utilities.set_omp_threads, (1,)) as pool,
         tqdm(total=len(builder), unit="stamp", disable=not progress) as bar,
     ):
         for example in pool.imap(_one, range(len(builder)), chunksize=16):
