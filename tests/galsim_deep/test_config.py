@@ -99,6 +99,16 @@ def test_photon_shooting():
     assert galsim.config.BuildImage(base).array.sum() == pytest.approx(20_000.0, rel=0.08)
 
 
+def test_options_of_sample():
+    base = config(dict(id=3, x_interpolant="linear", k_interpolant="quintic", pad_factor=2.0))
+    base.update(index_key="obj_num", obj_num=0, rng=galsim.BaseDeviate(1))
+    galsim.config.ProcessInput(base)
+    galaxy, _ = galsim.config.BuildGSObject(base, "gal")
+    assert isinstance(galaxy.x_interpolant, galsim.Linear)
+    with pytest.raises(galsim.GalSimRangeError, match="mag_auto"):
+        galsim.config.BuildImage(config(dict(mag_auto=10.0, strict=True)))
+
+
 def test_not_safe_to_reuse():
     base = config(dict(id=3))
     base.update(index_key="obj_num", obj_num=0, rng=galsim.BaseDeviate(1))

@@ -2,7 +2,9 @@
 
 import copy
 import itertools
+import json
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ import pytest
 from astropy.table import QTable, Table
 
 import galsim_deep
+from galsim_deep.card import CARD_PATH
 
 
 def flux_of(magnitude):
@@ -283,6 +286,8 @@ BAD = {
              ["half_light_radius", "3", "0"]),
     "rng and seeds": (dict, dict(rng=galsim.BaseDeviate(1), seeds=range(7)),
                       galsim.GalSimIncompatibleValuesError, ["rng", "seeds"]),
+    "noise of no kind": (dict, dict(noise_pad_size=3.0), galsim.GalSimIncompatibleValuesError,
+                         ["noise"]),
     "kind": (lambda t: 17, {}, galsim.GalSimValueError, ["table", "int"]),
 }
 
@@ -303,6 +308,14 @@ def test_value_outside_of_the_range_warns(model, table):
     with pytest.warns(galsim.GalSimWarning, match=r"mag_auto.*19\.5.*26\.5"):
         galaxies = model.sample(with_value(table, "mag_auto", 5, 27.0), seeds=range(7))
     assert len(galaxies) == 7
+
+
+def test_modules_of_several_bands_are_refused(model, tmp_path):
+    folder = shutil.copytree(model._module.folder, tmp_path / "module")
+    path = folder / CARD_PATH
+    path.write_text(json.dumps(json.loads(path.read_text()) | dict(bands=["g", "r"])))
+    with pytest.raises(galsim.GalSimValueError, match="several bands"):
+        galsim_deep.GenerativeGalaxyModel(folder)
 
 
 def test_stamps_that_are_not_finite_are_refused(model, table, monkeypatch):
