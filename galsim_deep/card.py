@@ -31,9 +31,18 @@ class Column(_Part):
     unit: str
     """As astropy writes it; empty for a pure number."""
     meaning: str
-    valid_range: tuple[float, float]
+    valid_range: tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
     quantiles: dict[str, float] = {}
     """Quantiles of the training sample, by their level written as text ("0.5")."""
+
+    @pydantic.model_validator(mode="after")
+    def _usable(self):
+        from astropy.units import Unit
+
+        if not self.valid_range[0] < self.valid_range[1]:
+            raise ValueError(f"the valid range {self.valid_range} is empty")
+        Unit(self.unit)  # raises a ValueError that lists near matches
+        return self
 
 
 class Flux(_Part):
@@ -72,7 +81,7 @@ class RecipeStamp(_Part):
 class Card(_Part):
     """All metadata of a module."""
 
-    format_version: int = FORMAT_VERSION
+    format_version: Literal[1] = FORMAT_VERSION
     name: str
     version: str
     family: str
@@ -86,7 +95,7 @@ class Card(_Part):
     """Where the origin of the profile is: at the true centre of the stamp, which for an even size
     is the corner between the four middle pixels (GalSim's ``use_true_center=True``)."""
     flux: Flux
-    columns: tuple[Column, ...]
+    columns: tuple[Column, ...] = pydantic.Field(min_length=1)
     latent: Latent
     signatures: tuple[str, ...]
     training_data: TrainingData
@@ -98,6 +107,17 @@ class Card(_Part):
     code_version: str
     files: dict[str, str]
     """The sha256 of every other file of the module, by its path in the folder."""
+
+    @pydantic.model_validator(mode="after")
+    def _whole(self):
+        names = [column.name for column in self.columns]
+        if len({*names, self.latent.name}) != len(names) + 1:
+            raise ValueError("two inputs have the same name")
+        if "sample" not in self.signatures:
+            raise ValueError("the signature 'sample' is missing")
+        if "saved_model.pb" not in self.files:
+            raise ValueError("files: saved_model.pb is missing, so nothing vouches for it")
+        return self
 
 
 def read_card(folder):
@@ -119,12 +139,15 @@ def read_card(folder):
     except OSError as err:
         raise GalSimError(f"{folder} is not the folder of a module: its card {CARD_PATH} cannot "
                           f"be read ({err}).") from err
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise GalSimValueError(
             f"The card of the module is damaged, it is not JSON ({err}). Get the module again.",
             str(path)) from err
     version = content.get("format_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if type(version) is not int or version < 1:
+        raise GalSimValueError("The card of the module is damaged: its format_version is not a "
+                               "number from 1 up. Get the module again.", version)
+    if version > FORMAT_VERSION:
         raise GalSimValueError(
             f"The module {folder} is of format version {version}; this release of galsim-deep "
             f"reads versions up to {FORMAT_VERSION}. Upgrade with 'pip install -U galsim-deep'.",

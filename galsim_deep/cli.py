@@ -3,14 +3,17 @@
 __all__ = ["main"]
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 from galsim import GalSimError
+from galsim.errors import galsim_warn
 
 from . import handles
 from ._version import __version__
+from .card import CARD_PATH, read_card
 
 
 def main(arguments=None):
@@ -18,9 +21,15 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     try:
         options.action(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (GalSimError, OSError) as err:
         print(f"galsim-deep: {err}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -45,9 +54,11 @@ def _parser():
     sample.add_argument("module", help="a name, or any handle")
     sample.add_argument("--catalog", required=True, type=Path,
                         help="a table astropy can read: FITS, ECSV, CSV, ...")
+    sample.add_argument("--format", help="format of the catalogue, by astropy's name for it, "
+                                         "where it does not tell from the file")
     sample.add_argument("--output", required=True, type=Path,
                         help="FITS file: the stamps as a cube, and the catalogue as a table")
-    sample.add_argument("--seed", type=int, default=1, help="random seed [default: 1]")
+    sample.add_argument("--seed", type=_seed, default=1, help="random seed [default: 1]")
     sample.add_argument("--id", metavar="COLUMN",
                         help="integer column that decides each galaxy, instead of the seed")
     sample.add_argument("--strict", action="store_true",
@@ -56,28 +67,35 @@ def _parser():
 
     demo = command("demo", _demo, "draw a small scene of generated galaxies")
     demo.add_argument("--output", type=Path, default=Path(), help="folder [default: this one]")
-    demo.add_argument("--module", default="acs_flow_vae", help="a name, or any handle")
-    demo.add_argument("--seed", type=int, default=7, help="another seed, another scene")
+    demo.add_argument("--module", default="hub:acs_flow_vae", help="a name, or any handle")
+    demo.add_argument("--seed", type=_seed, default=7, help="another seed, another scene")
     return parser
 
 
+def _seed(text):
+    seed = int(text)
+    if not 0 < seed < 2**31:  # GalSim takes no more, and 0 to mean "from the system"
+        raise argparse.ArgumentTypeError("a seed is from 1 to 2147483647")
+    return seed
+
+
 def _handle(text):
-    """A plain name on the command line means ``hub:NAME``."""
-    plain = not Path(text).exists() and "/" not in text and ":" not in text
-    return f"hub:{text}" if plain and not text.endswith((".tar.gz", ".tgz")) else text
+    """A plain name on the command line means ``hub:NAME``, unless it is a module here."""
+    path = Path(text)
+    plain = len(path.parts) == 1 and ":" not in text and not text.endswith((".tar.gz", ".tgz"))
+    return f"hub:{text}" if plain and not (path / CARD_PATH).is_file() else text
 
 
 def _list(options):
-    from .card import read_card
-
     for name, folder in handles.available().items():
-        text = read_card(folder).summary if folder else "(in an index; not on this machine yet)"
+        try:
+            text = read_card(folder).summary if folder else "(in an index; not on this machine yet)"
+        except GalSimError as err:
+            text = f"(cannot be used: {err})"
         print(f"hub:{name:24s} {text}")
 
 
 def _info(options):
-    from .card import read_card
-
     folder = handles.resolve(_handle(options.module))
     card = read_card(folder)
     if options.json:
@@ -102,14 +120,20 @@ def _info(options):
 
 def _sample(options):
     from astropy.io import fits
-    from astropy.table import Table
 
     from .model import GenerativeGalaxyModel
 
-    if options.output.exists() and not options.overwrite:
-        raise GalSimError(f"{options.output} exists. Give another name, or --overwrite.")
+    # What can go wrong with the files is found before the galaxies are made.
+    output = options.output
+    if output.is_dir():
+        raise GalSimError(f"{output} is a folder. Give the name of a FITS file.")
+    if output.exists() and (not options.overwrite or output.samefile(options.catalog)):
+        raise GalSimError(f"{output} exists. Give another name, or --overwrite (not for the "
+                          "catalogue itself).")
+    output.parent.mkdir(parents=True, exist_ok=True)
     model = GenerativeGalaxyModel(_handle(options.module))
-    table = _read_table(options.catalog)
+    table = _read_table(options.catalog, options.format)
+    rows = _table_hdu(table, options.catalog)
     if options.id is None:
         images = model.images(table, rng=options.seed, strict=options.strict)
     elif options.id in table.colnames:
@@ -122,18 +146,36 @@ def _sample(options):
     cube.header["MODVERS"] = (model.card.version, "version of the module")
     cube.header["PIXSCALE"] = (model.pixel_scale, "arcsec per pixel")
     cube.header["ZEROPNT"] = (model.card.flux.zero_point, "AB magnitude of unit flux")
-    rows = fits.table_to_hdu(Table(table, copy=True))
-    fits.HDUList([cube, rows]).writeto(options.output, overwrite=options.overwrite)
-    print(f"{len(images)} stamps -> {options.output}")
+    fits.HDUList([cube, rows]).writeto(output, overwrite=True)
+    print(f"{len(images)} stamps -> {output}")
 
 
-def _read_table(path):
+def _read_table(path, kind):
     from astropy.table import Table
 
+    if not path.is_file():
+        raise GalSimError(f"There is no catalogue {path}.")
     try:
-        return Table.read(path)
+        return Table.read(path, format=kind)
     except Exception as err:  # astropy's readers raise whatever their format does
-        raise GalSimError(f"Cannot read the catalogue {path}: {err}") from err
+        reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+        raise GalSimError(f"Cannot read the catalogue {path}: {reason} If astropy reads it with a "
+                          "format named, give that as --format.") from err
+
+
+def _table_hdu(table, path):
+    """The catalogue as a FITS table, without the columns that FITS cannot hold."""
+    from astropy.io import fits
+
+    kept = table.copy()
+    for name in table.colnames:
+        try:
+            fits.table_to_hdu(table[[name]])
+        except Exception as err:  # text that is not ASCII, objects, ...
+            galsim_warn(f"The column '{name}' of {path} cannot be written to FITS and is left out "
+                        f"of the output: {err}")
+            kept.remove_column(name)
+    return fits.table_to_hdu(kept)
 
 
 def _demo(options):

@@ -15,7 +15,7 @@ Input type ``generative_model``: the module, as `GenerativeGalaxyModel`.  Object
 
 __all__ = ["BuildGenerativeModelGalaxy"]
 
-from galsim import GSParams
+from galsim import GalSimConfigError, GSParams
 from galsim.config import (
     GetAllParams,
     GetInputObj,
@@ -25,6 +25,7 @@ from galsim.config import (
     RegisterObjectType,
 )
 
+from .engine import started_here
 from .model import GenerativeGalaxyModel
 
 _OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_interpolant": str,
@@ -63,6 +64,18 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
 
 # No proxy: a model is a few strings until it samples, and each worker process then loads
 # TensorFlow for itself, so that workers neither wait for one another nor inherit it by fork.
-RegisterInputType("generative_model", InputLoader(GenerativeGalaxyModel, use_proxy=False))
+class _ModelLoader(InputLoader):
+    def getKwargs(self, config, base, logger):
+        # Workers are forked later, from this process; GalSim would only log what they raise.
+        several = any(base.get(part, {}).get("nproc", 1) != 1 for part in ("image", "output"))
+        if several and started_here():
+            raise GalSimConfigError(
+                "A generative galaxy model has been used in this process, so the workers of "
+                "nproc > 1 could not sample: TensorFlow does not survive a fork. Use nproc: 1, or "
+                "run this configuration in a fresh process.")
+        return super().getKwargs(config, base, logger)
+
+
+RegisterInputType("generative_model", _ModelLoader(GenerativeGalaxyModel, use_proxy=False))
 RegisterObjectType(
     "GenerativeModelGalaxy", BuildGenerativeModelGalaxy, input_type="generative_model")

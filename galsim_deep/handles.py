@@ -101,9 +101,12 @@ def available(offline=None):
         for module in sorted(card.parents[1] for card in folder.glob(f"*/{_CARD}")):
             if _NAME.fullmatch(module.name):
                 found.setdefault(module.name, module)
-    for _, entries in _indexes(_is_offline(offline)):
-        for name, entry in entries.items():
-            found.setdefault(name, _cached(str(entry.get("sha256")).lower()))
+    try:
+        for _, entries in _indexes(_is_offline(offline)):
+            for name, entry in entries.items():
+                found.setdefault(name, _cached(str(entry.get("sha256")).lower()))
+    except HandleError as err:
+        galsim_warn(f"{err} Only modules on this machine are listed.")
     return found
 
 
@@ -188,7 +191,8 @@ def _from_path(path, sha256):
         return found
     if not os.path.isdir(path):
         problem = "is not a .tar.gz" if os.path.exists(path) else "does not exist"
-        raise HandleError(f"{path} {problem}. A handle is hub:NAME, the folder of a module, "
+        meant = f" Did you mean hub:{path.name}?" if path.name in available(offline=True) else ""
+        raise HandleError(f"{path} {problem}.{meant} A handle is hub:NAME, the folder of a module, "
                           "a .tar.gz file, or an http(s) URL of one.")
     if not _is_module(path):
         raise HandleError(f"{path} is not the folder of a module: it lacks {_CARD}. Give the "
@@ -244,7 +248,8 @@ def _scratch(part):
 
 def _unknown(name):
     known = list(available(offline=True))  # an index that has a URL was fetched a moment ago
-    near = difflib.get_close_matches(name, known)
+    lower = {other.lower(): other for other in known}
+    near = [lower[other] for other in difflib.get_close_matches(name.lower(), lower)]
     halves = [str(folder / name) for folder in _search_path() if os.path.isdir(folder / name)]
     places = [*map(str, _search_path()), f"the cache {cache_dir()}",
               *(f"the index {source}" for source, _ in _indexes(offline=True))]

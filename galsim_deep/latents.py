@@ -5,8 +5,11 @@ All randomness of a galaxy is here, outside of the graph: L standard normal numb
 
 __all__ = ["deviates", "draw"]
 
+import operator
+
 import galsim
 import numpy as np
+from galsim import GalSimValueError
 
 _MASK = (1 << 64) - 1
 
@@ -17,6 +20,7 @@ def deviates(count, rng=None, seeds=None):
     Parameters:
         count:      Number of galaxies N.
         rng:        A `galsim.BaseDeviate` that all galaxies draw from, one after the other.
+                    An integer is a seed as GalSim takes it: 0 and None mean one from the system.
         seeds:      Integers, one a galaxy, each of which alone decides that galaxy.
 
     Returns:
@@ -24,7 +28,12 @@ def deviates(count, rng=None, seeds=None):
     """
     if seeds is not None:
         return [galsim.BaseDeviate(_scrambled(seed)) for seed in seeds]
-    return [galsim.BaseDeviate(rng)] * count
+    try:
+        return [galsim.BaseDeviate(rng if rng is None or isinstance(rng, galsim.BaseDeviate)
+                                   else operator.index(rng))] * count
+    except TypeError:
+        raise GalSimValueError("rng is a galsim.BaseDeviate or an integer that GalSim takes as a "
+                               "seed.", rng) from None
 
 
 def draw(rngs, size):

@@ -2,6 +2,9 @@
 
 __all__ = ["GenerativeGalaxyModel"]
 
+import os
+from pathlib import PurePath
+
 import numpy as np
 from galsim import GalSimIncompatibleValuesError, GalSimValueError
 
@@ -58,6 +61,8 @@ class GenerativeGalaxyModel:
     def __init__(self, file_name, sha256=None, offline=None):
         from .module import load
 
+        if not isinstance(file_name, (str, PurePath)):
+            raise GalSimValueError("A handle is text or a path.", file_name)
         self.file_name = str(file_name)
         self.sha256 = sha256
         self.offline = offline
@@ -94,11 +99,13 @@ class GenerativeGalaxyModel:
             noise_pad_size:     Size of the padding with noise [arcsec].  [default: 0]
             gsparams:           A `galsim.GSParams`.  [default: None]
             seeds:              One integer a row, such as a catalogue id, that alone decides the
-                                random part of that galaxy; instead of ``rng``.  [default: None]
+                                random part of that galaxy; instead of ``rng``.  Up to 64 bits;
+                                seeds that agree modulo 2^64 are the same.  [default: None]
             flux:               Flux to give the galaxies, a number or one a row.
                                 [default: that of the module, by the magnitude asked for]
-            half_light_radius:  Half-light radius to give the profiles before PSF [arcsec], a
-                                number or one a row.  [default: as the module makes them]
+            half_light_radius:  Half-light radius to give the profiles before PSF [arcsec], about
+                                the centroid of light, a number or one a row.
+                                [default: as the module makes them]
             strict:             Raise an error rather than warn where a column is outside of the
                                 range the module was trained on.  [default: False]
             session_config:     Accepted from scripts written for GalSim-Hub, and not used.
@@ -157,9 +164,7 @@ class GenerativeGalaxyModel:
     def _stamps(self, columns, rngs):
         if not rngs:
             return np.zeros((0, self.stamp_size, self.stamp_size), np.float32)
-        latent = self.card.latent
-        normal = latents.draw(rngs, latent.size)
-        stamps = self._module.engine.call("sample", **columns, **{latent.name: normal})["image"]
+        stamps = self._module.sample(columns, latents.draw(rngs, self.card.latent.size))
         bad = np.flatnonzero(~np.isfinite(stamps).all(axis=(1, 2)))
         if len(bad):
             asked = {name: float(values[bad[0]]) for name, values in columns.items()}
@@ -192,7 +197,11 @@ class GenerativeGalaxyModel:
 
     def __reduce__(self):
         # By handle: the other process resolves it, and loads TensorFlow if and when it samples.
-        return GenerativeGalaxyModel, (self.file_name, self.sha256, self.offline)
+        # A relative path is made whole, since that process may work in another folder.
+        handle = self.file_name
+        if os.path.exists(handle):
+            handle = os.path.abspath(handle)
+        return GenerativeGalaxyModel, (handle, self.sha256, self.offline)
 
 
 def _one_of(table, cat):

@@ -19,7 +19,6 @@ class Module:
 
     Parameters:
         folder:     The folder of the module.
-        verify:     Whether to compare every file with the sha256 in the card.  [default: True]
 
     Attributes:
         folder:     The folder, a `pathlib.Path`.
@@ -29,12 +28,12 @@ class Module:
     Raises a `galsim.GalSimError` where the folder is not a module, or is damaged.
     """
 
-    def __init__(self, folder, verify=True):
+    def __init__(self, folder):
         self.folder = Path(folder)
         self.card = read_card(self.folder)
-        if verify:
-            self.verify()
+        self.verify()
         self.engine = Engine(self.folder)
+        self._checked = False
 
     def verify(self):
         """Compare every file with the card; raises a `galsim.GalSimError` naming those at fault."""
@@ -46,6 +45,37 @@ class Module:
             raise GalSimError(
                 f"The module {self.folder} is not what its card vouches for: {', '.join(faults)}. "
                 "Get the module again.")
+
+    def sample(self, columns, normal):
+        """Run the signature ``sample``, after checking once that it is what the card says.
+
+        Parameters:
+            columns:    A dict of the columns, float32 [N] each.
+            normal:     Standard normal numbers, float32 [N, L].
+
+        Returns:
+            float32, shape [N, S, S].
+        """
+        if not self._checked:
+            self._check_sample()
+            self._checked = True
+        inputs = {**columns, self.card.latent.name: normal}
+        return self.engine.call("sample", **inputs)["image"]
+
+    def _check_sample(self):
+        card = self.card
+        wanted = {column.name: (None,) for column in card.columns}
+        wanted[card.latent.name] = (None, card.latent.size)
+        found = self.engine.signature_inputs("sample")
+        if wanted != found:
+            raise GalSimError(f"The module {self.folder} does not agree with its card: sample "
+                              f"takes {found}, the card says {wanted}. Get the module again.")
+        rows = {name: np.ones((1, *shape[1:]), np.float32) for name, shape in wanted.items()}
+        shape = self.engine.call("sample", **rows)["image"].shape[1:]
+        if shape != (card.stamp_size, card.stamp_size):
+            raise GalSimError(f"The module {self.folder} does not agree with its card: it makes "
+                              f"stamps of shape {shape}, the card says {card.stamp_size}. Get the "
+                              "module again.")
 
     def probe(self):
         """How far the signature ``sample`` is from the network it was exported from.

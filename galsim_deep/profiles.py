@@ -22,13 +22,13 @@ def make_profile(stamp, pixel_scale, flux=None, half_light_radius=None, **kwargs
         transforming it afterwards, so that the type, and what can be asked of it, stay the same.
     """
     if half_light_radius is not None:
-        pixel_scale = half_light_radius / measured_radius(stamp)
+        pixel_scale = half_light_radius / measured_radius(stamp, kwargs.get("x_interpolant"))
     image = galsim.Image(np.ascontiguousarray(stamp), scale=pixel_scale)
     return galsim.InterpolatedImage(image, flux=flux, **kwargs)
 
 
-def measured_radius(stamp):
-    """Half-light radius of a stamp about its centroid [pixels].
+def measured_radius(stamp, x_interpolant=None):
+    """Half-light radius of a stamp about its centroid [pixels], interpolated as it will be.
 
     Within 1 % of `galsim.GSObject.calculateHLR` on a finely drawn profile, also for galaxies that
     are hardly larger than a pixel.
@@ -42,8 +42,9 @@ def measured_radius(stamp):
         # The circle cuts too few pixels: look again on a grid that is finer by as much as needed.
         fine = 1 / 8
         middle = 0.5 * (np.array(stamp.shape) - 1)
-        image = galsim.InterpolatedImage(galsim.Image(stamp, scale=1.0), calculate_stepk=False,
-                                         calculate_maxk=False).shift(middle[1] - x0, middle[0] - y0)
+        image = galsim.InterpolatedImage(
+            galsim.Image(stamp, scale=1.0), x_interpolant=x_interpolant, calculate_stepk=False,
+            calculate_maxk=False).shift(middle[1] - x0, middle[0] - y0)
         size = 2 * int(2 * _SMALL / fine)
         zoomed = image.drawImage(nx=size, ny=size, scale=fine, method="no_pixel", dtype=float)
         y, x = np.indices(zoomed.array.shape) - 0.5 * (size - 1)

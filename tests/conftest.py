@@ -1,5 +1,6 @@
 """What all tests share: the reference data, where they are, and one loaded model."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 import galsim_deep
 
-REFERENCE_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+REFERENCE_DATA = Path(os.environ.get(
+    "GALSIM_DEEP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")

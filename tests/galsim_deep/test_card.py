@@ -78,6 +78,17 @@ def test_fields_of_later_releases_are_passed_over(copied):
 
 @pytest.mark.parametrize("changes, word", [
     (dict(format_version=2), "Upgrade"),
+    (dict(format_version="2"), "format_version"),
+    (dict(format_version=0), "format_version"),
+    (dict(format_version=True), "format_version"),
+    (dict(format_version=None), "format_version"),
+    (dict(columns=[]), "columns"),
+    (dict(signatures=["decode"]), "sample"),
+    (dict(files={}), "saved_model.pb"),
+    (dict(columns=2 * [dict(name="mag_auto", unit="mag", meaning="", valid_range=[1, 2])]),
+     "same name"),
+    (dict(columns=[dict(name="mag_auto", unit="mag", meaning="", valid_range=[2, 1])]), "empty"),
+    (dict(columns=[dict(name="mag_auto", unit="frobs", meaning="", valid_range=[1, 2])]), "frobs"),
     (dict(stamp_size=0), "stamp_size"),
     (dict(pixel_scale="wide"), "pixel_scale"),
     (dict(columns=[dict(name="mag_auto")]), "columns.0.unit"),

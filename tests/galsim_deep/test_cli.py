@@ -2,6 +2,7 @@
 
 import json
 
+import galsim
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -52,6 +53,46 @@ def test_sample(catalog, tmp_path, model, table, capsys):
     assert main(["sample", "acs_flow_vae", "--catalog", str(catalog),
                  "--output", str(output)]) == 1
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_names_mean_modules_wherever_one_stands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acs_flow_vae").mkdir()
+    assert main(["info", "acs_flow_vae"]) == 0
+
+
+def test_list_passes_over_damaged_modules(tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken" / "assets").mkdir(parents=True)
+    (tmp_path / "broken" / "assets" / "galsim_module.json").write_text("{")
+    monkeypatch.setenv("GALSIM_DEEP_PATH", str(tmp_path))
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("broken" in line and "damaged" in line for line in lines)
+    assert any("hub:acs_flow_vae" in line for line in lines)
+
+
+def test_text_that_fits_does_not_hold(table, tmp_path):
+    catalog, output = tmp_path / "catalogue.csv", tmp_path / "new" / "stamps.fits"
+    Table(dict(table, name=["é"] * 7)).write(catalog)
+    with pytest.warns(galsim.GalSimWarning, match="name"):
+        assert main(["sample", "acs_flow_vae", "--catalog", str(catalog),
+                     "--output", str(output)]) == 0
+    assert "mag_auto" in fits.getdata(output, 1).names
+    assert "name" not in fits.getdata(output, 1).names
+
+
+def test_the_catalogue_is_not_overwritten(catalog):
+    before = catalog.read_bytes()
+    assert main(["sample", "acs_flow_vae", "--catalog", str(catalog), "--output", str(catalog),
+                 "--overwrite"]) == 1
+    assert catalog.read_bytes() == before
+
+
+@pytest.mark.parametrize("seed", ["0", "-1", "99999999999999999999", "x"])
+def test_seeds(seed, capsys):
+    with pytest.raises(SystemExit):
+        main(["demo", "--seed", seed])
+    assert "seed" in capsys.readouterr().err
 
 
 def test_sample_by_id(catalog, tmp_path, model, table):

@@ -229,6 +229,17 @@ def test_fork_after_sampling_is_refused_at_once():
     assert all("forked" in line and "spawn" in line for line in lines)
 
 
+def test_nproc_after_sampling_is_refused_before_any_worker_starts(model, tmp_path):
+    """GalSim only logs what a worker raises; the user would be left with no file and no error."""
+    model.images(COLUMNS, seeds=[1])
+    for level in ("image", "output"):
+        base = config()
+        base["output"] = dict(file_name="never.fits", dir=str(tmp_path))
+        base[level]["nproc"] = 2
+        with pytest.raises(galsim.GalSimConfigError, match="fresh process"):
+            galsim.config.Process(base)
+
+
 def test_registered_by_import():
     assert galsim_deep
     assert "GenerativeModelGalaxy" in galsim.config.gsobject.valid_gsobject_types

@@ -90,10 +90,8 @@ def test_without_rng_galaxies_differ(model, table):
 @pytest.mark.parametrize("chunk", [1, 2, 7, 33, 100])
 def test_a_galaxy_belongs_to_its_seed(model, chunk):
     rng = np.random.default_rng(0)
-    catalogue = Table(dict(id=rng.permutation(10_000)[:100],
-                           flux_radius=rng.uniform(4, 12, 100),
-                           mag_auto=rng.uniform(21, 25, 100),
-                           zphot=rng.uniform(0.2, 1.5, 100)))
+    columns = {c.name: rng.uniform(*c.valid_range, 100) for c in model.card.columns}
+    catalogue = Table(dict(columns, id=rng.permutation(10_000)[:100]))
     together = model.images(catalogue, seeds=catalogue["id"])
     order = rng.permutation(100)
     shuffled = catalogue[order]
@@ -140,6 +138,16 @@ def test_half_light_radius_is_imposed(model, table, radius):
         measured = galaxy.calculateHLR(size=1024, scale=galaxy.image.scale / 8)
         assert measured == pytest.approx(wanted, rel=0.01)
         assert galaxy.flux == pytest.approx(2.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("interpolant", ["linear", "cubic", "nearest", "lanczos3"])
+def test_half_light_radius_of_other_interpolants(model, interpolant):
+    """The smallest galaxies are hardly larger than a pixel: how it is filled in matters."""
+    rows = dict(flux_radius=np.full(4, 2.7), mag_auto=np.full(4, 23.0), zphot=np.full(4, 0.7))
+    for galaxy in model.sample(rows, seeds=range(4), half_light_radius=0.3,
+                               x_interpolant=interpolant):
+        measured = galaxy.calculateHLR(scale=0.015, size=400, centroid=galaxy.centroid)
+        assert measured == pytest.approx(0.3, rel=0.01)
 
 
 def test_imposing_keeps_the_shape(model, table):
@@ -225,6 +233,14 @@ def test_model_obeys_galsims_rules(model):
     assert str(model) == "galsim_deep.GenerativeGalaxyModel('hub:acs_flow_vae')"
 
 
+def test_pickles_survive_a_change_of_folder(model, tmp_path, monkeypatch):
+    shutil.copytree(model._module.folder, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    pickled = pickle.dumps(galsim_deep.GenerativeGalaxyModel("mine"))
+    monkeypatch.chdir("/")
+    assert pickle.loads(pickled) == model
+
+
 def test_pickled_model_samples_alike(model, table):
     twin = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(
@@ -284,6 +300,8 @@ BAD = {
     "flux": (dict, dict(flux=-1.0), galsim.GalSimValueError, ["flux", "-1"]),
     "size": (dict, dict(half_light_radius=[1, 1, 1, 0, 1, 1, 1]), galsim.GalSimValueError,
              ["half_light_radius", "3", "0"]),
+    "rng": (dict, dict(rng=1.5), galsim.GalSimValueError, ["rng", "1.5"]),
+    "large rng": (dict, dict(rng=2**80), galsim.GalSimValueError, ["rng", str(2**80)]),
     "rng and seeds": (dict, dict(rng=galsim.BaseDeviate(1), seeds=range(7)),
                       galsim.GalSimIncompatibleValuesError, ["rng", "seeds"]),
     "noise of no kind": (dict, dict(noise_pad_size=3.0), galsim.GalSimIncompatibleValuesError,
@@ -296,7 +314,7 @@ BAD = {
 def test_bad_input(model, table, case, monkeypatch):
     make, options, error, words = BAD[case]
     monkeypatch.setattr(
-        model._module.engine, "call", lambda *_, **__: pytest.fail("TensorFlow ran"))
+        model._module, "sample", lambda *_, **__: pytest.fail("TensorFlow ran"))
     with pytest.raises(error) as caught:
         model.sample(make(table), **options)
     assert isinstance(caught.value, galsim.GalSimError)
@@ -318,9 +336,15 @@ def test_modules_of_several_bands_are_refused(model, tmp_path):
         galsim_deep.GenerativeGalaxyModel(folder)
 
 
+@pytest.mark.parametrize("handle", [None, 3, b"hub:acs_flow_vae"])
+def test_what_is_no_handle(handle):
+    with pytest.raises(galsim.GalSimValueError, match="handle"):
+        galsim_deep.GenerativeGalaxyModel(handle)
+
+
 def test_stamps_that_are_not_finite_are_refused(model, table, monkeypatch):
     broken = model.images(table, seeds=range(7))
     broken[4, 3, 3] = np.nan
-    monkeypatch.setattr(model._module.engine, "call", lambda *_, **__: dict(image=broken))
+    monkeypatch.setattr(model._module, "sample", lambda *_: broken)
     with pytest.raises(galsim.GalSimValueError, match="row 4"):
         model.sample(table)
