@@ -37,7 +37,7 @@ def main(arguments=None):
     try:
         recipe = read_recipe(options.recipe)
         options.action(recipe, options.run or recipe.run_folder(), options)
-    except GalSimError as err:
+    except (GalSimError, OSError) as err:
         print(f"galsim-deep-train: {err}", file=sys.stderr)
         return 1
     return 0

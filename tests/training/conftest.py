@@ -1,0 +1,287 @@
+"""A small survey made with GalSim, and recipes that train on it in seconds.
+
+Nothing here needs data from elsewhere; tests that do ask for ``reference_data``, which skips.
+"""
+
+import copy
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import galsim
+import numpy as np
+import pytest
+import yaml
+from astropy.table import Table
+
+# The little survey: as COSMOS in everything but the number and the size of the stamps.
+SCALE, ZERO_POINT, VARIANCE = 0.03, 25.94, 4.2e-6
+GALAXIES = 12
+# Even and odd stamps, some smaller and some larger than the 32 pixels of the recipes.
+STAMP_SIZES = (40, 24, 41, 29, 36, 33, 28, 48, 35, 26, 38, 44)
+NO_REDSHIFT = 5  # the galaxy whose redshift is not known
+BLENDED, FAILED = 3, 8  # galaxies that quality cuts take out
+SOURCES, SOURCE_SIZE, SOURCE_SCALE = 12, 48, 0.06
+FAINT_SOURCES = (4, 9)  # fainter than the recipes allow
+
+
+# ---- the survey -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def survey(tmp_path_factory):
+    """A folder that `galsim.RealGalaxyCatalog` and `galsim.COSMOSCatalog` read, and sources.npz."""
+    folder = tmp_path_factory.mktemp("survey")
+    noise_file = "acs_I_unrot_sci_20_cf.fits"
+    shutil.copy(Path(galsim.meta_data.share_dir) / noise_file, folder)
+    rng = np.random.default_rng(11)
+    magnitudes = rng.uniform(20.5, 23.5, GALAXIES)
+    radii = rng.uniform(0.06, 0.16, GALAXIES)
+    redshifts = rng.uniform(0.1, 2.0, GALAXIES)
+    redshifts[NO_REDSHIFT] = np.nan
+    images, psfs = [], []
+    for i, size in enumerate(STAMP_SIZES):
+        # The PSF stamps are oblong, as those of the real catalogues are.
+        psf = galsim.Moffat(beta=3.5, fwhm=0.10 + 0.002 * i).shear(g1=0.03, g2=-0.02)
+        psfs.append(psf.drawImage(nx=25, ny=33, scale=SCALE, dtype=float))
+        galaxy = galsim.Sersic(0.8 + 0.2 * i, half_light_radius=radii[i]).shear(g1=0.2, g2=0.1)
+        flux = 10 ** (-0.4 * (magnitudes[i] - ZERO_POINT))
+        image = galsim.Convolve(galaxy.withFlux(flux), psf).drawImage(
+            nx=size, ny=size, scale=SCALE, dtype=float)
+        image.addNoise(galsim.getCOSMOSNoise(
+            str(folder / noise_file), rng=galsim.BaseDeviate(100 + i), cosmos_scale=SCALE,
+            variance=VARIANCE))
+        images.append(image)
+    galsim.fits.writeMulti(images, str(folder / "real_galaxy_images.fits"))
+    galsim.fits.writeMulti(psfs, str(folder / "real_galaxy_PSF_images.fits"))
+
+    number = np.arange(GALAXIES)
+    Table(dict(
+        IDENT=1000 + 7 * number, MAG=magnitudes, BAND=["F814W"] * GALAXIES,
+        WEIGHT=np.ones(GALAXIES),
+        GAL_FILENAME=["real_galaxy_images.fits"] * GALAXIES,
+        PSF_FILENAME=["real_galaxy_PSF_images.fits"] * GALAXIES,
+        GAL_HDU=number, PSF_HDU=number, PIXEL_SCALE=np.full(GALAXIES, SCALE),
+        NOISE_MEAN=np.zeros(GALAXIES), NOISE_VARIANCE=VARIANCE * (1 + 0.01 * number),
+        NOISE_FILENAME=[noise_file] * GALAXIES,
+        stamp_flux=[image.array.sum() for image in images],
+    )).write(folder / "real_galaxy_catalog.fits")
+    status = np.ones((GALAXIES, 5), np.int32)
+    status[FAILED] = 0
+    Table(dict(
+        IDENT=1000 + 7 * number, flux_radius=radii / SCALE, mag_auto=magnitudes, ZPHOT=redshifts,
+        fit_status=status, sersicfit=np.ones((GALAXIES, 8)), hlr=np.full((GALAXIES, 3), 0.2),
+        flux=np.ones((GALAXIES, 4)),
+    )).write(folder / "real_galaxy_catalog_fits.fits")
+    Table(dict(
+        IDENT=1000 + 7 * number, dmag=np.zeros(GALAXIES),
+        sn_ellip_gauss=np.where(number == BLENDED, 1.0, 100.0),
+        min_mask_dist_pixels=np.full(GALAXIES, 20.0),
+        average_mask_adjacent_pixel_count=np.zeros(GALAXIES),
+        peak_image_pixel_count=np.ones(GALAXIES),
+    )).write(folder / "real_galaxy_catalog_selection.fits")
+    _write_sources(folder / "sources.npz", rng)
+    return folder
+
+
+def _write_sources(path, rng):
+    """Galaxies without noise, larger than the survey's, with exactly no light outside a circle."""
+    stamps = []
+    for i in range(SOURCES):
+        # Gaussians: still well sampled when they are shrunk to the pixels of the survey.
+        disc = galsim.Gaussian(half_light_radius=rng.uniform(0.3, 0.4)).shear(
+            g1=rng.uniform(-0.3, 0.3), g2=rng.uniform(-0.3, 0.3))
+        knot = galsim.Gaussian(sigma=0.15).shift(*rng.uniform(-0.3, 0.3, 2)) * 0.3
+        image = (disc + knot).drawImage(
+            nx=SOURCE_SIZE, ny=SOURCE_SIZE, scale=SOURCE_SCALE, dtype=float).array
+        axis = np.arange(SOURCE_SIZE) - 0.5 * (SOURCE_SIZE - 1)
+        stamps.append((10 + i) * image * (np.hypot(*np.meshgrid(axis, axis)) < 23))
+    magnitudes = np.linspace(20.0, 22.0, SOURCES)
+    magnitudes[list(FAINT_SOURCES)] = 24.0, np.nan
+    np.savez(path, images=np.array(stamps, np.float32), magnitudes=magnitudes)
+
+
+# ---- recipes --------------------------------------------------------------------------------
+
+# Every registered family needs an entry: settings with which it fits in seconds.
+TINY_FAMILIES = {
+    "flow_vae": dict(
+        model=dict(latent_size=4, psf_radius=2.0, encoder_channels=[4, 4],
+                   decoder_channels=[8, 8, 4, 4], hidden=16, flow_layers=2, flow_hidden=8),
+        # A short memory of the average, so that a dozen steps leave a trace in the weights kept,
+        # and gradients that are often clipped.
+        fit=dict(autoencoder=dict(steps=12, batch_size=8, average=0.5, clip=1.0),
+                 flow=dict(steps=12, batch_size=8, average=0.5, clip=1.0))),
+}
+
+
+def transplant_settings(folder):
+    return dict(
+        examples=40, test_examples=12, test_sources=0.3,
+        stamps=dict(file_name=str(folder / "sources.npz"), magnitudes="magnitudes",
+                    pixel_scale=SOURCE_SCALE, faintest=23.0, same=[[0, 5], [2, 8, 11]]),
+        psf_catalog=str(folder / "real_galaxy_catalog.fits"),
+        magnitudes=dict(range=[20.0, 24.0], slope=0.35),
+        flux_radius=dict(intercept=1.4, slope=-0.05, scatter=0.2, range=[3.2, 5.3]),
+        redshift=dict(intercept=-0.1, slope=0.2, scatter=0.5, range=[0.03, 5.0]))
+
+
+def real_galaxies_settings(folder):
+    return dict(catalog=str(folder / "real_galaxy_catalog.fits"), columns=dict(zphot="ZPHOT"),
+                test_fraction=0.25)
+
+
+def tiny_recipe(folder, builder="transplant", family="flow_vae"):
+    """The content of a recipe, as a dict."""
+    settings = dict(transplant=transplant_settings, real_galaxies=real_galaxies_settings)
+    return copy.deepcopy(dict(
+        name="tiny", version="0.0.1", summary="A module for tests.", family=family, seed=3,
+        stamp=dict(size=32, pixel_scale=SCALE, band="F814W", zero_point=ZERO_POINT, psf_size=17),
+        columns=[
+            dict(name="flux_radius", unit="pix", meaning="observed half-light radius",
+                 valid_range=[2.0, 8.0], scale="log"),
+            dict(name="mag_auto", unit="mag", meaning="total magnitude", valid_range=[19.5, 25.0]),
+            dict(name="zphot", unit="", meaning="photometric redshift", valid_range=[0.0, 5.0],
+                 scale="log", offset=0.1)],
+        training_data=dict(description="Galaxies made up.", citation="none", licence="CC0"),
+        data=dict(builder=builder, settings=settings[builder](folder)),
+        **TINY_FAMILIES[family]))
+
+
+@pytest.fixture(scope="session")
+def recipe_content(survey):
+    """``recipe_content(builder=..., family=...)``: the content of a tiny recipe, to be changed."""
+
+    def content(**kwargs):
+        return tiny_recipe(survey, **kwargs)
+
+    return content
+
+
+@pytest.fixture(scope="session")
+def write_recipe(tmp_path_factory):
+    """``write_recipe(content)``: the path of a recipe file in a folder of its own."""
+
+    def write(content):
+        path = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def make_recipe(recipe_content, write_recipe):
+    """``make_recipe(change, builder=..., family=...)``: a `Recipe`, its content changed."""
+    from galsim_deep_training.recipe import read_recipe
+
+    def make(change=None, **kwargs):
+        content = recipe_content(**kwargs)
+        if change is not None:
+            change(content)
+        return read_recipe(write_recipe(content))
+
+    return make
+
+
+# ---- what takes long, made once -------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def recipe(make_recipe):
+    """The tiny recipe: a flow_vae on transplanted galaxies."""
+    return make_recipe()
+
+
+@pytest.fixture(scope="session")
+def data_file(recipe, tmp_path_factory):
+    """The data set of ``recipe``."""
+    from galsim_deep_training.data.build import build
+
+    path = tmp_path_factory.mktemp("data") / "data.h5"
+    build(recipe, path, processes=2, progress=False)
+    return path
+
+
+@pytest.fixture
+def dataset(data_file):
+    from galsim_deep_training.data.dataset import Dataset
+
+    return Dataset(data_file)
+
+
+@pytest.fixture(scope="session")
+def new_run(data_file, tmp_path_factory):
+    """``new_run()``: a working folder with the data set of ``recipe`` and nothing else."""
+
+    def make():
+        run = tmp_path_factory.mktemp("run")
+        shutil.copy(data_file, run / "data.h5")
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def command(recipe, tmp_path_factory):
+    """The three commands on ``recipe``, one after the other: an object with ``run(name)``.
+
+    Each command runs once in a session, whoever asks first; ``folder`` is the working folder and
+    ``module`` the folder of the module.
+    """
+    return _Command(recipe, tmp_path_factory.mktemp("command"))
+
+
+class _Command:
+    def __init__(self, recipe, root):
+        self.recipe, self.folder, self.module = recipe, root / "run", root / "hub" / recipe.name
+        self._status = {}
+
+    def run(self, name):
+        """The exit status of ``galsim-deep-train NAME``, after that of those before it."""
+        from galsim_deep_training.cli import main
+
+        names = ["data", "fit", "export"]
+        for step in names[:names.index(name) + 1]:
+            if step not in self._status:
+                extra = dict(data=["--processes", "2"], fit=[],
+                             export=["--output", str(self.module.parent)])[step]
+                self._status[step] = main([
+                    step, str(self.recipe.path), "--run", str(self.folder), "--quiet", *extra])
+        return self._status[name]
+
+
+@pytest.fixture(scope="session")
+def fitted(command):
+    """The working folder of ``recipe`` after data and fit."""
+    assert command.run("fit") == 0
+    return command.folder
+
+
+@pytest.fixture(scope="session")
+def module_folder(command):
+    """The folder of the module that ``recipe`` makes."""
+    assert command.run("export") == 0
+    return command.module
+
+
+@pytest.fixture(scope="session")
+def family(fitted, recipe):
+    """The fitted family of ``recipe``, eager."""
+    from galsim_deep_training.fit import restore
+
+    return restore(recipe, fitted)
+
+
+@pytest.fixture(scope="session")
+def awaken():
+    """``awaken(network, seed)``: move every weight a little, for those that start at zero."""
+
+    def move(network, seed=0, size=0.1):
+        rng = np.random.default_rng(seed)
+        for variable in network.trainable_variables:
+            variable.assign_add(size * rng.standard_normal(variable.shape).astype(np.float32))
+
+    return move

@@ -1,0 +1,92 @@
+"""Building: the file does not depend on how it was made, and is there only when it is whole."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import galsim
+import h5py
+import numpy as np
+import pytest
+
+from galsim_deep_training.data.build import build, make_builder
+from galsim_deep_training.data.transplant import Transplant
+from galsim_deep_training.recipe import DATA_PARTS
+
+
+def contents(path):
+    with h5py.File(path) as file:
+        found = {}
+        file.visititems(lambda name, item: found.update({name: item[()]})
+                        if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["transplant", "real_galaxies"])
+def test_the_file_depends_on_the_seed_alone(kind, make_recipe, tmp_path):
+    """Not on the number of processes, nor on the run."""
+    def change(content):
+        if kind == "transplant":
+            content["data"]["settings"].update(examples=16, test_examples=4)
+
+    def other_seed(content):
+        change(content)
+        content["seed"] += 1
+
+    recipe = make_recipe(change, builder=kind)
+    counts = {build(recipe, tmp_path / f"{processes}.h5", processes, progress=False)
+              for processes in (1, 2)}
+    build(recipe, tmp_path / "again.h5", 2, progress=False)
+    build(make_recipe(other_seed, builder=kind), tmp_path / "other.h5", 2, progress=False)
+    first, second, again, other = (
+        contents(tmp_path / f"{name}.h5") for name in ("1", "2", "again", "other"))
+    assert len(counts) == 1 and sum(counts.pop()) == (20 if kind == "transplant" else 12)
+    assert len(first) >= 11
+    for found in (second, again):
+        assert found.keys() == first.keys()
+        for name in first:
+            np.testing.assert_array_equal(found[name], first[name], err_msg=name)
+    assert not np.array_equal(other["stamp"], first["stamp"])
+    if kind == "transplant":
+        assert not set(other["columns/mag_auto"]) & set(first["columns/mag_auto"])
+
+
+def test_the_data_set_knows_its_recipe(recipe, data_file):
+    with h5py.File(data_file) as file:
+        assert file.attrs["recipe_sha256"] == recipe.digest(*DATA_PARTS)
+        assert file.attrs["seed"] == recipe.seed
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_failure_leaves_nothing_behind(processes, recipe, tmp_path, monkeypatch):
+    def example(self, number):
+        if number == 7:
+            raise galsim.GalSimValueError("This galaxy is odd.", number)
+        return made_one
+
+    made_one = make_builder(recipe).example(0)
+    monkeypatch.setattr(Transplant, "example", example)
+    with pytest.raises(galsim.GalSimValueError, match="odd"):
+        build(recipe, tmp_path / "data.h5", processes, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_before_the_fork(write_recipe, recipe_content, tmp_path):
+    """OpenMP would hang in the workers if GalSim had used it in the parent."""
+    path = write_recipe(recipe_content(builder="real_galaxies"))
+    code = f"""
+import galsim
+from galsim_deep_training.data.build import build
+from galsim_deep_training.recipe import read_recipe
+galsim.Image(64, 64).addNoise(galsim.getCOSMOSNoise(rng=galsim.BaseDeviate(1)))
+print(build(read_recipe({str(path)!r}), {str(tmp_path / "data.h5")!r}, 2, progress=False))
+"""
+    # In a session of its own, so that the workers can be ended with it.
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    try:
+        assert process.communicate(timeout=120)[0] == "(11, 1)\n"
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,222 @@
+"""The data set file: what is written is read, and batches can be had again."""
+
+import dataclasses
+
+import galsim
+import h5py
+import numpy as np
+import pytest
+
+from galsim_deep_training.data.dataset import Dataset, DatasetWriter, Example, turned
+from galsim_deep_training.recipe import Stamp
+
+STAMP = Stamp(size=6, pixel_scale=0.05, band="r", zero_point=27.0, psf_size=3)
+COLUMNS = ("size", "mag")
+PSFS = np.random.default_rng(0).random((3, 3, 3))
+
+
+def make_example(n):
+    rng = np.random.default_rng([1, n])
+    return Example(
+        stamp=rng.standard_normal((6, 6)), psf_index=n % 3, noise_sigma=0.1 + n, source=n // 2,
+        test=n // 2 % 5 == 0, columns=dict(size=float(n), mag=-float(n), unused=0.0),
+        truth=rng.random((6, 6)) if n // 2 % 5 == 0 else None)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """23 examples, two from each source; every fifth source is for testing."""
+    path = tmp_path / "new" / "data.h5"
+    with DatasetWriter(path, STAMP, COLUMNS, PSFS, "abc", 5) as writer:
+        for n in range(23):
+            writer.add(make_example(n))
+    return path
+
+
+@pytest.fixture
+def small(path):
+    return Dataset(path)
+
+
+def test_round_trip(small):
+    assert len(small) == 23
+    assert small.stamp_size == 6 and small.pixel_scale == 0.05
+    np.testing.assert_allclose(small.psfs, PSFS, rtol=1e-7)
+    assert small.psfs.dtype == np.float32
+    assert small.psf_index.tolist() == [n % 3 for n in range(23)]
+    assert small.source.tolist() == [n // 2 for n in range(23)]
+    assert small.test_indices.tolist() == [0, 1, 10, 11, 20, 21]
+    assert sorted([*small.test_indices, *small.train_indices]) == list(range(23))
+    assert set(small.columns) == {"size", "mag"}
+    batch = small.read([7, 2, 7])
+    assert set(batch) == {"stamp", "psf", "noise_sigma", "size", "mag"}
+    assert all(value.dtype == np.float32 for value in batch.values())
+    for row, n in enumerate([7, 2, 7]):
+        example = make_example(n)
+        np.testing.assert_allclose(batch["stamp"][row], example.stamp, rtol=1e-6)
+        np.testing.assert_array_equal(batch["psf"][row], small.psfs[n % 3])
+        assert batch["noise_sigma"][row] == np.float32(0.1 + n)
+        assert batch["size"][row] == n and batch["mag"][row] == -n
+
+
+def test_truth(small):
+    indices, truth = small.truth()
+    np.testing.assert_array_equal(indices, small.test_indices)
+    for n, profile in zip(indices, truth, strict=True):
+        np.testing.assert_allclose(profile, make_example(n).truth, rtol=1e-6)
+
+
+def test_the_file_says_where_it_is_from(path):
+    with h5py.File(path) as file:
+        assert dict(file.attrs) == dict(format_version=1, pixel_scale=0.05, recipe_sha256="abc",
+                                        seed=5)
+
+
+def test_a_truth_for_no_example(tmp_path):
+    path = tmp_path / "data.h5"
+    with DatasetWriter(path, STAMP, COLUMNS, PSFS) as writer:
+        writer.add(dataclasses.replace(make_example(0), truth=None))
+    indices, truth = Dataset(path).truth()
+    assert indices.shape == (0,) and truth.shape == (0, 6, 6)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_unfinished_file_is_not_left_behind(tmp_path, error):
+    path = tmp_path / "data.h5"
+    with pytest.raises(error):
+        with DatasetWriter(path, STAMP, COLUMNS, PSFS) as writer:
+            writer.add(make_example(0))
+            assert not path.exists()
+            raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_file_outlives_a_failure(path):
+    with pytest.raises(KeyError):
+        with DatasetWriter(path, STAMP, ("absent",), PSFS) as writer:
+            writer.add(make_example(0))
+    assert len(Dataset(path)) == 23
+    assert [file.name for file in path.parent.iterdir()] == ["data.h5"]
+
+
+def test_a_new_file_takes_the_place_of_the_old(path):
+    with DatasetWriter(path, STAMP, COLUMNS, PSFS) as writer:
+        writer.add(make_example(0))
+    assert len(Dataset(path)) == 1
+
+
+def test_what_cannot_be_read(tmp_path, path):
+    with pytest.raises(galsim.GalSimError, match="no data set.*absent.h5.*galsim-deep-train data"):
+        Dataset(tmp_path / "absent.h5")
+    for version in (2, 0):
+        with h5py.File(path, "r+") as file:
+            file.attrs["format_version"] = version
+        with pytest.raises(galsim.GalSimError, match=f"data.h5 has format version {version}.*1"):
+            Dataset(path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["format_version"]
+    with pytest.raises(galsim.GalSimError, match="format version"):
+        Dataset(path)
+
+
+# ---- batches --------------------------------------------------------------------------------
+
+
+def test_an_epoch_visits_each_example_once(small):
+    count = len(small.train_indices)
+    for size in (1, 4, count, count + 3, 3 * count):
+        epochs = np.concatenate([small.batch_indices(step, size, seed=9)
+                                 for step in range(-(-3 * count // size))])
+        for epoch in range(3):
+            visited = epochs[epoch * count:(epoch + 1) * count]
+            assert sorted(visited) == small.train_indices.tolist()
+
+
+def test_epochs_and_seeds_differ(small):
+    count = len(small.train_indices)
+    orders = {tuple(small.batch_indices(epoch, count, seed)) for epoch in (0, 1) for seed in (9, 8)}
+    assert len(orders) == 4
+
+
+def test_batches_are_a_function_of_seed_and_step(small):
+    def batches(seed, start):
+        return list(small.batches(5, seed, start, stop=9))
+
+    whole = batches(9, 0)
+    assert len(whole) == 9
+    for start in (1, 4, 8):
+        for one, other in zip(whole[start:], batches(9, start), strict=True):
+            assert one.keys() == other.keys()
+            for name in one:
+                np.testing.assert_array_equal(one[name], other[name])
+    assert not any(np.array_equal(one["stamp"], other["stamp"])
+                   for one, other in zip(whole, batches(8, 0), strict=True))
+
+
+def test_each_batch_is_turned_anew(small):
+    def symmetries(seed, step):
+        batch = next(small.batches(8, seed, step))
+        plain = small.read(small.batch_indices(step, 8, seed))["stamp"]
+        return tuple(next(k for k in range(8) if np.array_equal(turned(stamp, k), shown))
+                     for stamp, shown in zip(plain, batch["stamp"], strict=True))
+
+    found = [symmetries(9, step) for step in range(5)] + [symmetries(8, step) for step in range(5)]
+    assert len(set(found)) == 10
+    assert set(np.ravel(found)) == set(range(8))
+
+
+def test_batches_go_on_for_ever(small):
+    batches = small.batches(5, 9, start=10**6)
+    assert next(batches)["stamp"].shape == (5, 6, 6)
+
+
+def test_batches_hold_no_test_example(small):
+    held_out = {small.columns["size"][n] for n in small.test_indices}
+    seen = {size for batch in small.batches(5, 9, stop=12) for size in batch["size"]}
+    assert len(seen) == 17 and not seen & held_out
+
+
+def test_the_eight_symmetries():
+    array = np.arange(16.0).reshape(4, 4)
+    found = [turned(array, symmetry) for symmetry in range(8)]
+    np.testing.assert_array_equal(found[0], array)
+    assert len({tuple(one.ravel()) for one in found}) == 8
+    expected = [np.rot90(a, k) for a in (array, array.T) for k in range(4)]
+    assert {tuple(a.ravel()) for a in found} == {tuple(a.ravel()) for a in expected}
+
+
+def test_stamp_and_psf_are_turned_alike(small):
+    indices = np.arange(23)
+    plain, augmented = small.read(indices), small.read(indices, np.random.default_rng(4))
+    symmetries = set()
+    for n in indices:
+        fits = [symmetry for symmetry in range(8) if np.array_equal(
+            augmented["stamp"][n], turned(plain["stamp"][n], symmetry))]
+        assert len(fits) == 1
+        np.testing.assert_array_equal(augmented["psf"][n], turned(plain["psf"][n], fits[0]))
+        symmetries.update(fits)
+    assert len(symmetries) > 5
+    for name in ("noise_sigma", "size", "mag"):
+        np.testing.assert_array_equal(augmented[name], plain[name])
+    # The PSFs are shared by many examples: turning must not reach those that are kept.
+    np.testing.assert_array_equal(small.read(indices)["psf"], plain["psf"])
+
+
+def test_the_data_set_of_a_recipe(recipe, data_file, make_recipe):
+    """Opened for another recipe it is refused, unless that says the same of the data."""
+    assert len(Dataset.of(recipe, data_file)) > 40
+
+    def more_steps(content):
+        content["fit"]["flow"]["steps"] += 1
+        content["summary"] = content["columns"][0]["meaning"] = "other words"
+
+    assert len(Dataset.of(make_recipe(more_steps), data_file)) > 40
+    for key, value in [("seed", 4), ("size", 48), ("examples", 41), ("offset", 0.2)]:
+        def change(content, key=key, value=value):
+            part = dict(seed=content, size=content["stamp"], offset=content["columns"][2]).get(
+                key, content["data"]["settings"])
+            part[key] = value
+
+        other = make_recipe(change)
+        with pytest.raises(galsim.GalSimError, match=f"not made by {other.path}.*train data"):
+            Dataset.of(other, data_file)

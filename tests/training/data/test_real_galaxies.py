@@ -1,0 +1,250 @@
+"""The real-galaxy builder: pixels, noise and columns of a GalSim catalogue folder."""
+
+import shutil
+
+import galsim
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from galsim_deep_training.data.build import build, make_builder
+from galsim_deep_training.data.dataset import Dataset
+
+NO_REDSHIFT, BLENDED, FAILED = 5, 3, 8
+LARGER, SMALLER, ODD = 7, 1, 2  # stamps of 48, 24 and 41 pixels; the recipe asks for 32
+
+
+@pytest.fixture(scope="module")
+def real_recipe(make_recipe):
+    return make_recipe(builder="real_galaxies")
+
+
+@pytest.fixture(scope="module")
+def builder(real_recipe):
+    return make_builder(real_recipe)
+
+
+@pytest.fixture(scope="module")
+def catalog(survey):
+    return galsim.RealGalaxyCatalog(str(survey / "real_galaxy_catalog.fits"))
+
+
+@pytest.fixture
+def changed(survey, make_recipe, tmp_path):
+    """``changed(edit, **settings)``: a builder for a copy of the folder, changed by ``edit``."""
+    def make(edit=lambda folder: None, **settings):
+        folder = tmp_path / "survey"
+        shutil.copytree(survey, folder)
+        edit(folder)
+
+        def change(content):
+            content["data"]["settings"].update(
+                settings, catalog=str(folder / "real_galaxy_catalog.fits"))
+
+        return make_builder(make_recipe(change, builder="real_galaxies"))
+
+    return make
+
+
+def test_a_larger_stamp_is_cropped(builder, catalog):
+    original = catalog.getGalImage(LARGER).array
+    stamp = builder.example(LARGER).stamp
+    assert stamp.shape == (32, 32) and original.shape == (48, 48)
+    np.testing.assert_allclose(stamp, original[8:-8, 8:-8], atol=1e-6 * original.max())
+
+
+def test_a_smaller_stamp_is_padded_with_noise(builder, catalog):
+    original = catalog.getGalImage(SMALLER).array
+    example = builder.example(SMALLER)
+    np.testing.assert_allclose(example.stamp[4:-4, 4:-4], original, atol=1e-6 * original.max())
+    assert not np.any(example.stamp == 0.0)
+
+
+def test_the_variance_of_the_padding(changed, catalog):
+    """Over many draws of the noise: seeds differ by the number of the example."""
+    def shrink(folder):
+        # One small galaxy, listed many times.
+        path = folder / "real_galaxy_catalog.fits"
+        table = Table.read(path)
+        table = table[np.full(60, SMALLER)]
+        table["IDENT"] = np.arange(60)
+        table.write(path, overwrite=True)
+        path = folder / "real_galaxy_catalog_fits.fits"
+        table = Table.read(path)[np.full(60, SMALLER)]
+        table["IDENT"] = np.arange(60)
+        table.write(path, overwrite=True)
+
+    builder = changed(shrink)
+    stamps = np.array([builder.example(number).stamp for number in range(60)])
+    padding = np.ones((32, 32), bool)
+    padding[3:-3, 3:-3] = False
+    noise = stamps[:, padding]
+    variance = catalog.variance[SMALLER]
+    assert builder.example(0).noise_sigma == pytest.approx(np.sqrt(variance))
+    # Neighbouring pixels are correlated, so fewer of them count than there are.
+    assert noise.var() == pytest.approx(variance, rel=0.06)
+    assert abs(noise.mean()) < 0.1 * np.sqrt(variance)
+    correlation = np.mean(stamps[:, 0, 1:] * stamps[:, 0, :-1]) / variance
+    with fits.open(catalog.noise_file_name[SMALLER]) as file:
+        middle = np.array(file[0].data.shape) // 2
+        expected = file[0].data[middle[0], middle[1] + 1] / file[0].data[middle[0], middle[1]]
+    assert correlation == pytest.approx(expected, abs=0.05)
+
+
+def test_a_stamp_of_the_other_parity_keeps_its_place(builder, catalog):
+    """It is interpolated half a pixel further on, about the same true centre."""
+    original = catalog.getGalImage(ODD).array
+    stamp = builder.example(ODD).stamp
+    crop = original[4:-4, 4:-4]
+    neighbours = 0.25 * (crop[1:, 1:] + crop[1:, :-1] + crop[:-1, 1:] + crop[:-1, :-1])
+    peak = np.unravel_index(neighbours.argmax(), neighbours.shape)
+    assert np.unravel_index(stamp.argmax(), stamp.shape) == peak
+    assert stamp.sum() == pytest.approx(crop.sum(), rel=0.02)
+
+
+def test_examples(builder, catalog):
+    assert len(builder) == 12
+    psfs = builder.psfs()
+    assert psfs.shape == (12, 17, 17)
+    for number in (0, 6, 11):
+        example = builder.example(number)
+        assert (example.psf_index, example.source) == (number, number)
+        assert example.noise_sigma == pytest.approx(np.sqrt(catalog.variance[number]))
+        assert example.truth is None
+        original = catalog.getPSFImage(number).array[8:25, 4:21]
+        np.testing.assert_allclose(psfs[example.psf_index], original / original.sum(),
+                                   atol=1e-4 * psfs.max())
+
+
+def columns_of(builder):
+    examples = [builder.example(number) for number in range(len(builder))]
+    return [None if example is None else example.columns for example in examples]
+
+
+def test_columns(builder, survey):
+    table = Table.read(survey / "real_galaxy_catalog_fits.fits")
+    for number, columns in enumerate(columns_of(builder)):
+        if number == NO_REDSHIFT:
+            assert columns is None
+        else:
+            assert columns == dict(
+                flux_radius=table["flux_radius"][number], mag_auto=table["mag_auto"][number],
+                zphot=table["ZPHOT"][number])
+
+
+def test_columns_are_joined_by_identity(builder, changed):
+    def shuffle(folder):
+        path = folder / "real_galaxy_catalog_fits.fits"
+        table = Table.read(path)
+        table[np.random.default_rng(0).permutation(len(table))].write(path, overwrite=True)
+
+    assert columns_of(changed(shuffle)) == columns_of(builder)
+
+
+def test_galaxies_that_are_not_in_the_catalogue_of_fits(changed):
+    def remove(folder):
+        path = folder / "real_galaxy_catalog_fits.fits"
+        table = Table.read(path)
+        table[[i for i in range(12) if i not in (0, 10)]].write(path, overwrite=True)
+
+    found = columns_of(changed(remove))
+    assert [number for number in range(12) if found[number] is None] == [0, NO_REDSHIFT, 10]
+
+
+def test_columns_of_the_main_catalogue(changed):
+    builder = changed(columns=dict(zphot="ZPHOT", mag_auto="MAG"))
+    table = Table.read(builder.locate(builder.settings.catalog))
+    assert builder.example(6).columns["mag_auto"] == table["MAG"][6]
+
+    # and without a catalogue of fits at all
+    (builder.locate(builder.settings.catalog).parent / "real_galaxy_catalog_fits.fits").unlink()
+    with pytest.raises(galsim.GalSimConfigError, match="'flux_radius'"):
+        make_builder(builder.recipe)
+
+
+def test_a_column_that_is_nowhere(changed):
+    with pytest.raises(galsim.GalSimConfigError) as info:
+        changed(columns=dict(zphot="Z_BEST"))
+    for word in ("'Z_BEST'", "zphot", "real_galaxy_catalog.fits", "real_galaxy_catalog_fits.fits"):
+        assert word in str(info.value)
+
+
+def test_the_file(real_recipe, tmp_path):
+    counts = build(real_recipe, tmp_path / "data.h5", 2, progress=False)
+    assert counts == (11, 1)
+    dataset = Dataset(tmp_path / "data.h5")
+    assert len(dataset) == 11 and NO_REDSHIFT not in dataset.source
+    np.testing.assert_array_equal(dataset.psf_index, dataset.source)
+    assert len(dataset.psfs) == 12
+    assert 2 <= len(dataset.test_indices) <= 3
+    assert not set(dataset.source[dataset.test_indices]) & set(
+        dataset.source[dataset.train_indices])
+    assert dataset.truth()[0].shape == (0,)
+
+
+def test_quality_cuts(changed, catalog):
+    """Those of GalSim; examples keep to the galaxies that are left."""
+    builder = changed(exclusion_level="marginal")
+    left = [i for i in range(12) if i not in (BLENDED, FAILED)]
+    assert len(builder) == 10 and builder.psfs().shape == (10, 17, 17)
+    number = left.index(LARGER)
+    example = builder.example(number)
+    original = catalog.getGalImage(LARGER).array
+    np.testing.assert_allclose(example.stamp, original[8:-8, 8:-8], atol=1e-6 * original.max())
+    assert example.columns["mag_auto"] == pytest.approx(catalog.mag[LARGER])
+    assert example.noise_sigma == pytest.approx(np.sqrt(catalog.variance[LARGER]))
+    psf = catalog.getPSFImage(LARGER).array[8:25, 4:21]
+    np.testing.assert_allclose(builder.psfs()[example.psf_index], psf / psf.sum(),
+                               atol=1e-4 * psf.max())
+
+
+def test_quality_cuts_need_their_files(changed):
+    with pytest.raises(galsim.GalSimConfigError, match="'bad_stamp'.*selection"):
+        changed(lambda folder: (folder / "real_galaxy_catalog_selection.fits").unlink(),
+                exclusion_level="bad_stamp")
+
+
+@pytest.mark.parametrize("level, count", [("none", 12), ("bad_stamp", 11), ("bad_fits", 11)])
+def test_levels_of_quality_cuts(level, count, changed):
+    assert len(changed(exclusion_level=level)) == count
+
+
+def test_unknown_quality_cuts(changed):
+    with pytest.raises(galsim.GalSimConfigError, match="exclusion_level 'severe'"):
+        changed(exclusion_level="severe")
+
+
+# ---- with real galaxies ---------------------------------------------------------------------
+
+
+def test_real_galaxies(reference_data, make_recipe, tmp_path):
+    def change(content):
+        content["stamp"].update(size=64, psf_size=65)
+        content["columns"][0]["valid_range"] = [1.0, 100.0]
+        content["data"]["settings"] = dict(
+            catalog=str(reference_data / "cosmos_f814w_50" / "real_galaxy_catalog.fits"),
+            columns=dict(mag_auto="MAG", zphot="ZPHOT"))
+
+    recipe = make_recipe(change, builder="real_galaxies")
+    written, skipped = build(recipe, tmp_path / "data.h5", progress=False)
+    assert written + skipped == 50 and written >= 40
+    dataset = Dataset(tmp_path / "data.h5")
+    assert dataset.psfs.shape == (50, 65, 65)
+    batch = dataset.read(np.arange(len(dataset)))
+    assert all(np.isfinite(values).all() for values in batch.values())
+    catalog = galsim.RealGalaxyCatalog(recipe.data.settings["catalog"])
+    table = Table.read(recipe.data.settings["catalog"])
+    measured = Table.read(reference_data / "cosmos_f814w_50" / "real_galaxy_catalog_fits.fits")
+    cropped = 0
+    for row, source in enumerate(dataset.source):
+        assert batch["mag_auto"][row] == np.float32(table["MAG"][source])
+        same = np.flatnonzero(measured["IDENT"] == table["IDENT"][source])[0]
+        assert batch["flux_radius"][row] == np.float32(measured["flux_radius"][same])
+        original = catalog.getGalImage(source).array
+        if original.shape[0] % 2 == original.shape[1] % 2 == 0 and min(original.shape) >= 64:
+            y, x = (np.array(original.shape) - 64) // 2
+            np.testing.assert_allclose(batch["stamp"][row], original[y:y + 64, x:x + 64],
+                                       atol=1e-5 * original.max())
+            cropped += 1
+    assert cropped >= 3

@@ -1,0 +1,350 @@
+"""What every model family promises, checked for each that is registered.
+
+A new family needs an entry in ``TINY_FAMILIES`` of ``conftest.py``.
+"""
+
+import functools
+import importlib
+import pkgutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training import families
+from galsim_deep_training.data.build import build
+from galsim_deep_training.data.dataset import Dataset
+from galsim_deep_training.families import make_family
+from galsim_deep_training.families.base import Context, GradientPhase, ModelFamily
+from galsim_deep_training.recipe import Column, Fit
+
+for found in pkgutil.iter_modules(families.__path__):
+    importlib.import_module(f"{families.__name__}.{found.name}")
+FAMILIES = sorted(ModelFamily.registry)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def by_name(make_recipe, tmp_path_factory):
+    """``by_name(family)``: its tiny recipe, and the data set of that."""
+    @functools.cache
+    def make(name):
+        recipe = make_recipe(family=name)
+        path = tmp_path_factory.mktemp(name) / "data.h5"
+        build(recipe, path, progress=False)
+        return recipe, Dataset(path)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def dataset(name, by_name):
+    return by_name(name)[1]
+
+
+def prepared(recipe, dataset, awaken=None):
+    family = make_family(recipe)
+    family.prepare(dataset)
+    if awaken is not None:
+        for network in family.networks.values():
+            awaken(network)
+    return family
+
+
+@pytest.fixture(scope="module")
+def family(name, by_name, awaken):
+    """A family whose weights are all awake."""
+    return prepared(*by_name(name), awaken)
+
+
+@pytest.fixture(scope="module")
+def inputs(family, dataset):
+    """The inputs of ``sample`` for five rows."""
+    batch = dataset.read(dataset.test_indices[:5])
+    columns = {column.name: tf.constant(batch[column.name]) for column in family.recipe.columns}
+    rng = np.random.default_rng(3)
+    return dict(columns, random_normal=tf.constant(
+        rng.standard_normal((5, family.latent_size)), tf.float32))
+
+
+def sample(family, inputs):
+    return family.signatures()["sample"].call(**inputs)["image"].numpy()
+
+
+# ---- signatures -----------------------------------------------------------------------------
+
+
+def test_the_signature_sample(family):
+    signature = family.signatures()["sample"]
+    columns = [column.name for column in family.recipe.columns]
+    assert set(signature.inputs) == {*columns, "random_normal"}
+    for column in columns:
+        assert signature.inputs[column].shape.as_list() == [None]
+    assert signature.inputs["random_normal"].shape.as_list() == [None, family.latent_size]
+    assert all(spec.dtype == tf.float32 for spec in signature.inputs.values())
+
+
+def test_images(family, inputs):
+    images = sample(family, inputs)
+    assert images.dtype == np.float32 and images.shape == (5, 32, 32)
+    assert np.all(np.isfinite(images)) and np.all(images >= 0)
+    for edge in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]):
+        np.testing.assert_array_equal(edge, 0.0)
+    flux = 10 ** (-0.4 * (inputs["mag_auto"].numpy() - 25.94))
+    np.testing.assert_allclose(images.sum(axis=(1, 2), dtype=float), flux, rtol=1e-5)
+
+
+def test_the_same_inputs_give_the_same_image(family, inputs):
+    np.testing.assert_array_equal(sample(family, inputs), sample(family, inputs))
+
+
+def test_every_input_counts(family, inputs):
+    before = sample(family, inputs)
+    for name, value in inputs.items():
+        after = sample(family, {**inputs, name: 1.1 * value})
+        assert np.abs(after - before).max() > 1e-4 * before.max(), name
+
+
+def test_rows_do_not_see_each_other(family, inputs):
+    together = sample(family, inputs)
+    peak = together.max(axis=(1, 2), keepdims=True)
+    for row in range(5):
+        alone = sample(family, {name: value[row:row + 1] for name, value in inputs.items()})
+        np.testing.assert_allclose(alone / peak[row], together[row:row + 1] / peak[row], atol=1e-6)
+    order = [3, 1, 4, 0, 2]
+    turned = sample(family, {name: tf.gather(value, order) for name, value in inputs.items()})
+    np.testing.assert_allclose(turned / peak[order], together[order] / peak[order], atol=1e-6)
+
+
+def test_optional_signatures(family, inputs, dataset):
+    """Those that there are hang together."""
+    signatures = family.signatures()
+    columns = {name: value for name, value in inputs.items() if name != "random_normal"}
+    batch = dataset.read(dataset.test_indices[:5])
+    if {"encode", "decode"} <= signatures.keys():
+        code = signatures["encode"].call(
+            image=tf.constant(batch["stamp"]), psf=tf.constant(batch["psf"]),
+            noise_sigma=tf.constant(batch["noise_sigma"]), **columns)
+        assert code["mean"].shape == code["scale"].shape
+        assert np.all(code["scale"].numpy() > 0)
+        image = signatures["decode"].call(latent=code["mean"], **columns)["image"]
+        assert image.shape == (5, 32, 32)
+    if "log_prob" in signatures:
+        latent = tf.zeros((5, signatures["log_prob"].inputs["latent"].shape[1]))
+        found = signatures["log_prob"].call(latent=latent, **columns)["log_prob"]
+        assert found.shape == (5,) and np.all(np.isfinite(found))
+
+
+# ---- fitting --------------------------------------------------------------------------------
+
+
+def test_phases(family):
+    phases = family.phases
+    assert phases and [phase.name for phase in phases] == list(family.phase_names)
+    for phase in phases:
+        assert phase.fit == family.recipe.fit[phase.name]
+        # Every phase belongs to networks that are in the module.
+        assert phase.variables
+        known = {id(v) for network in family.networks.values() for v in network.variables}
+        assert all(id(variable) in known for variable in phase.variables)
+
+
+def phases_of(name):
+    return ModelFamily.registry[name].phase_names
+
+
+PHASES = [(name, phase) for name in FAMILIES for phase in phases_of(name)]
+
+
+def the_phase(family, name):
+    return next(phase for phase in family.phases if phase.name == name)
+
+
+@pytest.mark.parametrize("name, phase_name", PHASES)
+def test_batches_can_be_had_again(name, phase_name, by_name):
+    recipe, dataset = by_name(name)
+    phase = the_phase(prepared(recipe, dataset), phase_name)
+    batches, later = phase.batches(dataset, 0), phase.batches(dataset, 2)
+    first, _, third = (next(batches) for _ in range(3))
+    again = next(later)
+    assert all(value.dtype == np.float32 for value in first.values())
+    for key in first:
+        np.testing.assert_allclose(again[key], third[key], atol=1e-6, err_msg=key)
+    assert any(not np.array_equal(first[key], third[key]) for key in first)
+
+
+@pytest.mark.parametrize("name, phase_name", PHASES)
+def test_the_loss_reaches_every_weight(name, phase_name, by_name, awaken):
+    recipe, dataset = by_name(name)
+    phase = the_phase(prepared(recipe, dataset, awaken), phase_name)
+    batch = next(phase.batches(dataset, 0))
+    with tf.GradientTape() as tape:
+        loss, scalars = phase.loss({k: tf.constant(v) for k, v in batch.items()}, tf.constant(0))
+    assert loss.shape == () and np.isfinite(loss)
+    assert all(np.isfinite(value) for value in scalars.values())
+    gradients = tape.gradient(loss, [variable.value for variable in phase.variables])
+    for variable, gradient in zip(phase.variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        assert np.all(np.isfinite(gradient)), variable.path
+        assert np.abs(gradient).max() > 0, variable.path
+    for value in phase.evaluate(dataset.read(dataset.test_indices[:4])).values():
+        assert np.isfinite(value)
+
+
+@pytest.mark.parametrize("name, phase_name", PHASES)
+def test_steps_lower_the_loss(name, phase_name, by_name, make_recipe):
+    """On one batch, over and over."""
+    _, dataset = by_name(name)
+
+    def faster(content):
+        content["fit"][phase_name].update(steps=60, learning_rate=3e-3, warm_up=5)
+
+    family = prepared(make_recipe(faster, family=name), dataset)
+    phase = the_phase(family, phase_name)
+    batch = {k: tf.constant(v) for k, v in next(phase.batches(dataset, 0)).items()}
+    others = [variable for network in family.networks.values() for variable in network.variables
+              if not any(variable is mine for mine in phase.variables)]
+    before = [variable.numpy() for variable in others]
+    step = tf.function(phase.step)
+    # The same random numbers too: what is left is the change of the weights.
+    losses = [float(step(batch, tf.constant(0))["loss"]) for _ in range(40)]
+    assert np.all(np.isfinite(losses))
+    assert np.mean(losses[-5:]) < 0.9 * losses[0] or losses[0] - np.mean(losses[-5:]) > 0.3
+    # A phase keeps its hands off the weights of the others.
+    for variable, value in zip(others, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_seed_decides_the_first_weights(name, make_recipe):
+    def weights(seed):
+        tf.random.uniform((3,))  # whatever happened before
+        family = make_family(make_recipe(lambda content: content.update(seed=seed), family=name))
+        return np.concatenate([np.ravel(variable) for network in family.networks.values()
+                               for variable in network.variables])
+
+    one, same, other = weights(1), weights(1), weights(2)
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+# ---- the pieces that families share ---------------------------------------------------------
+
+
+def column(name, **kwargs):
+    return Column(name=name, unit="", meaning="", valid_range=(0, 1), **kwargs)
+
+
+def test_context():
+    rng = np.random.default_rng(4)
+    values = dict(a=rng.uniform(10, 30, 500), b=rng.lognormal(1.0, 0.5, 500),
+                  c=rng.lognormal(0.0, 1.0, 500) - 0.1)
+    values = {name: value.astype(np.float32) for name, value in values.items()}
+    context = Context([column("b", scale="log"), column("a"), column("c", scale="log", offset=0.1)])
+    context.adapt(values)
+    found = context(values).numpy()
+    assert found.shape == (500, 3)
+    np.testing.assert_allclose(found.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(found.std(axis=0), 1.0, atol=1e-4)
+    # In the order of the recipe, and scaled as it says.
+    for index, scaled in enumerate([np.log(values["b"]), values["a"], np.log(values["c"] + 0.1)]):
+        expected = (scaled - scaled.mean()) / scaled.std()
+        np.testing.assert_allclose(found[:, index], expected, atol=1e-3)
+    assert context.trainable_variables == []
+
+
+class Parabola(GradientPhase):
+    """Minimises the mean of (w - x)^2 / 2, whose gradient is w - x."""
+
+    name = "parabola"
+
+    def __init__(self, **kwargs):
+        layer = keras.layers.Layer()
+        self.weight = layer.add_weight(shape=(2,), initializer="zeros", name="w")
+        super().__init__(Fit(**{"steps": 100, "learning_rate": 0.1, "warm_up": 0, **kwargs}), 0,
+                         dict(layer=layer), [self.weight])
+
+    def batches(self, dataset, start):
+        raise NotImplementedError
+
+    def loss(self, batch, number):
+        return 0.5 * tf.reduce_sum((self.weight.value - batch["x"]) ** 2), {}
+
+
+def x(*values):
+    return dict(x=tf.constant(values, tf.float32))
+
+
+def test_a_gradient_phase_finds_the_minimum():
+    phase = Parabola()
+    step = tf.function(phase.step)
+    for number in range(100):
+        scalars = step(x(0.5, -1.0), tf.constant(number))
+    np.testing.assert_allclose(phase.weight, [0.5, -1.0], atol=0.02)
+    assert float(scalars["loss"]) < 1e-3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_gradient_that_is_not_finite_is_passed_over(bad, first):
+    phase = Parabola()
+    step = tf.function(phase.step)
+    if not first:
+        step(x(1.0, 1.0), tf.constant(0))
+    weight, norm = phase.weight.numpy(), float(phase.typical_norm)
+    scalars = step(x(1.0, bad), tf.constant(1))
+    assert not np.isfinite(scalars["gradient_norm"])
+    assert np.all(np.isfinite(phase.weight))
+    assert float(phase.typical_norm) == norm
+    if first:
+        np.testing.assert_array_equal(phase.weight, weight)
+    # and the fit goes on
+    for number in range(2, 100):
+        step(x(1.0, 1.0), tf.constant(number))
+    np.testing.assert_allclose(phase.weight, [1.0, 1.0], atol=0.1)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_gradient_that_is_zero_does_no_harm(first):
+    phase = Parabola()
+    if not first:
+        phase.step(x(1.0, 1.0), tf.constant(0))
+    norm = float(phase.typical_norm)
+    phase.step(x(*phase.weight.numpy()), tf.constant(1))
+    assert np.all(np.isfinite(phase.weight))
+    assert float(phase.typical_norm) == norm
+
+
+def test_outliers_are_clipped():
+    """A single huge gradient counts no more than ``clip`` times the typical one."""
+    phase = Parabola(clip=2.0, learning_rate=1e-9)
+    for number in range(20):
+        phase.step(x(3.0, 4.0), tf.constant(number))
+    assert float(phase.typical_norm) == pytest.approx(5.0, rel=1e-3)
+    gradients, norm = phase._clip([tf.constant([3e4, 4e4])])
+    assert float(norm) == pytest.approx(5e4)
+    np.testing.assert_allclose(gradients[0], [6.0, 8.0], rtol=1e-3)
+    # The typical norm hardly moves: by the factor 2 to the power 0.02.
+    assert float(phase.typical_norm) == pytest.approx(5.0 * 2**0.02, rel=1e-3)
+    gradients, _ = phase._clip([tf.constant([0.3, 0.4])])
+    np.testing.assert_allclose(gradients[0], [0.3, 0.4], rtol=1e-5)
+
+
+def test_the_average_is_kept():
+    phase = Parabola(average=0.9)
+    path = []
+    for number in range(30):
+        phase.step(x(1.0, -1.0), tf.constant(number))
+        path.append(phase.weight.numpy())
+    phase.finish()
+    kept = phase.weight.numpy()
+    assert not np.array_equal(kept, path[-1])
+    average = path[0]
+    for weight in path[1:]:
+        average = 0.9 * average + 0.1 * weight
+    np.testing.assert_allclose(kept, average, atol=0.05)

@@ -1,0 +1,93 @@
+"""Building blocks: shapes, and that they do what their names say."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training.networks.blocks import (
+    ACTIVATION,
+    Binomial,
+    DepthToSpace,
+    ResidualBlock,
+    SpaceToDepth,
+    dense,
+)
+
+
+def normal(*shape, seed=0):
+    return tf.constant(np.random.default_rng(seed).standard_normal(shape), tf.float32)
+
+
+def test_residual_block():
+    block, x = ResidualBlock(6), normal(2, 8, 8, 6)
+    y = block(x)
+    assert y.shape == x.shape
+    assert len(block.trainable_variables) == 4
+    block.second.kernel.assign(tf.zeros_like(block.second.kernel))
+    np.testing.assert_array_equal(block(x), x)
+    # Near the identity when a fit starts.
+    assert 0.0 < np.std(y - x) < 0.5 * np.std(x)
+
+
+def test_a_residual_block_does_not_mix_galaxies():
+    block, x = ResidualBlock(4), normal(3, 8, 8, 4)
+    changed = tf.concat([x[:1], 100 * x[1:]], axis=0)
+    np.testing.assert_allclose(block(changed)[0], block(x)[0], atol=1e-6)
+
+
+def test_rearrangements_undo_each_other():
+    x = normal(2, 4, 6, 12)
+    up = DepthToSpace()(x)
+    assert up.shape == (2, 8, 12, 3)
+    np.testing.assert_array_equal(SpaceToDepth(2)(up), x)
+    down = SpaceToDepth(4)(normal(2, 8, 12, 1))
+    assert down.shape == (2, 2, 3, 16)
+
+
+def test_space_to_depth_keeps_a_block_together():
+    x = tf.reshape(tf.range(64.0), (1, 8, 8, 1))
+    block = SpaceToDepth(4)(x)[0, 1, 0]
+    assert sorted(block.numpy()) == sorted(x.numpy()[0, 4:8, 0:4].ravel())
+
+
+def test_binomial():
+    point = np.zeros((1, 7, 7, 1), np.float32)
+    point[0, 3, 2] = 16.0
+    expected = np.zeros((7, 7))
+    expected[2:5, 1:4] = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    np.testing.assert_allclose(Binomial()(point)[0, :, :, 0], expected)
+
+
+@pytest.mark.parametrize("stripes", ["rows", "columns", "both"])
+def test_binomial_removes_stripes(stripes):
+    y, x = np.indices((8, 8))
+    pattern = (-1.0) ** dict(rows=y, columns=x, both=y + x)[stripes]
+    smooth = Binomial()(pattern.astype(np.float32)[None, :, :, None])[0, :, :, 0].numpy()
+    np.testing.assert_allclose(smooth[1:-1, 1:-1], 0.0, atol=1e-7)
+
+
+def test_dense():
+    x = normal(5, 3)
+    network = dense(4, (7, 6))
+    assert network(x).shape == (5, 4)
+    assert [v.shape for v in network.trainable_variables] == [
+        (3, 7), (7,), (7, 6), (6,), (6, 4), (4,)]
+    assert np.ptp(network(x)) > 0
+    np.testing.assert_array_equal(dense(4, (7, 6), last="zeros")(x), np.zeros((5, 4)))
+
+
+def test_a_graph_equals_the_eager_network():
+    """For the activation that the networks use: see the docstring of the module.
+
+    The pattern is that which TensorFlow 2.21 gets wrong for ``leaky_relu``: a convolution, its
+    bias, a sum and the activation in one, in a graph without gradient.
+    """
+    import keras
+
+    activation = keras.activations.get(ACTIVATION)
+    kernel, bias, x = 0.1 * normal(3, 3, 16, 16), normal(16), normal(8, 16, 16, 16, seed=1)
+
+    def block(x):
+        return activation(x + tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+
+    np.testing.assert_allclose(tf.function(block)(x), block(x), atol=1e-5)

@@ -1,0 +1,133 @@
+"""The Gaussian likelihood against closed forms."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training.physics.likelihood import (
+    chi_square,
+    error_floor_weight,
+    pixel_log_likelihood,
+)
+
+
+def batch(seed=0, count=3, size=8):
+    rng = np.random.default_rng(seed)
+    stamps, models = rng.standard_normal((2, count, size, size)).astype(np.float32)
+    return stamps, models, rng.uniform(0.5, 2.0, count).astype(np.float32)
+
+
+def test_chi_square_of_known_values():
+    stamps = np.zeros((3, 2, 2), np.float32)
+    models = np.zeros((3, 2, 2), np.float32)
+    stamps[1, 0, 1] = 6.0
+    models[2] = -1.0
+    sigma = np.float32([1.0, 2.0, 0.5])
+    np.testing.assert_allclose(chi_square(stamps, models, sigma), [0.0, 9.0, 16.0])
+
+
+def test_chi_square():
+    stamps, models, sigma = batch()
+    expected = [np.sum((s - m) ** 2) / e**2 for s, m, e in zip(stamps, models, sigma, strict=True)]
+    np.testing.assert_allclose(chi_square(stamps, models, sigma), expected, rtol=1e-5)
+    # Symmetric, and a matter of units.
+    np.testing.assert_allclose(chi_square(models, stamps, sigma), expected, rtol=1e-5)
+    np.testing.assert_allclose(chi_square(10 * stamps, 10 * models, 10 * sigma), expected,
+                               rtol=1e-5)
+
+
+def test_chi_square_of_noise():
+    """On average one a pixel, with the scatter of the chi square distribution."""
+    rng = np.random.default_rng(1)
+    sigma = np.float32([0.01, 3.0])
+    noise = rng.standard_normal((2, 64, 64)).astype(np.float32) * sigma[:, None, None]
+    found = chi_square(noise, np.zeros_like(noise), sigma).numpy()
+    assert np.all(np.abs(found - 64**2) < 5 * np.sqrt(2 * 64**2))
+
+
+def test_likelihood_is_the_density():
+    stamps, models, sigma = batch(2)
+    residual, scale = (stamps - models).astype(float), sigma[:, None, None].astype(float)
+    density = np.exp(-0.5 * (residual / scale) ** 2) / (np.sqrt(2 * np.pi) * scale)
+    expected = np.log(density).sum(axis=(1, 2))
+    np.testing.assert_allclose(pixel_log_likelihood(stamps, models, sigma), expected, rtol=1e-5)
+
+
+def test_likelihood_is_normalised():
+    """For one pixel, the integral over its value is one."""
+    values = np.linspace(-20, 20, 4001, dtype=np.float32)[:, None, None]
+    sigma = np.full(4001, 1.7, np.float32)
+    models = np.full_like(values, 0.4)
+    density = np.exp(pixel_log_likelihood(values, models, sigma))
+    assert density.sum() * 0.01 == pytest.approx(1.0, rel=1e-4)
+
+
+def test_the_best_noise_level():
+    """The likelihood is highest at the scatter of the residuals."""
+    stamps, models, _ = batch(3, count=1, size=32)
+    scatter = np.sqrt(np.mean((stamps - models) ** 2))
+    levels = (scatter * np.float32([0.8, 0.95, 1.0, 1.05, 1.25])).astype(np.float32)
+    found = pixel_log_likelihood(
+        np.repeat(stamps, 5, axis=0), np.repeat(models, 5, axis=0), levels).numpy()
+    assert found.argmax() == 2
+
+
+def test_gradient():
+    stamps, models, sigma = batch(4)
+    stamps, models, sigma = map(tf.constant, (stamps, models, sigma))
+    with tf.GradientTape() as tape:
+        tape.watch([models, sigma])
+        value = tf.reduce_sum(pixel_log_likelihood(stamps, models, sigma))
+    by_model, by_sigma = tape.gradient(value, [models, sigma])
+    np.testing.assert_allclose(by_model, (stamps - models) / sigma[:, None, None] ** 2, rtol=1e-4,
+                               atol=1e-5)
+    expected = chi_square(stamps, models, sigma) / sigma - 64 / sigma
+    np.testing.assert_allclose(by_sigma, expected, rtol=1e-4)
+
+
+def weight(stamps, sigma=1.0, radius=2.0, fraction=0.05):
+    stamps = np.asarray(stamps, np.float32)
+    count = len(stamps)
+    return error_floor_weight(
+        stamps, tf.fill([count], np.float32(sigma)), tf.fill([count], np.float32(radius)),
+        fraction).numpy()
+
+
+def test_weight_of_faint_galaxies():
+    """Noise alone keeps its weight: exactly where there is nothing, nearly where there is noise."""
+    assert weight(np.zeros((1, 16, 16))) == 1.0
+    noise = np.random.default_rng(5).standard_normal((20, 64, 64))
+    assert np.all(weight(noise, radius=5.0) > 0.99)
+    assert np.any(weight(noise, radius=5.0) < 1.0)
+
+
+def test_weight_without_a_floor():
+    bright = 1e3 * np.ones((2, 16, 16))
+    np.testing.assert_array_equal(weight(bright, fraction=0.0), [1.0, 1.0])
+
+
+def test_weight_of_bright_galaxies():
+    """Far above the floor, the weight is area / (fraction^2 * sum of squared S/N)."""
+    rng = np.random.default_rng(6)
+    shape = rng.random((3, 16, 16))
+    found = weight(1e5 * shape, sigma=0.5, radius=3.0, fraction=0.05)
+    expected = np.pi * 9.0**2 / (0.05**2 * np.sum((2e5 * shape) ** 2, axis=(1, 2)))
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_weight_of_a_known_value():
+    """Sum of squared S/N 356 in 256 pixels: an excess of 100."""
+    stamp = np.zeros((1, 16, 16))
+    stamp[0, 4, 4:8] = np.sqrt(356 / 4)
+    expected = 1 / (1 + 0.2**2 * 100 / (np.pi * 36))
+    np.testing.assert_allclose(weight(stamp, radius=2.0, fraction=0.2), expected, rtol=1e-5)
+
+
+def test_weight_falls_with_brightness_and_rises_with_size():
+    shape = np.random.default_rng(7).random((1, 16, 16))
+    weights = [weight(flux * shape)[0] for flux in (1.0, 10.0, 100.0, 1000.0)]
+    assert weights == sorted(weights, reverse=True) and len(set(weights)) == 4
+    weights = [weight(100 * shape, radius=radius)[0] for radius in (1.0, 2.0, 4.0)]
+    assert weights == sorted(weights) and len(set(weights)) == 3
+    # A matter of signal to noise, not of units.
+    np.testing.assert_allclose(weight(100 * shape, sigma=100.0), weight(shape), rtol=1e-5)

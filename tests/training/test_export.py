@@ -1,0 +1,249 @@
+"""Export: that a module holds what was trained, and that a wrong one does not come about."""
+
+import hashlib
+import json
+import shutil
+
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import galsim_deep
+from galsim_deep import latents
+from galsim_deep.card import file_digests, read_card, write_card
+from galsim_deep.module import PROBE_PATH, Module
+from galsim_deep_training import export as exporting
+from galsim_deep_training.export import check, export
+from galsim_deep_training.networks.blocks import ResidualBlock
+
+COLUMNS = dict(
+    flux_radius=np.linspace(3.2, 5.0, 5, dtype=np.float32),
+    mag_auto=np.linspace(20.5, 23.5, 5, dtype=np.float32),
+    zphot=np.linspace(0.2, 1.8, 5, dtype=np.float32))
+
+
+@pytest.fixture(scope="module")
+def module(module_folder):
+    return Module(module_folder)
+
+
+@pytest.fixture(scope="module")
+def normal():
+    return np.random.default_rng(1).standard_normal((5, 4)).astype(np.float32)
+
+
+def tensors(**arrays):
+    return {name: tf.constant(value) for name, value in arrays.items()}
+
+
+def assert_same_images(images, expected, tolerance=1e-5):
+    peak = np.max(expected, axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(images / peak, expected / peak, atol=tolerance)
+
+
+# ---- what is in the folder ------------------------------------------------------------------
+
+
+def test_files(module_folder, module):
+    assert {path.name for path in module_folder.iterdir()} == {
+        "saved_model.pb", "fingerprint.pb", "variables", "assets", "README.md", "samples.png"}
+    assert file_digests(module_folder) == module.card.files
+    assert len(module.card.files) >= 6
+    # Nothing of the making is left beside it.
+    assert [path.name for path in module_folder.parent.iterdir()] == [module_folder.name]
+
+
+def test_card(module, recipe, dataset, family):
+    card = module.card
+    assert (card.format_version, card.name, card.version) == (1, "tiny", "0.0.1")
+    assert (card.family, card.summary) == ("flow_vae", "A module for tests.")
+    assert (card.stamp_size, card.pixel_scale, card.bands) == (32, 0.03, ("F814W",))
+    assert card.flux.zero_point == 25.94 and card.flux.exposure_time == 1.0
+    assert card.flux.area is None
+    assert (card.latent.name, card.latent.size) == ("random_normal", 4)
+    assert card.signatures == ("sample", "decode", "encode", "log_prob")
+    assert card.training_data.licence == "CC0"
+    assert card.recipe.name == "recipe.yaml"
+    assert card.recipe.sha256 == hashlib.sha256(recipe.path.read_bytes()).hexdigest()
+    assert card.code_version == galsim_deep.__version__
+    assert "12 PSFs" in card.trained_through
+    assert f"{len(dataset.train_indices)} stamps" in card.trained_through
+    assert len(card.columns) == 3
+    for column, wanted in zip(card.columns, recipe.columns, strict=True):
+        for name in ("name", "unit", "meaning", "valid_range"):
+            assert getattr(column, name) == getattr(wanted, name)
+        values = dataset.columns[column.name][dataset.train_indices]
+        assert column.quantiles["0.0"] == pytest.approx(values.min(), abs=1e-4)
+        assert column.quantiles["0.5"] == pytest.approx(np.median(values), abs=1e-4)
+        assert column.quantiles["1.0"] == pytest.approx(values.max(), abs=1e-4)
+
+
+def test_page(module_folder, recipe):
+    page = (module_folder / "README.md").read_text()
+    assert page.startswith("# tiny 0.0.1\n")
+    for word in ("A module for tests.", "hub:tiny", "CC0", recipe.sha256, "samples.png",
+                 "25.94", *COLUMNS):
+        assert word in page
+    assert "{" not in page
+    picture = tf.io.decode_png((module_folder / "samples.png").read_bytes()).numpy()
+    assert picture.ndim == 3 and picture.shape[2] == 3 and np.ptp(picture) > 100
+
+
+# ---- what it computes -----------------------------------------------------------------------
+
+
+def test_probe(module):
+    assert module.probe() < 1e-5
+    check(module)
+
+
+def test_sample_equals_the_network(module, family, normal):
+    images = module.engine.call("sample", random_normal=normal, **COLUMNS)["image"]
+    expected = family.sample(tf.constant(normal), tensors(**COLUMNS)).numpy()
+    assert images.shape == (5, 32, 32) and images.dtype == np.float32
+    assert_same_images(images, expected)
+    # The fit has left its trace: this is not the bare disc that a fit starts from.
+    disc = family.head(tf.zeros((5, 32, 32)), COLUMNS["flux_radius"],
+                       family.flux(tensors(**COLUMNS))).numpy()
+    assert np.abs(images - disc).max() > 1e-3 * disc.max()
+
+
+def test_guarantees(module, normal):
+    images = module.engine.call("sample", random_normal=normal, **COLUMNS)["image"]
+    assert np.all(images >= 0)
+    for edge in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]):
+        np.testing.assert_array_equal(edge, 0.0)
+    flux = 10 ** (-0.4 * (COLUMNS["mag_auto"] - 25.94))
+    np.testing.assert_allclose(images.sum(axis=(1, 2), dtype=float), flux, rtol=1e-5)
+
+
+def test_tensorflow_hub(module_folder, normal):
+    """Loaded as any module of TF-Hub is, the same galaxies come out."""
+    hub = pytest.importorskip("tensorflow_hub")
+    loaded = hub.load(str(module_folder))
+    model = galsim_deep.GenerativeGalaxyModel(module_folder)
+    seeds = [11, 12, 13, 14, 15]
+    random_normal = latents.draw(latents.deviates(5, seeds=seeds), 4)
+    expected = model.images(COLUMNS, seeds=seeds)
+    for name in ("sample", "serving_default"):
+        images = loaded.signatures[name](
+            **tensors(random_normal=random_normal, **COLUMNS))["image"].numpy()
+        assert_same_images(images, expected, 1e-6)
+    galaxies = model.sample(COLUMNS, seeds=seeds)
+    for galaxy, image in zip(galaxies, expected, strict=True):
+        assert galaxy.flux == pytest.approx(image.sum(dtype=float), rel=1e-5)
+
+
+def test_inputs_are_named_like_the_columns(module_folder):
+    signatures = tf.saved_model.load(str(module_folder)).signatures
+    assert set(signatures) == {"sample", "serving_default", "decode", "encode", "log_prob"}
+    for name, others in dict(sample={"random_normal"}, decode={"latent"}, log_prob={"latent"},
+                             encode={"image", "psf", "noise_sigma"}).items():
+        arguments, keywords = signatures[name].structured_input_signature
+        assert not arguments and set(keywords) == {*COLUMNS, *others}
+        assert all(spec.dtype == tf.float32 and spec.shape[0] is None
+                   for spec in keywords.values())
+
+
+def test_nothing_random_in_the_graph(module_folder):
+    signature = tf.saved_model.load(str(module_folder)).signatures["sample"]
+    graph = signature.graph.as_graph_def()
+    operations = {node.op for node in graph.node}
+    for function in graph.library.function:
+        operations |= {node.op for node in function.node_def}
+    assert "Conv2D" in operations
+    assert not [op for op in operations if "random" in op.lower() or "multinomial" in op.lower()]
+
+
+def test_decode(module, family, normal):
+    images = module.engine.call("decode", latent=normal, **COLUMNS)["image"]
+    assert_same_images(images, family.decode(tf.constant(normal), tensors(**COLUMNS)).numpy())
+
+
+def test_encode(module, family, dataset):
+    rows = dataset.read(dataset.test_indices[:5])
+    columns = {name: rows[name] for name in COLUMNS}
+    found = module.engine.call("encode", image=rows["stamp"], psf=rows["psf"],
+                               noise_sigma=rows["noise_sigma"], **columns)
+    assert found.keys() == {"mean", "scale"}
+    mean, scale = family.encode(rows["stamp"], rows["psf"], rows["noise_sigma"],
+                                tensors(**columns))
+    np.testing.assert_allclose(found["mean"], mean, atol=1e-4)
+    np.testing.assert_allclose(found["scale"], scale, rtol=1e-4)
+    assert found["mean"].shape == (5, 4) and np.all(found["scale"] > 0)
+
+
+def test_log_prob(module, family, normal):
+    found = module.engine.call("log_prob", latent=normal, **COLUMNS)["log_prob"]
+    assert found.shape == (5,)
+    expected = family.flow(family.context(tensors(**COLUMNS))).log_prob(normal)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_sample_is_decode_of_a_draw_from_the_prior(module, family, normal):
+    latent = family.flow.transform(normal, family.context(tensors(**COLUMNS))).numpy()
+    assert np.abs(np.sort(latent) - np.sort(normal)).max() > 1e-4
+    sampled = module.engine.call("sample", random_normal=normal, **COLUMNS)["image"]
+    assert_same_images(module.engine.call("decode", latent=latent, **COLUMNS)["image"], sampled)
+
+
+# ---- making it again, and making it wrong ---------------------------------------------------
+
+
+def test_again(recipe, fitted, module, normal, tmp_path):
+    """The same images, and nothing is left of what was there before."""
+    folder = tmp_path / "hub" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "stale.txt").write_text("from an older module")
+    assert export(recipe, fitted, folder) == folder
+    assert not (folder / "stale.txt").exists()
+    again = Module(folder)
+    np.testing.assert_array_equal(
+        again.engine.call("sample", random_normal=normal, **COLUMNS)["image"],
+        module.engine.call("sample", random_normal=normal, **COLUMNS)["image"])
+    # Graphs may be written in another order; everything that is read is the same.
+    one, other = ({**json.loads(m.card.model_dump_json()), "files": 0} for m in (module, again))
+    assert one == other
+
+
+def leaky_residual(self, x):
+    return tf.nn.leaky_relu(x + self.second(self.first(x)), 0.1)
+
+
+def test_a_graph_that_is_optimised_wrongly(recipe, fitted, module_folder, tmp_path, monkeypatch):
+    """TensorFlow on CPU uses another slope than asked once all of this is fused into one."""
+    folder = tmp_path / "hub" / "tiny"
+    shutil.copytree(module_folder, folder)
+    monkeypatch.setattr(ResidualBlock, "call", leaky_residual)
+    with pytest.raises(galsim.GalSimError, match="differs from the network by .* of the peak"):
+        export(recipe, fitted, folder)
+    # The module that was there is whole, and nothing else is.
+    assert Module(folder).card.files == file_digests(module_folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("change", [1e-4, -1e-4, np.nan])
+def test_check(change, module_folder, tmp_path):
+    folder = tmp_path / "tiny"
+    shutil.copytree(module_folder, folder)
+    with np.load(folder / PROBE_PATH) as probe:
+        content = dict(probe)
+    content["image"][1, 16, 16] += change * content["image"][1].max()
+    np.savez(folder / PROBE_PATH, **content)
+    with pytest.raises(galsim.GalSimError, match="probe.npz has changed"):
+        Module(folder)
+    # A card that vouches for it does not help.
+    write_card(folder, read_card(folder).model_dump(exclude={"files"}))
+    with pytest.raises(galsim.GalSimError, match="differs from the network"):
+        check(Module(folder))
+
+
+def test_of_a_fit_that_is_not_complete(recipe, new_run, tmp_path):
+    with pytest.raises(galsim.GalSimError, match="has made 0 of 12 steps"):
+        export(recipe, new_run(), tmp_path / "hub" / "tiny")
+    assert not (tmp_path / "hub").exists()
+
+
+def test_the_tolerance_is_that_of_the_module_format():
+    assert exporting.TOLERANCE == 1e-5

@@ -1,0 +1,180 @@
+"""The training loop: that a fit can be stopped anywhere and goes on as if it had not been."""
+
+import json
+import shutil
+
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training import fit as fitting
+from galsim_deep_training.fit import fit, restore
+
+STEPS = 12
+
+
+class Stopped(Exception):
+    pass
+
+
+def weights(family):
+    # By number: Keras counts the layers of a process in their names.
+    return {f"{name} {number}": variable.numpy() for name, network in family.networks.items()
+            for number, variable in enumerate(network.variables)}
+
+
+def assert_same_weights(family, other):
+    one, two = weights(family), weights(other)
+    assert one.keys() == two.keys() and len(one) > 30
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, two[name], err_msg=name)
+
+
+def log_of(run):
+    return [json.loads(line) for line in (run / "fit.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def interrupted(recipe, new_run):
+    """A fit that is stopped in each phase, after steps that no checkpoint holds.
+
+    Returns the working folder, the family, and what `restore` had to say in between.
+    """
+    run, answers = new_run(), []
+    save = tf.train.CheckpointManager.save
+
+    def ask():
+        with pytest.raises(galsim.GalSimError) as info:
+            restore(recipe, run)
+        answers.append(str(info.value))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "SAVE_EVERY", 5)
+        patch.setattr(fitting, "EVALUATE_EVERY", 6)
+        for phase in ("autoencoder", "flow"):
+            def stop(manager, checkpoint_number, phase=phase):
+                if checkpoint_number == 10 and manager.directory.endswith(phase):
+                    raise Stopped
+                return save(manager, checkpoint_number=checkpoint_number)
+
+            patch.setattr(tf.train.CheckpointManager, "save", stop)
+            with pytest.raises(Stopped):
+                fit(recipe, run, progress=False)
+            ask()
+        patch.setattr(tf.train.CheckpointManager, "save", save)
+        family = fit(recipe, run, progress=False)
+    return run, family, answers
+
+
+def test_goes_on_as_if_nothing_had_happened(interrupted, family):
+    """The same weights as those of a fit in one go, to the bit."""
+    assert_same_weights(interrupted[1], family)
+
+
+def test_the_fit_changed_the_weights(recipe, family):
+    from galsim_deep_training.families import make_family
+
+    before, after = weights(make_family(recipe)), weights(family)
+    assert before.keys() == after.keys()
+    changed = [name for name in before if not np.array_equal(before[name], after[name])]
+    assert len(changed) > 0.9 * len(before)
+    assert all(np.all(np.isfinite(value)) for value in after.values())
+
+
+def test_restore_refuses_what_is_not_complete(interrupted, recipe):
+    run, _, answers = interrupted
+    for answer, phase in zip(answers, ("autoencoder", "flow"), strict=True):
+        assert f"'{phase}' in {run} has made 5 of {STEPS} steps" in answer
+        assert f"galsim-deep-train fit {recipe.path}" in answer
+
+
+def test_restore_refuses_an_empty_folder(recipe, tmp_path):
+    with pytest.raises(galsim.GalSimError, match=f"'autoencoder' .* has made 0 of {STEPS} steps"):
+        restore(recipe, tmp_path)
+
+
+def test_restore(interrupted, recipe):
+    run, resumed, _ = interrupted
+    assert_same_weights(restore(recipe, run), resumed)
+
+
+def test_a_fit_that_is_complete_is_left_alone(fitted, recipe, family, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(fitted, run)
+    log = (run / "fit.jsonl").read_bytes()
+    again = fit(recipe, run, progress=False)
+    assert (run / "fit.jsonl").read_bytes() == log
+    assert_same_weights(again, family)
+
+
+def test_log(fitted):
+    lines = log_of(fitted)
+    assert [(line["phase"], line["step"]) for line in lines] == [
+        ("autoencoder", STEPS), ("flow", STEPS)]
+    for line in lines:
+        assert line["seconds"] >= 0
+        assert np.isfinite(line["train/loss"]) and line["train/gradient_norm"] > 0
+        assert any(name.startswith("test/") for name in line)
+    assert lines[0]["test/chi_square"] > 0
+
+
+def test_log_of_a_fit_that_was_stopped(interrupted):
+    """Steps made twice are there twice, and came out the same."""
+    lines = log_of(interrupted[0])
+    assert [(line["phase"], line["step"]) for line in lines] == [
+        ("autoencoder", 6), ("autoencoder", 6), ("autoencoder", 12),
+        ("flow", 6), ("flow", 6), ("flow", 12)]
+    for first, second in ((0, 1), (3, 4)):
+        one, other = ({**line, "seconds": 0} for line in (lines[first], lines[second]))
+        assert one == other
+
+
+@pytest.mark.parametrize("phase", ["autoencoder", "flow"])
+def test_tensorboard(phase, fitted):
+    files = list((fitted / "logs" / phase).glob("events.out.tfevents.*"))
+    assert len(files) == 1
+    found = {}
+    for record in tf.data.TFRecordDataset([str(files[0])]):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            found[value.tag] = event.step, float(tf.make_ndarray(value.tensor))
+    line = next(line for line in log_of(fitted) if line["phase"] == phase)
+    assert found["train/loss"] == (STEPS, pytest.approx(line["train/loss"], rel=1e-5))
+    assert {name for name in line if "/" in name} == set(found)
+
+
+@pytest.mark.parametrize("phase", ["autoencoder", "flow"])
+def test_checkpoints(phase, fitted, interrupted):
+    """The last is there, and no more than two."""
+    for run in (fitted, interrupted[0]):
+        names = {path.name for path in (run / "checkpoints" / phase).glob("*.index")}
+        assert f"ckpt-{STEPS}.index" in names and len(names) <= 2
+
+
+def test_without_data(recipe, tmp_path):
+    with pytest.raises(galsim.GalSimError, match="no data set .*data.h5.*galsim-deep-train data"):
+        fit(recipe, tmp_path, progress=False)
+
+
+def test_data_of_another_recipe(make_recipe, new_run):
+    other = make_recipe(lambda content: content.update(seed=4))
+    with pytest.raises(galsim.GalSimError, match="not made by"):
+        fit(other, new_run(), progress=False)
+
+
+def test_checkpoints_of_another_recipe(make_recipe, fitted):
+    """Other settings of the networks or of the fit, the same data."""
+    for part, key, value in [("model", "hidden", 8), ("model", "free_bits", 2.0)]:
+        other = make_recipe(lambda content, p=part, k=key, v=value: content[p].update({k: v}))
+        for act in (lambda recipe: fit(recipe, fitted, progress=False),
+                    lambda recipe: restore(recipe, fitted)):
+            with pytest.raises(galsim.GalSimError, match="data, model or fit have changed"):
+                act(other)
+
+
+def test_the_prose_of_a_recipe_may_change(make_recipe, fitted, family):
+    def change(content):
+        content["summary"] = content["columns"][1]["meaning"] = "other words"
+
+    assert_same_weights(restore(make_recipe(change), fitted), family)
