@@ -122,7 +122,9 @@ def cache_dir():
 def installed_path():
     """Return the list of folders of the modules installed with the package; often just one."""
     spec = importlib.util.find_spec("galsim_deep.hub_modules")
-    places = (spec and spec.submodule_search_locations) or []
+    # Python started in a clone imports the package from there, whose modules are beside it.
+    beside = Path(__file__).resolve().parents[1] / "hub_modules"
+    places = spec.submodule_search_locations if spec else [beside]
     return [Path(place) for place in places if os.path.isdir(place)]
 
 

@@ -522,6 +522,9 @@ def test_installed_path(tmp_path, monkeypatch):
     monkeypatch.setattr(galsim_deep, "__path__", [str(tmp_path)])
     assert installed_path() == [tmp_path / "hub_modules"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(handles, "__file__", str(tmp_path / "galsim_deep" / "handles.py"))
+    assert installed_path() == [tmp_path / "hub_modules"]  # beside the package, as in a clone
+    monkeypatch.setattr(handles, "__file__", str(tmp_path / "deep" / "down" / "handles.py"))
     assert installed_path() == []
 
 
@@ -529,3 +532,12 @@ def test_import_is_light():
     code = "import sys, galsim; import galsim_deep.handles; sys.exit('pooch' in sys.modules)"
     root = Path(handles.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+def test_modules_of_a_clone():
+    """Python started in a clone imports the source tree, whatever is installed."""
+    root = Path(__file__).resolve().parents[2]
+    script = "import galsim_deep; print(galsim_deep.available_modules(offline=True))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True,
+                          check=True)
+    assert str(root / "hub_modules" / "acs_flow_vae") in done.stdout
