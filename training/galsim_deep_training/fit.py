@@ -31,9 +31,9 @@ def fit(recipe, run, progress=True):
         the fitted model family.
     """
     dataset = Dataset.of(recipe, run / "data.h5")
-    _check_run(recipe, run)
     family = make_family(recipe)
     family.prepare(dataset)
+    _check_run(recipe, run, start=True)
     for phase in family.phases:
         _run_phase(phase, dataset, run, progress)
     return family
@@ -55,10 +55,12 @@ def restore(recipe, run):
     return family
 
 
-def _check_run(recipe, run):
-    """Refuse to go on with checkpoints that other settings made."""
+def _check_run(recipe, run, start=False):
+    """Refuse to go on with checkpoints that other settings made; at the start, note whose it is."""
     stamp, digest = run / "checkpoints" / "recipe.sha256", recipe.digest(*FIT_PARTS)
     if not stamp.exists():
+        if not start:
+            return
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(digest + "\n")
     elif stamp.read_text().strip() != digest:
@@ -85,7 +87,6 @@ def _run_phase(phase, dataset, run, progress):
     advance = tf.function(phase.step, reduce_retracing=True)
     evaluate = tf.function(phase.evaluate, reduce_retracing=True)
     test = dataset.read(_test_sample(dataset, phase.seed))
-    # float32 time of day would not do: two fits of a recipe must not share a log file.
     writer = tf.summary.create_file_writer(str(run / "logs" / phase.name))
     log = open(run / "fit.jsonl", "a")
     seconds = time.time()

@@ -218,3 +218,20 @@ def test_the_shipped_recipe(reference_data, write_recipe, tmp_path):
     indices, truth = dataset.truth()
     flux = 10 ** (-0.4 * (dataset.columns["mag_auto"][indices] - 25.94))
     np.testing.assert_allclose(truth.sum(axis=(1, 2)), flux, rtol=0.01)
+
+
+def test_uniform_magnitudes():
+    from galsim_deep_training.data.transplant import Magnitudes
+
+    rng = np.random.default_rng(1)
+    drawn = [Magnitudes(range=(20.0, 24.0), slope=0.0).draw(rng) for _ in range(4000)]
+    assert np.mean(drawn) == pytest.approx(22.0, abs=0.1)
+    assert np.std(drawn) == pytest.approx(4 / np.sqrt(12), abs=0.05)
+
+
+def test_a_relation_that_does_not_reach_its_range():
+    from galsim_deep_training.data.transplant import Relation
+
+    relation = Relation(intercept=0.0, slope=0.0, scatter=0.1, range=(50.0, 60.0))
+    with pytest.raises(galsim.GalSimConfigError, match="does not reach"):
+        relation.draw(22.0, np.random.default_rng(1))

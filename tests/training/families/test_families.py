@@ -348,3 +348,15 @@ def test_the_average_is_kept():
     for weight in path[1:]:
         average = 0.9 * average + 0.1 * weight
     np.testing.assert_allclose(kept, average, atol=0.05)
+
+
+@pytest.mark.parametrize("values, word", [
+    ([0.5, 0.5, 0.5], "all the same"), ([0.5, -99.0, 1.0], "not all finite"),
+    ([0.5, float("nan"), 1.0], "not all finite")])
+def test_columns_that_cannot_be_standardised(values, word, recipe):
+    from galsim_deep_training.families.base import Context
+
+    columns = {column.name: np.array([3.0, 4.0, 5.0], np.float32) for column in recipe.columns}
+    columns["zphot"] = np.array(values, np.float32)
+    with pytest.raises(galsim.GalSimError, match=f"zphot.*{word}"):
+        Context(recipe.columns).adapt(columns)

@@ -53,11 +53,15 @@ class Relation(Settings):
     range: tuple[float, float]
 
     def draw(self, magnitude, rng):
-        while True:
-            mean = self.intercept + self.slope * (magnitude - 24.0)
+        mean = self.intercept + self.slope * (magnitude - 24.0)
+        for _ in range(10_000):
             value = float(np.exp(mean + self.scatter * rng.standard_normal()))
             if self.range[0] <= value <= self.range[1]:
                 return value
+        raise GalSimConfigError(
+            f"No value between {self.range[0]:g} and {self.range[1]:g} is drawn at magnitude "
+            f"{magnitude:.2f}: the relation exp({mean:.2f}) with scatter {self.scatter:g} does "
+            "not reach its range. Correct the relation in the recipe.")
 
 
 class Magnitudes(Settings):
@@ -69,6 +73,8 @@ class Magnitudes(Settings):
     def draw(self, rng):
         low, high = self.range
         u = rng.random()
+        if self.slope == 0:
+            return low + u * (high - low)
         return low + np.log1p(u * np.expm1(self.slope * (high - low))) / self.slope
 
 

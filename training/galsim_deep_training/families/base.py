@@ -9,6 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import tensorflow as tf
+from galsim import GalSimError
 
 from ..recipe import Settings
 
@@ -92,6 +93,14 @@ class Context(keras.layers.Layer):
     def adapt(self, columns):
         """Learn means and deviations from the training split."""
         values = np.stack([np.asarray(v, float) for v in self._scaled(columns)])
+        for column, row in zip(self.columns, values, strict=True):
+            finite = np.isfinite(row).all()
+            if not finite or row.std() == 0:
+                fault = "are all the same" if finite else "or their logarithms are not all finite"
+                raise GalSimError(
+                    f"The column '{column.name}' of the data set cannot be standardised: its "
+                    f"values {fault}. Leave it out of the recipe, or the rows at fault out of the "
+                    "data set.")
         self.mean.assign(values.mean(axis=1))
         self.deviation.assign(values.std(axis=1))
 
