@@ -7,6 +7,7 @@ import functools
 import importlib
 import pkgutil
 
+import galsim
 import keras
 import numpy as np
 import pytest
