@@ -9,8 +9,9 @@ __all__ = ["RealGalaxies"]
 
 import galsim
 import numpy as np
-from astropy.table import Table
 from galsim import GalSimConfigError
+
+from galsim_deep.real_catalog import RealCatalog
 
 from ..recipe import Settings
 from .build import Builder
@@ -25,7 +26,7 @@ class RealGalaxiesSettings(Settings):
     """The main catalogue file of the folder."""
     columns: dict[str, str] = {}
     """Where each column of the recipe is found: its name in the catalogue, or in the catalogue of
-    fits (``*_fits.fits``), which is joined on IDENT.  [default: the same name]"""
+    fits beside it (`galsim_deep.real_catalog`).  [default: the same name]"""
     exclusion_level: str | None = None
     """Quality cuts of `galsim.COSMOSCatalog` to apply, such as ``marginal``.  [default: no cuts]"""
     test_fraction: float = 0.1
@@ -39,7 +40,8 @@ class RealGalaxies(Builder, name="real_galaxies"):
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
         path = self.locate(settings.catalog)
-        self._catalog = galsim.RealGalaxyCatalog(path.name, dir=str(path.parent))
+        catalog = RealCatalog(path)
+        self._catalog = catalog.galaxies
         self._index = np.arange(self._catalog.nobjects)
         if settings.exclusion_level is not None:
             try:
@@ -52,34 +54,18 @@ class RealGalaxies(Builder, name="real_galaxies"):
                     f"{path}: {type(err).__name__}: {err}. Leave exclusion_level out, or use a "
                     "catalogue that comes with its selection and fits files.") from err
             self._index = np.asarray(sample.orig_index)
-        self._columns = self._read_columns(path)
+        self._columns = {
+            column.name: self._read(catalog, column.name) for column in recipe.columns}
         count = len(self._index)
         order = np.random.default_rng([recipe.seed, 0]).permutation(count)
         self._test = set(order[:round(settings.test_fraction * count)].tolist())
 
-    def _read_columns(self, path):
-        tables = [Table.read(path)]
-        fits = path.with_name(path.stem + "_fits.fits")
-        if fits.is_file():
-            tables.append(Table.read(fits))
-        identity = np.asarray(tables[0]["IDENT"])
-        found = {}
-        for column in self.recipe.columns:
-            name = self.settings.columns.get(column.name, column.name)
-            for table in tables:
-                if name in table.colnames:
-                    row = {key: i for i, key in enumerate(np.asarray(table["IDENT"]))}
-                    values = np.full(len(identity), np.nan)
-                    known = np.array([key in row for key in identity])
-                    values[known] = np.asarray(table[name], float)[
-                        [row[key] for key in identity[known]]]
-                    found[column.name] = values
-                    break
-            else:
-                raise GalSimConfigError(
-                    f"The recipe {self.recipe.path} looks for the column '{name}' "
-                    f"({column.name}), which is neither in {path} nor in {fits}.")
-        return found
+    def _read(self, catalog, name):
+        try:
+            return catalog.column(self.settings.columns.get(name, name))
+        except GalSimConfigError as err:
+            raise GalSimConfigError(
+                f"The recipe {self.recipe.path}, column '{name}': {err}") from None
 
     def __len__(self):
         return len(self._index)
