@@ -29,6 +29,14 @@ def main(arguments=None):
         command.set_defaults(action=action)
         if name == "data":
             command.add_argument("--processes", type=int, default=os.cpu_count())
+            command.add_argument("--new", choices=("held-out", "training"),
+                                 help="make new examples for validation instead: of galaxies held "
+                                      "out from training, or of those used in training")
+            command.add_argument("--count", type=int, default=2500,
+                                 help="how many new examples [default: 2500]")
+            command.add_argument("--output", type=Path,
+                                 help="the file [default: data.h5, or new_held-out.h5 or "
+                                      "new_training.h5, in the working folder]")
         if name == "export":
             command.add_argument("--output", type=Path, default=Path("hub_modules"),
                                  help="the module is written to OUTPUT/NAME [default: hub_modules]")
@@ -47,7 +55,9 @@ def main(arguments=None):
 
 def _data(recipe, run, options):
     from .data.build import build
-    build(recipe, run / "data.h5", options.processes, progress=not options.quiet)
+    name = "data.h5" if options.new is None else f"new_{options.new}.h5"
+    build(recipe, options.output or run / name, options.processes, progress=not options.quiet,
+          new=options.new and (options.count, options.new))
 
 
 def _fit(recipe, run, options):

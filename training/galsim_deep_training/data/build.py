@@ -3,6 +3,7 @@
 __all__ = ["Builder", "build"]
 
 import abc
+import functools
 import importlib
 import multiprocessing
 import time
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from ..recipe import DATA_PARTS, Settings, parse
 from .dataset import DatasetWriter
 
-_workers_builder = None
+_workers_make = None
 
 
 class Builder(abc.ABC):
@@ -53,6 +54,16 @@ class Builder(abc.ABC):
     def example(self, number):
         """Make `Example` ``number``, or return None where that galaxy cannot be used."""
 
+    def new_example(self, number, sources):
+        """Make `Example` ``number`` of a file for validation: none of them is in the data set.
+
+        ``sources`` says of what: of galaxies that are ``held-out`` from training, or of those used
+        in ``training``.  All are marked as test examples.
+        """
+        raise GalSimConfigError(
+            f"The data builder of {self.recipe.path} takes each galaxy as it was observed, it "
+            "cannot make new examples. Its test split serves for validation.")
+
     def locate(self, path):
         """A path of the recipe; relative ones start at the folder of the recipe file."""
         return (self.recipe.path.parent / path).resolve()
@@ -72,26 +83,32 @@ def make_builder(recipe):
 
 
 def _one(number):
-    return _workers_builder.example(number)
+    return _workers_make(number)
 
 
-def build(recipe, path, processes=2, progress=True):
-    """Build the data set of a recipe.
+def build(recipe, path, processes=2, progress=True, new=None):
+    """Build the data set of a recipe, or a file of new examples for validation.
 
     Parameters:
         recipe:     A `Recipe`.
         path:       The HDF5 file to write.
         processes:  How many processes make examples; the file does not depend on it.
         progress:   Whether to show a progress bar.
+        new:        (count, sources): make so many new examples, see `Builder.new_example`.
+                    [default: the data set itself]
 
     Returns:
         (examples written, galaxies passed over).
     """
-    global _workers_builder
+    global _workers_make
     start = time.time()
     builder = make_builder(recipe)
+    count, make = len(builder), builder.example
+    if new is not None:
+        count, sources = new
+        make = functools.partial(builder.new_example, sources=sources)
     columns = [column.name for column in recipe.columns]
-    _workers_builder = builder  # inherited by the forked workers: sources are read once
+    _workers_make = make  # inherited by the forked workers: sources are read once
     written = skipped = 0
     with (
         DatasetWriter(path, recipe.stamp, columns, builder.psfs(), recipe.digest(*DATA_PARTS),
@@ -99,9 +116,9 @@ def build(recipe, path, processes=2, progress=True):
         # One thread in each: OpenMP hangs in a forked process if GalSim used threads before it.
         multiprocessing.get_context("fork").Pool(
             processes, galsim.utilities.set_omp_threads, (1,)) as pool,
-        tqdm(total=len(builder), unit="stamp", disable=not progress) as bar,
+        tqdm(total=count, unit="stamp", disable=not progress) as bar,
     ):
-        for example in pool.imap(_one, range(len(builder)), chunksize=16):
+        for example in pool.imap(_one, range(count), chunksize=16):
             if example is None:
                 skipped += 1
             else:

@@ -158,9 +158,18 @@ class Transplant(Builder, name="transplant"):
         return candidates[rng.choice(large)]
 
     def example(self, number):
-        rng = np.random.default_rng([self.recipe.seed, 1, number])
+        test = number >= self.settings.examples
+        return self._make(np.random.default_rng([self.recipe.seed, 1, number]),
+                          self._test if test else self._train, test)
+
+    def new_example(self, number, sources):
+        stream, candidates = {"held-out": (2, self._test), "training": (3, self._train)}[sources]
+        return self._make(np.random.default_rng([self.recipe.seed, stream, number]), candidates,
+                          test=True)
+
+    def _make(self, rng, candidates, test):
+        """Observe one of the candidate sources anew."""
         settings, stamp = self.settings, self.recipe.stamp
-        test = number >= settings.examples
         magnitude = settings.magnitudes.draw(rng)
         wanted = settings.flux_radius.draw(magnitude, rng)
         redshift = settings.redshift.draw(magnitude, rng)
@@ -168,7 +177,7 @@ class Transplant(Builder, name="transplant"):
 
         # Sizes add in quadrature, roughly; the radius that is stored is measured below.
         intrinsic = np.sqrt(max(wanted**2 - self._psf_radius[psf]**2, 0.25))
-        source = self._pick_source(intrinsic, self._test if test else self._train, rng)
+        source = self._pick_source(intrinsic, candidates, rng)
         shape = galsim.Shear(g=0.05 * np.sqrt(rng.random()),
                              beta=rng.uniform(0, np.pi) * galsim.radians)
         profile = self._profile(source)
