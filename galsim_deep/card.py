@@ -4,7 +4,8 @@ The card is ``assets/galsim_module.json`` in the folder of the module.  It is re
 without TensorFlow; ``docs/module_format.md`` describes every field.
 """
 
-__all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "Column", "read_card", "write_card"]
+__all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "Column", "read_card", "rewrite",
+           "write_card"]
 
 import hashlib
 import json
@@ -102,8 +103,8 @@ class Card(_Part):
     trained_through: str
     """The PSFs and the noise of the training data."""
     recipe: RecipeStamp
-    quality: dict[str, float] = {}
-    """Figures from validation, by name."""
+    quality: dict[str, dict[str, float]] = {}
+    """Figures from validation, by the name of the real galaxies and their own."""
     code_version: str
     files: dict[str, str]
     """The sha256 of every other file of the module, by its path in the folder."""
@@ -178,6 +179,25 @@ def write_card(folder, card):
     path.parent.mkdir(exist_ok=True)
     path.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card
+
+
+def rewrite(folder, **changes):
+    """Write the card of a module again with some fields changed, and its page with it.
+
+    Parameters:
+        folder:     The folder of the module.
+        changes:    Fields of `Card`.
+
+    Returns:
+        the `Card` that was written.
+    """
+    from .page import PAGE_PATH, render_page
+
+    fields = read_card(folder).model_dump()
+    del fields["files"]
+    card = write_card(folder, {**fields, **changes})
+    (Path(folder) / PAGE_PATH).write_text(render_page(card), encoding="utf-8")
+    return write_card(folder, {**fields, **changes})
 
 
 def file_digests(folder):

@@ -13,7 +13,7 @@ from galsim.errors import galsim_warn
 
 from . import handles
 from ._version import __version__
-from .card import CARD_PATH, read_card
+from .card import CARD_PATH, read_card, rewrite
 
 
 def main(arguments=None):
@@ -65,6 +65,30 @@ def _parser():
                         help="refuse values outside of the range the module was trained on")
     sample.add_argument("--overwrite", action="store_true", help="replace the output file")
 
+    validate = command("validate", _validate, "compare generated galaxies with real ones")
+    validate.add_argument("module", help="a name, or any handle")
+    validate.add_argument("--real", required=True, type=Path,
+                          help="real galaxies: a folder that galsim.RealGalaxyCatalog reads, or an "
+                               "HDF5 file of 'galsim-deep-train data'")
+    validate.add_argument("--output", required=True, type=Path,
+                          help="folder for report.html, report.json and the figures")
+    validate.add_argument("--count", type=int, help="take at most so many galaxies, at random")
+    validate.add_argument("--seed", type=_seed, default=1, help="random seed [default: 1]")
+    validate.add_argument("--processes", type=int, help="worker processes [default: one a core]")
+    validate.add_argument("--column", action="append", default=[], metavar="COLUMN=NAME",
+                          help="where a column of the module is found in the catalogue, if it has "
+                               "another name there; may be given several times")
+    validate.add_argument("--zero-point", type=float,
+                          help="AB magnitude of unit flux of the stamps [default: the module's]")
+    validate.add_argument("--split", choices=("test", "train"), default="test",
+                          help="which part of an HDF5 file [default: test]")
+    validate.add_argument("--training", type=Path,
+                          help="the HDF5 file the module was trained on, to see whether it repeats "
+                               "what it has seen [default: the file of --real]")
+    validate.add_argument("--write-card", action="store_true",
+                          help="write the chief numbers into the module's card and README.md")
+    validate.add_argument("--quiet", action="store_true", help="no progress bar")
+
     demo = command("demo", _demo, "draw a small scene of generated galaxies")
     demo.add_argument("--output", type=Path, default=Path(), help="folder [default: this one]")
     demo.add_argument("--module", default="hub:acs_flow_vae", help="a name, or any handle")
@@ -114,8 +138,10 @@ def _info(options):
     for column in card.columns:
         low, high = column.valid_range
         print(f"  {column.name} [{column.unit or '1'}], {low:g} to {high:g}: {column.meaning}")
-    for name, value in card.quality.items():
-        print(f"quality     {name}: {value:g}")
+    for galaxies, found in card.quality.items():
+        print(f"\nvalidated on {galaxies}")
+        for name, value in found.items():
+            print(f"  {name:44s} {value:g}")
 
 
 def _sample(options):
@@ -176,6 +202,27 @@ def _table_hdu(table, path):
                         f"of the output: {err}")
             kept.remove_column(name)
     return fits.table_to_hdu(kept)
+
+
+def _validate(options):
+    columns = dict(pair.split("=", 1) for pair in options.column if "=" in pair)
+    if len(columns) < len(options.column):
+        raise GalSimError("--column takes COLUMN=NAME, such as mag_auto=MAG_BEST.")
+    try:
+        from .validation import chief_figures, validate, write_report
+    except ImportError as err:
+        raise GalSimError(f"The command validate needs the package {err.name}: pip install "
+                          "'galsim-deep[validate]'.") from err
+    validation = validate(
+        _handle(options.module), options.real, count=options.count, seed=options.seed,
+        processes=options.processes, columns=columns, split=options.split,
+        training=options.training, zero_point=options.zero_point, progress=not options.quiet)
+    print(write_report(validation, options.output).resolve())
+    if options.write_card:
+        folder = handles.resolve(_handle(options.module))
+        figures = {validation.survey.name: chief_figures(validation.results)}
+        rewrite(folder, quality=validation.card.quality | figures)
+        print(f"card and README.md of {folder} written")
 
 
 def _demo(options):

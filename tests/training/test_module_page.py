@@ -32,7 +32,7 @@ def module(make_recipe, tmp_path_factory):
     dataset, family = Dataset.of(recipe, root / "data.h5"), make_family(recipe)
     family.prepare(dataset)
     save(family, root / "module")
-    fields = dict(card_fields(recipe, family, dataset), quality={"chi_square": 1.0625})
+    fields = dict(card_fields(recipe, family, dataset), quality={"survey": {"chi_square": 1.0625}})
     write_card(root / "module", fields)
     write_page(Module(root / "module"), dataset)
     write_card(root / "module", fields)
@@ -44,7 +44,7 @@ def test_page(module):
     rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| `")]
     assert rows == ["`photo_z`", "`m_814`", "`r_half`"]
     assert "| 19.5 to 25 |" in page
-    assert "* chi_square: 1.0625\n" in page
+    assert "| chi_square | 1.062 |\n" in page
     assert not set("{}") & set(page)
 
 

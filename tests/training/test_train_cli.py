@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from galsim_deep.card import read_card
@@ -94,3 +95,27 @@ assert status == 0 and "tensorflow" not in sys.modules and "keras" not in sys.mo
     assert done.returncode == 0, done.stderr
     assert f"-> {tmp_path / 'data.h5'}" in done.stdout
     assert "examples" in done.stdout and "stamp" in done.stderr
+
+
+@pytest.mark.parametrize("sources", ["held-out", "training"])
+def test_new_examples(sources, recipe, data_file, tmp_path):
+    """Other stamps than those of the data set, all for the test, of the galaxies asked for."""
+    assert main(["data", str(recipe.path), "--run", str(tmp_path), "--quiet", "--new", sources,
+                 "--count", "9"]) == 0
+    new, old = Dataset(tmp_path / f"new_{sources}.h5"), Dataset(data_file)
+    assert 0 < len(new) <= 9 and list(new.test_indices) == list(range(len(new)))
+    side = old.test_indices if sources == "held-out" else old.train_indices
+    assert set(new.source) <= set(old.source[side])
+    assert not np.isin(new.columns["mag_auto"], old.columns["mag_auto"]).any()
+    assert len(new.truth()[0]) == len(new)
+    assert main(["data", str(recipe.path), "--quiet", "--new", sources, "--count", "9",
+                 "--output", str(tmp_path / "again.h5")]) == 0
+    again = Dataset(tmp_path / "again.h5")
+    assert (again.read([0])["stamp"] == new.read([0])["stamp"]).all()
+
+
+def test_new_examples_of_galaxies_as_observed(capsys, make_recipe, tmp_path):
+    path = make_recipe(builder="real_galaxies").path
+    assert "test split" in fails(capsys, "data", path, "--run", tmp_path, "--new", "held-out",
+                                 "--quiet")
+    assert list(tmp_path.iterdir()) == []

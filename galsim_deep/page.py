@@ -1,0 +1,84 @@
+"""The page of a module for people: its ``README.md``, rendered from the card."""
+
+__all__ = ["PAGE_PATH", "render_page"]
+
+PAGE_PATH = "README.md"
+PAGE = """# {name} {version}
+
+{summary}
+
+```python
+model = galsim_deep.GenerativeGalaxyModel("hub:{name}")
+```
+
+![samples](samples.png)
+
+Top: light profiles before PSF and pixel, for rows of the test catalogue sorted by
+magnitude. Bottom: the same galaxies convolved with PSFs of the training data, with noise.
+
+| column | unit | valid range | median of the training sample | meaning |
+|---|---|---|---|---|
+{columns}
+
+* Stamps: {stamp_size} x {stamp_size} pixels of {pixel_scale} arcsec, bands {bands}; the origin is
+  at the true centre; light is before PSF and pixel and falls to zero at the edge.
+* Flux: the sum of a stamp; AB zero point {zero_point} for {exposure_time:g} s.
+* Random input: {latent} standard normal numbers.
+* Signatures: {signatures}.
+* Trained on: {description} {trained_through}
+* Cite: {citation}
+* Licence of the training data: {licence}.
+* Family {family}; recipe {recipe}, sha256 {recipe_sha256}; made with galsim-deep {code_version}.
+{quality}"""
+
+
+def render_page(card):
+    """The text of a module's ``README.md``.
+
+    Parameters:
+        card:       The `card.Card`.
+
+    Returns:
+        Markdown text.
+    """
+    return PAGE.format(
+        **{name: getattr(card, name) for name in (
+            "name", "version", "summary", "stamp_size", "pixel_scale", "family",
+            "trained_through", "code_version")},
+        **card.training_data.model_dump(),
+        bands=", ".join(card.bands), signatures=", ".join(card.signatures),
+        zero_point=card.flux.zero_point, exposure_time=card.flux.exposure_time,
+        latent=card.latent.size, recipe=card.recipe.name, recipe_sha256=card.recipe.sha256,
+        columns="\n".join(map(_column_row, card.columns)), quality=_quality(card))
+
+
+def _column_row(column):
+    low, high = column.valid_range
+    median = column.quantiles.get("0.5")
+    return (f"| `{column.name}` | {column.unit} | {low:g} to {high:g} | "
+            f"{'' if median is None else f'{median:g}'} | {column.meaning} |")
+
+
+def _quality(card):
+    """A table of the figures from validation, one column for each set of real galaxies."""
+    if not card.quality:
+        return ""
+    sets = list(card.quality)
+    names = list(dict.fromkeys(name for found in card.quality.values() for name in found))
+    lines = ["", "## Validation", "",
+             "| " + " | ".join(["figure", *sets]) + " |", "|---" * (len(sets) + 1) + "|"]
+    for name in names:
+        if name.endswith("_error"):
+            continue
+        row = [_with_error(card.quality[key], name) for key in sets]
+        lines.append("| " + " | ".join([name, *row]) + " |")
+    return "\n".join([
+        *lines, "",
+        "Made by `galsim-deep validate`; its documentation says what each figure is.", ""])
+
+
+def _with_error(found, name):
+    if name not in found:
+        return ""
+    error = found.get(f"{name}_error")
+    return f"{found[name]:.4g}" + ("" if error is None else f" ± {error:.2g}")

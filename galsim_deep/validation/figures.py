@@ -1,0 +1,385 @@
+"""The figures of a report, in the manner of figures 1 and 4 to 9 of Lanusse et al. (2021).
+
+Each takes a `Validation` and gives a matplotlib figure, or None where there is nothing to show.
+"""
+
+__all__ = ["FIGURES", "draw"]
+
+import numpy as np
+
+from .conditioning import magnitude_column
+from .examine import SAMPLES
+from .statistics import STATISTICS
+
+COLOURS = dict(real="#222222", generated="#d1495b", parametric="#3c7dc4")
+MAP = "magma"
+_LABEL = {statistic.name: statistic.label for statistic in STATISTICS}
+
+
+def draw(validation, folder):
+    """Write all figures of a validation as PNG files.
+
+    Parameters:
+        validation:     A `Validation`.
+        folder:         Where to.
+
+    Returns:
+        a list of (file name, caption) of the figures there are.
+    """
+    # Without pyplot: no backend is chosen for the program that calls this, nothing is left open.
+    drawn = []
+    for name, figure_of, caption in FIGURES:
+        figure = figure_of(validation)
+        if figure is not None:
+            figure.savefig(folder / f"{name}.png", dpi=110, bbox_inches="tight")
+            drawn.append((f"{name}.png", caption))
+    return drawn
+
+
+def _figure(width, height):
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _shown(image, sigma, peak):
+    """An arcsinh stretch around the noise."""
+    return np.arcsinh(np.asarray(image, float) / (2 * sigma)) / np.arcsinh(peak / (2 * sigma))
+
+
+def _chosen(validation, count):
+    """Places of kept galaxies from bright to faint, evenly through the sample."""
+    kept = len(validation.measurements.stamps["real"])
+    column = magnitude_column(validation.card)
+    order = np.arange(kept)
+    if column is not None:
+        order = np.argsort(validation.measurements.columns[column.name][:kept])
+    return order[np.unique(np.linspace(0, kept - 1, min(count, kept)).astype(int))]
+
+
+def _tiles(validation, chosen, rows, labels):
+    """Stamps in a grid, one galaxy a column, one kind of image a row, as one picture."""
+    from matplotlib import colormaps
+
+    stamps, gap = validation.measurements.stamps, 3
+    size = stamps["real"].shape[1] + gap
+    picture = np.ones((size * len(rows) - gap, size * len(chosen) - gap, 3))
+    for i, n in enumerate(chosen):
+        sigma = validation.survey.observation(int(n)).noise_sigma
+        peak = max(float(np.nanmax(stamps["real"][n])), 10 * sigma)
+        for j, row in enumerate(rows):
+            image, residual = row(n)
+            if residual:
+                tile = colormaps["RdBu_r"](np.clip(image / (12 * sigma) + 0.5, 0, 1))
+            else:
+                tile = colormaps[MAP](np.clip((_shown(image, sigma, peak) + 0.1) / 1.1, 0, 1))
+            x, y = size * i, size * j
+            # The first row of a stamp is at the bottom.
+            picture[y:y + size - gap, x:x + size - gap] = tile[::-1, :, :3]
+    figure = _figure(1.25 * len(chosen) + 0.9, 1.3 * len(rows))
+    axis = figure.subplots()
+    axis.imshow(picture, interpolation="nearest")
+    axis.set_yticks(size * (np.arange(len(rows)) + 0.5), labels, fontsize=9)
+    axis.set_xticks([])
+    axis.tick_params(length=0)
+    axis.set_frame_on(False)
+    return figure
+
+
+def samples(validation):
+    """Figure 1: the three samples, drawn alike."""
+    stamps = validation.measurements.stamps
+    rows = [lambda n, name=name: (stamps[name][n], False) for name in (*SAMPLES, "profile")]
+    labels = [*SAMPLES, "profile,\nno PSF or noise"]
+    if "truth" in stamps:
+        rows.append(lambda n: (stamps["truth"][n], False))
+        labels.append("true profile")
+    return _tiles(validation, _chosen(validation, 10), rows, labels)
+
+
+def reconstructions(validation):
+    """Figure 5: real, reconstructed, parametric and the residuals of both."""
+    stamps = validation.measurements.stamps
+    if "model_reconstructed" not in stamps:
+        return None
+
+    def residual(name):
+        return lambda n: (stamps["real"][n] - stamps[name][n], True)
+
+    rows = [lambda n: (stamps["real"][n], False),
+            lambda n: (stamps["model_reconstructed"][n], False),
+            lambda n: (stamps["model_parametric"][n], False),
+            residual("model_reconstructed"), residual("model_parametric")]
+    return _tiles(validation, _chosen(validation, 10), rows,
+                  ["real", "reconstructed", "parametric", "residual of\nreconstructed",
+                   "residual of\nparametric"])
+
+
+def latents(validation):
+    """Figure 4: corner plot of the latents that vary most, real below and generated above."""
+    found = validation.latents
+    if not found:
+        return None
+    real, generated = found["real"], found["generated"]
+    good = np.isfinite(real).all(axis=1) & np.isfinite(generated).all(axis=1)
+    real, generated = real[good], generated[good]
+    which = np.argsort(-real.std(axis=0))[:5]
+    column = magnitude_column(validation.card)
+    colour = None
+    if column is not None:
+        colour = validation.measurements.columns[column.name][:len(good)][good]
+    figure = _figure(8, 7.5)
+    axes = figure.subplots(len(which), len(which), squeeze=False)
+    limits = [np.quantile(np.concatenate([real[:, k], generated[:, k]]), [0.005, 0.995])
+              for k in which]
+    points = None
+    for i, a in enumerate(which):
+        for j, b in enumerate(which):
+            axis = axes[i][j]
+            axis.tick_params(labelsize=6)
+            if i == j:
+                edges = np.linspace(*limits[i], 25)
+                for sample, values in [("real", real), ("generated", generated)]:
+                    axis.hist(values[:, a], edges, histtype="step", color=COLOURS[sample],
+                              label=sample)
+                axis.set_yticks([])
+                if i == 0:
+                    axis.legend(fontsize=6)
+            else:
+                values = real if i > j else generated
+                points = axis.scatter(values[:, b], values[:, a], s=3, c=colour, cmap="viridis")
+                axis.set_ylim(*limits[i])
+            axis.set_xlim(*limits[j])
+            if i == len(which) - 1:
+                axis.set_xlabel(f"latent {b}", fontsize=7)
+            if j == 0 and i > 0:
+                axis.set_ylabel(f"latent {a}", fontsize=7)
+    if points is not None and column is not None:
+        figure.colorbar(points, ax=axes, label=f"{column.name} [{column.unit}]", shrink=0.6)
+    figure.suptitle("encoded stamps: real (lower left), generated (upper right)", fontsize=9)
+    return figure
+
+
+def moments(validation):
+    """Figure 6: sizes and ellipticities."""
+    data = validation.measurements
+    figure = _figure(9, 3.4)
+    left, right = figure.subplots(1, 2)
+    use = data.measured("size")
+    values = {sample: data.values[sample]["size"][use] for sample in SAMPLES}
+    edges = np.quantile(np.concatenate(list(values.values())), [0.002, 0.995]) \
+        if use.any() else (0, 1)
+    for sample in SAMPLES:
+        left.hist(values[sample], np.linspace(*edges, 31), histtype="step", lw=1.5,
+                  color=COLOURS[sample], label=sample)
+        left.axvline(values[sample].mean() if use.any() else 0, color=COLOURS[sample], ls=":")
+    left.set_xlabel("determinant radius [arcsec]")
+    left.set_ylabel("galaxies")
+    left.legend(fontsize=8)
+    use = data.measured("g")
+    means = validation.results["means"]
+    for sample in SAMPLES:
+        right.hist(data.values[sample]["g"][use], np.linspace(0, 0.8, 25), histtype="step", lw=1.5,
+                   color=COLOURS[sample])
+        mean = means["all"]["g"][sample]
+        place = 1.04 - 0.07 * SAMPLES.index(sample)
+        right.errorbar(mean["value"], place, xerr=mean["error"], fmt="o", ms=4,
+                       color=COLOURS[sample], transform=right.get_xaxis_transform(),
+                       clip_on=False)
+    right.set_xlabel("|g|; points: means with errors")
+    return figure
+
+
+def conditioning(validation):
+    """Figure 7: what was measured against what was asked."""
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    found = validation.results["conditioning"]
+    keys = [key for key in ("size", "magnitude") if key in found]
+    if not keys:
+        return None
+    data = validation.measurements
+    figure = _figure(4.6 * len(keys), 6.4)
+    axes = figure.subplots(2, len(keys), squeeze=False)
+    for j, key in enumerate(keys):
+        one = found[key]
+        asked = data.columns[one["column"]]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if key == "size":
+                noiseless = np.log(data.numbers["measured_size"] / asked)
+                seen = np.log(data.values["generated"]["size"] / data.values["real"]["size"])
+            else:
+                noiseless = data.numbers["measured_magnitude"] - asked
+                seen = -2.5 * (data.values["generated"]["amplitude"]
+                               - data.values["real"]["amplitude"])
+        for i, (difference, rows, what) in enumerate([
+                (noiseless, one["noiseless"], "measured without noise, minus asked"),
+                (seen, one["observed"], "generated minus real, as observed")]):
+            axis = axes[i][j]
+            axis.plot(asked, difference, ".", ms=2, alpha=0.35, color="#888888")
+            bins = rows[1:]
+            axis.errorbar([0.5 * (row["low"] + row["high"]) for row in bins],
+                          [row["median"] for row in bins],
+                          [row["median_error"] for row in bins], color=COLOURS["generated"],
+                          marker="o", ms=3, capsize=2)
+            axis.axhline(0, color="k", lw=0.6)
+            good = difference[np.isfinite(difference)]
+            if len(good):
+                reach = max(float(np.quantile(np.abs(good), 0.98)), 1e-3)
+                axis.set_ylim(-1.2 * reach, 1.2 * reach)
+            axis.set_xlabel(f"{one['column']} [{one['unit']}]", fontsize=8)
+            axis.set_ylabel("Δ ln size" if key == "size" else "Δ mag", fontsize=8)
+            axis.set_title(f"{key}: {what}", fontsize=8)
+            if key == "size":
+                axis.set_xscale("log")
+                axis.xaxis.set_minor_formatter(NullFormatter())
+                axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.xaxis.set_major_formatter(ScalarFormatter())
+    return figure
+
+
+def mid(validation):
+    """Figure 8: M, I and D of the three samples."""
+    data = validation.measurements
+    figure = _figure(9, 3.2)
+    for axis, name in zip(figure.subplots(1, 3), ("multimode", "intensity", "deviation"),
+                          strict=True):
+        use = data.measured(name)
+        for sample in SAMPLES:
+            values = np.log10(np.clip(data.values[sample][name][use], 1e-3, None))
+            axis.hist(values, np.linspace(-3, 0, 31), histtype="step", lw=1.5,
+                      color=COLOURS[sample], label=sample)
+        axis.set_xlabel(f"log10 {_LABEL[name]}  (≤ −3 in the first bin)", fontsize=8)
+    axis.legend(fontsize=7)
+    return figure
+
+
+def _planes(validation, x, y, log):
+    data = validation.measurements
+    use = data.measured(x) & data.measured(y)
+    if not use.any():
+        return None
+    figure = _figure(9, 3.2)
+    axes = figure.subplots(1, 3, sharex=True, sharey=True)
+
+    def values(sample, name):
+        found = data.values[sample][name][use]
+        return np.log10(np.clip(found, 1e-3, None)) if log else found
+
+    limits = [np.quantile(np.concatenate([values(sample, name) for sample in SAMPLES]),
+                          [0.005, 0.995]) for name in (x, y)]
+    limits = [edges if edges[1] > edges[0] else edges + [-0.5, 0.5] for edges in limits]
+    for axis, sample in zip(axes, ("parametric", "real", "generated"), strict=True):
+        axis.hist2d(values(sample, x), values(sample, y), bins=28, range=limits, cmap=MAP)
+        axis.set_title(sample, fontsize=9)
+        axis.set_xlabel(("log10 " if log else "") + _LABEL[x], fontsize=8)
+    axes[0].set_ylabel(("log10 " if log else "") + _LABEL[y], fontsize=8)
+    if not log:
+        for axis in axes:
+            axis.invert_xaxis()  # disturbed to the left, as in the literature
+    return figure
+
+
+def gini_m20(validation):
+    """Figure 9a: the plane of M20 and Gini."""
+    return _planes(validation, "m20", "gini", log=False)
+
+
+def intensity_deviation(validation):
+    """Figure 9b: the plane of I and D."""
+    return _planes(validation, "intensity", "deviation", log=True)
+
+
+def ratios(validation):
+    """Distances to the real sample: generated, parametric, and the floor."""
+    rows = [row for row in validation.results["verdict"]["all"] if row["ratio"]]
+    if not rows:
+        return None
+    widths = validation.results["distances"]["all"]
+    figure = _figure(8, 0.32 * len(rows) + 1)
+    axis = figure.subplots()
+    for i, row in enumerate(rows):
+        scale = widths[row["statistic"]]["width"] or 1.0
+        axis.barh(i, row["floor"][1] / scale, color="#dddddd",
+                  label="floor (real to real, 99 %)" if i == 0 else None)
+        for sample, shift in [("generated", -0.15), ("parametric", 0.15)]:
+            distance = row[f"{sample}_w1"]
+            axis.errorbar(distance["value"] / scale, i + shift, xerr=distance["error"] / scale,
+                          fmt="o", ms=4, color=COLOURS[sample],
+                          label=sample if i == 0 else None)
+    axis.set_yticks(range(len(rows)), [row["label"] for row in rows], fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlim(left=0)
+    axis.set_xlabel("Wasserstein-1 distance to the real sample / its standard deviation",
+                    fontsize=8)
+    axis.legend(fontsize=7)
+    return figure
+
+
+def truth(validation):
+    """Small-scale power of generated profiles over that of true ones."""
+    found = validation.results.get("truth")
+    if not found:
+        return None
+    figure = _figure(6, 3.4)
+    axis = figure.subplots()
+    for i, (name, one) in enumerate(found.items()):
+        if not one["n"]:
+            continue
+        edges = np.array(one["wavelengths"])
+        middle = np.sqrt(edges[1:] * edges[:-1]) * (1 + 0.015 * i)
+        axis.errorbar(middle, [p["value"] for p in one["power"]],
+                      [p["error"] for p in one["power"]], marker="o", ms=3, capsize=2,
+                      color="k" if name == "all" else f"C{i}", label=name)
+    axis.axhline(1, color="k", lw=0.6)
+    axis.axhspan(0.7, 1.3, color="#eeeeee", zorder=0)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("wavelength [arcsec]", fontsize=8)
+    axis.set_ylabel("small-scale power,\ngenerated / true", fontsize=8)
+    axis.legend(fontsize=7)
+    return figure
+
+
+def reconstruction_chi2(validation):
+    """Residuals of the reconstruction against those of the parametric fit."""
+    numbers = validation.measurements.numbers
+    if "chi2_reconstructed" not in numbers:
+        return None
+    ours, fit = numbers["chi2_reconstructed"], numbers["chi2_parametric"]
+    figure = _figure(4.4, 4)
+    axis = figure.subplots()
+    column = magnitude_column(validation.card)
+    colour = None if column is None else validation.measurements.columns[column.name]
+    points = axis.scatter(fit, ours, s=5, c=colour, cmap="viridis")
+    if column is not None:
+        figure.colorbar(points, label=f"{column.name} [{column.unit}]")
+    reach = [0.9, max(1.5, float(np.nanmax([np.nanmax(ours), np.nanmax(fit)])))]
+    axis.plot(reach, reach, color="k", lw=0.6)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("chi-square per pixel, parametric fit", fontsize=8)
+    axis.set_ylabel("chi-square per pixel, encode and decode", fontsize=8)
+    return figure
+
+
+FIGURES = (
+    ("samples", samples, "Real galaxies, generated galaxies for the same catalogue columns, and "
+     "the best parametric fits, with the same PSF and noise; below, the generated light profiles "
+     "themselves (and the true ones, where they are known). Bright to faint from left to right."),
+    ("ratios", ratios, "How far each sample is from the real one, statistic by statistic."),
+    ("moments", moments, "Sizes and ellipticities by adaptive moments."),
+    ("conditioning", conditioning, "What was measured against what was asked. Red: medians in "
+     "bins, with errors."),
+    ("mid", mid, "The statistics M, I and D."),
+    ("gini_m20", gini_m20, "Gini and M20. Disturbed galaxies are to the left."),
+    ("intensity_deviation", intensity_deviation, "I and D."),
+    ("latents", latents, "Latents of encoded stamps, those five that vary most."),
+    ("reconstructions", reconstructions, "Real galaxies, their reconstructions by encode and "
+     "decode, their parametric fits, and both residuals in units of the noise (-6 to 6)."),
+    ("reconstruction_chi2", reconstruction_chi2, "Residuals galaxy by galaxy. Below the line the "
+     "reconstruction is better than the parametric fit."),
+    ("truth", truth, "Small-scale power of the profiles after subtraction of their best Sersic "
+     "profile. The shaded band is 0.7 to 1.3."),
+)
+"""The figures in the order of the report: (name, function, caption)."""

@@ -1,0 +1,131 @@
+"""The report of a validation: ``report.html``, its figures, ``report.json``, ``galaxies.fits``."""
+
+__all__ = ["chief_figures", "write_report"]
+
+import base64
+import json
+import math
+from pathlib import Path
+
+from . import figures
+from .examine import SAMPLES
+from .statistics import FLAGS
+
+MARKS = {
+    "pass": "✓ pass", "closer": "~ closer", "fail": "✗ fail", "too small": "sample too small"}
+
+
+def write_report(validation, folder):
+    """Write the report of a validation.
+
+    Parameters:
+        validation:     A `Validation`.
+        folder:         Where to; made if need be.
+
+    Returns:
+        the path of ``report.html``.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = json.dumps(_plain(validation.results), indent=1, allow_nan=False)
+    (folder / "report.json").write_text(numbers + "\n", encoding="utf-8")
+    _galaxies(validation.measurements).write(folder / "galaxies.fits", overwrite=True)
+    drawn = [(caption, base64.b64encode((folder / name).read_bytes()).decode())
+             for name, caption in figures.draw(validation, folder)]
+    page = Environment(loader=PackageLoader("galsim_deep.validation", "."), autoescape=True,
+                       undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page.filters.update(number=_number, value=_value)
+    path = folder / "report.html"
+    path.write_text(page.get_template("report.html.j2").render(
+        results=validation.results, card=validation.card, figures=drawn, flags=FLAGS,
+        marks=MARKS), encoding="utf-8")
+    return path
+
+
+def _galaxies(measurements):
+    """All measurements as an astropy Table: one row a galaxy."""
+    from astropy.table import Table
+
+    table = Table({**measurements.columns, "source": measurements.source})
+    for sample in SAMPLES:
+        for name, values in measurements.values[sample].items():
+            table[f"{sample}_{name}"] = values
+        for name, values in measurements.flags[sample].items():
+            table[f"{sample}_{name}"] = values
+    for name, values in measurements.numbers.items():
+        table[name] = values
+    return table
+
+
+def chief_figures(results):
+    """The few figures that a module's card quotes: {name: number}, without those not known."""
+    bright = next((one["name"] for one in results["bins"][1:2]), "all")
+    found = dict(galaxies=results["real"]["n"], sources=results["real"]["sources"])
+
+    def take(name, value):
+        if isinstance(value, dict):
+            take(f"{name}_error", value.get("error"))
+            value = value.get("value")
+        if value is not None and math.isfinite(value):
+            found[name] = float(f"{value:.4g}")
+
+    everywhere = results["means"]["all"]
+    take("mean_g_over_real", everywhere["g"].get("generated_over_real"))
+    take("mean_size_over_real", everywhere["size"].get("generated_over_real"))
+    for name, rows in [("all", "all"), ("bright", bright)]:
+        take(f"auc_{name}", results["classifier"].get(rows, {}).get("generated"))
+        take(f"auc_parametric_{name}", results["classifier"].get(rows, {}).get("parametric"))
+        mean = results["distances"][rows].get("morphology_mean")
+        take(f"morphology_distance_ratio_{name}", mean and mean["ratio"])
+    for key in ("size", "magnitude"):
+        rows = results["conditioning"].get(key, {}).get("noiseless")
+        if rows:
+            take(f"{key}_bias", rows[0]["median"])
+            take(f"{key}_scatter", rows[0]["scatter"])
+    for name, one in results.get("reconstruction", {}).items():
+        if name in ("all", bright):
+            label = "all" if name == "all" else "bright"
+            take(f"chi2_reconstructed_{label}", one["reconstructed"])
+            take(f"reconstruction_better_{label}", one["better"])
+    everything = results.get("truth", {}).get("all", {})
+    take("peak_over_truth", everything.get("peak"))
+    for number, power in enumerate(everything.get("power", [])):
+        low, high = everything["wavelengths"][number:number + 2]
+        take(f"power_over_truth_{low:.2f}_{high:.2f}_arcsec", power)
+    take("edge_flux_largest", results["profiles"]["edge_flux"]["largest"])
+    take("shear_response_minus_real",
+         results["shear"].get("all", {}).get("generated_minus_real"))
+    return found
+
+
+def _plain(value):
+    """Numbers that JSON knows: None for those that are not finite."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if hasattr(value, "item"):
+        value = value.item() if value.ndim == 0 else value.tolist()
+        return _plain(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _number(value, digits=3):
+    """A number for people."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def _value(one):
+    """A number with its error: as many decimals as the error warrants."""
+    if one is None or one["value"] is None or not math.isfinite(one["value"]):
+        return "–"
+    if not (math.isfinite(one["error"]) and one["error"] > 0):
+        return _number(one["value"])
+    decimals = min(max(0, 1 - math.floor(math.log10(one["error"]))), 8)
+    return f"{one['value']:.{decimals}f} ± {one['error']:.{decimals}f}".replace("-", "−")

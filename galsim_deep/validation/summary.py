@@ -1,0 +1,355 @@
+"""From measurements to numbers: everything that report.json holds.
+
+Each function answers one question of the report from `Measurements`, in plain dicts and lists of
+numbers.  Errors are bootstrapped over source galaxies throughout.
+"""
+
+__all__ = ["Settings", "summarise"]
+
+import dataclasses
+
+import numpy as np
+
+from . import structure
+from .conditioning import binned, magnitude_column, size_column
+from .examine import SAMPLES
+from .statistics import FLAGS, STATISTICS
+from .two_sample import auc, bootstrap_weights, compare, floor, halves
+
+MORPHOLOGY_MEAN = ("intensity", "deviation", "gini", "m20")
+"""The statistics whose distance ratios are averaged into one number."""
+FEWEST = 30
+"""A bin with fewer galaxies is not judged."""
+SPLITS = 500
+"""Random halves of the real sample for the floor."""
+SEEN = 0.1
+"""A departure by this part of a distribution's width must stand out of the floor."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a validation is done.
+
+    Attributes:
+        bins:       Edges of the bins in the first column of unit mag.
+        bright:     Galaxies brighter than this magnitude are a bin of their own.
+        seed:       Random seed.
+        bootstraps: Number of bootstrap samples.
+        goal:       Ratio of distances up to which a statistic passes.
+    """
+
+    bins: tuple = (21.5, 22.5, 23.5, 24.5)
+    bright: float = 23.0
+    seed: int = 1
+    bootstraps: int = 200
+    goal: float = 0.5
+
+
+def summarise(measurements, card, settings):
+    """All numbers of a report.
+
+    Parameters:
+        measurements:   A `Measurements`.
+        card:           The card of the module.
+        settings:       A `Settings`.
+
+    Returns:
+        a dict of dicts, lists, text and numbers; ``docs/validation.md`` describes it.
+    """
+    weights = bootstrap_weights(measurements.source, settings.bootstraps, [settings.seed, 10])
+    bins = _bins(measurements, card, settings)
+    result = dict(
+        bins=[dict(name=name, n=int(rows.sum()),
+                   sources=len(np.unique(measurements.source[rows]))) for name, rows in bins],
+        failures=_failures(measurements),
+        means={name: _means(measurements, rows, weights) for name, rows in bins},
+        distances={name: _distances(measurements, rows, weights, settings)
+                   for name, rows in bins},
+        classifier={name: _classifier(measurements, rows, settings) for name, rows in bins},
+        conditioning=_conditioning(measurements, card, weights),
+        profiles=_profiles(measurements, weights),
+        shear=_shear(measurements, bins, weights))
+    if "chi2_reconstructed" in measurements.numbers:
+        result["reconstruction"] = {
+            name: _reconstruction(measurements, rows, weights) for name, rows in bins}
+    if "peak_truth" in measurements.numbers:
+        result["truth"] = {name: _truth(measurements, rows, settings) for name, rows in bins}
+    result["verdict"] = {name: _verdict(result, name, settings) for name, _ in bins}
+    return result
+
+
+def _bins(measurements, card, settings):
+    """The bins that are not empty: [(name, rows)], the whole sample first."""
+    everything = np.ones(len(measurements), bool)
+    bins = [("all", everything)]
+    column = magnitude_column(card)
+    if column is not None:
+        magnitude = measurements.columns[column.name]
+        edges = (-np.inf, *settings.bins, np.inf)
+        bins.append((f"mag < {settings.bright:g}", magnitude < settings.bright))
+        for low, high in zip(edges[:-1], edges[1:], strict=True):
+            name = (f"mag < {high:g}" if low == -np.inf else
+                    f"mag > {low:g}" if high == np.inf else f"{low:g} < mag < {high:g}")
+            bins.append((name, (magnitude >= low) & (magnitude < high)))
+    return [(name, rows) for name, rows in bins if rows.any()]
+
+
+def _failures(measurements):
+    """How many stamps of each sample carry each flag."""
+    return {flag: {sample: int(measurements.flags[sample][flag].sum()) for sample in SAMPLES}
+            for flag in FLAGS}
+
+
+def _value(estimate, samples):
+    """An estimate with the spread of its bootstrap samples."""
+    samples = np.asarray(samples, float)
+    known = np.isfinite(samples)
+    return dict(value=float(estimate),
+                error=float(np.std(samples[known])) if known.any() else float("nan"))
+
+
+def _mean(values, weights):
+    """Mean and bootstrap error of numbers that may be NaN."""
+    good = np.isfinite(values)
+    if not good.any():
+        return dict(value=float("nan"), error=float("nan"))
+    values, weights = values[good], weights[:, good]
+    with np.errstate(invalid="ignore"):
+        return _value(values.mean(), weights @ values / weights.sum(axis=1))
+
+
+def _means(measurements, rows, weights):
+    """Means of each statistic in each sample, and those of generated and parametric over real."""
+    found = {}
+    for statistic in STATISTICS:
+        use = rows & measurements.measured(statistic.name)
+        w = weights[:, use]
+        values = {sample: measurements.values[sample][statistic.name][use] for sample in SAMPLES}
+        one = dict(n=int(use.sum()), **{sample: _mean(v, w) for sample, v in values.items()})
+        if use.any():
+            one["width"] = float(np.std(values["real"]))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                for sample in SAMPLES[1:]:
+                    ratio = w @ values[sample] / (w @ values["real"])
+                    one[f"{sample}_over_real"] = _value(
+                        values[sample].mean() / values["real"].mean(), ratio)
+        found[statistic.name] = one
+    return found
+
+
+def _distances(measurements, rows, weights, settings):
+    """Distances of generated and parametric to real, the floor, and the ratio of the two."""
+    found, ratios, estimates = {}, [], []
+    for number, statistic in enumerate(STATISTICS):
+        use = rows & measurements.measured(statistic.name)
+        groups = measurements.source[use]
+        if len(np.unique(groups)) < 2:
+            continue
+        real = measurements.values["real"][statistic.name][use]
+        first = halves(groups, SPLITS, [settings.seed, 11, number])
+        one = dict(n=int(use.sum()), sources=len(np.unique(groups)), width=float(real.std()),
+                   floor=floor(real, first))
+        samples = {}
+        for sample in SAMPLES[1:]:
+            other = measurements.values[sample][statistic.name][use]
+            ks, w1, samples[sample] = compare(real, other, weights[:, use])
+            one[sample] = dict(ks=dataclasses.asdict(ks), w1=dataclasses.asdict(w1))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = samples["generated"] / samples["parametric"]
+            one["ratio"] = _value(np.float64(one["generated"]["w1"]["value"])
+                                  / one["parametric"]["w1"]["value"], ratio)
+            one["ratio_ks"] = float(np.float64(one["generated"]["ks"]["value"])
+                                    / one["parametric"]["ks"]["value"])
+        one["mark"] = judge(one, settings)
+        found[statistic.name] = one
+        if statistic.name in MORPHOLOGY_MEAN:
+            ratios.append(ratio)
+            estimates.append(one["ratio"]["value"])
+    if len(estimates) == len(MORPHOLOGY_MEAN):
+        found["morphology_mean"] = dict(ratio=_value(np.mean(estimates), np.mean(ratios, axis=0)))
+    return found
+
+
+def judge(distance, settings):
+    """The mark of a statistic.
+
+    ``too small``: the sample cannot tell, since neither is the parametric sample told apart from
+    real galaxies nor would a departure by a tenth of the distribution's width be.  ``pass``: the
+    generated galaxies are not told apart from real ones, or are at most ``goal`` times as far from
+    them as parametric ones.  ``closer``: nearer than parametric ones by more than the error.
+    ``fail``: none of these.
+    """
+    if distance["n"] < FEWEST:
+        return "too small"
+    limit = distance["floor"]["w1"][1]
+    generated, parametric = (distance[sample]["w1"]["value"] for sample in SAMPLES[1:])
+    ratio = distance["ratio"]
+    if generated <= limit:
+        seen = parametric > limit or limit <= SEEN * distance["width"]
+        return "pass" if seen else "too small"
+    if ratio["value"] <= settings.goal:
+        return "pass"
+    return "closer" if ratio["value"] + ratio["error"] < 1 else "fail"
+
+
+def _classifier(measurements, rows, settings):
+    """How well a classifier over all statistics tells each sample from the real one."""
+    use = rows & np.all([measurements.measured(s.name) for s in STATISTICS], axis=0)
+    groups = measurements.source[use]
+    found = dict(n=int(use.sum()))
+    if use.sum() < FEWEST or len(np.unique(groups)) < 2:
+        return found
+    features = {sample: np.stack([measurements.values[sample][s.name][use] for s in STATISTICS], 1)
+                for sample in SAMPLES}
+    for sample in SAMPLES[1:]:
+        both = np.concatenate([features["real"], features[sample]])
+        labels = np.arange(len(both)) < len(groups)
+        found[sample] = dataclasses.asdict(
+            auc(both, labels, np.tile(groups, 2), settings.seed))
+    # What the classifier finds between halves of the real sample is chance.
+    split = halves(groups, 5, [settings.seed, 12])
+    real = [auc(features["real"], first, groups, settings.seed).value for first in split]
+    found["real_halves"] = dict(value=float(np.nanmean(real)), error=float(np.nanstd(real)))
+    return found
+
+
+def _conditioning(measurements, card, weights):
+    """Measured minus asked, without noise; and generated minus real, as observed."""
+    found = {}
+    numbers, values = measurements.numbers, measurements.values
+    column = size_column(card)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if column is not None:
+            asked = measurements.columns[column.name]
+            found["size"] = dict(
+                column=column.name, unit=column.unit, quantity="ln(measured / asked)",
+                noiseless=binned(asked, np.log(numbers["measured_size"] / asked), weights),
+                observed=binned(asked, np.log(values["generated"]["size"]
+                                              / values["real"]["size"]), weights),
+                parametric=binned(asked, np.log(values["parametric"]["size"]
+                                                / values["real"]["size"]), weights))
+        column = magnitude_column(card)
+        if column is not None:
+            asked = measurements.columns[column.name]
+
+            def magnitudes(sample):
+                return -2.5 * (values[sample]["amplitude"] - values["real"]["amplitude"])
+
+            found["magnitude"] = dict(
+                column=column.name, unit=column.unit, quantity="measured - asked",
+                noiseless=binned(asked, numbers["measured_magnitude"] - asked, weights),
+                observed=binned(asked, magnitudes("generated"), weights),
+                parametric=binned(asked, magnitudes("parametric"), weights))
+    for column in card.columns:
+        low, high = column.valid_range
+        asked = measurements.columns[column.name]
+        found.setdefault("outside_valid_range", {})[column.name] = int(
+            ((asked < low) | (asked > high)).sum())
+    return found
+
+
+def _median(values, weights):
+    rows = binned(np.zeros(len(values)), values, weights, count=1)
+    if not rows:
+        return dict(value=float("nan"), error=float("nan"))
+    return dict(value=rows[0]["median"], error=rows[0]["median_error"])
+
+
+def _profiles(measurements, weights):
+    """What was found on the generated profiles themselves."""
+    numbers = measurements.numbers
+    e1, e2 = numbers["e1"], numbers["e2"]
+    good = np.isfinite(e1) & np.isfinite(e2)
+    angle = 0.5 * np.arctan2(e2[good], e1[good])
+    # Rayleigh's test on twice the position angle (Mardia & Jupp 2000, sect. 6.3.1).
+    resultant = float(np.abs(np.exp(2j * angle).mean())) if good.any() else float("nan")
+    found = dict(
+        profiles_with_pixels_not_finite=int((numbers["not_finite"] > 0).sum()),
+        profiles_with_negative_pixels=int((numbers["negative"] > 0).sum()),
+        edge_flux=dict(_median(numbers["edge_flux"], weights),
+                       largest=float(np.nanmax(numbers["edge_flux"], initial=-np.inf))),
+        ring_flux=dict(_median(numbers["ring_flux"], weights),
+                       largest=float(np.nanmax(numbers["ring_flux"], initial=-np.inf))),
+        offset=dict(x=_mean(numbers["offset_x"], weights), y=_mean(numbers["offset_y"], weights),
+                    rms=float(np.sqrt(np.nanmean(
+                        0.5 * (numbers["offset_x"]**2 + numbers["offset_y"]**2))))),
+        position_angle=dict(
+            e1=_mean(e1, weights), e2=_mean(e2, weights), resultant=resultant,
+            p=float(np.exp(-good.sum() * resultant**2))))
+    for name in ("size", "flux", "g"):
+        changes = numbers[f"subpixel_{name}"]
+        found[f"subpixel_{name}"] = dict(_median(changes, weights),
+                                         largest=float(np.nanmax(changes, initial=-np.inf)))
+    return found
+
+
+def _shear(measurements, bins, weights):
+    """Mean shear response of each sample."""
+    numbers = measurements.numbers
+    names = [f"response_{sample}" for sample in SAMPLES]
+    known = np.all([np.isfinite(numbers[name]) for name in names], axis=0)
+    found = {}
+    for name, rows in bins:
+        use = rows & known
+        if not use.any():
+            continue
+        w = weights[:, use]
+        one = dict(n=int(use.sum()))
+        real = numbers["response_real"][use]
+        for sample in SAMPLES:
+            response = numbers[f"response_{sample}"][use]
+            one[sample] = _median(response, w)
+            if sample != "real":
+                one[f"{sample}_minus_real"] = _median(response - real, w)
+        one["generated_profile"] = _median(numbers["response_profile"][use], w)
+        found[name] = one
+    return found
+
+
+def _reconstruction(measurements, rows, weights):
+    """Chi-square per pixel of reconstruction and parametric fit, galaxy by galaxy."""
+    numbers = measurements.numbers
+    use = rows & np.isfinite(numbers["chi2_reconstructed"])
+    use &= np.isfinite(numbers["chi2_parametric"])
+    w = weights[:, use]
+    ours, fit = numbers["chi2_reconstructed"][use], numbers["chi2_parametric"][use]
+    return dict(
+        n=int(use.sum()), reconstructed=_median(ours, w), parametric=_median(fit, w),
+        mean_reconstructed=_mean(ours, w), mean_parametric=_mean(fit, w),
+        better=_mean((ours < fit).astype(float), w),
+        bulge_and_disk=float(numbers["bulge_and_disk"][use].mean()) if use.any() else None,
+        fits_failed=int(numbers["fit_failed"][use].sum()))
+
+
+def _truth(measurements, rows, settings):
+    """Peak surface brightness and small-scale power, generated over true."""
+    numbers = measurements.numbers
+    peak = numbers["peak_generated"], numbers["peak_truth"]
+    power = numbers["power_generated"], numbers["power_truth"]
+    known = rows & np.isfinite(peak[0]) & np.isfinite(peak[1])
+    groups, seed = measurements.source[known], [settings.seed, 13]
+    if not known.any():
+        return dict(n=0)
+    paired = peak[0][known] / peak[1][known]
+    weights = bootstrap_weights(groups, settings.bootstraps, seed)
+    ratio, error = structure.ratio_of_medians(power[0][known], power[1][known], groups, seed)
+    return dict(
+        n=int(known.sum()), peak=_median(paired, weights),
+        wavelengths=[float(edge) for edge in structure.EDGES],
+        power=[dict(value=float(v), error=float(e)) for v, e in zip(ratio, error, strict=True)])
+
+
+def _verdict(result, name, settings):
+    """The table that a report opens with: one row a statistic."""
+    rows = []
+    for statistic in STATISTICS:
+        distance = result["distances"][name].get(statistic.name)
+        means = result["means"][name][statistic.name]
+        rows.append(dict(
+            statistic=statistic.name, label=statistic.label, unit=statistic.unit,
+            n=means["n"], **{sample: means[sample] for sample in SAMPLES},
+            ratio=distance and distance["ratio"], floor=distance and distance["floor"]["w1"],
+            generated_w1=distance and distance["generated"]["w1"],
+            parametric_w1=distance and distance["parametric"]["w1"],
+            mark=distance["mark"] if distance else "too small"))
+    return rows

@@ -1,0 +1,174 @@
+"""A whole validation of the shipped module on real galaxies, from the folder to the report."""
+
+import dataclasses
+import json
+import re
+import shutil
+
+import galsim
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from galsim_deep.card import read_card
+from galsim_deep.cli import main
+from galsim_deep.handles import resolve
+from galsim_deep.module import Module
+from galsim_deep.validation import chief_figures, validate, write_report
+from galsim_deep.validation.memory import memorisation
+from galsim_deep.validation.run import memory_results
+from galsim_deep.validation.statistics import STATISTICS
+
+COUNT = 10
+
+
+@pytest.fixture(scope="module")
+def galaxies(reference_data):
+    return reference_data / "cosmos_f814w_50"
+
+
+@pytest.fixture(scope="module")
+def validation(galaxies):
+    return validate("hub:acs_flow_vae", galaxies, count=COUNT, processes=2)
+
+
+@pytest.fixture(scope="module")
+def report(validation, tmp_path_factory):
+    return write_report(validation, tmp_path_factory.mktemp("report"))
+
+
+def test_three_samples_drawn_alike(validation):
+    """Parametric fits leave noise behind; generated galaxies have the flux that was asked for."""
+    stamps, survey = validation.measurements.stamps, validation.survey
+    sigma = np.array([survey.observation(n).noise_sigma for n in range(COUNT)])
+    for name in ("real", "generated", "parametric"):
+        ring = np.concatenate([stamps[name][:, :3].reshape(COUNT, -1),
+                               stamps[name][:, -3:].reshape(COUNT, -1)], axis=1)
+        np.testing.assert_allclose(np.median(ring.std(axis=1) / sigma), 1.0, atol=0.1)
+    asked = 10 ** (-0.4 * (validation.measurements.columns["mag_auto"] - 25.94))
+    np.testing.assert_allclose(stamps["profile"].sum(axis=(1, 2)), asked, rtol=1e-3)
+
+
+def test_independent_of_the_number_of_processes(validation, galaxies):
+    alone = validate("hub:acs_flow_vae", galaxies, count=COUNT, processes=1)
+    assert json.dumps(alone.results) == json.dumps(validation.results)
+    for name, stamps in validation.measurements.stamps.items():
+        np.testing.assert_array_equal(alone.measurements.stamps[name], stamps)
+
+
+def test_another_seed_other_galaxies(validation, galaxies):
+    other = validate("hub:acs_flow_vae", galaxies, count=2, processes=1, seed=2)
+    assert not np.isin(other.measurements.values["generated"]["size"],
+                       validation.measurements.values["generated"]["size"]).any()
+
+
+def test_results(validation):
+    results = validation.results
+    assert results["real"] == dict(
+        name="cosmos_f814w_50", n=COUNT, sources=COUNT, left_out={"not asked for": 50 - COUNT},
+        stamp_size=128, pixel_scale=0.03)
+    assert [row["statistic"] for row in results["verdict"]["all"]] == [s.name for s in STATISTICS]
+    # Ten galaxies judge nothing.
+    assert {row["mark"] for row in results["verdict"]["all"]} == {"too small"}
+    assert results["conditioning"]["magnitude"]["noiseless"][0]["scatter"] < 1e-3
+    assert results["reconstruction"]["all"]["n"] == COUNT
+    assert 0.9 < results["reconstruction"]["all"]["parametric"]["value"] < 1.3
+    assert "truth" not in results
+    assert "skipped" in results["memorisation"]
+    assert validation.latents["real"].shape == (COUNT, 32)
+
+
+def test_report(report, validation):
+    folder = report.parent
+    numbers = json.loads((folder / "report.json").read_text())
+    assert numbers["verdict"]["all"][0]["real"]["value"] == pytest.approx(
+        validation.results["verdict"]["all"][0]["real"]["value"])
+    page = report.read_text()
+    assert 'name="viewport"' in page
+    # Self-contained: nothing is fetched, every picture is in the page and beside it.
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    pictures = sorted(path.name for path in folder.glob("*.png"))
+    assert len(pictures) == page.count("<img ") >= 9
+    for statistic in STATISTICS:
+        assert statistic.label in page
+    assert "nan" not in re.sub(r'src="[^"]*"', "", page).lower().split()
+
+
+def test_table_of_galaxies(report, validation):
+    table = Table.read(report.parent / "galaxies.fits")
+    assert len(table) == COUNT
+    np.testing.assert_array_equal(table["generated_g"], validation.measurements.values
+                                  ["generated"]["g"])
+    assert table["real_truncated"].dtype == bool
+
+
+def test_report_of_memorisation(validation, tmp_path):
+    images = np.random.default_rng(1).normal(size=(30, 8, 8))
+    images /= np.sqrt((images**2).sum(axis=(1, 2), keepdims=True))
+    found = memorisation(images[:10], images[10:15], images, np.arange(30) // 3)
+    results = dict(validation.results,
+                   memorisation=memory_results(dict(generated=found, parametric=found)))
+    page = write_report(dataclasses.replace(validation, results=results), tmp_path).read_text()
+    assert "Among 30 bright training stamps" in page
+
+
+def test_chief_figures_are_finite_numbers(validation):
+    figures = chief_figures(validation.results)
+    assert figures["galaxies"] == COUNT
+    assert {"mean_g_over_real", "mean_size_over_real_error", "size_scatter"} < figures.keys()
+    assert np.isfinite(list(figures.values())).all()
+
+
+def test_command_writes_report_and_card(galaxies, tmp_path, capsys):
+    module = tmp_path / "module"
+    shutil.copytree(resolve("hub:acs_flow_vae"), module)
+    other = {"elsewhere": {"galaxies": 3.0}}
+    from galsim_deep.card import rewrite
+    rewrite(module, quality=other)
+    assert main(["validate", str(module), "--real", str(galaxies), "--output",
+                 str(tmp_path / "report"), "--count", "2", "--processes", "1", "--quiet",
+                 "--write-card", "--column", "mag_auto=MAG"]) == 0
+    assert str(tmp_path / "report" / "report.html") in capsys.readouterr().out
+    card = read_card(module)
+    assert set(card.quality) == {"elsewhere", "cosmos_f814w_50"}
+    assert card.quality["cosmos_f814w_50"]["galaxies"] == 2
+    Module(module)  # the files are those that the card vouches for
+    assert "| mean_g_over_real | " in (module / "README.md").read_text()
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--real", "no_such_folder"], ["no_such_folder"]),
+    (["--real", "{galaxies}", "--column", "mag_auto=R_BEST"], ["R_BEST", "HSC_i"]),
+    (["--real", "{galaxies}", "--column", "redshift=ZPHOT"], ["redshift", "zphot"]),
+    (["--real", "{galaxies}", "--column", "ZPHOT"], ["COLUMN=NAME"]),
+])
+def test_what_cannot_be_read(arguments, words, galaxies, tmp_path, capsys):
+    arguments = [one.format(galaxies=galaxies) for one in arguments]
+    assert main(["validate", "acs_flow_vae", "--output", str(tmp_path / "r"), *arguments]) == 1
+    message = capsys.readouterr().err
+    assert all(word in message for word in words)
+
+
+def test_another_zero_point(galaxies):
+    """Stamps in other units, and told so: all that has no unit stays as it was."""
+    def ratio(zero_point):
+        return validate("hub:acs_flow_vae", galaxies, count=1, processes=1, seed=4,
+                        zero_point=zero_point).measurements
+
+    ours, theirs = ratio(None), ratio(25.94 + 2.5)
+    # Ten times the flux is claimed for the generated galaxy beside the same real one.
+    assert theirs.stamps["generated"].sum() > 5 * ours.stamps["generated"].sum()
+    np.testing.assert_array_equal(theirs.stamps["profile"], ours.stamps["profile"])
+
+
+def test_a_module_without_encoder(galaxies, monkeypatch):
+    from galsim_deep.validation import run
+
+    def refuse(module, survey):
+        raise galsim.GalSimError("it has no signature 'encode'")
+
+    monkeypatch.setattr(run, "Reconstructor", refuse)
+    found = validate("hub:acs_flow_vae", galaxies, count=1, processes=1)
+    assert "encode" in found.results["no_reconstruction"]
+    assert "reconstruction" not in found.results
+    assert found.latents == {}

@@ -1,0 +1,193 @@
+"""The measuring rod measured: real against real marks nothing, parametric fits are found out."""
+
+import concurrent.futures
+import dataclasses
+import json
+import multiprocessing
+
+import galsim
+import numpy as np
+import pytest
+
+from galsim_deep.card import read_card
+from galsim_deep.handles import resolve
+from galsim_deep.validation.examine import single_threaded
+from galsim_deep.validation.measurements import Measurements
+from galsim_deep.validation.observation import Observation
+from galsim_deep.validation.parametric import fit_parametric
+from galsim_deep.validation.statistics import FLAGS, STATISTICS, measure
+from galsim_deep.validation.summary import FEWEST, Settings, judge, summarise
+
+GALAXIES = 120
+CARD = read_card(resolve("hub:acs_flow_vae"))
+NUMBERS = ("measured_size", "measured_magnitude", "not_finite", "negative", "edge_flux",
+           "ring_flux", "offset_x", "offset_y", "e1", "e2", "subpixel_size", "subpixel_flux",
+           "subpixel_g", "response_real", "response_generated", "response_parametric",
+           "response_profile")
+
+
+def observed(image, number):
+    """A galaxy without noise, seen through a round PSF with white noise."""
+    profile = galsim.InterpolatedImage(galsim.Image(image.astype(float), scale=0.03), flux=1000.0)
+    psf = galsim.Moffat(beta=3, fwhm=0.1)
+    image_of_psf = psf.drawImage(nx=65, ny=65, scale=0.03, dtype=float).array
+    empty = Observation(
+        number=number, stamp=np.zeros((128, 128)), psf=image_of_psf / image_of_psf.sum(),
+        pixel_scale=0.03, noise_sigma=0.5, columns={})
+    noise = empty.noise(np.random.default_rng([1, number]))
+    return dataclasses.replace(empty, stamp=empty.convolved(profile) + noise)
+
+
+def measured(observation):
+    """Statistics of a galaxy as observed, and of its best parametric fit with other noise."""
+    fit = fit_parametric(observation)
+    noise = observation.noise(np.random.default_rng([2, observation.number]))
+    return [measure(stamp, observation)[0] for stamp in (observation.stamp, fit.stamp + noise)]
+
+
+@pytest.fixture(scope="module")
+def pairs(reference_data):
+    """The statistics of 120 real galaxies and of their fits: two dicts of arrays."""
+    path = reference_data / "hst_stamps_3band_201" / "hst_stamps_f606w_f814w_f125w_201.npz"
+    with np.load(path) as content:
+        images = content["f814w"][np.argsort(content["f814w_mag"])[:GALAXIES]]
+    # In random order: halves by place are halves at random.
+    order = np.random.default_rng(5).permutation(GALAXIES)
+    galaxies = [observed(images[n], place) for place, n in enumerate(order)]
+    with concurrent.futures.ProcessPoolExecutor(
+            2, mp_context=multiprocessing.get_context("spawn"),
+            initializer=single_threaded) as pool:
+        found = list(pool.map(measured, galaxies, chunksize=4))
+    return tuple({s.name: np.array([row[side][s.name] for row in found]) for s in STATISTICS}
+                 for side in (0, 1))
+
+
+def measurements(real, generated, parametric):
+    n = len(real["g"])
+    values = dict(real=real, generated=generated, parametric=parametric)
+    return Measurements(
+        columns=dict(flux_radius=np.full(n, 8.0), mag_auto=np.full(n, 22.0), zphot=np.ones(n)),
+        source=np.arange(n), values=values,
+        flags={sample: {flag: np.zeros(n, bool) for flag in FLAGS} for sample in values},
+        numbers={name: np.ones(n) for name in NUMBERS}, stamps={})
+
+
+def part(values, rows):
+    return {name: numbers[rows] for name, numbers in values.items()}
+
+
+FIRST, SECOND = slice(0, GALAXIES // 2), slice(GALAXIES // 2, GALAXIES)
+
+
+@pytest.fixture(scope="module")
+def null(pairs):
+    """One half of the real galaxies poses as generated from the other."""
+    real, fits = pairs
+    return summarise(measurements(part(real, FIRST), part(real, SECOND), part(fits, FIRST)), CARD,
+                     Settings())
+
+
+@pytest.fixture(scope="module")
+def power(pairs):
+    """Parametric fits pose as generated."""
+    real, fits = pairs
+    return summarise(measurements(real, fits, fits), CARD, Settings())
+
+
+def test_null_no_statistic_is_marked(null):
+    marks = [row["mark"] for row in null["verdict"]["all"]]
+    assert "fail" not in marks and "closer" not in marks
+
+
+def test_null_distances_are_at_the_floor(null):
+    distances = [null["distances"]["all"][s.name] for s in STATISTICS]
+    above = [one["generated"]["w1"]["value"] > one["floor"]["w1"][1] for one in distances]
+    assert sum(above) <= 2  # of 13, at 5 % each
+    ratios = [one["generated"]["w1"]["value"] / one["floor"]["w1"][0] for one in distances]
+    assert 0.6 < np.median(ratios) < 1.6
+
+
+def test_null_a_classifier_finds_nothing(null):
+    found = null["classifier"]["all"]["generated"]
+    assert abs(found["value"] - 0.5) < 3 * found["error"]
+    assert found["error"] < 0.1
+
+
+def test_power_a_classifier_finds_parametric_galaxies(power):
+    found = power["classifier"]["all"]
+    assert found["generated"]["value"] - 3 * found["generated"]["error"] > 0.5
+    assert found["generated"]["value"] > found["real_halves"]["value"] + 0.1
+
+
+def test_power_structure_gives_parametric_galaxies_away(power):
+    """Fits are smooth and symmetric: asymmetry and M20 tell, second moments do not."""
+    verdict = {row["statistic"]: row for row in power["verdict"]["all"]}
+    assert verdict["asymmetry"]["mark"] == verdict["m20"]["mark"] == "fail"
+    assert verdict["asymmetry"]["real"]["value"] > verdict["asymmetry"]["generated"]["value"] + 0.02
+    assert all(verdict[name]["mark"] != "fail" for name in ("g1", "g2", "size", "amplitude"))
+    assert all(verdict[name]["ratio"]["value"] == 1 for name in verdict)
+
+
+def test_results_are_json(power):
+    # NaN may occur; objects that are not plain may not.
+    json.dumps(power)
+
+
+def distance(generated, parametric, limit, n=1000, error=0.05, width=1.0):
+    return dict(n=n, width=width, floor=dict(w1=(limit / 2, limit)),
+                generated=dict(w1=dict(value=generated)),
+                parametric=dict(w1=dict(value=parametric)),
+                ratio=dict(value=generated / parametric, error=error))
+
+
+@pytest.mark.parametrize("found, mark", [
+    (distance(0.05, 0.5, 0.06), "pass"),            # within the floor, parametric is not
+    (distance(0.05, 0.05, 0.06), "pass"),           # both within a low floor
+    (distance(0.05, 0.05, 0.4), "too small"),       # both within a high floor
+    (distance(0.2, 0.5, 0.06), "pass"),             # less than half as far
+    (distance(0.4, 0.5, 0.06), "closer"),
+    (distance(0.48, 0.5, 0.06), "fail"),            # not closer by more than the error
+    (distance(0.6, 0.5, 0.06), "fail"),
+    (distance(0.05, 0.5, 0.06, n=FEWEST - 1), "too small"),
+])
+def test_marks(found, mark):
+    assert judge(found, Settings()) == mark
+
+
+def test_errors_are_bootstrapped_over_sources(pairs):
+    """The same galaxies ten times over tell no more than once."""
+    real, fits = pairs
+    once = measurements(part(real, slice(0, 40)), part(fits, slice(0, 40)),
+                        part(fits, slice(0, 40)))
+    often = measurements(*({name: np.repeat(values, 10) for name, values in one.items()}
+                           for one in (once.values["real"], once.values["generated"],
+                                       once.values["parametric"])))
+    often = dataclasses.replace(often, source=np.repeat(np.arange(40), 10))
+    single, many = (summarise(one, CARD, Settings()) for one in (once, often))
+    for name in ("g", "gini"):
+        assert many["means"]["all"][name]["real"]["error"] == pytest.approx(
+            single["means"]["all"][name]["real"]["error"], rel=0.3)
+        assert many["distances"]["all"][name]["floor"]["w1"][1] == pytest.approx(
+            single["distances"]["all"][name]["floor"]["w1"][1], rel=0.3)
+    assert [one["sources"] for one in many["bins"]] == [40, 40, 40]
+
+
+def test_rows_that_were_not_measured_are_left_out_everywhere(pairs):
+    real, fits = ({name: values.copy() for name, values in one.items()} for one in pairs)
+    real["gini"][:7] = np.nan
+    fits["gini"][5:10] = np.nan
+    row = {row["statistic"]: row
+           for row in summarise(measurements(real, fits, fits), CARD, Settings())
+           ["verdict"]["all"]}
+    known = np.isfinite(pairs[0]["gini"]) & np.isfinite(pairs[1]["gini"])
+    assert row["gini"]["n"] == known[10:].sum()
+
+
+def test_bins():
+    values = {s.name: np.random.default_rng(1).normal(size=50) for s in STATISTICS}
+    data = measurements(values, values, values)
+    data.columns["mag_auto"][:] = np.linspace(20, 25, 50)
+    bins = summarise(data, CARD, Settings(bins=(21.0, 23.0), bright=22.0))["bins"]
+    assert [one["name"] for one in bins] == [
+        "all", "mag < 22", "mag < 21", "21 < mag < 23", "mag > 23"]
+    assert [one["n"] for one in bins] == [50, 20, 10, 20, 20]

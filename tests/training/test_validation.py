@@ -1,0 +1,53 @@
+"""Validation reads what the workshop writes: a data set file and an exported module."""
+
+import json
+
+import numpy as np
+import pytest
+
+from galsim_deep.cli import main
+from galsim_deep.validation import validate
+from galsim_deep.validation.structure import EDGES
+
+
+@pytest.fixture(scope="module")
+def validation(module_folder, data_file):
+    return validate(module_folder, data_file, processes=1)
+
+
+def test_the_test_split_is_used(validation, dataset):
+    assert len(validation.survey) == len(dataset.test_indices)
+    assert set(validation.measurements.source) == set(dataset.source[dataset.test_indices])
+    np.testing.assert_array_equal(
+        validation.measurements.columns["mag_auto"],
+        dataset.columns["mag_auto"][dataset.test_indices])
+
+
+def test_truth(validation, dataset):
+    """The true profiles belong to their galaxies, and their power is that of the true profile."""
+    _, profiles = dataset.truth()
+    np.testing.assert_array_equal(validation.measurements.stamps["truth"], profiles)
+    found = validation.results["truth"]["all"]
+    assert found["n"] == len(profiles)
+    assert len(found["power"]) == len(EDGES) - 1
+    assert np.isfinite(found["peak"]["value"])
+    assert (validation.measurements.numbers["power_truth"] > 0).all()
+
+
+def test_memorisation(validation):
+    """The training set is at hand in the same file; small stamps hold few large galaxies."""
+    found = validation.results["memorisation"]
+    assert "skipped" in found or found["n_training"] > 0
+
+
+def test_stamps_of_training_galaxies(module_folder, data_file, dataset):
+    found = validate(module_folder, data_file, processes=1, split="train", count=2)
+    assert set(found.measurements.source) <= set(dataset.source[dataset.train_indices])
+    assert "truth" not in found.results
+
+
+def test_command(module_folder, data_file, tmp_path):
+    assert main(["validate", str(module_folder), "--real", str(data_file), "--count", "3",
+                 "--processes", "1", "--quiet", "--output", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / "report.json").read_text())["real"]["name"] == "data (test)"
+    assert (tmp_path / "truth.png").is_file()
