@@ -173,6 +173,9 @@ def _distances(measurements, rows, weights, settings):
 def judge(distance, settings):
     """The mark of a statistic.
 
+    Generated galaxies are told apart from real ones if their distance exceeds the floor by more
+    than its error: rare, disturbed galaxies make distances uncertain.
+
     ``too small``: the sample cannot tell, since neither is the parametric sample told apart from
     real galaxies nor would a departure by a tenth of the distribution's width be.  ``pass``: the
     generated galaxies are not told apart from real ones, or are at most ``goal`` times as far from
@@ -182,11 +185,12 @@ def judge(distance, settings):
     if distance["n"] < FEWEST:
         return "too small"
     limit = distance["floor"]["w1"][1]
-    generated, parametric = (distance[sample]["w1"]["value"] for sample in SAMPLES[1:])
-    ratio = distance["ratio"]
-    if generated <= limit:
-        seen = parametric > limit or limit <= SEEN * distance["width"]
+    apart = {sample: distance[sample]["w1"]["value"] - distance[sample]["w1"]["error"] > limit
+             for sample in SAMPLES[1:]}
+    if not apart["generated"]:
+        seen = apart["parametric"] or limit <= SEEN * distance["width"]
         return "pass" if seen else "too small"
+    ratio = distance["ratio"]
     if ratio["value"] <= settings.goal:
         return "pass"
     return "closer" if ratio["value"] + ratio["error"] < 1 else "fail"
