@@ -72,13 +72,15 @@ def _parser():
                                "HDF5 file of 'galsim-deep-train data'")
     validate.add_argument("--output", required=True, type=Path,
                           help="folder for report.html, report.json and the figures")
-    validate.add_argument("--count", type=int, help="take at most so many galaxies, at random")
+    validate.add_argument("--count", type=_positive,
+                          help="take at most so many galaxies, at random")
     validate.add_argument("--seed", type=_seed, default=1, help="random seed [default: 1]")
-    validate.add_argument("--processes", type=int, help="worker processes [default: one a core]")
+    validate.add_argument("--processes", type=_positive,
+                          help="worker processes [default: one a core]")
     validate.add_argument("--column", action="append", default=[], metavar="COLUMN=NAME",
                           help="where a column of the module is found in the catalogue, if it has "
                                "another name there; may be given several times")
-    validate.add_argument("--zero-point", type=float,
+    validate.add_argument("--zero-point", type=_finite,
                           help="AB magnitude of unit flux of the stamps [default: the module's]")
     validate.add_argument("--split", choices=("test", "train"), default="test",
                           help="which part of an HDF5 file [default: test]")
@@ -101,6 +103,20 @@ def _seed(text):
     if not 0 < seed < 2**31:  # GalSim takes no more, and 0 to mean "from the system"
         raise argparse.ArgumentTypeError("a seed is from 1 to 2147483647")
     return seed
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 up")
+    return number
+
+
+def _finite(text):
+    number = float(text)
+    if not np.isfinite(number):
+        raise argparse.ArgumentTypeError("a finite number")
+    return number
 
 
 def _handle(text):
@@ -208,6 +224,12 @@ def _validate(options):
     columns = dict(pair.split("=", 1) for pair in options.column if "=" in pair)
     if len(columns) < len(options.column):
         raise GalSimError("--column takes COLUMN=NAME, such as mag_auto=MAG_BEST.")
+    # What cannot be written is found before an hour of measuring.
+    options.output.mkdir(parents=True, exist_ok=True)
+    folder = handles.resolve(_handle(options.module))
+    for place in [options.output, *([folder, folder / CARD_PATH] if options.write_card else [])]:
+        if not os.access(place, os.W_OK):
+            raise GalSimError(f"{place} cannot be written to.")
     try:
         from .validation import chief_figures, validate, write_report
     except ImportError as err:
@@ -219,7 +241,6 @@ def _validate(options):
         training=options.training, zero_point=options.zero_point, progress=not options.quiet)
     print(write_report(validation, options.output).resolve())
     if options.write_card:
-        folder = handles.resolve(_handle(options.module))
         figures = {validation.survey.name: chief_figures(validation.results)}
         rewrite(folder, quality=validation.card.quality | figures)
         print(f"card and README.md of {folder} written")

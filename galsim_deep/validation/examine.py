@@ -3,7 +3,7 @@
 This is the unit of work of a validation; it needs no TensorFlow and runs in worker processes.
 """
 
-__all__ = ["SAMPLES", "Examined", "Task", "examine"]
+__all__ = ["SAMPLES", "Examined", "Task", "examine", "single_threaded"]
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from ..profiles import make_profile
 from . import conditioning, profile_checks, shear, structure
 from .observation import Observation
 from .parametric import fit_parametric, fit_sersic
-from .statistics import measure
+from .statistics import FLAGS, STATISTICS, measure
 
 SAMPLES = ("real", "generated", "parametric")
 
@@ -67,17 +67,37 @@ def examine(task):
         task:   A `Task`.
 
     Returns:
-        an `Examined`.  Depends on nothing but the task.
+        an `Examined`.  Depends on nothing but the task.  Where noise level or PSF of the real
+        galaxy make no sense, nothing is measured, and the flag ``not_usable`` says so.
     """
+    try:
+        return _examined(task)
+    except galsim.GalSimError:
+        return _not_usable(task)
+
+
+def _not_usable(task):
+    blank = {statistic.name: np.nan for statistic in STATISTICS}
+    flags = dict.fromkeys(FLAGS, False) | dict(not_usable=True)
+    stamps = {}
+    if task.keep:
+        empty = np.full(task.observation.stamp.shape, np.nan, np.float32)
+        stamps = dict.fromkeys((*SAMPLES, "model_parametric", "profile"), empty)
+    return Examined(values=dict.fromkeys(SAMPLES, blank), flags=dict.fromkeys(SAMPLES, flags),
+                    numbers={}, stamps=stamps)
+
+
+def _examined(task):
     seen = task.observation
     rng = {sample: np.random.default_rng([task.seed, seen.number, n])
            for n, sample in enumerate(SAMPLES)}
-    fit = fit_parametric(seen)
+    # Pixels that are not finite do not count in the fit.
+    fit = fit_parametric(dataclasses.replace(seen, stamp=seen.cut(seen.stamp, np.nan)))
     generated = _through(task.generated, task)
     stamps = dict(
         real=seen.stamp,
-        generated=generated + seen.noise(rng["generated"]),
-        parametric=fit.stamp + seen.noise(rng["parametric"]))
+        generated=seen.drawn_like(generated, rng["generated"]),
+        parametric=seen.drawn_like(fit.stamp, rng["parametric"]))
     found = {sample: measure(stamp, seen) for sample, stamp in stamps.items()}
     numbers = dict(
         bulge_and_disk=float(fit.kind == "bulge+disk"), fit_failed=float(not fit.success),
@@ -92,7 +112,7 @@ def examine(task):
         numbers.update(_against_truth(task))
     kept = {}
     if task.keep:
-        kept = dict(stamps, model_parametric=fit.stamp, profile=task.generated)
+        kept = dict(stamps, model_parametric=fit.stamp, profile=_on_grid(task))
         if task.reconstructed is not None:
             kept["model_reconstructed"] = reconstructed
         if seen.truth is not None:
@@ -119,8 +139,27 @@ def _through(stamp, task):
 
 
 def _chi2(model, seen):
-    """Squared residual over noise, per pixel; pixels that are not finite do not count."""
-    return float(np.nanmean(((seen.stamp - model) / seen.noise_sigma) ** 2))
+    """Squared residual over noise, per pixel; pixels not observed or not finite do not count."""
+    squares = seen.cut(((seen.stamp - model) / seen.noise_sigma) ** 2, np.nan)
+    known = np.isfinite(squares)
+    return float(squares[known].mean()) if known.any() else np.nan
+
+
+def _on_grid(task):
+    """The generated profile before PSF, on the pixels of the survey."""
+    seen = task.observation
+    profile = _profile(task.generated, task)
+    if profile is None:
+        return np.full(seen.stamp.shape, np.nan)
+    if task.generated.shape == seen.stamp.shape and _same(seen, task.card):
+        return task.generated * task.gain
+    return profile.drawImage(nx=seen.stamp.shape[1], ny=seen.stamp.shape[0],
+                             scale=seen.pixel_scale, method="no_pixel", dtype=float).array
+
+
+def _same(seen, card):
+    """Whether survey and module have the same pixels."""
+    return np.isclose(seen.pixel_scale, card.pixel_scale, rtol=1e-5)
 
 
 def _of_profile(task, convolved):
@@ -143,10 +182,10 @@ def _of_profile(task, convolved):
 def _against_truth(task):
     """Peak and small-scale power of the generated profile and of the true one."""
     scale = task.observation.pixel_scale
-    if (task.card.pixel_scale, task.generated.shape) != (scale, task.observation.truth.shape):
+    truth = task.observation.truth / task.gain
+    if task.generated.shape != truth.shape or not _same(task.observation, task.card):
         return {}
     numbers = {}
-    truth = task.observation.truth / task.gain
     for name, profile in [("generated", np.asarray(task.generated, float)), ("truth", truth)]:
         numbers[f"peak_{name}"] = structure.peak_surface_brightness(profile, scale)
         fit = fit_sersic(profile, scale)

@@ -49,24 +49,29 @@ def _shown(image, sigma, peak):
 
 def _chosen(validation, count):
     """Places of kept galaxies from bright to faint, evenly through the sample."""
-    kept = len(validation.measurements.stamps["real"])
+    # Stamps of which nothing could be shown are left out.
+    stamps = validation.measurements.stamps
+    shown = np.flatnonzero(np.isfinite(stamps["real"]).any(axis=(1, 2)))
     column = magnitude_column(validation.card)
-    order = np.arange(kept)
     if column is not None:
-        order = np.argsort(validation.measurements.columns[column.name][:kept])
-    return order[np.unique(np.linspace(0, kept - 1, min(count, kept)).astype(int))]
+        shown = shown[np.argsort(validation.measurements.columns[column.name][shown])]
+    return shown[np.unique(np.linspace(0, len(shown) - 1, min(count, len(shown))).astype(int))]
 
 
 def _tiles(validation, chosen, rows, labels):
     """Stamps in a grid, one galaxy a column, one kind of image a row, as one picture."""
     from matplotlib import colormaps
 
+    if not len(chosen):
+        return None
     stamps, gap = validation.measurements.stamps, 3
     size = stamps["real"].shape[1] + gap
     picture = np.ones((size * len(rows) - gap, size * len(chosen) - gap, 3))
     for i, n in enumerate(chosen):
         sigma = validation.survey.observation(int(n)).noise_sigma
-        peak = max(float(np.nanmax(stamps["real"][n])), 10 * sigma)
+        finite = stamps["real"][n][np.isfinite(stamps["real"][n])]
+        sigma = sigma if sigma > 0 else float(finite.std()) or 1.0
+        peak = max(float(finite.max()), 10 * sigma)
         for j, row in enumerate(rows):
             image, residual = row(n)
             if residual:
@@ -122,12 +127,15 @@ def latents(validation):
         return None
     real, generated = found["real"], found["generated"]
     good = np.isfinite(real).all(axis=1) & np.isfinite(generated).all(axis=1)
+    if good.sum() < 2:
+        return None
     real, generated = real[good], generated[good]
     which = np.argsort(-real.std(axis=0))[:5]
     column = magnitude_column(validation.card)
-    colour = None
+    colours = {}
     if column is not None:
-        colour = validation.measurements.columns[column.name][:len(good)][good]
+        colours = dict(c=validation.measurements.columns[column.name][:len(good)][good],
+                       cmap="viridis")
     figure = _figure(8, 7.5)
     axes = figure.subplots(len(which), len(which), squeeze=False)
     limits = [np.quantile(np.concatenate([real[:, k], generated[:, k]]), [0.005, 0.995])
@@ -147,7 +155,7 @@ def latents(validation):
                     axis.legend(fontsize=6)
             else:
                 values = real if i > j else generated
-                points = axis.scatter(values[:, b], values[:, a], s=3, c=colour, cmap="viridis")
+                points = axis.scatter(values[:, b], values[:, a], s=3, **colours)
                 axis.set_ylim(*limits[i])
             axis.set_xlim(*limits[j])
             if i == len(which) - 1:
@@ -318,13 +326,13 @@ def ratios(validation):
 
 def truth(validation):
     """Small-scale power of generated profiles over that of true ones."""
-    found = validation.results.get("truth")
-    if not found:
+    found = validation.results.get("truth", {})
+    if not any(one["power"] for one in found.values()):
         return None
     figure = _figure(6, 3.4)
     axis = figure.subplots()
     for i, (name, one) in enumerate(found.items()):
-        if not one["n"]:
+        if not one["power"]:
             continue
         edges = np.array(one["wavelengths"])
         middle = np.sqrt(edges[1:] * edges[:-1]) * (1 + 0.015 * i)
@@ -347,14 +355,20 @@ def reconstruction_chi2(validation):
     if "chi2_reconstructed" not in numbers:
         return None
     ours, fit = numbers["chi2_reconstructed"], numbers["chi2_parametric"]
+    good = np.isfinite(ours) & np.isfinite(fit) & (ours > 0) & (fit > 0)
+    if not good.any():
+        return None
+    ours, fit = ours[good], fit[good]
     figure = _figure(4.4, 4)
     axis = figure.subplots()
     column = magnitude_column(validation.card)
-    colour = None if column is None else validation.measurements.columns[column.name]
-    points = axis.scatter(fit, ours, s=5, c=colour, cmap="viridis")
+    colours = {}
+    if column is not None:
+        colours = dict(c=validation.measurements.columns[column.name][good], cmap="viridis")
+    points = axis.scatter(fit, ours, s=5, **colours)
     if column is not None:
         figure.colorbar(points, label=f"{column.name} [{column.unit}]")
-    reach = [0.9, max(1.5, float(np.nanmax([np.nanmax(ours), np.nanmax(fit)])))]
+    reach = [0.9, max(1.5, float(max(ours.max(), fit.max())))]
     axis.plot(reach, reach, color="k", lw=0.6)
     axis.set_xscale("log")
     axis.set_yscale("log")

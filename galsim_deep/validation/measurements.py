@@ -73,8 +73,10 @@ def measure_survey(survey, module, reconstructor=None, *, gain=1.0, seed=1, proc
     for n, one in enumerate(found):
         for name, value in one.numbers.items():
             numbers[name][n] = value
-    stamps = {name: np.stack([one.stamps[name] for one in found[:keep]])
-              for name in (found[0].stamps if keep else ())}
+    kept = found[:keep]
+    names = dict.fromkeys(name for one in kept for name in one.stamps)
+    blank = np.full((survey.stamp_size, survey.stamp_size), np.nan, np.float32)
+    stamps = {name: np.stack([one.stamps.get(name, blank) for one in kept]) for name in names}
     return Measurements(
         columns=survey.columns, source=survey.source,
         values={sample: {s.name: np.array([one.values[sample][s.name] for one in found])

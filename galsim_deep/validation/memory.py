@@ -298,7 +298,6 @@ def _frame(found, unit, size):
     """
     y, x = (2 * _EXTENT / size) * (np.indices((size, size)) - 0.5 * (size - 1))
     angle = found.observed_shape.beta / galsim.radians
-    # A GalSim image starts at pixel (1, 1).
     column = found.moments_centroid.x + unit * (np.cos(angle) * x - np.sin(angle) * y)
     row = found.moments_centroid.y + unit * (np.sin(angle) * x + np.cos(angle) * y)
     return np.stack([row, column]), np.hypot(x, y) < _EXTENT

@@ -24,6 +24,8 @@ class Observation:
         noise_correlation:  Correlation of the noise between pixels, shape [K, K], K odd, 1 in the
                             middle; None for white noise.
         columns:            Catalogue columns of the module, by name.
+        footprint:          Where the stamp was really observed, bool [S, S]; None for everywhere.
+                            Beyond it the stamp was filled up with noise, so light is cut off there.
         source:             Number of the galaxy that the stamp was made from.  Stamps of one source
                             are not independent of each other.
         truth:              The profile without PSF and noise, shape [S, S], where it is known.
@@ -36,6 +38,7 @@ class Observation:
     noise_sigma: float
     columns: dict
     noise_correlation: np.ndarray | None = None
+    footprint: np.ndarray | None = None
     source: int = 0
     truth: np.ndarray | None = None
 
@@ -59,6 +62,22 @@ class Observation:
         return seen.drawImage(
             nx=self.stamp.shape[1], ny=self.stamp.shape[0], scale=self.pixel_scale,
             method="no_pixel", dtype=float).array
+
+    def drawn_like(self, model, rng):
+        """An image as it would have been observed here: cut to the footprint, with new noise.
+
+        Parameters:
+            model:  Without noise, through the PSF, shape [S, S].
+            rng:    A numpy Generator.
+
+        Returns:
+            float64, shape [S, S].
+        """
+        return self.cut(model) + self.noise(rng)
+
+    def cut(self, image, outside=0.0):
+        """An image with ``outside`` in place of what is beyond the footprint."""
+        return image if self.footprint is None else np.where(self.footprint, image, outside)
 
     def noise(self, rng):
         """New noise of the same level and correlation.

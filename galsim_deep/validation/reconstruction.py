@@ -21,7 +21,8 @@ class Reconstructor:
         for signature in ("encode", "decode"):
             if signature not in card.signatures:
                 raise GalSimError(f"The module {card.name} has no signature '{signature}'.")
-        if (survey.stamp_size, survey.pixel_scale) != (card.stamp_size, card.pixel_scale):
+        same = np.isclose(survey.pixel_scale, card.pixel_scale, rtol=1e-5)
+        if survey.stamp_size != card.stamp_size or not same:
             raise GalSimError(
                 f"The module {card.name} encodes stamps of {card.stamp_size} pixels of "
                 f"{card.pixel_scale} arcsec; these are {survey.stamp_size} of "

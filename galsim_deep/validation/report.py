@@ -61,7 +61,9 @@ def _galaxies(measurements):
 
 def chief_figures(results):
     """The few figures that a module's card quotes: {name: number}, without those not known."""
-    bright = next((one["name"] for one in results["bins"][1:2]), "all")
+    bright = f"mag < {results['settings']['bright']:g}"
+    bins = [("all", "all"), ("bright", bright)]
+    bins = [pair for pair in bins if pair[1] in results["means"]]
     found = dict(galaxies=results["real"]["n"], sources=results["real"]["sources"])
 
     def take(name, value):
@@ -74,7 +76,8 @@ def chief_figures(results):
     everywhere = results["means"]["all"]
     take("mean_g_over_real", everywhere["g"].get("generated_over_real"))
     take("mean_size_over_real", everywhere["size"].get("generated_over_real"))
-    for name, rows in [("all", "all"), ("bright", bright)]:
+    for name, rows in bins:
+        take(f"usable_over_real_{name}", _over(results["usable"][rows]))
         take(f"auc_{name}", results["classifier"].get(rows, {}).get("generated"))
         take(f"auc_parametric_{name}", results["classifier"].get(rows, {}).get("parametric"))
         mean = results["distances"][rows].get("morphology_mean")
@@ -84,11 +87,9 @@ def chief_figures(results):
         if rows:
             take(f"{key}_bias", rows[0]["median"])
             take(f"{key}_scatter", rows[0]["scatter"])
-    for name, one in results.get("reconstruction", {}).items():
-        if name in ("all", bright):
-            label = "all" if name == "all" else "bright"
-            take(f"chi2_reconstructed_{label}", one["reconstructed"])
-            take(f"reconstruction_better_{label}", one["better"])
+    for name, rows in bins if "reconstruction" in results else ():
+        take(f"chi2_reconstructed_{name}", results["reconstruction"][rows]["reconstructed"])
+        take(f"reconstruction_better_{name}", results["reconstruction"][rows]["better"])
     everything = results.get("truth", {}).get("all", {})
     take("peak_over_truth", everything.get("peak"))
     for number, power in enumerate(everything.get("power", [])):
@@ -98,6 +99,12 @@ def chief_figures(results):
     take("shear_response_minus_real",
          results["shear"].get("all", {}).get("generated_minus_real"))
     return found
+
+
+def _over(usable):
+    """Stamps fully measured, generated over real."""
+    real = usable["real"]["value"]
+    return usable["generated"]["value"] / real if real else None
 
 
 def _plain(value):

@@ -83,9 +83,8 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
     if len(card.bands) > 1:
         raise GalSimError(f"The module {card.name} has several bands; this release validates "
                           "modules of one band.")
-    if training is None and Path(real).suffix in HDF5:
-        training = real
     survey = open_survey(real, card, count=count, seed=seed, columns=columns, split=split)
+    trained = _trained(real, training, card, columns, seed)
     settings = dataclasses.replace(settings or Settings(), seed=seed)
     gain = 1.0 if zero_point is None else 10 ** (0.4 * (zero_point - card.flux.zero_point))
     reconstructor, why = None, None
@@ -95,7 +94,7 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
         why = str(err)
     measurements = measure_survey(
         survey, module, reconstructor, gain=gain, seed=seed,
-        processes=processes or os.cpu_count(), keep=min(KEEP, len(survey)), progress=progress)
+        processes=processes or _cores(), keep=min(KEEP, len(survey)), progress=progress)
     results = dict(
         format_version=1, galsim_deep=__version__, galsim=galsim.__version__,
         module=dict(name=card.name, version=card.version, family=card.family,
@@ -108,11 +107,19 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
     if why is not None:
         results["no_reconstruction"] = why
     results["memorisation"] = _memorisation(
-        survey, measurements, card, columns, training, seed)
+        survey, trained, measurements, card, seed)
     latents = {}
     if reconstructor is not None:
         latents = _latents(reconstructor, survey, measurements, gain, seed)
     return Validation(card, survey, measurements, latents, results)
+
+
+def _cores():
+    """The cores that this process may use: on a cluster often fewer than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count()
 
 
 def _check_packages():
@@ -128,7 +135,19 @@ def _check_packages():
                           "'galsim-deep[validate]'.") from None
 
 
-def _memorisation(survey, measurements, card, columns, training, seed):
+def _trained(real, training, card, columns, seed):
+    """The training galaxies, a `Survey`; None if none are given and the real ones bring none."""
+    if training is not None:
+        return open_survey(training, card, columns=columns, split="train", seed=seed)
+    if Path(real).suffix not in HDF5:
+        return None
+    try:
+        return open_survey(real, card, columns=columns, split="train", seed=seed)
+    except GalSimError:  # a file of test examples alone
+        return None
+
+
+def _memorisation(survey, trained, measurements, card, seed):
     """Distances to the nearest training galaxy; or why they are not known.
 
     The parametric sample is looked at as well: it has memorised nothing, but is as smooth as can
@@ -137,9 +156,11 @@ def _memorisation(survey, measurements, card, columns, training, seed):
     column = magnitude_column(card)
     if column is None:
         return dict(skipped="the module has no magnitude among its columns")
-    if training is None:
+    if trained is None:
         return dict(skipped="no training galaxies were given")
-    trained = open_survey(training, card, columns=columns, split="train", seed=seed)
+    if survey.recipe_sha256 and survey.recipe_sha256 == trained.recipe_sha256 and np.isin(
+            survey.source, trained.source).any():
+        return dict(skipped="the real galaxies are training galaxies themselves")
     among = np.flatnonzero(trained.columns[column.name] < MEMORY_BRIGHT)
     among = np.random.default_rng([seed, 4]).permutation(among)[:MEMORY_TRAINING]
     kept = len(measurements.stamps["real"])

@@ -29,7 +29,8 @@ class Segmentation:
         galaxy:         bool, shape [S, S].
         neighbours:     bool, shape [S, S].
         centroid:       Centroid of the galaxy's light, (x, y) [pixels] from the first pixel.
-        truncated:      Whether the galaxy reaches the edge of the stamp.
+        truncated:      Whether the galaxy reaches the edge of the stamp, or of that part of it that
+                        was really observed.
         off_centre:     Whether the centroid lies outside of the central quarter.
     """
 
@@ -73,9 +74,11 @@ def segment(stamp, observation):
     row, column = _middle(stamp.shape)
     inside = (row.start - 0.5 <= y0 <= row.stop - 0.5
               and column.start - 0.5 <= x0 <= column.stop - 0.5)
-    edge = galaxy[[0, -1]].any() or galaxy[:, [0, -1]].any()
+    observed = np.ones(stamp.shape, bool) if observation.footprint is None else (
+        observation.footprint)
+    edge = galaxy & ~ndimage.binary_erosion(observed)
     return Segmentation(galaxy=galaxy, neighbours=np.isin(regions, others),
-                        centroid=(float(x0), float(y0)), truncated=bool(edge),
+                        centroid=(float(x0), float(y0)), truncated=bool(edge.any()),
                         off_centre=not inside)
 
 

@@ -51,12 +51,13 @@ STATISTICS = (
 
 FLAGS = {
     "not_finite": "pixels that are not finite; nothing is measured",
+    "not_usable": "noise level or PSF of the real galaxy make no sense; nothing is measured",
     "constant": "all pixels are equal; nothing is measured",
     "not_detected": "no galaxy stands out of the noise; nothing is measured",
     "moments_failed": "adaptive moments do not converge, or to more than a quarter of the stamp; "
                       "no moments",
     "morphology_failed": "statmorph flags the measurement as bad; no morphology",
-    "truncated": "the galaxy reaches the edge of the stamp; measured all the same",
+    "truncated": "the galaxy reaches the edge of what was observed; measured all the same",
     "off_centre": "the galaxy is outside of the stamp's central quarter; measured all the same",
 }
 """What can be wrong with a stamp.  All are counted in the report."""

@@ -12,7 +12,7 @@ EDGES = tuple(np.geomspace(0.1, 0.5, 5))
 def small_scale_power(residual, flux, pixel_scale, edges=EDGES):
     """Power spectrum of what a smooth fit leaves over, relative to the flux of the galaxy squared.
 
-    The mean over the modes of each bin of |F(k)|^2 / flux^2, where F is the transform of the
+    The mean over the modes of each bin of ``|F(k)|^2 / flux^2``, where F is the transform of the
     residual in flux per pixel (the sum over pixels, without a factor of their number).  So it has
     no unit and does not depend on the size of the stamp, as long as the residual fits in: a point
     source with a share f of the flux has f^2 at all wavelengths, and N of them at random places

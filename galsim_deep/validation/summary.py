@@ -20,6 +20,8 @@ MORPHOLOGY_MEAN = ("intensity", "deviation", "gini", "m20")
 """The statistics whose distance ratios are averaged into one number."""
 FEWEST = 30
 """A bin with fewer galaxies is not judged."""
+FEWEST_SOURCES = 10
+"""Nor is one with fewer sources."""
 SPLITS = 500
 """Random halves of the real sample for the floor."""
 SEEN = 0.1
@@ -62,6 +64,7 @@ def summarise(measurements, card, settings):
         bins=[dict(name=name, n=int(rows.sum()),
                    sources=len(np.unique(measurements.source[rows]))) for name, rows in bins],
         failures=_failures(measurements),
+        usable={name: _usable(measurements, rows, weights) for name, rows in bins},
         means={name: _means(measurements, rows, weights) for name, rows in bins},
         distances={name: _distances(measurements, rows, weights, settings)
                    for name, rows in bins},
@@ -98,6 +101,23 @@ def _failures(measurements):
     """How many stamps of each sample carry each flag."""
     return {flag: {sample: int(measurements.flags[sample][flag].sum()) for sample in SAMPLES}
             for flag in FLAGS}
+
+
+def _usable(measurements, rows, weights):
+    """The share of stamps of which every statistic could be measured, in each sample.
+
+    A model whose galaxies often cannot be measured must not pass on the strength of the others:
+    ``mark`` is ``fail`` where generated stamps fail more often than real ones by over three errors
+    and a hundredth.
+    """
+    whole = {sample: np.all([np.isfinite(measurements.values[sample][s.name][rows])
+                             for s in STATISTICS], axis=0).astype(float) for sample in SAMPLES}
+    w = weights[:, rows]
+    found = {sample: _mean(share, w) for sample, share in whole.items()}
+    lost = _mean(whole["real"] - whole["generated"], w)
+    bad = lost["value"] > max(3 * lost["error"], 0.01)
+    return dict(found, mark="fail" if bad else "pass",
+                compared=int(np.prod([whole[sample] for sample in SAMPLES], axis=0).sum()))
 
 
 def _value(estimate, samples):
@@ -165,7 +185,7 @@ def _distances(measurements, rows, weights, settings):
         if statistic.name in MORPHOLOGY_MEAN:
             ratios.append(ratio)
             estimates.append(one["ratio"]["value"])
-    if len(estimates) == len(MORPHOLOGY_MEAN):
+    if len(estimates) == len(MORPHOLOGY_MEAN) and rows.sum() >= FEWEST:
         found["morphology_mean"] = dict(ratio=_value(np.mean(estimates), np.mean(ratios, axis=0)))
     return found
 
@@ -173,27 +193,28 @@ def _distances(measurements, rows, weights, settings):
 def judge(distance, settings):
     """The mark of a statistic.
 
-    Generated galaxies are told apart from real ones if their distance exceeds the floor by more
-    than its error: rare, disturbed galaxies make distances uncertain.
+    A sample is told apart from the real one if its distance exceeds the floor by more than the
+    error of the distance: rare, disturbed galaxies make distances uncertain.
 
-    ``too small``: the sample cannot tell, since neither is the parametric sample told apart from
-    real galaxies nor would a departure by a tenth of the distribution's width be.  ``pass``: the
-    generated galaxies are not told apart from real ones, or are at most ``goal`` times as far from
-    them as parametric ones.  ``closer``: nearer than parametric ones by more than the error.
-    ``fail``: none of these.
+    ``pass``: not told apart, in a sample that would have shown a difference that matters, either
+    one of a tenth of the distribution's width (the floor is lower than that), or one as large as
+    that of the parametric sample (which is told apart, and farther by more than the error); or told
+    apart, but at most ``goal`` times as far as the parametric sample.  ``closer``: told apart, but
+    closer than the parametric sample by more than the error.  ``fail``: told apart, and no closer.
+    ``too small``: not told apart, in a sample that cannot tell; or too few galaxies or sources.
     """
-    if distance["n"] < FEWEST:
+    if distance["n"] < FEWEST or distance["sources"] < FEWEST_SOURCES:
         return "too small"
-    limit = distance["floor"]["w1"][1]
+    limit, ratio = distance["floor"]["w1"][1], distance["ratio"]
     apart = {sample: distance[sample]["w1"]["value"] - distance[sample]["w1"]["error"] > limit
              for sample in SAMPLES[1:]}
+    closer = ratio["value"] + ratio["error"] < 1
     if not apart["generated"]:
-        seen = apart["parametric"] or limit <= SEEN * distance["width"]
+        seen = limit <= SEEN * distance["width"] or (apart["parametric"] and closer)
         return "pass" if seen else "too small"
-    ratio = distance["ratio"]
     if ratio["value"] <= settings.goal:
         return "pass"
-    return "closer" if ratio["value"] + ratio["error"] < 1 else "fail"
+    return "closer" if closer else "fail"
 
 
 def _classifier(measurements, rows, settings):
@@ -331,16 +352,21 @@ def _truth(measurements, rows, settings):
     peak = numbers["peak_generated"], numbers["peak_truth"]
     power = numbers["power_generated"], numbers["power_truth"]
     known = rows & np.isfinite(peak[0]) & np.isfinite(peak[1])
-    groups, seed = measurements.source[known], [settings.seed, 13]
-    if not known.any():
-        return dict(n=0)
-    paired = peak[0][known] / peak[1][known]
-    weights = bootstrap_weights(groups, settings.bootstraps, seed)
-    ratio, error = structure.ratio_of_medians(power[0][known], power[1][known], groups, seed)
-    return dict(
-        n=int(known.sum()), peak=_median(paired, weights),
-        wavelengths=[float(edge) for edge in structure.EDGES],
-        power=[dict(value=float(v), error=float(e)) for v, e in zip(ratio, error, strict=True)])
+    fitted = rows & np.all(np.isfinite(power[0]) & np.isfinite(power[1]), axis=1)
+    groups, seed = measurements.source, [settings.seed, 13]
+    found = dict(n=int(known.sum()), n_power=int(fitted.sum()),
+                 wavelengths=[float(edge) for edge in structure.EDGES],
+                 peak=dict(value=float("nan"), error=float("nan")), power=[])
+    if known.any():
+        found["peak"] = _median(
+            peak[0][known] / peak[1][known],
+            bootstrap_weights(groups[known], settings.bootstraps, seed))
+    if fitted.any():
+        ratio, error = structure.ratio_of_medians(
+            power[0][fitted], power[1][fitted], groups[fitted], seed)
+        found["power"] = [dict(value=float(v), error=float(e))
+                          for v, e in zip(ratio, error, strict=True)]
+    return found
 
 
 def _verdict(result, name, settings):

@@ -23,6 +23,8 @@ FORMAT_VERSION = 1
 """Of the data set files that can be read."""
 PARTS = ("stamp", "psf", "psf_index", "noise_sigma", "source", "test", "columns", "truth_index",
          "truth")
+PADDING = 1000
+"""Keeps the noise of the padding apart from other random numbers of a galaxy."""
 PSF_SIZE = 65
 """Pixels on a side of the PSF images that are cut out of a catalogue."""
 
@@ -36,6 +38,7 @@ class Survey(abc.ABC):
         stamp_size:     Pixels on a side of its stamps.
         columns:        The columns of the module, a dict of float64 arrays [N].
         source:         Number of the galaxy each stamp was made from, int [N].
+        recipe_sha256:  The hash of the recipe of the data set, empty for other galaxies.
         left_out:       Why galaxies of the file are not in the sample: {reason: how many}.
     """
 
@@ -45,6 +48,7 @@ class Survey(abc.ABC):
     columns: dict
     source: np.ndarray
     left_out: dict
+    recipe_sha256 = ""
 
     def __len__(self):
         return len(self.source)
@@ -64,6 +68,8 @@ class Survey(abc.ABC):
         self.left_out = {}
         if len(kept) < len(complete):
             self.left_out["a column is missing"] = int(len(complete) - len(kept))
+        if count is not None and count < 1:
+            raise GalSimConfigError(f"At least one galaxy is needed, not {count}.")
         if count is not None and count < len(kept):
             self.left_out["not asked for"] = int(len(kept) - count)
             chosen = np.random.default_rng([seed, 0]).permutation(len(kept))[:count]
@@ -109,17 +115,20 @@ class CatalogFolder(Survey):
     """The galaxies of a `galsim.RealGalaxyCatalog`, on stamps of the module's extent.
 
     Stamps of the catalogue are cut, or padded with noise of the same correlation.  They are not
-    interpolated: where an odd stamp is set into an even one it moves by half a pixel.
+    interpolated: where an odd stamp is set into an even one it moves by half a pixel.  What was
+    observed is the footprint of an `Observation`; the other samples are cut to it.
     """
 
     def __init__(self, path, card, count, seed, columns):
         self._catalog = RealCatalog(path)
-        self.name = self._catalog.path.parent.name
+        self.name = self._catalog.path.resolve().parent.name
         galaxies = self._catalog.galaxies
-        scales = np.unique(galaxies.pixel_scale)
-        if len(scales) > 1:
-            raise GalSimError(f"The catalogue {path} mixes pixel scales: {scales}. Split it.")
-        self.pixel_scale = float(scales[0])
+        scales = np.asarray(galaxies.pixel_scale, float)
+        if np.ptp(scales) > 1e-5 * scales[0]:
+            raise GalSimError(f"The catalogue {path} mixes pixel scales: {np.unique(scales)}. "
+                              "Split it.")
+        # Single precision turns 0.03 into 0.029999999.
+        self.pixel_scale = float(f"{scales[0]:.6g}")
         self.stamp_size = 2 * round(card.stamp_size * card.pixel_scale / self.pixel_scale / 2)
         self._seed = seed
         self._correlations = {}
@@ -134,18 +143,34 @@ class CatalogFolder(Survey):
     def observation(self, number):
         row = int(self._rows[number])
         galaxies = self._catalog.galaxies
-        psf = galaxies.getPSF(row).drawImage(
-            nx=PSF_SIZE, ny=PSF_SIZE, scale=self.pixel_scale, method="no_pixel", dtype=float).array
+        image = galaxies.getGalImage(row).array
+        place, taken = _middle((self.stamp_size, self.stamp_size), image.shape)
+        footprint = np.zeros((self.stamp_size, self.stamp_size), bool)
+        footprint[place] = True
         empty = Observation(
-            number=number, stamp=np.zeros((self.stamp_size, self.stamp_size)),
-            psf=psf / psf.sum(), pixel_scale=self.pixel_scale,
-            noise_sigma=float(np.sqrt(galaxies.variance[row])),
+            number=number, stamp=np.zeros(footprint.shape), psf=self._psf(row),
+            pixel_scale=self.pixel_scale,
+            # What is no variance becomes NaN, which is flagged where it is used.
+            noise_sigma=float(np.sqrt(galaxies.variance[row]) if galaxies.variance[row] > 0
+                              else np.nan),
+            footprint=None if footprint.all() else footprint,
             noise_correlation=self._correlation(row),
             columns={name: float(values[number]) for name, values in self.columns.items()},
             source=int(self.source[number]))
-        stamp = empty.noise(np.random.default_rng([self._seed, 1, row]))
-        return dataclasses.replace(
-            empty, stamp=_set_into(stamp, galaxies.getGalImage(row).array))
+        stamp = empty.noise(np.random.default_rng([self._seed, row, PADDING]))
+        stamp[place] = image[taken]
+        return dataclasses.replace(empty, stamp=stamp)
+
+    def _psf(self, row):
+        """The PSF image of a galaxy; NaN where there is none."""
+        try:
+            psf = self._catalog.galaxies.getPSF(row).drawImage(
+                nx=PSF_SIZE, ny=PSF_SIZE, scale=self.pixel_scale, method="no_pixel",
+                dtype=float).array
+        except galsim.GalSimError:
+            psf = np.full((PSF_SIZE, PSF_SIZE), np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return psf / psf.sum()
 
     def _correlation(self, row):
         """The correlation of the noise in one galaxy's stamp; read once for each noise file."""
@@ -169,6 +194,7 @@ class TrainingFile(Survey):
         self._file = _open(path)
         self.pixel_scale = float(self._file.attrs["pixel_scale"])
         self.stamp_size = self._file["stamp"].shape[1]
+        self.recipe_sha256 = self._file.attrs.get("recipe_sha256", "")
         self._psfs = self._file["psf"][:].astype(float)
         test = self._file["test"][:]
         source = self._file["source"][:]
@@ -220,13 +246,11 @@ def _open(path):
     return file
 
 
-def _set_into(stamp, image):
-    """Set an image into the middle of a stamp, cutting what is larger."""
-    stamp = stamp.copy()
-    target, taken = [], []
-    for size, extent in zip(stamp.shape, image.shape, strict=True):
-        n = min(size, extent)
-        target.append(slice((size - n) // 2, (size - n) // 2 + n))
-        taken.append(slice((extent - n) // 2, (extent - n) // 2 + n))
-    stamp[tuple(target)] = image[tuple(taken)]
-    return stamp
+def _middle(shape, extent):
+    """Where an image goes in the middle of a stamp, and what of it fits: two tuples of slices."""
+    place, taken = [], []
+    for size, n in zip(shape, extent, strict=True):
+        both = min(size, n)
+        place.append(slice((size - both) // 2, (size - both) // 2 + both))
+        taken.append(slice((n - both) // 2, (n - both) // 2 + both))
+    return tuple(place), tuple(taken)

@@ -141,6 +141,7 @@ def test_command_writes_report_and_card(galaxies, tmp_path, capsys):
     (["--real", "{galaxies}", "--column", "mag_auto=R_BEST"], ["R_BEST", "HSC_i"]),
     (["--real", "{galaxies}", "--column", "redshift=ZPHOT"], ["redshift", "zphot"]),
     (["--real", "{galaxies}", "--column", "ZPHOT"], ["COLUMN=NAME"]),
+    (["--real", "{galaxies}", "--training", "absent.h5"], ["absent.h5"]),
 ])
 def test_what_cannot_be_read(arguments, words, galaxies, tmp_path, capsys):
     arguments = [one.format(galaxies=galaxies) for one in arguments]
@@ -158,7 +159,7 @@ def test_another_zero_point(galaxies):
     ours, theirs = ratio(None), ratio(25.94 + 2.5)
     # Ten times the flux is claimed for the generated galaxy beside the same real one.
     assert theirs.stamps["generated"].sum() > 5 * ours.stamps["generated"].sum()
-    np.testing.assert_array_equal(theirs.stamps["profile"], ours.stamps["profile"])
+    np.testing.assert_allclose(theirs.stamps["profile"], 10 * ours.stamps["profile"], rtol=1e-5)
 
 
 def test_a_module_without_encoder(galaxies, monkeypatch):
@@ -172,3 +173,96 @@ def test_a_module_without_encoder(galaxies, monkeypatch):
     assert "encode" in found.results["no_reconstruction"]
     assert "reconstruction" not in found.results
     assert found.latents == {}
+
+
+@pytest.mark.parametrize("option, value", [
+    ("--count", "0"), ("--processes", "-1"), ("--zero-point", "nan"), ("--split", "valid")])
+def test_wrong_usage(option, value, galaxies, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["validate", "acs_flow_vae", "--real", str(galaxies), "--output", str(tmp_path),
+              option, value])
+    assert option in capsys.readouterr().err
+
+
+@pytest.fixture
+def altered(galaxies, tmp_path):
+    """``altered(change)``: a copy of five real galaxies; ``change(table, images, psfs)``."""
+    from astropy.io import fits
+
+    def make(change):
+        folder = tmp_path / "altered"
+        folder.mkdir()
+        table = Table.read(galaxies / "real_galaxy_catalog.fits")
+        rows = np.flatnonzero(table["MAG"] < 24.7)[:5]
+        images, psfs = (
+            [fits.getdata(galaxies / table[name][row].strip(), table[number][row]).copy()
+             for row in rows]
+            for name, number in [("GAL_FILENAME", "GAL_HDU"), ("PSF_FILENAME", "PSF_HDU")])
+        table = table[rows]
+        change(table, images, psfs)
+        table["GAL_HDU"] = table["PSF_HDU"] = np.arange(5)
+        for name, arrays in [("images.fits", images), ("psfs.fits", psfs)]:
+            fits.HDUList([fits.PrimaryHDU(arrays[0]), *map(fits.ImageHDU, arrays[1:])]).writeto(
+                folder / name)
+        table["GAL_FILENAME"], table["PSF_FILENAME"] = "images.fits", "psfs.fits"
+        table.write(folder / "real_galaxy_catalog.fits")
+        for name in ("real_galaxy_catalog_fits.fits", "acs_I_unrot_sci_20_cf.fits"):
+            shutil.copy(galaxies / name, folder)
+        return folder
+
+    return make
+
+
+def test_garbage_is_flagged(altered, tmp_path):
+    """One row each: a NaN pixel, a constant stamp, noise, no variance, no PSF."""
+    def change(table, images, psfs):
+        images[0][10, 10] = np.nan
+        images[1][:] = 0.5
+        images[2][:] = np.random.default_rng(1).normal(
+            0, np.sqrt(table["NOISE_VARIANCE"][2]), images[2].shape)
+        table["NOISE_VARIANCE"][3] = np.nan
+        psfs[4][:] = np.nan
+
+    found = validate("hub:acs_flow_vae", altered(change), processes=1)
+    flags = found.measurements.flags["real"]
+    raised = [sorted(name for name in flags if flags[name][row]) for row in range(5)]
+    assert raised[0] == ["not_finite"]
+    assert raised[2] == ["not_detected"]
+    assert raised[3] == raised[4] == ["not_usable"]
+    assert np.isnan(found.measurements.values["real"]["g"][[0, 2, 3, 4]]).all()
+    # A constant stamp is a bright square on the padding: measured, and cut by its own edge.
+    assert "truncated" in raised[1]
+    assert write_report(found, tmp_path / "report").is_file()
+
+
+def test_galaxies_are_cut_where_the_real_one_is(altered):
+    """The real stamps end a few pixels around the galaxy; so does the light of all samples."""
+    def change(table, images, psfs):
+        for n, image in enumerate(images):
+            middle = np.array(image.shape) // 2
+            images[n] = image[middle[0] - 8:middle[0] + 8, middle[1] - 8:middle[1] + 8].copy()
+        table["NOISE_VARIANCE"] = table["NOISE_VARIANCE"] * 1e-4
+
+    found = validate("hub:acs_flow_vae", altered(change), processes=1)
+    outside = np.ones((128, 128), bool)
+    outside[56:72, 56:72] = False
+    sigma = found.survey.observation(0).noise_sigma
+    for name in ("real", "generated", "parametric"):
+        stamps = found.measurements.stamps[name]
+        assert stamps[:, outside].std() < 2 * sigma
+        assert (stamps[:, ~outside].max(axis=1) > 20 * sigma).all()
+    assert found.measurements.flags["real"]["truncated"].all()
+    # The fit looks at what was observed only: chi-square counts 256 pixels.
+    assert (found.measurements.numbers["chi2_parametric"] > 2).any()
+
+
+def test_galaxies_in_other_pixels(altered, tmp_path):
+    """A catalogue of twice the pixel scale: stamps of half the pixels, no reconstruction."""
+    def change(table, images, psfs):
+        table["PIXEL_SCALE"] = np.float32(0.06)
+
+    found = validate("hub:acs_flow_vae", altered(change), processes=1, count=2)
+    assert found.survey.stamp_size == 64 and found.survey.pixel_scale == 0.06
+    assert "64 of 0.06" in found.results["no_reconstruction"]
+    assert found.measurements.stamps["profile"].shape == (2, 64, 64)
+    assert write_report(found, tmp_path / "report").is_file()

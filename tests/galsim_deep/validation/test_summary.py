@@ -11,6 +11,7 @@ import pytest
 
 from galsim_deep.card import read_card
 from galsim_deep.handles import resolve
+from galsim_deep.validation import chief_figures
 from galsim_deep.validation.examine import single_threaded
 from galsim_deep.validation.measurements import Measurements
 from galsim_deep.validation.observation import Observation
@@ -134,7 +135,7 @@ def test_results_are_json(power):
 
 
 def distance(generated, parametric, limit, n=1000, error=0.05, width=1.0):
-    return dict(n=n, width=width, floor=dict(w1=(limit / 2, limit)),
+    return dict(n=n, sources=n, width=width, floor=dict(w1=(limit / 2, limit)),
                 generated=dict(w1=dict(value=generated, error=0.01)),
                 parametric=dict(w1=dict(value=parametric, error=0.01)),
                 ratio=dict(value=generated / parametric, error=error))
@@ -149,6 +150,8 @@ def distance(generated, parametric, limit, n=1000, error=0.05, width=1.0):
     (distance(0.48, 0.5, 0.06), "fail"),            # not closer by more than the error
     (distance(0.6, 0.5, 0.06), "fail"),
     (distance(0.068, 0.5, 0.06), "pass"),           # above the floor by less than the error
+    (distance(0.185, 0.2, 0.18), "too small"),      # as far as a parametric one told apart
+    (distance(0.10, 0.2, 0.18), "pass"),            # within a high floor, clearly closer
     (distance(0.05, 0.5, 0.06, n=FEWEST - 1), "too small"),
 ])
 def test_marks(found, mark):
@@ -182,6 +185,33 @@ def test_rows_that_were_not_measured_are_left_out_everywhere(pairs):
            ["verdict"]["all"]}
     known = np.isfinite(pairs[0]["gini"]) & np.isfinite(pairs[1]["gini"])
     assert row["gini"]["n"] == known[10:].sum()
+
+
+def test_galaxies_that_cannot_be_measured_fail():
+    """A model must not pass on the strength of those of its galaxies that can be measured."""
+    def sample(seed):
+        return {s.name: np.random.default_rng([seed, n]).normal(size=200)
+                for n, s in enumerate(STATISTICS)}
+
+    real, generated = sample(1), sample(2)
+    assert summarise(measurements(real, generated, sample(3)), CARD, Settings())[
+        "usable"]["all"]["mark"] == "pass"
+    for values in generated.values():
+        values[:60] = np.nan
+    usable = summarise(measurements(real, generated, sample(3)), CARD, Settings())["usable"]["all"]
+    assert usable["mark"] == "fail" and usable["compared"] == 140
+    assert usable["generated"]["value"] == pytest.approx(0.7)
+
+
+def test_bright_figures_are_those_of_bright_galaxies():
+    values = {s.name: np.random.default_rng(1).normal(size=50) for s in STATISTICS}
+    data = measurements(values, values, values)
+    for magnitude, bright in [(22.0, True), (23.4, False)]:
+        data.columns["mag_auto"][:] = magnitude
+        results = dict(summarise(data, CARD, Settings()), real=dict(n=50, sources=50),
+                       settings=dataclasses.asdict(Settings()))
+        names = chief_figures(results)
+        assert any(name.endswith("_bright") for name in names) == bright
 
 
 def test_bins():
