@@ -152,7 +152,7 @@ def latents(validation):
                               label=sample)
                 axis.set_yticks([])
                 if i == 0:
-                    axis.legend(fontsize=6)
+                    axis.legend(fontsize=5, loc="upper left", frameon=False)
             else:
                 values = real if i > j else generated
                 points = axis.scatter(values[:, b], values[:, a], s=3, **colours)

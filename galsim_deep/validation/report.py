@@ -134,5 +134,7 @@ def _value(one):
         return "–"
     if not (math.isfinite(one["error"]) and one["error"] > 0):
         return _number(one["value"])
+    if max(abs(one["value"]), one["error"]) < 1e-4:
+        return f"{one['value']:.1e} ± {one['error']:.0e}".replace("-", "−")
     decimals = min(max(0, 1 - math.floor(math.log10(one["error"]))), 8)
     return f"{one['value']:.{decimals}f} ± {one['error']:.{decimals}f}".replace("-", "−")
