@@ -197,8 +197,18 @@ def _against_truth(task):
 
 
 def single_threaded():
-    """Make a worker process use one thread: the processes are the parallelism."""
+    """Make this process use one thread, as worker processes do: several round differently.
+
+    Returns:
+        a function that brings back what was before.
+    """
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(1)
+    limits, threads = threadpool_limits(1), galsim.utilities.get_omp_threads()
     galsim.utilities.set_omp_threads(1)
+
+    def undo():
+        limits.restore_original_limits()
+        galsim.utilities.set_omp_threads(threads)
+
+    return undo

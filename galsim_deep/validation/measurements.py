@@ -119,7 +119,11 @@ def _tasks(survey, module, reconstructor, gain, seed, keep):
 def _mapper(processes):
     """A function that examines tasks in order, in this process or in several."""
     if processes == 1:
-        yield lambda tasks: map(examine, tasks)
+        undo = single_threaded()
+        try:
+            yield lambda tasks: map(examine, tasks)
+        finally:
+            undo()
         return
     # Not forked: TensorFlow, which makes the tasks, does not survive that.
     context = multiprocessing.get_context("spawn")
