@@ -15,14 +15,11 @@ import numpy as np
 from galsim import GalSimConfigError, GalSimError
 
 from ..real_catalog import RealCatalog
+from ..stamps_file import StampsFile
 from .observation import Observation
 
 HDF5 = (".h5", ".hdf5")
 """Endings of data set files."""
-FORMAT_VERSION = 1
-"""Of the data set files that can be read."""
-PARTS = ("stamp", "psf", "psf_index", "noise_sigma", "source", "test", "columns", "truth_index",
-         "truth")
 PADDING = 1000
 """Keeps the noise of the padding apart from other random numbers of a galaxy."""
 PSF_SIZE = 65
@@ -186,64 +183,48 @@ class CatalogFolder(Survey):
 
 
 class TrainingFile(Survey):
-    """One part of a data set file (see `galsim_deep_training.data.dataset` for its layout)."""
+    """One part of a data set file (see `galsim_deep.stamps_file` for its layout)."""
 
     def __init__(self, path, card, count, seed, columns, split):
         if split not in ("test", "train"):
             raise GalSimConfigError(f"A data set has the parts test and train, not '{split}'.")
-        self._file = _open(path)
-        self.pixel_scale = float(self._file.attrs["pixel_scale"])
-        self.stamp_size = self._file["stamp"].shape[1]
-        self.recipe_sha256 = self._file.attrs.get("recipe_sha256", "")
-        self._psfs = self._file["psf"][:].astype(float)
-        test = self._file["test"][:]
-        source = self._file["source"][:]
-        self._truth = {int(row): i for i, row in enumerate(self._file["truth_index"][:])}
+        self._file = StampsFile(path)
+        self.pixel_scale = self._file.pixel_scale
+        self.stamp_size = self._file.stamp_size
+        self.recipe_sha256 = self._file.recipe_sha256
+        self._psfs = self._file.psfs.astype(float)
+        self._correlations = [_unless_white(values.astype(float))
+                              for values in self._file.noise_correlation]
+        self._truth = {int(row): i for i, row in enumerate(self._file.truth_index)}
         self.name = f"{path.stem} ({split})"
-        here = np.flatnonzero(test == (split == "test"))
+        here = np.flatnonzero(self._file.test == (split == "test"))
         values = {column.name: self._column(columns.get(column.name, column.name))[here]
                   for column in card.columns}
-        self._rows = here[self._choose(values, source[here], count, seed)]
+        self._rows = here[self._choose(values, self._file.source[here], count, seed)]
 
     def _column(self, name):
-        if name not in self._file["columns"]:
+        if name not in self._file.columns:
             raise GalSimConfigError(
-                f"The data set {self._file.filename} has no column '{name}'. There are: "
-                f"{', '.join(self._file['columns'])}. Say which to take instead.")
-        return self._file["columns"][name][:].astype(float)
+                f"The data set {self._file.path} has no column '{name}'. There are: "
+                f"{', '.join(self._file.columns)}. Say which to take instead.")
+        return self._file.columns[name].astype(float)
 
     def observation(self, number):
         row = int(self._rows[number])
         return Observation(
-            number=number, stamp=self._file["stamp"][row].astype(float),
-            psf=self._psfs[self._file["psf_index"][row]], pixel_scale=self.pixel_scale,
-            noise_sigma=float(self._file["noise_sigma"][row]),
+            number=number, stamp=self._file.stamp(row).astype(float),
+            psf=self._psfs[self._file.psf_index[row]], pixel_scale=self.pixel_scale,
+            noise_sigma=float(self._file.noise_sigma[row]),
+            noise_correlation=self._correlations[self._file.noise_index[row]],
             columns={name: float(values[number]) for name, values in self.columns.items()},
             source=int(self.source[number]),
-            truth=self._file["truth"][self._truth[row]].astype(float)
-            if row in self._truth else None)
+            truth=self._file.truth(self._truth[row]).astype(float) if row in self._truth else None)
 
 
-def _open(path):
-    """Open a data set file, or say why not."""
-    import h5py
-
-    if not path.is_file():
-        raise GalSimError(f"There is no file {path}.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as err:
-        raise GalSimError(f"{path} is not an HDF5 file: {err}") from err
-    version = int(file.attrs.get("format_version", -1))
-    if version != FORMAT_VERSION:
-        raise GalSimError(f"{path} is a data set of format version {version}; this release of "
-                          f"galsim-deep reads version {FORMAT_VERSION}. Make it again with "
-                          "'galsim-deep-train data'.")
-    missing = [part for part in PARTS if part not in file]
-    if missing or "pixel_scale" not in file.attrs:
-        raise GalSimError(f"{path} is not a data set of 'galsim-deep-train data': it lacks "
-                          f"{', '.join(missing or ['pixel_scale'])}.")
-    return file
+def _unless_white(correlation):
+    """A correlation function, or None for that of white noise."""
+    white = np.count_nonzero(correlation) == 1
+    return None if white else correlation
 
 
 def _middle(shape, extent):

@@ -51,6 +51,10 @@ class Builder(abc.ABC):
         """The PSF images, shape [K, P, P], unit sum."""
 
     @abc.abstractmethod
+    def noise_correlations(self):
+        """The correlation functions of the noise, shape [M, C, C], 1 in the middle."""
+
+    @abc.abstractmethod
     def example(self, number):
         """Make `Example` ``number``, or return None where that galaxy cannot be used."""
 
@@ -112,7 +116,7 @@ def build(recipe, path, processes=2, progress=True, new=None):
     written = skipped = 0
     with (
         DatasetWriter(path, recipe.stamp, columns, builder.psfs(), recipe.digest(*DATA_PARTS),
-                      recipe.seed) as writer,
+                      recipe.seed, builder.noise_correlations()) as writer,
         # One thread in each: OpenMP hangs in a forked process if GalSim used threads before it.
         multiprocessing.get_context("fork").Pool(
             processes, galsim.utilities.set_omp_threads, (1,)) as pool,

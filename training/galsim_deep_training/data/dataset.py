@@ -1,21 +1,7 @@
 """The data set file: what a module is trained and tested on, in one HDF5 file.
 
-Layout (``N`` examples, ``K`` distinct PSFs, stamps ``S`` x ``S``, PSF images ``P`` x ``P``):
-
-==================  ==========  ========================================================
-``stamp``           [N, S, S]   observed stamp, with PSF and noise [flux units of the recipe]
-``psf``             [K, P, P]   effective PSF images (pixel response included), unit sum
-``psf_index``       [N]         which PSF an example was observed through
-``noise_sigma``     [N]         standard deviation of the noise in a pixel
-``source``          [N]         number of the galaxy the example was made from
-``test``            [N]         True for the test split; a source is on one side only
-``columns/NAME``    [N]         catalogue columns
-``truth_index``     [T]         examples whose noiseless, PSF-free profile is known
-``truth``           [T, S, S]   those profiles, sampled at pixel centres
-==================  ==========  ========================================================
-
-Attributes: ``format_version``, ``pixel_scale``, ``seed`` and ``recipe_sha256``, the hash of those
-parts of the recipe that a data set depends on.
+Its layout is described in `galsim_deep.stamps_file`, which reads it; here it is written, and served
+in batches.
 """
 
 __all__ = ["Dataset", "DatasetWriter", "Example"]
@@ -28,9 +14,13 @@ import h5py
 import numpy as np
 from galsim import GalSimError
 
-from ..recipe import DATA_PARTS
+from galsim_deep.stamps_file import FORMAT_VERSION, StampsFile
 
-FORMAT_VERSION = 1
+from ..recipe import DATA_PARTS
+from .noise import relative_power, white
+
+BUFFER = 256
+"""Examples that are written at a time: growing a data set costs more than filling it."""
 
 
 @dataclasses.dataclass
@@ -44,12 +34,24 @@ class Example:
     source: int
     test: bool
     truth: np.ndarray | None = None
+    noise_index: int = 0
 
 
 class DatasetWriter:
-    """Writes a data set file; the file appears under its name only when it is complete."""
+    """Writes a data set file; the file appears under its name only when it is complete.
 
-    def __init__(self, path, stamp, columns, psfs, recipe_sha256="", seed=0):
+    Parameters:
+        path:               The file.
+        stamp:              The `galsim_deep_training.recipe.Stamp`.
+        columns:            Names of the columns.
+        psfs:               Shape [K, P, P].
+        recipe_sha256:      Hash of the parts of the recipe that a data set depends on.
+        seed:               Of the recipe.
+        noise_correlation:  Shape [M, C, C].  [default: white noise only]
+    """
+
+    def __init__(self, path, stamp, columns, psfs, recipe_sha256="", seed=0,
+                 noise_correlation=None):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._unfinished = self.path.with_suffix(".unfinished")
@@ -62,44 +64,68 @@ class DatasetWriter:
             seed=seed,
         )
         self._file.create_dataset("psf", data=np.asarray(psfs, np.float32))
+        if noise_correlation is None:
+            noise_correlation = white()[None]
+        self._file.create_dataset(
+            "noise_correlation", data=np.asarray(noise_correlation, np.float32))
         self._grow("stamp", (size, size), np.float32)
         self._grow("truth", (size, size), np.float32)
         for name, kind in [("psf_index", np.int32), ("noise_sigma", np.float32),
-                           ("source", np.int32), ("test", bool), ("truth_index", np.int32)]:
+                           ("noise_index", np.int32), ("source", np.int32), ("test", bool), ("truth_index", np.int32)]:
             self._grow(name, (), kind)
         for name in columns:
             self._grow(f"columns/{name}", (), np.float32)
         self.columns = tuple(columns)
+        self._written, self._waiting = 0, []
 
     def _grow(self, name, shape, kind):
         # One chunk a stamp: training reads random examples, never long runs of them.
         chunk = (1, *shape) if shape else (4096,)
         self._file.create_dataset(name, (0, *shape), kind, maxshape=(None, *shape), chunks=chunk)
 
-    def _append(self, name, value):
+    def _append(self, name, values):
         data = self._file[name]
-        data.resize(len(data) + 1, axis=0)
-        data[-1] = value
+        data.resize(len(data) + len(values), axis=0)
+        data[len(data) - len(values):] = values
 
     def add(self, example):
         """Append one `Example`."""
-        if example.truth is not None:
-            self._append("truth_index", len(self._file["stamp"]))
-            self._append("truth", example.truth)
-        for name in ("stamp", "psf_index", "noise_sigma", "source", "test"):
-            self._append(name, getattr(example, name))
+        missing = [name for name in self.columns if name not in example.columns]
+        if missing:
+            raise KeyError(f"The example lacks the column {', '.join(missing)}.")
+        self._waiting.append(example)
+        if len(self._waiting) == BUFFER:
+            self._flush()
+
+    def _flush(self):
+        if not self._waiting:
+            return
+        known = [n for n, example in enumerate(self._waiting) if example.truth is not None]
+        if known:
+            self._append("truth_index", [self._written + n for n in known])
+            self._append("truth", np.stack([self._waiting[n].truth for n in known]))
+        for name in ("stamp", "psf_index", "noise_sigma", "noise_index", "source", "test"):
+            self._append(name, np.stack([getattr(example, name) for example in self._waiting]))
         for name in self.columns:
-            self._append(f"columns/{name}", example.columns[name])
+            self._append(f"columns/{name}", [example.columns[name] for example in self._waiting])
+        self._written += len(self._waiting)
+        self._waiting.clear()
 
     def __enter__(self):
         return self
 
     def __exit__(self, error, *_):
-        self._file.close()
-        if error is None:
-            os.replace(self._unfinished, self.path)
-        else:
-            self._unfinished.unlink()
+        complete = False
+        try:
+            if error is None:
+                self._flush()
+                complete = True
+        finally:
+            self._file.close()
+            if complete:
+                os.replace(self._unfinished, self.path)
+            else:
+                self._unfinished.unlink()
 
 
 class Dataset:
@@ -111,25 +137,20 @@ class Dataset:
 
     def __init__(self, path):
         self.path = Path(path)
-        if not self.path.is_file():
-            raise GalSimError(
-                f"There is no data set {self.path}. Make it with 'galsim-deep-train data RECIPE'.")
-        self._file = h5py.File(self.path, "r")
-        version = int(self._file.attrs.get("format_version", -1))
-        if version != FORMAT_VERSION:
-            raise GalSimError(
-                f"The data set {self.path} has format version {version}; this code reads "
-                f"{FORMAT_VERSION}. Make it again with 'galsim-deep-train data RECIPE'.")
-        self.pixel_scale = float(self._file.attrs["pixel_scale"])
-        self.recipe_sha256 = self._file.attrs["recipe_sha256"]
-        self.psfs = self._file["psf"][:]
-        self.psf_index = self._file["psf_index"][:]
-        self.noise_sigma = self._file["noise_sigma"][:]
-        self.source = self._file["source"][:]
-        self.columns = {name: data[:] for name, data in self._file["columns"].items()}
-        test = self._file["test"][:]
-        self.train_indices = np.flatnonzero(~test)
-        self.test_indices = np.flatnonzero(test)
+        self._file = StampsFile(path)
+        self.pixel_scale = self._file.pixel_scale
+        self.stamp_size = self._file.stamp_size
+        self.recipe_sha256 = self._file.recipe_sha256
+        self.psfs = self._file.psfs
+        self.psf_index = self._file.psf_index
+        self.noise_sigma = self._file.noise_sigma
+        self.noise_correlation = self._file.noise_correlation
+        self.noise_index = self._file.noise_index
+        self.source = self._file.source
+        self.columns = self._file.columns
+        self.train_indices = np.flatnonzero(~self._file.test)
+        self.test_indices = np.flatnonzero(self._file.test)
+        self._power = {}
 
     @classmethod
     def of(cls, recipe, path):
@@ -145,37 +166,49 @@ class Dataset:
     def __len__(self):
         return len(self.psf_index)
 
-    @property
-    def stamp_size(self):
-        """Pixels on a side of the stamps."""
-        return self._file["stamp"].shape[1]
-
     def read(self, indices, augment=None):
         """Read examples.
 
         Parameters:
             indices:    Which examples, shape [n].
-            augment:    A numpy Generator: turn and mirror each stamp and its PSF alike by one of
-                        the eight symmetries of the square.  [default: None, as stored]
+            augment:    A numpy Generator: turn and mirror each stamp, its PSF and its noise alike
+                        by one of the eight symmetries of the square.  [default: None, as stored]
 
         Returns:
-            a dict of ``stamp`` [n, S, S], ``psf`` [n, P, P], ``noise_sigma`` [n] and one entry [n]
-            for each column, all float32.
+            a dict of ``stamp`` [n, S, S], ``psf`` [n, P, P], ``noise_sigma`` [n], ``noise_power``
+            [n, S, S//2+1] and one entry [n] for each column, all float32.  The noise power is
+            relative to white noise of the same sigma, see `noise.relative_power`.
         """
         indices = np.asarray(indices)
-        stamps = np.stack([self._file["stamp"][i] for i in indices])
+        stamps = np.stack([self._file.stamp(i) for i in indices])
         psfs = self.psfs[self.psf_index[indices]]
+        symmetries = np.zeros(len(indices), int)
         if augment is not None:
-            for n, symmetry in enumerate(augment.integers(8, size=len(indices))):
+            symmetries = augment.integers(8, size=len(indices))
+            for n, symmetry in enumerate(symmetries):
                 stamps[n] = turned(stamps[n], symmetry)
                 psfs[n] = turned(psfs[n], symmetry)
-        batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[indices])
+        power = np.stack([self._noise_power(int(kind), int(symmetry)) for kind, symmetry in
+                          zip(self.noise_index[indices], symmetries, strict=True)])
+        batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[indices],
+                     noise_power=power)
         batch.update({name: values[indices] for name, values in self.columns.items()})
         return batch
 
+    def _noise_power(self, kind, symmetry):
+        """`noise.relative_power` of one kind of noise, turned; worked out once for each."""
+        if (kind, symmetry) not in self._power:
+            self._power[kind, symmetry] = relative_power(
+                turned(self.noise_correlation[kind], symmetry), self.stamp_size)
+        return self._power[kind, symmetry]
+
     def truth(self):
         """The examples whose profile is known: (indices [T], profiles [T, S, S])."""
-        return self._file["truth_index"][:], self._file["truth"][:]
+        indices = self._file.truth_index
+        profiles = np.empty((len(indices), self.stamp_size, self.stamp_size), np.float32)
+        for place in range(len(indices)):
+            profiles[place] = self._file.truth(place)
+        return indices, profiles
 
     def batch_indices(self, step, batch_size, seed):
         """The training examples of one step: epochs are permutations drawn from the seed."""

@@ -1,0 +1,130 @@
+"""The file of stamps that modules are trained on and compared with: one layout, read in one place.
+
+One HDF5 file holds a data set.  ``galsim-deep-train data`` writes it; the fit and the validation
+read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct kinds of noise, stamps ``S`` x ``S``,
+PSF images ``P`` x ``P``, correlation functions ``C`` x ``C``:
+
+=====================  =========  ===========================================================
+``stamp``              [N, S, S]  observed stamp, with PSF and noise [flux units of the recipe]
+``psf``                [K, P, P]  effective PSF images (pixel response included), unit sum
+``psf_index``          [N]        which PSF an example was observed through
+``noise_sigma``        [N]        standard deviation of the noise in a pixel
+``noise_correlation``  [M, C, C]  correlation of the noise between pixels, C odd, by their
+                                  separation; 1 in the middle, and 0 elsewhere for white noise
+``noise_index``        [N]        which of these the noise of an example has
+``source``             [N]        number of the galaxy the example was made from
+``test``               [N]        True for the test split; a source is on one side only
+``columns/NAME``       [N]        catalogue columns
+``truth_index``        [T]        examples whose noiseless, PSF-free profile is known
+``truth``              [T, S, S]  those profiles, without what is too fine for the pixels
+=====================  =========  ===========================================================
+
+Attributes: ``format_version``, ``pixel_scale`` [arcsec], ``seed`` and ``recipe_sha256``, the hash of
+those parts of the recipe that a data set depends on.
+
+Images are float32, indices int32.  Version 1 had no correlation of the noise.
+"""
+
+__all__ = ["FORMAT_VERSION", "StampsFile"]
+
+from pathlib import Path
+
+from galsim import GalSimError
+
+FORMAT_VERSION = 2
+PARTS = ("stamp", "psf", "psf_index", "noise_sigma", "noise_correlation", "noise_index", "source",
+         "test", "columns", "truth_index", "truth")
+
+
+class StampsFile:
+    """A data set file, open for reading.
+
+    Small parts are read at once, stamps one by one.
+
+    Parameters:
+        path:       The HDF5 file.
+
+    Attributes:
+        path:               As given.
+        pixel_scale:        Size of a pixel [arcsec].
+        stamp_size:         Pixels on a side of the stamps.
+        recipe_sha256:      The hash of the recipe's parts; empty where there was none.
+        psfs:               Float32, shape [K, P, P].
+        psf_index:          Shape [N].
+        noise_sigma:        Float32, shape [N].
+        noise_correlation:  Float32, shape [M, C, C].
+        noise_index:        Shape [N].
+        source:             Shape [N].
+        test:               Bool, shape [N].
+        columns:            A dict of float32 arrays, shape [N].
+        truth_index:        Shape [T].
+
+    Raises a `galsim.GalSimError` where there is no such file, or it is not one of these, or of
+    another version.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._file = _open(self.path)
+        self.pixel_scale = float(self._file.attrs["pixel_scale"])
+        self.stamp_size = self._file["stamp"].shape[1]
+        self.recipe_sha256 = self._file.attrs.get("recipe_sha256", "")
+        self.psfs = self._file["psf"][:]
+        self.psf_index = self._file["psf_index"][:]
+        self.noise_sigma = self._file["noise_sigma"][:]
+        self.noise_correlation = self._file["noise_correlation"][:]
+        self.noise_index = self._file["noise_index"][:]
+        self.source = self._file["source"][:]
+        self.test = self._file["test"][:].astype(bool)
+        self.columns = {name: data[:] for name, data in self._file["columns"].items()}
+        self.truth_index = self._file["truth_index"][:]
+
+    def __len__(self):
+        return len(self.psf_index)
+
+    def stamp(self, row):
+        """The observed stamp of an example, float32, shape [S, S]."""
+        return self._file["stamp"][row]
+
+    def truth(self, place):
+        """The profile of example ``truth_index[place]``, float32, shape [S, S]."""
+        return self._file["truth"][place]
+
+
+def _open(path):
+    """Open a data set file, or say why not."""
+    import h5py
+
+    if not path.is_file():
+        raise GalSimError(
+            f"There is no data set {path}. 'galsim-deep-train data RECIPE' makes one.")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as err:
+        raise GalSimError(f"{path} is not an HDF5 file: {err}") from err
+    try:
+        _check(path, file)
+    except GalSimError:
+        file.close()
+        raise
+    return file
+
+
+def _check(path, file):
+    if "format_version" not in file.attrs:
+        raise GalSimError(f"{path} is not a data set of 'galsim-deep-train data': it has no format "
+                          "version.")
+    version = int(file.attrs["format_version"])
+    if version != FORMAT_VERSION:
+        raise GalSimError(f"{path} is a data set of format version {version}; this release of "
+                          f"galsim-deep reads version {FORMAT_VERSION}. Make it again with "
+                          "'galsim-deep-train data RECIPE'.")
+    missing = [part for part in PARTS if part not in file]
+    missing += [name for name in ("pixel_scale",) if name not in file.attrs]
+    if missing:
+        raise GalSimError(f"{path} is not a data set of 'galsim-deep-train data': it lacks "
+                          f"{', '.join(missing)}.")
+    correlation = file["noise_correlation"].shape
+    if len(correlation) != 3 or correlation[1] != correlation[2] or correlation[1] % 2 == 0:
+        raise GalSimError(f"{path} has noise correlations of shape {correlation}, not [M, C, C] "
+                          "with an odd C: they have a middle pixel.")
