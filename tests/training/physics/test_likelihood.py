@@ -7,6 +7,8 @@ import tensorflow as tf
 from galsim_deep_training.physics.likelihood import (
     chi_square,
     error_floor_weight,
+    fourier_chi_square,
+    fourier_log_likelihood,
     pixel_log_likelihood,
 )
 
@@ -83,6 +85,91 @@ def test_gradient():
                                atol=1e-5)
     expected = chi_square(stamps, models, sigma) / sigma - 64 / sigma
     np.testing.assert_allclose(by_sigma, expected, rtol=1e-4)
+
+
+def power_spectrum(size, count=1, seed=0):
+    """Red noise with some irregularity, mean one over the full plane: full and half planes."""
+    rng = np.random.default_rng(seed)
+    row, column = np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)
+    full = np.exp(-8 * np.hypot(row, column)) * rng.uniform(0.5, 2.0, (count, 1, 1))
+    # The power of a real field is the same at opposite frequencies.
+    bumps = rng.uniform(0.5, 1.5, (count, size, size))
+    full = full * (bumps + np.roll(bumps[:, ::-1, ::-1], 1, axis=(1, 2)))
+    full /= full.mean(axis=(1, 2), keepdims=True)
+    return full, full[:, :, :size // 2 + 1].astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [7, 8])
+def test_fourier_chi_square_of_white_noise(size):
+    """Parseval: the sum over pixels."""
+    stamps, models, sigma = batch(8, size=size)
+    found = fourier_chi_square(stamps, models, sigma, np.ones((3, size, size // 2 + 1), "f4"))
+    np.testing.assert_allclose(found, chi_square(stamps, models, sigma), rtol=1e-5)
+    found = fourier_log_likelihood(stamps, models, sigma, np.ones((1, size, size // 2 + 1), "f4"))
+    np.testing.assert_allclose(found, pixel_log_likelihood(stamps, models, sigma), rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_fourier_likelihood_is_that_of_the_covariance(size):
+    """Against the dense covariance of every pixel with every other."""
+    stamps, models, sigma = batch(9, size=size)
+    full, half = power_spectrum(size, 3)
+    for i in range(3):
+        correlation = np.fft.ifft2(full[i]).real
+        row, column = np.divmod(np.arange(size**2), size)
+        covariance = sigma[i] ** 2 * correlation[
+            (row[:, None] - row) % size, (column[:, None] - column) % size]
+        residual = (stamps - models)[i].ravel().astype(float)
+        chi = residual @ np.linalg.solve(covariance, residual)
+        expected = -0.5 * chi - 0.5 * np.linalg.slogdet(2 * np.pi * covariance)[1]
+        arguments = [array[i:i + 1] for array in (stamps, models, sigma, half)]
+        np.testing.assert_allclose(fourier_chi_square(*arguments), [chi], rtol=1e-4)
+        np.testing.assert_allclose(fourier_log_likelihood(*arguments), [expected], rtol=1e-4)
+
+
+def test_fourier_chi_square_of_correlated_noise():
+    """One a pixel on average, where the white one would overcount what is smooth."""
+    full, half = power_spectrum(32)
+    rng = np.random.default_rng(1)
+    white = rng.standard_normal((50, 32, 32))
+    noise = (0.3 * np.fft.ifft2(np.fft.fft2(white) * np.sqrt(full)).real).astype(np.float32)
+    sigma, models = np.full(50, 0.3, np.float32), np.zeros_like(noise)
+    found = fourier_chi_square(noise, models, sigma, half).numpy()
+    assert np.mean(found) == pytest.approx(32**2, abs=5 * np.sqrt(2 * 32**2 / 50))
+    assert np.std(found) == pytest.approx(np.sqrt(2 * 32**2), rel=0.5)
+    # It is the relative power that counts: the variance of a pixel is sigma squared.
+    assert noise.std() == pytest.approx(0.3, rel=0.05)
+    # The white likelihood has the right mean but far too much scatter.
+    assert np.std(chi_square(noise, models, sigma)) > 1.5 * np.sqrt(2 * 32**2)
+
+
+def test_the_best_noise_power():
+    """The likelihood is highest at the spectrum that the noise has."""
+    full, half = power_spectrum(32)
+    white = np.random.default_rng(2).standard_normal((20, 32, 32))
+    noise = np.fft.ifft2(np.fft.fft2(white) * np.sqrt(full)).real.astype(np.float32)
+    found = [np.mean(fourier_log_likelihood(
+        noise, np.zeros_like(noise), np.ones(20, np.float32), half**exponent))
+        for exponent in (0.0, 0.7, 1.0, 1.3)]
+    assert np.argmax(found) == 2
+
+
+def test_gradient_in_fourier_space():
+    stamps, models, sigma = map(tf.constant, batch(4))
+    half = power_spectrum(8, 3)[1]
+    with tf.GradientTape() as tape:
+        tape.watch([models, sigma])
+        value = tf.reduce_sum(fourier_log_likelihood(stamps, models, sigma, half))
+    by_model, by_sigma = tape.gradient(value, [models, sigma])
+    filtered = np.fft.irfft2(np.fft.rfft2(stamps - models) / half, s=(8, 8))
+    np.testing.assert_allclose(by_model, filtered / sigma[:, None, None] ** 2, rtol=1e-3, atol=1e-4)
+    expected = fourier_chi_square(stamps, models, sigma, half) / sigma - 64 / sigma
+    np.testing.assert_allclose(by_sigma, expected, rtol=1e-4)
+    # A model that is right leaves nothing to divide by.
+    with tf.GradientTape() as tape:
+        tape.watch(stamps)
+        value = tf.reduce_sum(fourier_chi_square(stamps, stamps, sigma, half))
+    np.testing.assert_array_equal(tape.gradient(value, stamps), tf.zeros_like(stamps))
 
 
 def weight(stamps, sigma=1.0, radius=2.0, fraction=0.05):
