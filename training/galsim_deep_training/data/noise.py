@@ -16,9 +16,9 @@ CORRELATION_SIZE = 33
 below 0.01 from 4 pixels on."""
 
 POWER_FLOOR = 0.01
-"""Lowest `relative_power`, in units of white noise.  A likelihood divides by the power: interpolated
-images have modes with next to none, where the smallest error of the model would outweigh all that
-the others say."""
+"""Lowest `relative_power`, in units of white noise.  A likelihood divides by the power:
+interpolated images have modes with next to none, where the smallest error of the model would
+outweigh all that the others say."""
 
 
 def white(size=CORRELATION_SIZE):
