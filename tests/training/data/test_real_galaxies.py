@@ -278,7 +278,10 @@ def test_pixels_of_another_size(scale, make_recipe):
         assert example.columns["flux_radius"] == pytest.approx(
             original.columns["flux_radius"] / ratio)
         assert example.columns["mag_auto"] == original.columns["mag_auto"]
-        assert example.noise_sigma == pytest.approx(ratio**2 * original.noise_sigma)
+        # Interpolation costs some of the noise.
+        assert example.noise_sigma == pytest.approx(ratio**2 * original.noise_sigma, rel=0.1)
+        if ratio == 1:
+            assert example.noise_sigma == original.noise_sigma
         # The same light within the same angle.
         half = round(0.4 / scale)
         here = example.stamp[16 - half:16 + half, 16 - half:16 + half].sum()
@@ -298,7 +301,7 @@ def test_noise_in_pixels_of_another_size(scale, changed, make_recipe):
                                       rng=galsim.BaseDeviate(4), cosmos_scale=0.03)
         images = []
         for _ in range(12):
-            images.append(galsim.Image(96, 96, scale=0.03, dtype=float))
+            images.append(galsim.Image(160, 160, scale=0.03, dtype=float))
             images[-1].addNoise(noise)
         galsim.fits.writeMulti(images, str(folder / "real_galaxy_images.fits"))
         table = Table.read(folder / "real_galaxy_catalog.fits")
@@ -308,18 +311,18 @@ def test_noise_in_pixels_of_another_size(scale, changed, make_recipe):
     settings = changed(empty).recipe.data.settings
 
     def other(content):
-        content["stamp"]["pixel_scale"] = scale
+        content["stamp"].update(pixel_scale=scale, size=96)
         content["columns"][0]["valid_range"] = [0.1, 50.0]
         content["data"]["settings"] = settings
 
     builder = make_builder(make_recipe(other, builder="real_galaxies"))
     examples = [e for e in map(builder.example, range(12)) if e is not None]
     scaled = np.array([e.stamp / e.noise_sigma for e in examples])
-    assert scaled.var() == pytest.approx(1, abs=0.12)
+    assert scaled.var() == pytest.approx(1, abs=0.05)
     expected = builder.noise_correlations()[0]
     for dy, dx in [(0, 1), (1, 1)]:
-        found = (scaled[:, dy:, dx:] * scaled[:, :32 - dy, :32 - dx]).mean() / scaled.var()
-        assert found == pytest.approx(expected[16 + dy, 16 + dx], abs=0.06)
+        found = (scaled[:, dy:, dx:] * scaled[:, :96 - dy, :96 - dx]).mean() / scaled.var()
+        assert found == pytest.approx(expected[16 + dy, 16 + dx], abs=0.03)
 
 
 def test_columns_outside_their_range_are_passed_over(make_recipe, survey, tmp_path):

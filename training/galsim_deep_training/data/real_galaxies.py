@@ -20,7 +20,7 @@ from galsim_deep.real_catalog import RealCatalog
 from ..recipe import Settings
 from .build import Builder
 from .dataset import Example
-from .noise import CORRELATION_SIZE, middle_of
+from .noise import CORRELATION_SIZE, middle_of, resampled
 from .stamps import psf_image
 
 SAME_SCALE = 1e-4
@@ -111,21 +111,22 @@ class RealGalaxies(Builder, name="real_galaxies"):
         for kind in distinct:
             row = int(self._index[kinds.index(kind)])
             correlations.append(self._correlation(row))
-        self._correlations = np.stack(correlations)
+        # Variances in the recipe's pixels, relative to the catalogue's.
+        self._correlations, self._variance_ratios = map(
+            np.array, zip(*correlations, strict=True))
 
     def _correlation(self, row):
-        """The correlation of the noise of one galaxy in pixels of the recipe, shape [C, C]."""
-        scale, wanted = self._scales[row], self.recipe.stamp.pixel_scale
-        size = 2 * int(np.ceil(0.5 * CORRELATION_SIZE * max(1.0, wanted / scale))) + 1
+        """(correlation, variance ratio) of one galaxy's noise in pixels of the recipe."""
+        ratio = self.recipe.stamp.pixel_scale / self._scales[row]
+        size = 2 * int(np.ceil(0.5 * CORRELATION_SIZE * max(1.0, ratio))) + 1
         native = galsim.Image(size, size, scale=self._catalog.pixel_scale[row], dtype=float)
         self._catalog.getNoise(row, rng=galsim.BaseDeviate(1)).drawImage(native)
-        if scale == wanted:
-            return middle_of(native.array / native.array.max(), CORRELATION_SIZE)
-        # Between its pixels an image is interpolated, and so is its correlation.
-        native.scale = scale
-        drawn = galsim.InterpolatedImage(native, normalization="sb").drawImage(
-            nx=CORRELATION_SIZE, ny=CORRELATION_SIZE, scale=wanted, method="sb", dtype=float)
-        return middle_of(drawn.array / drawn.array.max(), CORRELATION_SIZE)
+        correlation = native.array / native.array.max()
+        if ratio == 1:
+            return middle_of(correlation, CORRELATION_SIZE), 1.0
+        correlation, variance = resampled(correlation, ratio, CORRELATION_SIZE)
+        # A pixel that is larger holds more light.
+        return correlation, ratio**4 * variance
 
     def __len__(self):
         return len(self._index)
@@ -151,10 +152,9 @@ class RealGalaxies(Builder, name="real_galaxies"):
             rng=galsim.BaseDeviate(self.recipe.seed + 1 + number))
         image = galaxy.original_gal.drawImage(
             nx=stamp.size, ny=stamp.size, scale=stamp.pixel_scale, method="no_pixel", dtype=float)
-        # A pixel that is larger holds more light, and the noise goes with it.
-        growth = (stamp.pixel_scale / self._scales[row])**2
+        kind = self._noise_index[number]
         return Example(
             stamp=image.array, psf_index=number,
-            noise_sigma=float(growth * np.sqrt(self._catalog.variance[row])),
-            noise_index=int(self._noise_index[number]),
+            noise_sigma=float(np.sqrt(self._variance_ratios[kind] * self._catalog.variance[row])),
+            noise_index=int(kind),
             columns=columns, source=number, test=number in self._test)
