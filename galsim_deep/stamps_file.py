@@ -19,8 +19,8 @@ PSF images ``P`` x ``P``, correlation functions ``C`` x ``C``:
 ``truth``              [T, S, S]  those profiles, without what is too fine for the pixels
 =====================  =========  ===========================================================
 
-Attributes: ``format_version``, ``pixel_scale`` [arcsec], ``seed`` and ``recipe_sha256``, the hash of
-those parts of the recipe that a data set depends on.
+Attributes: ``format_version``, ``pixel_scale`` [arcsec], ``seed`` and ``recipe_sha256``, the hash
+of those parts of the recipe that a data set depends on.
 
 Images are float32, indices int32.  Version 1 had no correlation of the noise.
 """

@@ -83,6 +83,7 @@ def survey(tmp_path_factory):
         peak_image_pixel_count=np.ones(GALAXIES),
     )).write(folder / "real_galaxy_catalog_selection.fits")
     _write_sources(folder / "sources.npz", rng)
+    _write_population(folder / "population.csv", rng)
     return folder
 
 
@@ -103,6 +104,17 @@ def _write_sources(path, rng):
     np.savez(path, images=np.array(stamps, np.float32), magnitudes=magnitudes)
 
 
+def _write_population(path, rng):
+    """A catalogue in which fainter galaxies are smaller and farther, and larger ones flatter."""
+    magnitude = np.sort(rng.uniform(20.0, 24.0, 80))
+    apart = rng.standard_normal(80)
+    Table(dict(
+        mag=magnitude, fr=np.exp(1.4 - 0.05 * (magnitude - 24.0) + 0.15 * apart),
+        z=np.exp(-0.1 + 0.2 * (magnitude - 24.0) + 0.4 * rng.standard_normal(80)),
+        n=np.exp(rng.uniform(-0.7, 0.7, 80)), q=np.clip(0.7 - 0.15 * apart, 0.2, 1.0),
+    )).write(path, format="ascii.csv")
+
+
 # ---- recipes --------------------------------------------------------------------------------
 
 # Every registered family needs an entry: settings with which it fits in seconds.
@@ -120,12 +132,16 @@ TINY_FAMILIES = {
 def transplant_settings(folder):
     return dict(
         examples=40, test_examples=12, test_sources=0.3,
-        stamps=dict(file_name=str(folder / "sources.npz"), magnitudes="magnitudes",
-                    pixel_scale=SOURCE_SCALE, faintest=23.0, same=[[0, 5], [2, 8, 11]]),
-        psf_catalog=str(folder / "real_galaxy_catalog.fits"),
-        magnitudes=dict(range=[20.0, 24.0], slope=0.35),
-        flux_radius=dict(intercept=1.4, slope=-0.05, scatter=0.2, range=[3.2, 5.3]),
-        redshift=dict(intercept=-0.1, slope=0.2, scatter=0.5, range=[0.03, 5.0]))
+        sources=dict(made=dict(file_name=str(folder / "sources.npz"), magnitudes="magnitudes",
+                               pixel_scale=SOURCE_SCALE, faintest=23.0)),
+        same=[dict(made=[0, 5]), dict(made=[2, 8]), dict(made=[8, 11])],
+        psf_catalogs=[str(folder / "real_galaxy_catalog.fits")], test_psfs=0.25,
+        noise_correlation=str(folder / "acs_I_unrot_sci_20_cf.fits"),
+        population=dict(
+            magnitudes=[20.0, 24.0], counts=dict(slope=0.35), flux_radius=[3.2, 5.3],
+            redshift=[0.03, 5.0], catalogs=[dict(
+                file_name=str(folder / "population.csv"), magnitude="mag", flux_radius="fr",
+                zphot="z", sersic_n="n", axis_ratio="q")]))
 
 
 def real_galaxies_settings(folder):

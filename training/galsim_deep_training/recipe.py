@@ -102,7 +102,7 @@ class Recipe(Settings):
     version: str
     summary: str
     family: str
-    seed: int
+    seed: int = pydantic.Field(ge=0)
     stamp: Stamp
     columns: tuple[Column, ...]
     training_data: Licence

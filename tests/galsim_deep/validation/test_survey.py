@@ -221,17 +221,21 @@ def test_nothing_there(tmp_path, card):
 
 _TEST = np.array([True, False, False, True, True, False, True, False])
 _TRUTH = [6, 1, 3]  # rows whose profile is known, in no order
+_CORRELATIONS = np.array([[[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+                          [[0, 0.25, 0], [0.5, 1, 0.5], [0, 0.25, 0]]])
 
 
 def data_set(path):
     """Eight galaxies of 16 pixels, in the layout of ``galsim-deep-train data``."""
     number = np.arange(8)
     with h5py.File(path, "w") as file:
-        file.attrs.update(format_version=1, pixel_scale=0.03, seed=1, recipe_sha256="")
+        file.attrs.update(format_version=2, pixel_scale=0.03, seed=1, recipe_sha256="")
         file["stamp"] = (number[:, None, None] + np.zeros((8, 16, 16))).astype("f4")
         file["psf"] = np.eye(3, dtype="f4")[:, None] * np.ones((3, 3, 1), "f4") / 3
         file["psf_index"] = number % 3
         file["noise_sigma"] = (1 + number / 10).astype("f4")
+        file["noise_correlation"] = _CORRELATIONS.astype("f4")
+        file["noise_index"] = number // 4
         file["source"] = number // 2 + 100
         file["test"] = _TEST
         for i, name in enumerate(sorted(COLUMNS)):
@@ -257,7 +261,10 @@ def test_both_parts_of_a_data_set(file, card, split, rows):
         assert observation.stamp.shape == (16, 16) and observation.stamp.dtype == float
         assert (observation.stamp == row).all()
         assert observation.noise_sigma == pytest.approx(1 + row / 10)
-        assert observation.noise_correlation is None
+        if row < 4:  # white
+            assert observation.noise_correlation is None
+        else:
+            np.testing.assert_array_equal(observation.noise_correlation, _CORRELATIONS[1])
         np.testing.assert_allclose(observation.psf, np.eye(3)[row % 3] / 3 * np.ones((3, 1)))
         assert (observation.number, observation.source) == (number, row // 2 + 100)
         assert observation.columns == {
@@ -303,8 +310,8 @@ def test_a_data_set_without_a_column(file, card):
 
 def test_a_data_set_of_another_version(file, card):
     with h5py.File(file, "a") as opened:
-        opened.attrs["format_version"] = 2
-    with pytest.raises(galsim.GalSimError, match="format version 2; this release .* version 1"):
+        opened.attrs["format_version"] = 1
+    with pytest.raises(galsim.GalSimError, match="format version 1; this release .* version 2"):
         open_survey(file, card)
 
 
@@ -315,7 +322,8 @@ def test_a_file_that_is_not_hdf5(tmp_path, card):
         open_survey(path, card)
 
 
-@pytest.mark.parametrize("part", ["stamp", "psf", "psf_index", "noise_sigma", "source", "test",
+@pytest.mark.parametrize("part", ["stamp", "psf", "psf_index", "noise_sigma", "noise_correlation",
+                                  "noise_index", "source", "test",
                                   "columns", "truth_index", "truth"])
 def test_a_data_set_that_lacks_a_part(file, card, part):
     with h5py.File(file, "a") as opened:

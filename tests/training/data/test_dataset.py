@@ -7,12 +7,16 @@ import h5py
 import numpy as np
 import pytest
 
-from galsim_deep_training.data.dataset import Dataset, DatasetWriter, Example, turned
+from galsim_deep_training.data.dataset import BUFFER, Dataset, DatasetWriter, Example, turned
+from galsim_deep_training.data.noise import NoiseField, relative_power
 from galsim_deep_training.recipe import Stamp
 
 STAMP = Stamp(size=6, pixel_scale=0.05, band="r", zero_point=27.0, psf_size=3)
 COLUMNS = ("size", "mag")
 PSFS = np.random.default_rng(0).random((3, 3, 3))
+# White noise, and noise that is correlated along one diagonal more than along the other.
+CORRELATIONS = np.array([[[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+                         [[0.1, 0.3, 0.2], [0.15, 1, 0.15], [0.2, 0.3, 0.1]]])
 
 
 def make_example(n):
@@ -20,14 +24,14 @@ def make_example(n):
     return Example(
         stamp=rng.standard_normal((6, 6)), psf_index=n % 3, noise_sigma=0.1 + n, source=n // 2,
         test=n // 2 % 5 == 0, columns=dict(size=float(n), mag=-float(n), unused=0.0),
-        truth=rng.random((6, 6)) if n // 2 % 5 == 0 else None)
+        truth=rng.random((6, 6)) if n // 2 % 5 == 0 else None, noise_index=n % 2)
 
 
 @pytest.fixture
 def path(tmp_path):
     """23 examples, two from each source; every fifth source is for testing."""
     path = tmp_path / "new" / "data.h5"
-    with DatasetWriter(path, STAMP, COLUMNS, PSFS, "abc", 5) as writer:
+    with DatasetWriter(path, STAMP, COLUMNS, PSFS, "abc", 5, CORRELATIONS) as writer:
         for n in range(23):
             writer.add(make_example(n))
     return path
@@ -49,13 +53,15 @@ def test_round_trip(small):
     assert sorted([*small.test_indices, *small.train_indices]) == list(range(23))
     assert set(small.columns) == {"size", "mag"}
     batch = small.read([7, 2, 7])
-    assert set(batch) == {"stamp", "psf", "noise_sigma", "size", "mag"}
+    assert set(batch) == {"stamp", "psf", "noise_sigma", "noise_power", "size", "mag"}
     assert all(value.dtype == np.float32 for value in batch.values())
     for row, n in enumerate([7, 2, 7]):
         example = make_example(n)
         np.testing.assert_allclose(batch["stamp"][row], example.stamp, rtol=1e-6)
         np.testing.assert_array_equal(batch["psf"][row], small.psfs[n % 3])
         assert batch["noise_sigma"][row] == np.float32(0.1 + n)
+        np.testing.assert_allclose(batch["noise_power"][row],
+                                   relative_power(CORRELATIONS[n % 2], 6), rtol=1e-5)
         assert batch["size"][row] == n and batch["mag"][row] == -n
 
 
@@ -68,7 +74,7 @@ def test_truth(small):
 
 def test_the_file_says_where_it_is_from(path):
     with h5py.File(path) as file:
-        assert dict(file.attrs) == dict(format_version=1, pixel_scale=0.05, recipe_sha256="abc",
+        assert dict(file.attrs) == dict(format_version=2, pixel_scale=0.05, recipe_sha256="abc",
                                         seed=5)
 
 
@@ -108,10 +114,10 @@ def test_a_new_file_takes_the_place_of_the_old(path):
 def test_what_cannot_be_read(tmp_path, path):
     with pytest.raises(galsim.GalSimError, match="no data set.*absent.h5.*galsim-deep-train data"):
         Dataset(tmp_path / "absent.h5")
-    for version in (2, 0):
+    for version in (1, 3):
         with h5py.File(path, "r+") as file:
             file.attrs["format_version"] = version
-        with pytest.raises(galsim.GalSimError, match=f"data.h5 has format version {version}.*1"):
+        with pytest.raises(galsim.GalSimError, match=f"data.h5 .* version {version}.*version 2"):
             Dataset(path)
     with h5py.File(path, "r+") as file:
         del file.attrs["format_version"]
@@ -200,6 +206,41 @@ def test_stamp_and_psf_are_turned_alike(small):
         np.testing.assert_array_equal(augmented[name], plain[name])
     # The PSFs are shared by many examples: turning must not reach those that are kept.
     np.testing.assert_array_equal(small.read(indices)["psf"], plain["psf"])
+
+
+def test_the_noise_is_turned_with_the_stamp(small):
+    """Turning images of noise turns their mean power in the same way."""
+    indices = np.tile(np.arange(1, 23, 2), 20)
+    plain = small.read(indices)
+    batch = small.read(indices, np.random.default_rng(4))
+    # Noise of the stored correlation in place of the stamps: its power for each symmetry.
+    rng, field = np.random.default_rng(1), NoiseField(CORRELATIONS[1], 6)
+    noise = np.array([field.draw(rng) for _ in range(20_000)])
+    seen = set()
+    for n in range(len(indices)):
+        symmetry = next(k for k in range(8) if np.array_equal(
+            batch["stamp"][n], turned(plain["stamp"][n], k)))
+        if symmetry not in seen:
+            seen.add(symmetry)
+            shown = np.array([turned(one, symmetry) for one in noise])
+            power = (np.abs(np.fft.rfft2(shown))**2).mean(axis=0) / 36
+            np.testing.assert_allclose(batch["noise_power"][n], power, rtol=0.06)
+    assert seen == set(range(8))
+    powers = {batch["noise_power"][n].tobytes() for n in range(len(indices))}
+    assert len(powers) == 4  # a correlation function does not change by half a turn
+
+
+def test_more_examples_than_are_written_at_a_time(tmp_path):
+    path = tmp_path / "data.h5"
+    with DatasetWriter(path, STAMP, COLUMNS, PSFS, noise_correlation=CORRELATIONS) as writer:
+        for n in range(2 * BUFFER + 3):
+            writer.add(make_example(n))
+    dataset = Dataset(path)
+    assert len(dataset) == 2 * BUFFER + 3
+    np.testing.assert_array_equal(dataset.columns["size"], np.arange(len(dataset)))
+    indices, truth = dataset.truth()
+    np.testing.assert_array_equal(indices, dataset.test_indices)
+    np.testing.assert_allclose(truth[-1], make_example(indices[-1]).truth, rtol=1e-6)
 
 
 def test_the_data_set_of_a_recipe(recipe, data_file, make_recipe):

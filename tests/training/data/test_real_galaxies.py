@@ -1,6 +1,7 @@
 """The real-galaxy builder: pixels, noise and columns of a GalSim catalogue folder."""
 
 import shutil
+from pathlib import Path
 
 import galsim
 import numpy as np
@@ -10,6 +11,7 @@ from astropy.table import Table
 
 from galsim_deep_training.data.build import build, make_builder
 from galsim_deep_training.data.dataset import Dataset
+from galsim_deep_training.data.noise import read_correlation
 
 NO_REDSHIFT, BLENDED, FAILED = 5, 3, 8
 LARGER, SMALLER, ODD = 7, 1, 2  # stamps of 48, 24 and 41 pixels; the recipe asks for 32
@@ -215,6 +217,132 @@ def test_unknown_quality_cuts(changed):
         changed(exclusion_level="severe")
 
 
+# ---- noise, other pixels, ranges ------------------------------------------------------------
+
+
+def test_the_correlation_of_the_noise(builder, catalog):
+    expected = read_correlation(Path(catalog.noise_file_name[0]))
+    assert builder.noise_correlations().shape == (1, 33, 33)
+    np.testing.assert_allclose(builder.noise_correlations()[0], expected, atol=1e-6)
+    assert all(builder.example(n).noise_index == 0 for n in (0, 6, 11))
+
+
+def test_noise_files_of_several_kinds(changed):
+    def second(folder):
+        path = folder / "real_galaxy_catalog.fits"
+        table = Table.read(path)
+        image = galsim.fits.read(str(folder / "acs_I_unrot_sci_20_cf.fits"))
+        image *= 2.0  # the same correlation at twice the variance
+        image[image.center.x + 1, image.center.y] *= 0.5
+        image[image.center.x - 1, image.center.y] *= 0.5
+        image.write(str(folder / "other.fits"))
+        names = [str(name) for name in table["NOISE_FILENAME"]]
+        table["NOISE_FILENAME"] = [*names[:6], *["other.fits"] * 6]
+        table.write(path, overwrite=True)
+
+    builder = changed(second)
+    first, other = builder.noise_correlations()
+    assert first[16, 16] == other[16, 16] == 1
+    assert other[16, 17] == pytest.approx(0.5 * first[16, 17], rel=1e-3)
+    assert other[17, 16] == pytest.approx(first[17, 16], rel=1e-3)
+    assert [builder.example(n).noise_index for n in (0, 4, 6, 11)] == [0, 0, 1, 1]
+
+
+def test_a_catalogue_without_noise_files(changed):
+    def without(folder):
+        path = folder / "real_galaxy_catalog.fits"
+        table = Table.read(path)
+        table.remove_column("NOISE_FILENAME")
+        table.write(path, overwrite=True)
+
+    correlation, = changed(without).noise_correlations()
+    assert correlation[16, 16] == 1
+    correlation[16, 16] = 0
+    assert abs(correlation).max() < 1e-6
+
+
+@pytest.mark.parametrize("scale", [0.03, 0.05])
+def test_pixels_of_another_size(scale, make_recipe):
+    """Flux, columns, PSF and noise are those of the same sky, in the recipe's pixels."""
+    def change(content):
+        content["stamp"]["pixel_scale"] = scale
+        content["columns"][0]["valid_range"] = [0.5, 20.0]
+
+    builder = make_builder(make_recipe(change, builder="real_galaxies"))
+    as_is = make_builder(make_recipe(
+        lambda content: content["columns"][0].update(valid_range=[0.5, 20.0]),
+        builder="real_galaxies"))
+    for number in (0, 7):
+        example, original = builder.example(number), as_is.example(number)
+        ratio = scale / 0.03
+        assert example.columns["flux_radius"] == pytest.approx(
+            original.columns["flux_radius"] / ratio)
+        assert example.columns["mag_auto"] == original.columns["mag_auto"]
+        # Interpolation costs some of the noise.
+        assert example.noise_sigma == pytest.approx(ratio**2 * original.noise_sigma, rel=0.1)
+        if ratio == 1:
+            assert example.noise_sigma == original.noise_sigma
+        # The same light within the same angle.
+        half = round(0.4 / scale)
+        here = example.stamp[16 - half:16 + half, 16 - half:16 + half].sum()
+        half = round(0.4 / 0.03)
+        there = original.stamp[16 - half:16 + half, 16 - half:16 + half].sum()
+        assert here == pytest.approx(there, rel=0.05)
+    psf, native = (b.psfs()[7] for b in (builder, as_is))
+    assert psf.sum() == pytest.approx(1)
+    assert psf.max() == pytest.approx(ratio**2 * native.max(), rel=0.05)
+
+
+@pytest.mark.parametrize("scale", [0.02, 0.05])
+def test_noise_in_pixels_of_another_size(scale, changed, make_recipe):
+    """Its variance and correlation are those of noise that is sampled anew."""
+    def empty(folder):
+        noise = galsim.getCOSMOSNoise(str(folder / "acs_I_unrot_sci_20_cf.fits"), variance=1.0,
+                                      rng=galsim.BaseDeviate(4), cosmos_scale=0.03)
+        images = []
+        for _ in range(12):
+            images.append(galsim.Image(160, 160, scale=0.03, dtype=float))
+            images[-1].addNoise(noise)
+        galsim.fits.writeMulti(images, str(folder / "real_galaxy_images.fits"))
+        table = Table.read(folder / "real_galaxy_catalog.fits")
+        table["NOISE_VARIANCE"] = 1.0
+        table.write(folder / "real_galaxy_catalog.fits", overwrite=True)
+
+    settings = changed(empty).recipe.data.settings
+
+    def other(content):
+        content["stamp"].update(pixel_scale=scale, size=96)
+        content["columns"][0]["valid_range"] = [0.1, 50.0]
+        content["data"]["settings"] = settings
+
+    builder = make_builder(make_recipe(other, builder="real_galaxies"))
+    examples = [e for e in map(builder.example, range(12)) if e is not None]
+    scaled = np.array([e.stamp / e.noise_sigma for e in examples])
+    assert scaled.var() == pytest.approx(1, abs=0.05)
+    expected = builder.noise_correlations()[0]
+    for dy, dx in [(0, 1), (1, 1)]:
+        found = (scaled[:, dy:, dx:] * scaled[:, :96 - dy, :96 - dx]).mean() / scaled.var()
+        assert found == pytest.approx(expected[16 + dy, 16 + dx], abs=0.03)
+
+
+def test_columns_outside_their_range_are_passed_over(make_recipe, survey, tmp_path):
+    table = Table.read(survey / "real_galaxy_catalog_fits.fits")
+    middle = float(np.median(table["mag_auto"]))
+    recipe = make_recipe(
+        lambda content: content["columns"][1].update(valid_range=[19.5, middle]),
+        builder="real_galaxies")
+    good = np.asarray(table["mag_auto"] <= middle) & (np.arange(12) != NO_REDSHIFT)
+    counts = build(recipe, tmp_path / "data.h5", 2, progress=False)
+    assert counts == (good.sum(), 12 - good.sum())
+    np.testing.assert_array_equal(Dataset(tmp_path / "data.h5").source, np.flatnonzero(good))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_that_is_none(share, changed):
+    with pytest.raises(galsim.GalSimConfigError, match="test_fraction is a share"):
+        changed(test_fraction=share)
+
+
 # ---- with real galaxies ---------------------------------------------------------------------
 
 
@@ -222,6 +350,7 @@ def test_real_galaxies(reference_data, make_recipe, tmp_path):
     def change(content):
         content["stamp"].update(size=64, psf_size=65)
         content["columns"][0]["valid_range"] = [1.0, 100.0]
+        content["columns"][1]["valid_range"] = [18.0, 28.0]
         content["data"]["settings"] = dict(
             catalog=str(reference_data / "cosmos_f814w_50" / "real_galaxy_catalog.fits"),
             columns=dict(mag_auto="MAG", zphot="ZPHOT"))
@@ -231,6 +360,9 @@ def test_real_galaxies(reference_data, make_recipe, tmp_path):
     assert written + skipped == 50 and written >= 40
     dataset = Dataset(tmp_path / "data.h5")
     assert dataset.psfs.shape == (50, 65, 65)
+    # One noise file, so one correlation: drizzled pixels go together.
+    assert dataset.noise_correlation.shape == (1, 33, 33)
+    assert dataset.noise_correlation[0, 16, 17] == pytest.approx(0.476, abs=0.01)
     batch = dataset.read(np.arange(len(dataset)))
     assert all(np.isfinite(values).all() for values in batch.values())
     catalog = galsim.RealGalaxyCatalog(recipe.data.settings["catalog"])

@@ -1,39 +1,83 @@
-"""Measurements on stamps against profiles whose answer is known."""
+"""Drawings against profiles whose answer is known."""
 
 import galsim
 import numpy as np
 import pytest
 
-from galsim_deep_training.data.stamps import flux_radius, psf_image, read_psfs
+from galsim_deep_training.data.stamps import Observer, band_limited, psf_image, read_psfs
 
 
-def drawn(profile, size=64, scale=1.0):
-    return profile.drawImage(nx=size, ny=size, scale=scale, method="no_pixel", dtype=float).array
+def fourier(image):
+    """Transform about the true centre, with the frequencies [cycles / pixel]."""
+    k = np.fft.fftfreq(len(image))
+    phase = np.exp(2j * np.pi * k * 0.5 * (len(image) - 1))
+    return np.fft.fft2(image) * np.outer(phase, phase), k
 
 
-@pytest.mark.parametrize("profile, radius", [
-    (galsim.Gaussian(sigma=3.0), 3.0 * np.sqrt(2 * np.log(2))),
-    (galsim.Gaussian(half_light_radius=5.0), 5.0),
-    (galsim.Exponential(half_light_radius=5.0), 5.0),
-    (galsim.Moffat(beta=3.0, half_light_radius=4.0, trunc=30.0), 4.0),
-], ids=str)
-def test_flux_radius_of_known_profiles(profile, radius):
-    # Pixels count whole, so a radius of a few of them comes in small steps.
-    assert flux_radius(drawn(profile, 96)) == pytest.approx(radius, rel=0.06)
+@pytest.mark.parametrize("size", [63, 64])
+@pytest.mark.parametrize("oversampling", [2, 4])
+def test_band_limited_is_the_profile_below_the_taper(size, oversampling):
+    """A galaxy smaller than a pixel: its transform is known, and must come out unaliased."""
+    sigma, scale = 0.5, 0.03
+    profile = galsim.Gaussian(sigma=sigma * scale, flux=3.0).shift(0.4 * scale, -0.3 * scale)
+    image = band_limited(profile, size, scale, oversampling)
+    assert image.shape == (size, size) and image.dtype == float
+    assert image.sum() == pytest.approx(3.0, rel=1e-6)
+    spectrum, k = fourier(image)
+    ky, kx = np.meshgrid(k, k, indexing="ij")
+    expected = 3.0 * np.exp(-2 * (np.pi * sigma)**2 * (kx**2 + ky**2)
+                            - 2j * np.pi * (0.4 * kx - 0.3 * ky))
+    below = (np.abs(kx) < 0.42) & (np.abs(ky) < 0.42)
+    np.testing.assert_allclose(spectrum[below], expected[below],
+                               atol=0.02 if oversampling == 2 else 1e-4)
+    # Nothing is left at the Nyquist frequency; sampling at pixel centres would leave a lot.
+    beyond = np.maximum(np.abs(kx), np.abs(ky)) > 0.498
+    if beyond.any():
+        assert np.abs(spectrum[beyond]).max() < 1e-6
 
 
-def test_flux_radius_is_about_the_centroid_and_for_any_flux():
-    profile = galsim.Gaussian(half_light_radius=5.0)
-    expected = flux_radius(drawn(profile))
-    # A whole number of pixels: the same numbers elsewhere on the stamp.
-    assert flux_radius(drawn(profile.shift(7, -4))) == pytest.approx(expected, rel=1e-3)
-    assert flux_radius(1e-3 * drawn(profile)) == pytest.approx(expected, rel=1e-9)
-    assert flux_radius(drawn(profile).astype(np.float32)) == pytest.approx(expected, rel=1e-4)
+def test_band_limited_does_not_depend_on_where_the_pixels_lie():
+    profile = galsim.Gaussian(sigma=0.4)
+    still = band_limited(profile, 48, 1.0)
+    moved = band_limited(profile.shift(3.0, -2.0), 48, 1.0)
+    np.testing.assert_allclose(moved, np.roll(still, (-2, 3), (0, 1)), atol=1e-9)
+    half = band_limited(profile.shift(0.5, 0.0), 48, 1.0)
+    assert half.sum() == pytest.approx(still.sum(), rel=1e-9)
 
 
-def test_flux_radius_scales_with_the_galaxy():
-    radii = [flux_radius(drawn(galsim.Exponential(half_light_radius=r), 128)) for r in (4.0, 8.0)]
-    assert radii[1] / radii[0] == pytest.approx(2.0, rel=0.06)
+def test_band_limited_leaves_smooth_profiles_alone():
+    profile = galsim.Gaussian(sigma=3.0).shear(g1=0.2)
+    expected = profile.drawImage(nx=64, ny=64, scale=1.0, method="no_pixel", dtype=float).array
+    np.testing.assert_allclose(band_limited(profile, 64, 1.0, 2), expected, atol=1e-7)
+
+
+@pytest.fixture
+def observer():
+    psf = galsim.Moffat(beta=3.0, fwhm=0.1)
+    return Observer(64, 0.03, [psf_image(psf, 33, 0.03), psf_image(psf.shear(g1=0.2), 33, 0.03)])
+
+
+@pytest.mark.parametrize("radius, extent", [(0.05, 0.4), (0.2, 1.4)])
+@pytest.mark.parametrize("psf", [0, 1])
+def test_observed_as_galsim_would(observer, radius, extent, psf):
+    galaxy = galsim.Gaussian(half_light_radius=radius, flux=5.0).shear(g2=0.3).shift(0.02, -0.01)
+    truth, observed = observer.observe(galaxy, extent, psf)
+    assert truth.shape == observed.shape == (64, 64)
+    image = psf_image(galsim.Moffat(beta=3.0, fwhm=0.1).shear(g1=[0.0, 0.2][psf]), 33, 0.03)
+    expected = galsim.Convolve(galaxy, galsim.InterpolatedImage(
+        galsim.Image(image, scale=0.03), flux=1.0)).drawImage(
+            nx=64, ny=64, scale=0.03, method="no_pixel", dtype=float).array
+    np.testing.assert_allclose(observed, expected, atol=3e-3 * expected.max())
+    assert observed.sum() == pytest.approx(expected.sum(), rel=2e-3)
+    assert truth.sum() == pytest.approx(5.0, rel=1e-3)
+
+
+def test_light_does_not_come_in_on_the_other_side(observer):
+    """A star at the edge leaves the opposite edge dark."""
+    star = galsim.Gaussian(sigma=0.02).shift(31 * 0.03, 0.0)
+    truth, observed = observer.observe(star, 1.2, 0)
+    assert observed[:, -1].sum() > 0.1
+    assert abs(observed[:, :8]).max() < 1e-4 * observed.max()
 
 
 def test_psf_image():
@@ -50,10 +94,11 @@ def test_psf_image():
 
 def test_read_psfs(survey):
     catalog = survey / "real_galaxy_catalog.fits"
-    profiles, images = read_psfs(catalog, 17, 0.03)
-    assert len(profiles) == 12 and images.shape == (12, 17, 17)
+    images, variances = read_psfs(catalog, 17, 0.03)
+    assert images.shape == (12, 17, 17)
     np.testing.assert_allclose(images.sum(axis=(1, 2)), 1.0, atol=1e-12)
-    original = galsim.RealGalaxyCatalog(str(catalog)).getPSFImage(4).array
+    original = galsim.RealGalaxyCatalog(str(catalog))
+    np.testing.assert_array_equal(variances, original.variance)
     # 25 x 33 pixels of the same size: the 17 x 17 in the middle, but for the norm.
-    middle = original[8:25, 4:21]
+    middle = original.getPSFImage(4).array[8:25, 4:21]
     np.testing.assert_allclose(images[4], middle / middle.sum(), atol=1e-4 * middle.max())

@@ -71,7 +71,8 @@ class DatasetWriter:
         self._grow("stamp", (size, size), np.float32)
         self._grow("truth", (size, size), np.float32)
         for name, kind in [("psf_index", np.int32), ("noise_sigma", np.float32),
-                           ("noise_index", np.int32), ("source", np.int32), ("test", bool), ("truth_index", np.int32)]:
+                           ("noise_index", np.int32), ("source", np.int32), ("test", bool),
+                           ("truth_index", np.int32)]:
             self._grow(name, (), kind)
         for name in columns:
             self._grow(f"columns/{name}", (), np.float32)

@@ -4,7 +4,8 @@ Drizzled survey images have noise whose neighbouring pixels belong together.  It
 all there is to know is its variance and its correlation function c(d), with c(0) = 1.
 """
 
-__all__ = ["NoiseField", "POWER_FLOOR", "middle_of", "read_correlation", "relative_power", "white"]
+__all__ = ["NoiseField", "POWER_FLOOR", "middle_of", "read_correlation", "relative_power",
+           "resampled", "white"]
 
 import galsim
 import numpy as np
@@ -16,9 +17,9 @@ CORRELATION_SIZE = 33
 below 0.01 from 4 pixels on."""
 
 POWER_FLOOR = 0.01
-"""Lowest `relative_power`, in units of white noise.  A likelihood divides by the power: interpolated
-images have modes with next to none, where the smallest error of the model would outweigh all that
-the others say."""
+"""Lowest `relative_power`, in units of white noise.  A likelihood divides by the power:
+interpolated images have modes with next to none, where the smallest error of the model would
+outweigh all that the others say."""
 
 
 def white(size=CORRELATION_SIZE):
@@ -60,6 +61,36 @@ def middle_of(correlation, size):
     cut[here:here + both, here:here + both] = correlation[there:there + both, there:there + both]
     # Estimated from images, it may be off the exact symmetry by rounding.
     return 0.5 * (cut + cut[::-1, ::-1])
+
+
+def resampled(correlation, ratio, size):
+    """The noise of an image that was interpolated onto other pixels.
+
+    Where the new pixels lie between the old ones changes from pixel to pixel; this is the mean over
+    all places.  With K the interpolant (GalSim's default, quintic) and c the correlation, it is
+    sum_j c(j) (K * K)(d - j) at the separation d.
+
+    Parameters:
+        correlation:    In the old pixels, shape [C, C], C odd.
+        ratio:          Size of the new pixels in units of the old ones.
+        size:           Pixels on a side to keep, odd.
+
+    Returns:
+        (correlation, variance): in the new pixels, shape [size, size], 1 in the middle; and the
+        variance relative to that in the old pixels, for values that are interpolated (not light
+        per pixel).
+    """
+    fine = 32  # samples per old pixel
+    x = np.arange(-3 * fine, 3 * fine + 1) / fine
+    kernel = np.array([galsim.Quintic().xval(value) for value in x])
+    twice = np.correlate(kernel, kernel, mode="full") / fine
+    lags = np.arange(-6 * fine, 6 * fine + 1) / fine
+    old = np.arange(len(correlation)) - len(correlation) // 2
+    new = ratio * (np.arange(size) - size // 2)
+    weights = np.interp(new[:, None] - old, lags, twice, left=0.0, right=0.0)
+    found = weights @ correlation @ weights.T
+    variance = found[size // 2, size // 2]
+    return found / variance, float(variance)
 
 
 def relative_power(correlation, size):

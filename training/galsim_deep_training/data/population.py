@@ -233,7 +233,7 @@ _QUANTITIES = ("magnitude", "flux_radius", "zphot", "half_light_radius", "sersic
 
 
 def _rows(catalog, pixel_scale, path, where):
-    """The galaxies of a catalogue, shape [n, 6] in the order of `_QUANTITIES`, NaN for not known."""
+    """The galaxies of a catalogue, shape [n, 6] as `_QUANTITIES`, NaN for what is not known."""
     table = _table(path, where)
     rows = np.full((len(table), len(_QUANTITIES)), np.nan)
     for i, quantity in enumerate(_QUANTITIES):

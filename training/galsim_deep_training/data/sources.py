@@ -102,7 +102,6 @@ def read_sources(files, same, locate, where):
                 raise GalSimConfigError(f"The {where} lists galaxies of '{name}' as the same; "
                                         f"there are: {', '.join(files)}.")
         groups.append([(name, row) for name, rows in group.items() for row in rows])
-    # Rows count on their own position too, so that a group has the same number whatever is used.
     group_of = grouped(sorted(stamps), groups)
     members = {group: 0 for group in group_of.values()}
     for key in stamps:
@@ -266,7 +265,7 @@ def _continued(image, segment, depth, scale, away, nearest):
 
 
 def _filled(image, segment):
-    """Holes in a segment filled from around: pixels that fell below its threshold are black dots."""
+    """Fill holes in a segment from around: pixels that fell below its threshold are dark dots."""
     hole = segment & (image <= 0)
     weight = ndimage.gaussian_filter((~hole & segment).astype(float), 1.5)
     around = ndimage.gaussian_filter(np.where(hole, 0.0, image), 1.5) / np.maximum(weight, 1e-12)

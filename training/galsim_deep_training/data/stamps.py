@@ -2,7 +2,6 @@
 
 __all__ = ["Observer", "band_limited", "psf_image", "read_psfs"]
 
-import galsim
 import numpy as np
 from scipy import fft
 
@@ -18,7 +17,8 @@ def band_limited(profile, size, pixel_scale, oversampling=4):
 
     Sampled at the centres of pixels, a profile with detail finer than two of them is aliased: what
     comes out depends on where the pixels happen to lie, and its sum is not the flux.  Here the
-    profile is drawn finely, faded out close to the Nyquist frequency of each axis, and then sampled.
+    profile is drawn finely, faded out close to the Nyquist frequency of each axis, and then
+    sampled.
 
     Parameters:
         profile:        A GSObject that can be drawn in real space, and ends within the image.

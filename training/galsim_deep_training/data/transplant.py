@@ -11,8 +11,8 @@ redshift, Sersic index n and axis ratio q.  A source is then chosen at random wi
     exp(-(ln n_source - ln n)^2 / (2 * 0.3^2)) exp(-(q_source - q)^2 / (2 * 0.12^2))
         / (1 + (dilation / 0.55)^4)
 
-so that morphology goes with the columns as it does in the survey, and sources that must shrink a lot
-are preferred.  None is enlarged by more than a setting allows, unless all would have to be.
+so that morphology goes with the columns as it does in the survey, and sources that must shrink a
+lot are preferred.  None is enlarged by more than a setting allows, unless all would have to be.
 
 The columns that are stored describe the stamp that was made: ``flux_radius`` is measured on the
 noiseless, PSF-convolved stamp, ``mag_auto`` is its exact total magnitude.
@@ -137,9 +137,6 @@ class Transplant(Builder, name="transplant"):
         if settings.test_examples and settings.test_sources == 0:
             raise GalSimConfigError(f"The {where} asks for {settings.test_examples} test examples "
                                     "but holds no source out for them: test_sources is 0.")
-        if self.recipe.seed < 0:
-            raise GalSimConfigError(f"The {where}: the seed should not be negative, it is "
-                                    f"{self.recipe.seed}.")
 
     def _sides(self, groups, share, stream, what, setting):
         """Split at random by groups: (rows for training, rows for the test)."""
@@ -229,7 +226,8 @@ class Transplant(Builder, name="transplant"):
         seen = []
         for radius in intrinsic:
             dilation = radius * stamp.pixel_scale / chosen.radius
-            _, observed = self._observe(source, self._profile(source).dilate(dilation), dilation, -1)
+            profile = self._profile(source).dilate(dilation)
+            _, observed = self._observe(source, profile, dilation, -1)
             seen.append(measured_radius(observed))
         added = np.sqrt(np.maximum(np.array(seen)**2 - self._mean_psf_radius**2, 1e-4))
         added = np.maximum.accumulate(added) * (1 + 1e-9 * np.arange(len(added)))
