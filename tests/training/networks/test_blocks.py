@@ -1,15 +1,12 @@
 """Building blocks: shapes, and that they do what their names say."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from galsim_deep_training.networks.blocks import (
     ACTIVATION,
-    Binomial,
-    DepthToSpace,
     ResidualBlock,
-    SpaceToDepth,
+    bounded_scale,
     dense,
 )
 
@@ -35,35 +32,9 @@ def test_a_residual_block_does_not_mix_galaxies():
     np.testing.assert_allclose(block(changed)[0], block(x)[0], atol=1e-6)
 
 
-def test_rearrangements_undo_each_other():
-    x = normal(2, 4, 6, 12)
-    up = DepthToSpace()(x)
-    assert up.shape == (2, 8, 12, 3)
-    np.testing.assert_array_equal(SpaceToDepth(2)(up), x)
-    down = SpaceToDepth(4)(normal(2, 8, 12, 1))
-    assert down.shape == (2, 2, 3, 16)
-
-
-def test_space_to_depth_keeps_a_block_together():
-    x = tf.reshape(tf.range(64.0), (1, 8, 8, 1))
-    block = SpaceToDepth(4)(x)[0, 1, 0]
-    assert sorted(block.numpy()) == sorted(x.numpy()[0, 4:8, 0:4].ravel())
-
-
-def test_binomial():
-    point = np.zeros((1, 7, 7, 1), np.float32)
-    point[0, 3, 2] = 16.0
-    expected = np.zeros((7, 7))
-    expected[2:5, 1:4] = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
-    np.testing.assert_allclose(Binomial()(point)[0, :, :, 0], expected)
-
-
-@pytest.mark.parametrize("stripes", ["rows", "columns", "both"])
-def test_binomial_removes_stripes(stripes):
-    y, x = np.indices((8, 8))
-    pattern = (-1.0) ** dict(rows=y, columns=x, both=y + x)[stripes]
-    smooth = Binomial()(pattern.astype(np.float32)[None, :, :, None])[0, :, :, 0].numpy()
-    np.testing.assert_allclose(smooth[1:-1, 1:-1], 0.0, atol=1e-7)
+def test_bounded_scale():
+    scale = bounded_scale(tf.constant([-1e6, -0.1, 0.0, 0.1, 1e6])).numpy()
+    np.testing.assert_allclose(scale, np.exp([-4.0, -0.1, 0.0, 0.1, 4.0]), rtol=1e-3)
 
 
 def test_dense():

@@ -1,13 +1,11 @@
 """Flow-VAE: a variational autoencoder for light profiles with a conditional flow as its prior.
 
 Lanusse et al. 2021 (MNRAS), sections 2 and 3: the decoder makes a profile, the forward model
-convolves it with the galaxy's own PSF, the likelihood is that of the observed pixels (eqs. 2, 4);
-the ELBO leaves some bits free (eq. 10); a normalizing flow then learns the distribution of the
-latents of the training set given the catalogue columns (section 3.3).
+convolves it with the galaxy's own PSF, the likelihood is that of the observed pixels given their
+noise (eqs. 2, 4, 5); the ELBO leaves some bits free (eq. 10); a normalizing flow then learns the
+distribution of the latents of the training set given the catalogue columns (section 3.3).
 
-Ours differs from theirs in what the decoder knows: it sees the columns beside the latent and starts
-from an exponential disc of the asked size, and the flux of a profile is exactly that of the asked
-magnitude.
+What encodes and decodes is chosen by the recipe, see `galsim_deep_training.autoencoders`.
 """
 
 __all__ = ["FlowVAE"]
@@ -16,11 +14,10 @@ import numpy as np
 import tensorflow as tf
 from galsim import GalSimConfigError
 
-from ..networks.decoder import Decoder, ProfileHead
-from ..networks.encoder import Encoder
-from ..networks.flows import CouplingFlow
+from ..autoencoders import make_autoencoder
+from ..networks.flows import make_flow
 from ..physics.convolution import convolve, psf_transfer
-from ..physics.likelihood import chi_square, error_floor_weight, pixel_log_likelihood
+from ..physics.likelihood import chi_square, error_floor_weight, fourier_chi_square
 from ..recipe import Settings
 from .base import GradientPhase, ModelFamily, Signature
 
@@ -28,23 +25,20 @@ from .base import GradientPhase, ModelFamily, Signature
 class FlowVAESettings(Settings):
     """Settings of the ``flow_vae`` family (the ``model`` part of a recipe)."""
 
-    latent_size: int = 32
-    size_column: str = "flux_radius"
-    """The column that holds the observed half-light radius [pixels]."""
-    magnitude_column: str = "mag_auto"
-    psf_radius: float = 2.5
-    """Half-light radius of the survey's PSF [pixels]."""
-    encoder_channels: tuple[int, ...] = (32, 64, 96)
-    decoder_channels: tuple[int, ...] = (96, 64, 32, 12)
-    hidden: int = 256
-    flow_layers: int = 10
-    flow_hidden: int = 128
-    free_bits: float = 16.0
-    """Information about a galaxy that costs nothing [nats] (eq. 10)."""
+    autoencoder: dict
+    """Its ``kind`` and its settings, see `galsim_deep_training.autoencoders`."""
+    likelihood: str = "fourier"
+    """``pixel``: independent noise in each pixel (eq. 4); ``fourier``: correlated noise (eq. 5)."""
+    free_bits: float = 8.0
+    """Information in the vector latent that costs nothing [nats] (eq. 10)."""
     total_variation: float = 0.01
     """Weight of the total variation of the profile in units of the noise."""
     model_error: float = 0.05
     """Relative error per pixel that is forgiven, see `physics.likelihood.error_floor_weight`."""
+    divergence_warm_up: float = 0.05
+    """Share of the fit over which the divergence's weight rises to one."""
+    flow: dict = {"kind": "spline"}
+    """Its ``kind`` and its settings, see `networks.flows`."""
     column_jitter: float = 0.03
     """Noise on the standardised columns while the flow is fitted."""
 
@@ -57,29 +51,35 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
+        chosen = dict(settings.autoencoder)
+        self.autoencoder = make_autoencoder(
+            chosen.pop("kind", None), chosen, recipe, self.context)
         self._check_columns()
-        self.latent_size = settings.latent_size
-        self.encoder = Encoder(settings.latent_size, settings.encoder_channels, settings.hidden)
-        self.decoder = Decoder(recipe.stamp.size, settings.decoder_channels, settings.hidden)
-        self.head = ProfileHead(recipe.stamp.size, settings.psf_radius)
-        self.flow = CouplingFlow(settings.latent_size, settings.flow_layers, settings.flow_hidden,
-                                 seed=recipe.seed)
-        self.networks.update(encoder=self.encoder, decoder=self.decoder, flow=self.flow)
+        self.flow = make_flow(latent_size=self.autoencoder.vector_size, seed=recipe.seed,
+                              **settings.flow)
+        self.networks.update(self.autoencoder.networks, flow=self.flow)
+        self.latent_size = (self.autoencoder.turn_size + self.autoencoder.vector_size
+                            + self.autoencoder.detail_size)
         self._create_weights()
 
     def _check_columns(self):
         names = [column.name for column in self.recipe.columns]
         for key in ("size_column", "magnitude_column"):
-            if getattr(self.settings, key) not in names:
+            wanted = getattr(self.autoencoder.settings, key, names[0])
+            if wanted not in names:
                 raise GalSimConfigError(
-                    f"The recipe {self.recipe.path}, model.{key}, asks for the column "
-                    f"'{getattr(self.settings, key)}'; its columns are: {', '.join(names)}.")
+                    f"The recipe {self.recipe.path}, model.autoencoder.{key}, asks for the column "
+                    f"'{wanted}'; its columns are: {', '.join(names)}.")
 
     def _create_weights(self):
         one = {name: tf.ones([1]) for name in self.column_specs()}
         stamp, psf = self.recipe.stamp.size, self.recipe.stamp.psf_size
         self.encode(tf.zeros([1, stamp, stamp]), tf.zeros([1, psf, psf]), tf.ones([1]), one)
-        self.sample(tf.zeros([1, self.latent_size]), one)
+        self.sample(tf.ones([1, self.latent_size]), one)
+
+    def prepare(self, dataset):
+        super().prepare(dataset)
+        self.autoencoder.prepare(dataset)
 
     @property
     def phases(self):
@@ -88,28 +88,36 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     # What the model does; all eager or in a graph.
 
-    def flux(self, columns):
-        """The flux of the asked magnitude, [N]."""
-        magnitude = columns[self.settings.magnitude_column]
-        return tf.pow(10.0, -0.4 * (magnitude - self.recipe.stamp.zero_point))
-
     def encode(self, stamps, psfs, noise_sigma, columns):
         """Mean and scale of the latent, each [N, L]."""
-        return self.encoder(stamps, psfs, noise_sigma, self.flux(columns), self.context(columns))
+        return self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
 
     def decode(self, latent, columns):
         """The light profile before PSF and pixel, [N, S, S]."""
-        numbers = self.decoder(latent, self.context(columns))
-        return self.head(numbers, columns[self.settings.size_column], self.flux(columns))
+        return self.autoencoder.decode(latent, columns)
 
     def sample(self, normal, columns):
-        """From standard normal numbers [N, L] to light profiles [N, S, S]."""
-        return self.decode(self.flow.transform(normal, self.context(columns)), columns)
+        """From standard normal numbers [N, latent_size] to light profiles [N, S, S]."""
+        auto = self.autoencoder
+        turn, vector, detail = tf.split(
+            normal, [auto.turn_size, auto.vector_size, auto.detail_size], axis=-1)
+        vector = self.flow.transform(vector, self.context(columns))
+        return self.decode(tf.concat([auto.pose(turn), vector, detail], axis=-1), columns)
+
+    def vector(self, latent):
+        """The part of latents [N, L] that the flow learns."""
+        start = self.autoencoder.pose_size
+        return latent[:, start:start + self.autoencoder.vector_size]
+
+    def log_prob(self, latent, columns):
+        """Log density of the latents but for the pose, given the columns, [N]."""
+        detail = latent[:, self.autoencoder.pose_size + self.autoencoder.vector_size:]
+        normal = -0.5 * tf.reduce_sum(tf.square(detail) + np.log(2 * np.pi), axis=-1)
+        return self.flow(self.context(columns)).log_prob(self.vector(latent)) + normal
 
     def signatures(self):
         stamp = self.recipe.stamp
         columns = self.column_specs()
-        latent = tf.TensorSpec([None, self.latent_size], tf.float32)
 
         def sample(random_normal, **columns):
             return dict(image=self.sample(random_normal, columns))
@@ -122,14 +130,16 @@ class FlowVAE(ModelFamily, name="flow_vae"):
             return dict(mean=mean, scale=scale)
 
         def log_prob(latent, **columns):
-            return dict(log_prob=self.flow(self.context(columns)).log_prob(latent))
+            return dict(log_prob=self.log_prob(latent, columns))
 
+        normal = tf.TensorSpec([None, self.latent_size], tf.float32)
+        latent = tf.TensorSpec([None, self.autoencoder.latent_size], tf.float32)
         images = dict(
             image=tf.TensorSpec([None, stamp.size, stamp.size], tf.float32),
             psf=tf.TensorSpec([None, stamp.psf_size, stamp.psf_size], tf.float32),
             noise_sigma=tf.TensorSpec([None], tf.float32))
         return dict(
-            sample=Signature(sample, dict(columns, random_normal=latent)),
+            sample=Signature(sample, dict(columns, random_normal=normal)),
             decode=Signature(decode, dict(columns, latent=latent)),
             encode=Signature(encode, dict(columns, **images)),
             log_prob=Signature(log_prob, dict(columns, latent=latent)))
@@ -142,47 +152,47 @@ class Autoencoding(GradientPhase):
 
     def __init__(self, family, fit):
         self.family = family
+        networks = family.autoencoder.networks
         super().__init__(
-            fit, family.recipe.seed,
-            dict(context=family.context, encoder=family.encoder, decoder=family.decoder),
-            family.encoder.trainable_variables + family.decoder.trainable_variables)
+            fit, family.recipe.seed, dict(networks, context=family.context),
+            [v for network in networks.values() for v in network.trainable_variables])
 
     def batches(self, dataset, start):
         return dataset.batches(self.fit.batch_size, self.seed, start)
 
     def loss(self, batch, number):
-        noise = tf.random.stateless_normal(
-            [tf.shape(batch["stamp"])[0], self.family.latent_size],
-            seed=tf.stack([self.seed, tf.cast(number, tf.int32)]))
-        return self._elbo(batch, noise)
+        seed = tf.stack([self.seed, tf.cast(number, tf.int32)])
+        return self._elbo(batch, seed, tf.cast(number, tf.float32) / self.fit.steps)
 
-    def _elbo(self, batch, noise):
-        settings = self.family.settings
+    def _elbo(self, batch, seed, progress):
+        settings, autoencoder = self.family.settings, self.family.autoencoder
         stamps, sigma = batch["stamp"], batch["noise_sigma"]
-        mean, scale = self.family.encode(stamps, batch["psf"], sigma, batch)
-        profiles = self.family.decode(mean + scale * noise, batch)
-        models = convolve(profiles, psf_transfer(batch["psf"], stamps.shape[1]))
-        # Relative to a model that is perfect, on average: keeps the number readable.
-        surprise = -(pixel_log_likelihood(stamps, models, sigma)
-                     - pixel_log_likelihood(stamps, stamps, sigma)
-                     + 0.5 * stamps.shape[1] * stamps.shape[2])
-        weight = error_floor_weight(
-            stamps, sigma, batch[settings.size_column], settings.model_error)
-        divergence = tf.reduce_sum(
-            0.5 * (tf.square(mean) + tf.square(scale) - 1.0) - tf.math.log(scale), axis=-1)
-        variation = tf.image.total_variation(
-            (profiles / sigma[:, None, None])[..., None])
-        loss = tf.reduce_mean(weight * surprise
-                              + tf.maximum(divergence, settings.free_bits)
-                              + settings.total_variation * weight * variation)
+        found = autoencoder.infer(batch, seed, progress)
+        models = convolve(found.profiles, psf_transfer(batch["psf"], stamps.shape[1]))
         pixels = stamps.shape[1] * stamps.shape[2]
-        chi = chi_square(stamps, models, sigma) / pixels
-        return loss, dict(chi_square=tf.reduce_mean(chi), divergence=tf.reduce_mean(divergence),
-                          median_chi_square=tf.sort(chi)[tf.shape(chi)[0] // 2],
-                          variation=tf.reduce_mean(variation))
+        white = chi_square(stamps, models, sigma)
+        chi = (white if settings.likelihood == "pixel" else
+               fourier_chi_square(stamps, models, sigma, batch["noise_power"]))
+        # Relative to a model that is perfect, on average: keeps the number readable.
+        surprise = 0.5 * (chi - pixels)
+        weight = tf.stop_gradient(error_floor_weight(
+            models, sigma, batch[autoencoder.settings.size_column], settings.model_error))
+        charge = tf.minimum(1.0, 0.1 + 0.9 * progress / settings.divergence_warm_up)
+        information = tf.maximum(found.divergences["vector"], settings.free_bits) + tf.add_n(
+            [part for name, part in found.divergences.items() if name != "vector"])
+        variation = tf.image.total_variation(
+            (found.profiles / sigma[:, None, None])[..., None])
+        loss = tf.reduce_mean(weight * surprise + charge * information
+                              + settings.total_variation * weight * variation)
+        loss += sum(found.penalties.values())
+        return loss, dict(
+            chi_square=tf.reduce_mean(chi) / pixels,
+            median_chi_square=tf.sort(white)[tf.shape(white)[0] // 2] / pixels,
+            **{name: tf.reduce_mean(part) for name, part in found.divergences.items()},
+            **found.penalties, variation=tf.reduce_mean(variation), weight=tf.reduce_mean(weight))
 
     def evaluate(self, batch):
-        loss, scalars = self._elbo(batch, 0.0)
+        loss, scalars = self._elbo(batch, None, tf.constant(1.0))
         return dict(scalars, loss=loss)
 
 
@@ -209,17 +219,19 @@ class LatentFlow(GradientPhase):
                 * rng.standard_normal(context[rows].shape, np.float32))
             number += 1
 
-    def _encode_all(self, dataset, turns=2):
-        """Latents of every training example, turned and mirrored ``turns`` times."""
-        encode = tf.function(lambda batch: (*self.family.encode(
-            batch["stamp"], batch["psf"], batch["noise_sigma"], batch),
-            self.family.context(batch)), reduce_retracing=True)
+    def _encode_all(self, dataset):
+        """Vector latents of every training example: mean, scale and context."""
+        @tf.function(reduce_retracing=True)
+        def encode(batch):
+            mean, scale = self.family.encode(
+                batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
+            return self.family.vector(mean), self.family.vector(scale), self.family.context(batch)
+
         indices, found = dataset.train_indices, []
-        for turn in range(turns):
-            rng = np.random.default_rng([self.seed, 3, turn])
-            for first in range(0, len(indices), 256):
-                batch = dataset.read(indices[first:first + 256], augment=rng)
-                found.append([tensor.numpy() for tensor in encode(batch)])
+        rng = np.random.default_rng([self.seed, 3])
+        for first in range(0, len(indices), 256):
+            batch = dataset.read(indices[first:first + 256], augment=rng)
+            found.append([tensor.numpy() for tensor in encode(batch)])
         return (np.concatenate(parts) for parts in zip(*found, strict=True))
 
     def loss(self, batch, number):
@@ -231,5 +243,5 @@ class LatentFlow(GradientPhase):
 
     def evaluate(self, batch):
         mean, _ = self.family.encode(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
-        latent = dict(latent=mean, context=self.family.context(batch))
-        return dict(surprise_of_means=self._surprise(latent))
+        return dict(surprise_of_means=self._surprise(
+            dict(latent=self.family.vector(mean), context=self.family.context(batch))))

@@ -5,7 +5,7 @@ convolution, bias, residual sum and ``leaky_relu`` and then ignores the slope (s
 exported network could differ from the one that was trained.
 """
 
-__all__ = ["Binomial", "DepthToSpace", "ResidualBlock", "SpaceToDepth", "dense"]
+__all__ = ["ResidualBlock", "bounded_scale", "dense"]
 
 import keras
 import tensorflow as tf
@@ -34,41 +34,12 @@ class ResidualBlock(keras.layers.Layer):
         return x + self.scale * self.second(keras.activations.get(ACTIVATION)(y))
 
 
-@keras.saving.register_keras_serializable("galsim_deep")
-class DepthToSpace(keras.layers.Layer):
-    """[N, H, W, 4 C] -> [N, 2 H, 2 W, C]: upsampling with no arithmetic."""
-
-    def call(self, x):
-        return tf.nn.depth_to_space(x, 2)
-
-
-@keras.saving.register_keras_serializable("galsim_deep")
-class SpaceToDepth(keras.layers.Layer):
-    """[N, b H, b W, C] -> [N, H, W, b^2 C]."""
-
-    def __init__(self, block, **kwargs):
-        super().__init__(**kwargs)
-        self.block = block
-
-    def call(self, x):
-        return tf.nn.space_to_depth(x, self.block)
-
-
-@keras.saving.register_keras_serializable("galsim_deep")
-class Binomial(keras.layers.Layer):
-    """Smoothing by (1, 2, 1) / 4 along both axes; [N, H, W, 1] -> the same shape.
-
-    Its response at the Nyquist frequency is exactly zero.  A rearrangement of channels into pixels
-    can make neighbouring rows or columns alternate, which no PSF lets the data see and hence no
-    likelihood removes.
-    """
-
-    def call(self, x):
-        line = tf.constant([0.25, 0.5, 0.25])
-        return tf.nn.conv2d(x, (line[:, None] * line)[:, :, None, None], 1, "SAME")
-
-
 def dense(units, hidden=(), activation=ACTIVATION, last="glorot_uniform"):
     """A multilayer perceptron; ``last`` initialises the output layer ("zeros" for an identity)."""
     layers = [keras.layers.Dense(n, activation, kernel_initializer="he_normal") for n in hidden]
     return keras.Sequential([*layers, keras.layers.Dense(units, kernel_initializer=last)])
+
+
+def bounded_scale(raw):
+    """A positive scale from any number: exp of it, but between e^-4 and e^4."""
+    return tf.exp(4.0 * tf.tanh(raw / 4.0))

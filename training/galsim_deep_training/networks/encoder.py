@@ -1,69 +1,46 @@
-"""The encoder: what an observed stamp, its PSF and its noise say about the latent."""
+"""The encoder: what an observed stamp and its PSF, seen in the galaxy's frame, say about it."""
 
 __all__ = ["Encoder"]
 
 import keras
 import tensorflow as tf
 
-from .blocks import ResidualBlock, SpaceToDepth, dense
+from .blocks import ResidualBlock, bounded_scale, dense
 
 
 class Encoder(keras.Model):
-    """Residual network q(z | stamp, PSF, noise, columns), a diagonal Gaussian.
-
-    The stamp enters twice, in units of the noise (what can be seen) and of the galaxy's flux (what
-    it looks like), both compressed by arcsinh; the PSF image is a third channel, without which the
-    network could not know what to deconvolve (Lanusse et al. 2021, section 4.2.1).
+    """Residual network from images to a diagonal Gaussian, and to features by resolution.
 
     Parameters:
-        latent_size:    Dimension L of the latent.
-        channels:       Channels at each resolution, from a quarter of the stamp's size downwards:
-                        blocks of 4 x 4 pixels are rearranged as channels, which loses nothing.
-        hidden:         Units of the dense layer before the output.
+        latent_size:    Dimension L of the Gaussian.
+        channels:       Channels at each resolution, from a quarter of the grid downwards: blocks of
+                        4 x 4 cells are rearranged as channels, which loses nothing.
+        hidden:         Units of the dense layers before the output.
     """
 
-    def __init__(self, latent_size, channels=(32, 64, 96), hidden=256):
+    def __init__(self, latent_size, channels=(64, 80, 96), hidden=256):
         super().__init__(name="encoder")
-        stages = [SpaceToDepth(4)]
-        for level, count in enumerate(channels):
-            if level:
-                stages.append(keras.layers.AveragePooling2D(2))
-            stages += [keras.layers.Conv2D(count, 1), ResidualBlock(count)]
-        self.body = keras.Sequential([*stages, keras.layers.Conv2D(16, 1), keras.layers.Flatten()])
-        self.head = dense(2 * latent_size, (hidden, hidden))
-        self.latent_size = latent_size
+        self.pool = keras.layers.AveragePooling2D(2)
+        self.widen = [keras.layers.Conv2D(count, 1) for count in channels]
+        self.blocks = [ResidualBlock(count) for count in channels]
+        self.narrow = keras.Sequential([keras.layers.Conv2D(16, 1), keras.layers.Flatten()])
+        self.head = dense(2 * latent_size, (hidden, hidden), last="zeros")
 
-    def call(self, stamps, psfs, noise_sigma, flux, context):
+    def call(self, images, context):
         """Encode.
 
         Parameters:
-            stamps:         [N, S, S].
-            psfs:           [N, P, P], P odd.
-            noise_sigma:    [N].
-            flux:           Flux each galaxy is expected to have, [N].
-            context:        Standardised columns, [N, C].
+            images:     [N, C, C, K].
+            context:    Standardised columns, [N, M].
 
         Returns:
-            (mean, scale) of the latent, each [N, L]; scale > 0.
+            (mean [N, L], scale [N, L], features): a list of [N, C/4, C/4, c], [N, C/8, C/8, c], ...
         """
-        size = stamps.shape[1]
-        channels = tf.stack([
-            0.3 * tf.asinh(stamps / noise_sigma[:, None, None]),
-            0.5 * tf.asinh(300.0 * stamps / flux[:, None, None]),
-            tf.asinh(300.0 * centred(psfs, size)),
-        ], axis=-1)
-        features = tf.concat([self.body(channels), context], axis=-1)
-        mean, raw = tf.split(self.head(features), 2, axis=-1)
-        # Scales start near e^-1 and cannot collapse to zero or run away.
-        return mean, tf.exp(4.0 * tf.tanh(raw / 4.0) - 1.0)
-
-
-def centred(psfs, size):
-    """Pad or crop [N, P, P] to [N, size, size], as close to centred as the parities allow."""
-    have = psfs.shape[1]
-    if have >= size:
-        start = (have - size) // 2
-        return psfs[:, start:start + size, start:start + size]
-    before = (size - have) // 2
-    pad = [before, size - have - before]
-    return tf.pad(psfs, [[0, 0], pad, pad])
+        x = tf.nn.space_to_depth(images, 4)
+        features = []
+        for level, (widen, block) in enumerate(zip(self.widen, self.blocks, strict=True)):
+            x = block(widen(self.pool(x) if level else x))
+            features.append(x)
+        found = self.head(tf.concat([self.narrow(tf.nn.relu(x)), context], axis=-1))
+        mean, raw = tf.split(found, 2, axis=-1)
+        return mean, bounded_scale(raw - 1.0), features

@@ -82,7 +82,7 @@ def _times(size):
     return times
 
 
-def error_floor_weight(stamps, noise_sigma, radius, fraction):
+def error_floor_weight(models, noise_sigma, radius, fraction):
     """Weight that keeps the few brightest galaxies from ruling a batch.
 
     A galaxy whose mean signal to noise per pixel is far above 1 / ``fraction`` asks for a model
@@ -91,7 +91,7 @@ def error_floor_weight(stamps, noise_sigma, radius, fraction):
     ``1 + fraction^2 (sum of squared S/N) / area``; the weight is the inverse of that.
 
     Parameters:
-        stamps:         Observed stamps, shape [N, S, S].
+        models:         Noiseless models of the stamps, shape [N, S, S].
         noise_sigma:    Shape [N].
         radius:         Half-light radius [pixels], shape [N].
         fraction:       Relative error of the model.
@@ -100,6 +100,5 @@ def error_floor_weight(stamps, noise_sigma, radius, fraction):
         shape [N], in (0, 1].
     """
     area = np.pi * tf.square(3.0 * radius)
-    pixels = stamps.shape[1] * stamps.shape[2]
-    power = tf.reduce_sum(tf.square(stamps / noise_sigma[:, None, None]), axis=[1, 2]) - pixels
-    return 1.0 / (1.0 + fraction**2 * tf.nn.relu(power) / area)
+    power = tf.reduce_sum(tf.square(models / noise_sigma[:, None, None]), axis=[1, 2])
+    return 1.0 / (1.0 + fraction**2 * power / area)

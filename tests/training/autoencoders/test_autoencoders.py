@@ -1,0 +1,155 @@
+"""What every autoencoder promises, checked for each that is registered."""
+
+import importlib
+import pkgutil
+
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training import autoencoders
+from galsim_deep_training.autoencoders import make_autoencoder
+from galsim_deep_training.autoencoders.base import Autoencoder, divergence
+from galsim_deep_training.families.base import Context
+
+for found in pkgutil.iter_modules(autoencoders.__path__):
+    importlib.import_module(f"{autoencoders.__name__}.{found.name}")
+
+# Every registered autoencoder needs an entry.
+TINY = {
+    "galaxy_frame": dict(latent_size=4, psf_radius=2.0, cells=32, channels=[8, 8, 4, 4],
+                         maps=[2, 1, 1, 0], encoder_channels=[4, 4, 4], hidden=16),
+}
+SEED = (3, 4)
+
+
+@pytest.fixture(scope="module", params=sorted(Autoencoder.registry))
+def autoencoder(request, recipe, dataset_file, awaken):
+    context = Context(recipe.columns)
+    context.adapt({name: values[dataset_file.train_indices]
+                   for name, values in dataset_file.columns.items()})
+    made = make_autoencoder(request.param, TINY[request.param], recipe, context)
+    made.prepare(dataset_file)
+    made.infer(read(dataset_file), SEED, 0.5)
+    for network in made.networks.values():
+        awaken(network)
+    return made
+
+
+@pytest.fixture(scope="module")
+def dataset_file(data_file):
+    from galsim_deep_training.data.dataset import Dataset
+
+    return Dataset(data_file)
+
+
+@pytest.fixture(scope="module")
+def batch(dataset_file):
+    return read(dataset_file)
+
+
+def read(dataset):
+    return {name: tf.constant(value)
+            for name, value in dataset.read(dataset.test_indices[:5]).items()}
+
+
+def encoded(autoencoder, batch):
+    return autoencoder.encode(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
+
+
+def test_sizes_add_up(autoencoder, batch):
+    mean, scale = encoded(autoencoder, batch)
+    assert mean.shape == scale.shape == (5, autoencoder.latent_size)
+    assert np.all(scale.numpy() > 0)
+    turn = tf.ones([5, autoencoder.turn_size])
+    assert autoencoder.pose(turn).shape == (5, autoencoder.pose_size)
+
+
+def test_inference(autoencoder, batch):
+    found = autoencoder.infer(batch, SEED, 0.5)
+    assert found.profiles.shape == batch["stamp"].shape
+    assert np.all(np.isfinite(found.profiles)) and np.all(found.profiles.numpy() >= 0)
+    assert "vector" in found.divergences
+    for part in found.divergences.values():
+        assert part.shape == (5,) and np.all(part.numpy() >= 0)
+    for penalty in found.penalties.values():
+        assert np.isfinite(penalty)
+
+
+def test_the_seed_decides(autoencoder, batch):
+    one, same, other = (autoencoder.infer(batch, seed, 0.5).profiles.numpy()
+                        for seed in (SEED, SEED, (5, 6)))
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 1e-4 * one.max()
+
+
+def test_means_decoded_are_what_is_inferred_without_noise(autoencoder, batch):
+    mean, _ = encoded(autoencoder, batch)
+    decoded = autoencoder.decode(mean, batch).numpy()
+    inferred = autoencoder.infer(batch, None, 1.0).profiles.numpy()
+    np.testing.assert_allclose(decoded, inferred, atol=1e-5 * inferred.max())
+
+
+def test_every_part_of_the_latent_counts(autoencoder, batch):
+    mean, _ = encoded(autoencoder, batch)
+    before = autoencoder.decode(mean, batch).numpy()
+    edges = np.cumsum([0, autoencoder.pose_size, autoencoder.vector_size,
+                       autoencoder.detail_size])
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        if stop > start:
+            changed = mean.numpy().copy()
+            changed[:, start:stop] += np.linspace(0.5, 1.0, stop - start)
+            after = autoencoder.decode(tf.constant(changed), batch).numpy()
+            assert np.abs(after - before).max() > 1e-4 * before.max()
+
+
+def test_the_psf_counts(autoencoder, batch):
+    mean, _ = encoded(autoencoder, batch)
+    other, _ = encoded(autoencoder, dict(batch, psf=tf.roll(batch["psf"], 2, axis=1)))
+    assert np.abs(mean - other).max() > 1e-5
+
+
+def test_units_of_flux_do_not_count(autoencoder, batch):
+    """The same galaxy a hundred times brighter, in noise a hundred times as strong."""
+    mean, _ = encoded(autoencoder, batch)
+    brighter = dict(batch, mag_auto=batch["mag_auto"] - 5.0,
+                    **{name: 100.0 * batch[name] for name in ("stamp", "noise_sigma")})
+    # The magnitude itself is seen as well, so this one is held.
+    context = autoencoder.context
+    autoencoder.context = lambda columns: context(batch)
+    try:
+        other, _ = encoded(autoencoder, brighter)
+    finally:
+        autoencoder.context = context
+    np.testing.assert_allclose(other, mean, atol=1e-3)
+
+
+def test_a_turned_stamp_has_a_turned_profile(autoencoder, batch):
+    """By a quarter, which needs no interpolation."""
+    if autoencoder.turn_size == 0:
+        pytest.skip(f"{autoencoder.name} does not know about position angles")
+    turned = dict(batch, stamp=tf.image.rot90(batch["stamp"][..., None])[..., 0],
+                  psf=tf.image.rot90(batch["psf"][..., None])[..., 0])
+    before, after = encoded(autoencoder, batch)[0].numpy(), encoded(autoencoder, turned)[0].numpy()
+    plain = autoencoder.decode(tf.constant(before), batch)
+    wanted = tf.image.rot90(plain[..., None])[..., 0].numpy()
+    found = autoencoder.decode(tf.constant(after), turned).numpy()
+    # An axis has no direction, so a galaxy may also be seen upside down; then it is another one.
+    same = np.all(np.abs(after[:, :2] - before[:, 1::-1] * [1, -1]) < 1e-3, axis=1)
+    assert same.any()
+    for image, expected in zip(found[same], wanted[same], strict=True):
+        np.testing.assert_allclose(image, expected, atol=5e-3 * expected.max())
+
+
+def test_what_is_not_there_is_refused(recipe):
+    with pytest.raises(galsim.GalSimConfigError, match="galaxy_frame"):
+        make_autoencoder("nothing", {}, recipe, None)
+    with pytest.raises(galsim.GalSimConfigError, match="no_such"):
+        make_autoencoder("galaxy_frame", dict(no_such=1), recipe, None)
+
+
+def test_divergence_known_values():
+    mean, scale = tf.constant([[0.0, 0.0], [1.0, 2.0]]), tf.constant([[1.0, 1.0], [1.0, 0.5]])
+    expected = [0.0, 0.5 + 0.5 * (4 + 0.25 - 1) - np.log(0.5)]
+    np.testing.assert_allclose(divergence(mean, scale), expected, rtol=1e-6)

@@ -1,0 +1,77 @@
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep.profiles import measured_radius
+from galsim_deep_training.networks.frame import GalaxyFrame
+from galsim_deep_training.networks.half_light import HalfLight
+
+PSF = galsim.Convolve(galsim.Moffat(beta=3.0, fwhm=2.9), galsim.Pixel(1.0))
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return GalaxyFrame(128)
+
+
+@pytest.fixture(scope="module")
+def half_light(frame):
+    layer = HalfLight(frame)
+    layer.adapt(PSF.drawImage(nx=65, ny=65, scale=1.0, method="no_pixel", dtype=float).array)
+    return layer
+
+
+def exponential(frame):
+    return np.exp(-1.678 * np.hypot(frame.x, frame.y))
+
+
+def flattened_with_a_knot(frame):
+    disc = np.exp(-1.678 * np.hypot(frame.x, 2.5 * frame.y))
+    return disc + 0.4 * np.exp(-0.5 * ((frame.x - 0.9) ** 2 + (frame.y - 0.1) ** 2) / 0.04)
+
+
+def concentrated(frame):
+    return np.exp(-5.0 * np.sqrt(np.hypot(frame.x, frame.y)))
+
+
+@pytest.mark.parametrize("kind", [exponential, flattened_with_a_knot, concentrated])
+@pytest.mark.parametrize("size", [3.4, 5.0, 8.0, 14.0, 25.0])
+def test_convolved_with_the_psf_a_shape_has_the_asked_radius(frame, half_light, kind, size):
+    shape = kind(frame)
+    shape = (shape / shape.sum()).astype(np.float32)[None]
+    middle = tf.constant([[(shape[0] * frame.x).sum(), (shape[0] * frame.y).sum()]], tf.float32)
+    shape = frame.turn(shape, tf.ones([1]), tf.zeros([1]), middle)
+    scale = tf.constant([np.sqrt(size**2 - 6.0)], tf.float32)
+    factor = half_light(shape, tf.constant([size], tf.float32), scale)
+    stamp = frame.to_stamp(shape, scale * factor, tf.zeros([1, 2])).numpy()[0].astype(float)
+    observed = galsim.Convolve(
+        galsim.InterpolatedImage(galsim.Image(stamp, scale=1.0)), PSF).drawImage(
+            nx=128, ny=128, scale=1.0, method="no_pixel", dtype=float).array
+    assert np.isclose(measured_radius(observed), size, rtol=0.015)
+
+
+def test_a_shape_drawn_larger_needs_to_grow_less(frame, half_light):
+    shape = exponential(frame)
+    shape = np.repeat((shape / shape.sum()).astype(np.float32)[None], 2, axis=0)
+    factor = half_light(shape, tf.constant([8.0, 8.0]), tf.constant([6.0, 9.0])).numpy()
+    assert np.isclose(factor[0] / factor[1], 1.5, rtol=0.01)
+
+
+def test_what_cannot_be_had_is_limited(frame, half_light):
+    shape = exponential(frame)
+    shape = np.repeat((shape / shape.sum()).astype(np.float32)[None], 2, axis=0)
+    # Smaller than the PSF itself; far larger than the scale allows.
+    factor = half_light(shape, tf.constant([1.0, 40.0]), tf.constant([4.0, 4.0])).numpy()
+    assert np.allclose(factor, [0.4, 2.5])
+
+
+def test_gradient_reaches_the_shape(frame, half_light):
+    shape = tf.Variable(exponential(frame)[None].astype(np.float32))
+    with tf.GradientTape() as tape:
+        light = shape / tf.reduce_sum(shape)
+        factor = half_light(light, tf.constant([6.0]), tf.constant([5.0]))
+    gradient = tape.gradient(factor, shape).numpy()
+    assert np.isfinite(gradient).all()
+    # Light added outside makes a shape larger, so it is drawn smaller.
+    assert gradient[0, 48, 80] < 0 < gradient[0, 48, 48]

@@ -1,0 +1,99 @@
+"""What an autoencoder of the Flow-VAE offers: stamps to latents, latents to light profiles."""
+
+__all__ = ["Autoencoder", "Inference", "divergence"]
+
+import abc
+import dataclasses
+
+import tensorflow as tf
+
+from ..recipe import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """What an autoencoder makes of a batch of observed stamps."""
+
+    profiles: tf.Tensor
+    """Light profiles before PSF and pixel, with latents drawn from the posterior, [N, S, S]."""
+    divergences: dict
+    """Name of a group of latents -> Kullback-Leibler divergence of posterior from prior, [N]."""
+    penalties: dict
+    """Name -> what else is added to the loss, a number."""
+
+
+class Autoencoder(abc.ABC):
+    """Networks from an observed stamp to latents and from latents to a light profile.
+
+    A subclass registers itself by the name used in recipes.  It sets ``networks``, a dict of all
+    that is saved in checkpoints, and the sizes of its latents, in the order in which a latent
+    vector holds them:
+
+        pose_size:      where and how the galaxy lies on the stamp; zero in what is sampled but for
+                        the position angle
+        vector_size:    the latents whose distribution the flow learns
+        detail_size:    latents that are standard normal by construction
+        turn_size:      standard normal numbers that decide the position angle of a sampled galaxy
+    """
+
+    Settings = Settings
+    registry = {}
+    pose_size = detail_size = turn_size = 0
+
+    def __init_subclass__(cls, name, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Autoencoder.registry[name] = cls
+
+    def __init__(self, settings, recipe, context):
+        self.settings = settings
+        self.recipe = recipe
+        self.context = context
+        self.networks = {}
+
+    @property
+    def latent_size(self):
+        """Length of the latent vector of `encode` and `decode`."""
+        return self.pose_size + self.vector_size + self.detail_size
+
+    def prepare(self, dataset):  # noqa: B027 - most need nothing
+        """Take from the training data what the networks need before the first step."""
+
+    @abc.abstractmethod
+    def infer(self, batch, seed, progress):
+        """Encode, draw latents and decode.
+
+        Parameters:
+            batch:      A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P], ``noise_sigma`` [N] and
+                        the columns, [N] each.
+            seed:       Two integers that decide the random numbers, or None for posterior means.
+            progress:   How much of the fit is done, 0 to 1.
+
+        Returns:
+            an `Inference`.
+        """
+
+    @abc.abstractmethod
+    def encode(self, stamps, psfs, noise_sigma, columns):
+        """Mean and scale of the latents of stamps, each [N, latent_size]."""
+
+    @abc.abstractmethod
+    def decode(self, latent, columns):
+        """The light profiles of latents [N, latent_size]: [N, S, S]."""
+
+    def pose(self, turn):
+        """The pose latents of a sampled galaxy, from standard normal numbers [N, turn_size]."""
+        return turn
+
+    def flux(self, columns):
+        """The flux of the asked magnitude, [N]."""
+        magnitude = columns[self.settings.magnitude_column]
+        return tf.pow(10.0, -0.4 * (magnitude - self.recipe.stamp.zero_point))
+
+
+def divergence(mean, scale):
+    """Kullback-Leibler divergence of N(mean, scale^2) from N(0, 1), summed but for the first axis.
+
+    Returns [N] [nats].
+    """
+    each = 0.5 * (tf.square(mean) + tf.square(scale) - 1.0) - tf.math.log(scale)
+    return tf.reduce_sum(each, axis=list(range(1, mean.shape.rank)))

@@ -1,0 +1,159 @@
+"""Our autoencoder: it works in the galaxy's own frame, with a ladder of latents.
+
+The stamp is seen in units of the asked half-light radius and turned along the major axis that is
+measured on it; what is decoded is turned back, enlarged to the asked size and given the asked flux.
+So the networks learn morphology alone, and position angles are isotropic by construction.
+"""
+
+__all__ = ["GalaxyFrameAutoencoder"]
+
+import numpy as np
+import tensorflow as tf
+
+from ..networks.drawing import Drawing, Pose
+from ..networks.encoder import Encoder
+from ..networks.frame import GalaxyFrame
+from ..networks.ladder import Ladder
+from ..recipe import Settings
+from .base import Autoencoder, Inference, divergence
+
+
+class GalaxyFrameSettings(Settings):
+    """Settings of the ``galaxy_frame`` autoencoder."""
+
+    size_column: str = "flux_radius"
+    """The column that holds the observed half-light radius [pixels]."""
+    magnitude_column: str = "mag_auto"
+    psf_radius: float = 2.5
+    """Half-light radius of the survey's PSF [pixels]."""
+    cells: int = 96
+    """Cells on a side of the galaxy's frame."""
+    reach: float = 5.0
+    """Half the width of the frame, in half-light radii."""
+    latent_size: int = 32
+    """Length of the latent vector that the flow learns."""
+    channels: tuple[int, int, int, int] = (96, 64, 40, 12)
+    maps: tuple[int, int, int, int] = (8, 4, 4, 0)
+    encoder_channels: tuple[int, int, int] = (64, 80, 96)
+    hidden: int = 256
+    shift_scale: float = 0.4
+    """Scale of the offset of the centroid [pixels]."""
+    pose_scale: float = 0.05
+    """Scale of ln(size) and ln(flux) about the asked ones."""
+
+
+class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
+    """See the module's docstring.
+
+    The pose is (cos, sin of the position angle; shift along and across that direction; ln size;
+    ln flux), the latter four in units of their scales.
+    """
+
+    Settings = GalaxyFrameSettings
+    pose_size = 6
+    turn_size = 2
+
+    def __init__(self, settings, recipe, context):
+        super().__init__(settings, recipe, context)
+        self.frame = GalaxyFrame(recipe.stamp.size, settings.cells, settings.reach)
+        self.drawing = Drawing(self.frame, settings.psf_radius)
+        self.encoder = Encoder(settings.latent_size + 4, settings.encoder_channels, settings.hidden)
+        self.ladder = Ladder(settings.cells, settings.channels, settings.maps, settings.hidden)
+        self.networks = dict(encoder=self.encoder, ladder=self.ladder, drawing=self.drawing)
+        self.vector_size = settings.latent_size
+        self.detail_size = sum(int(np.prod(shape)) for shape in self.ladder.map_shapes)
+        self._focus = np.exp(-0.5 * (self.frame.x**2 + self.frame.y**2) / 1.5**2).astype(np.float32)
+
+    def prepare(self, dataset):
+        self.drawing.half_light.adapt(np.mean(dataset.psfs, axis=0, dtype=float))
+
+    def infer(self, batch, seed, progress):
+        seen, cosine, sine = self._look(
+            batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
+        context = self.context(batch)
+        mean, scale, features = self.encoder(seen, context)
+        count = tf.shape(mean)[0]
+        normal = self._normal(count, 4 + self.vector_size + self.detail_size, seed)
+        latent = mean + scale * normal[:, :4 + self.vector_size]
+        numbers, found = self.ladder.infer(
+            latent[:, 4:], context, self._by_rung(features),
+            self._maps(normal[:, 4 + self.vector_size:]))
+        profiles = self._draw(
+            numbers, tf.concat([cosine[:, None], sine[:, None], latent[:, :4]], axis=-1), batch)
+        details = tf.add_n([divergence(*pair) for pair in found if pair[0].shape[-1]])
+        return Inference(
+            profiles, dict(pose=divergence(mean[:, :4], scale[:, :4]),
+                           vector=divergence(mean[:, 4:], scale[:, 4:]), detail=details), {})
+
+    def encode(self, stamps, psfs, noise_sigma, columns):
+        seen, cosine, sine = self._look(stamps, psfs, noise_sigma, columns)
+        context = self.context(columns)
+        mean, scale, features = self.encoder(seen, context)
+        nothing = self._normal(tf.shape(mean)[0], self.detail_size, None)
+        _, found = self.ladder.infer(mean[:, 4:], context, self._by_rung(features),
+                                     self._maps(nothing))
+        count = tf.shape(mean)[0]  # not -1: the last maps may be empty
+        maps = [[tf.reshape(tensor, [count, int(np.prod(shape))]) for tensor in pair]
+                for pair, shape in zip(found, self.ladder.map_shapes, strict=True)]
+        certain = tf.fill(tf.shape(mean[:, :2]), 1e-3)
+        return (tf.concat([cosine[:, None], sine[:, None], mean, *(m for m, _ in maps)], axis=-1),
+                tf.concat([certain, scale, *(s for _, s in maps)], axis=-1))
+
+    def decode(self, latent, columns):
+        pose, vector, details = tf.split(
+            latent, [self.pose_size, self.vector_size, self.detail_size], axis=-1)
+        numbers = self.ladder(vector, self.context(columns), self._maps(details))
+        return self._draw(numbers, pose, columns)
+
+    def pose(self, turn):
+        return tf.pad(turn, [[0, 0], [0, self.pose_size - self.turn_size]])
+
+    def _look(self, stamps, psfs, noise_sigma, columns):
+        """Stamps as the encoder sees them, [N, C, C, 3], and the position angle found."""
+        size = columns[self.settings.size_column]
+        scale = self.drawing.scale(size)
+        area = tf.square(scale)[:, None, None]
+        stamps = self.frame.from_stamp(stamps, scale)
+        cosine, sine = self._major_axis(stamps)
+        stamps = self.frame.turn(stamps, cosine, sine)
+        psfs = self.frame.turn(self.frame.from_stamp(psfs, scale), cosine, sine)
+        flux = self.flux(columns)[:, None, None]
+        # The galaxy in units of the noise (what can be seen) and of its own mean brightness (what
+        # it looks like), and the PSF, without which nothing could be deconvolved (section 4.2.1).
+        return tf.stack([0.3 * tf.asinh(stamps / noise_sigma[:, None, None]),
+                         0.5 * tf.asinh(20.0 * stamps * area / flux),
+                         tf.asinh(psfs * area)], axis=-1), cosine, sine
+
+    def _major_axis(self, images):
+        """Cosine and sine of the position angle, from weighted second moments, [N] each."""
+        focused = images * self._focus
+        xx, yy, xy = (tf.reduce_sum(focused * product, axis=[1, 2]) for product in (
+            self.frame.x**2, self.frame.y**2, self.frame.x * self.frame.y))
+        angle = 0.5 * tf.atan2(2 * xy, xx - yy)
+        return tf.cos(angle), tf.sin(angle)
+
+    def _draw(self, numbers, pose, columns):
+        norm = tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(pose[:, :2]), axis=-1), 1e-12))
+        cosine, sine = pose[:, 0] * norm, pose[:, 1] * norm
+        along, across = tf.unstack(self.settings.shift_scale * pose[:, 2:4], axis=-1)
+        shift = tf.stack([cosine * along - sine * across, sine * along + cosine * across], axis=-1)
+        sizes = self.settings.pose_scale * pose[:, 4:6]
+        return self.drawing.draw(
+            self.drawing.shape(numbers), Pose(cosine, sine, shift, sizes[:, 0], sizes[:, 1]),
+            columns[self.settings.size_column], self.flux(columns))
+
+    def _by_rung(self, features):
+        """The encoder's features in the order of the ladder, coarse first; none at the last."""
+        return [*features[::-1], None]
+
+    def _maps(self, details):
+        """Cut the detail latents [N, D] into maps."""
+        sizes = [int(np.prod(shape)) for shape in self.ladder.map_shapes]
+        count = tf.shape(details)[0]
+        return [tf.reshape(part, [count, *shape]) for part, shape in zip(
+            tf.split(details, sizes, axis=-1), self.ladder.map_shapes, strict=True)]
+
+    def _normal(self, count, size, seed):
+        if seed is None:
+            return tf.zeros([count, size])
+        return tf.random.stateless_normal([count, size], seed=seed)

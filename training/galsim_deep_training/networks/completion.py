@@ -1,0 +1,80 @@
+"""Columns that are not given, drawn from what the training sample has beside those that are."""
+
+__all__ = ["Completion"]
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .flows.base import Conditioner
+from .flows.spline import RationalQuadratic
+
+
+class Completion(keras.Model):
+    """The distribution of any of the columns given any of the others.
+
+    One after the other, in the order of the recipe, each missing column is drawn given all that are
+    known by then.  Its distribution is a monotonic spline of a standard normal number, shifted and
+    scaled, with parameters that depend on the values known and on which these are.
+
+    Parameters:
+        columns:        How many columns there are, C.
+        hidden:         Units of the two hidden layers for each column.
+        bins:           Pieces of a spline.
+    """
+
+    _bound = 4.0
+
+    def __init__(self, columns, hidden=64, bins=8):
+        super().__init__(name="completion", dtype="float32")
+        self.columns, self.bins = columns, bins
+        self.conditioners = [Conditioner((hidden, hidden), 3 * bins + 1) for _ in range(columns)]
+
+    def call(self, values, given, normal):
+        """Fill in what is not given.
+
+        Parameters:
+            values:     Standardised columns, [N, C]; what stands for a missing one has no effect.
+            given:      Which are known, bool [N, C].
+            normal:     Standard normal numbers, [N, C]; zeros give the medians.
+
+        Returns:
+            [N, C]: the values where they are given.
+        """
+        values, known = list(tf.unstack(values, axis=-1)), list(tf.unstack(given, axis=-1))
+        for column in range(self.columns):
+            spline, shift, scale = self._distribution(column, values, known)
+            drawn = shift + scale * spline.forward(normal[:, column])
+            values[column] = tf.where(known[column], values[column], drawn)
+            known[column] = tf.ones_like(known[column])
+        return tf.stack(values, axis=-1)
+
+    def log_prob(self, values, given):
+        """Log density of the values that are not given, given those that are: [N].
+
+        Parameters:
+            values:     All the values, standardised, [N, C].
+            given:      Which of them to take as known, bool [N, C].
+        """
+        values, known = tf.unstack(values, axis=-1), list(tf.unstack(given, axis=-1))
+        total = tf.zeros_like(values[0])
+        for column in range(self.columns):
+            spline, shift, scale = self._distribution(column, values, known)
+            inner = (values[column] - shift) / scale
+            normal = spline.inverse(inner)
+            density = (-0.5 * (tf.square(normal) + np.log(2 * np.pi)) - tf.math.log(scale)
+                       + spline.inverse_log_det_jacobian(inner, event_ndims=0))
+            total += tf.where(known[column], tf.zeros_like(density), density)
+            known[column] = tf.ones_like(known[column])
+        return total
+
+    def _distribution(self, column, values, known):
+        mask = tf.cast(tf.stack(known, axis=-1), tf.float32)
+        seen = tf.where(mask > 0, tf.stack(values, axis=-1), tf.zeros_like(mask))
+        raw = self.conditioners[column](seen, mask)
+        raw = tf.transpose(2.0 * tf.tanh(raw / 2.0))
+        widths, heights, slopes, shift, scale = tf.split(
+            raw, [self.bins, self.bins, self.bins - 1, 1, 1])
+        spline = RationalQuadratic(tf.exp(widths), tf.exp(heights),
+                                   tf.nn.softplus(slopes + np.log(np.e - 1)), self._bound)
+        return spline, shift[0], tf.exp(scale[0])

@@ -1,0 +1,116 @@
+"""The ladder: a decoder with a latent at every resolution, and its inference (top-down) network.
+
+A single vector of latents cannot say where each knot of a galaxy is, and a decoder that is not told
+answers with the average of all possibilities: a smooth galaxy.  Here the vector says what kind of
+galaxy it is; maps of latents at rising resolutions, standard normal a priori, add what is left
+open, as in ladder VAEs (Sonderby et al. 2016; Child 2021).
+"""
+
+__all__ = ["Ladder"]
+
+import keras
+import tensorflow as tf
+
+from .blocks import ResidualBlock, bounded_scale, dense
+
+
+class Ladder(keras.Model):
+    """From a vector latent, the columns and maps of latents to one number in each cell.
+
+    Parameters:
+        cells:          Cells C on a side of the grid; the network starts at C / 16.
+        channels:       Channels at C/16, C/8, C/4, C/2; the last doubling is a rearrangement.
+        maps:           How many maps of latents there are at each of these resolutions.
+        hidden:         Units of the dense layer that starts the network.
+        start:          Channels that this layer makes at the lowest resolution.
+    """
+
+    def __init__(self, cells, channels=(96, 64, 40, 12), maps=(8, 4, 4, 0), hidden=256, start=32):
+        super().__init__(name="ladder")
+        self.base = cells // 2 ** len(channels)
+        self.start = start
+        self.entry = dense(self.base**2 * start, (hidden,))
+        self.rungs = [Rung(count, levels, doubles=level > 0)
+                      for level, (count, levels) in enumerate(zip(channels, maps, strict=True))]
+        # Starting from zero, the first profile is the bare envelope.
+        self.exit = keras.layers.Conv2D(4, 3, padding="same", kernel_initializer="zeros")
+        self.map_shapes = [(self.base * 2**level, self.base * 2**level, count)
+                           for level, count in enumerate(maps)]
+
+    def call(self, vector, context, maps):
+        """Decode: vector [N, L], context [N, K], maps a list of [N, h, w, m] -> [N, C, C]."""
+        x = self._begin(vector, context)
+        for rung, latent in zip(self.rungs, maps, strict=True):
+            x = rung(rung.enter(x), latent)
+        return self._end(x)
+
+    def infer(self, vector, context, features, noise):
+        """Decode with the maps that the features of an observed stamp suggest.
+
+        Parameters:
+            vector:     [N, L].
+            context:    [N, K].
+            features:   The encoder's features, a list of [N, h, w, c] as the maps are sized.
+            noise:      Standard normal numbers, a list of the maps' shapes; zeros for the mean.
+
+        Returns:
+            (numbers [N, C, C], [(mean, scale), ...] of the maps).
+        """
+        x = self._begin(vector, context)
+        found = []
+        for rung, seen, normal in zip(self.rungs, features, noise, strict=True):
+            x = rung.enter(x)
+            mean, scale = rung.suggest(x, seen)
+            found.append((mean, scale))
+            x = rung(x, mean + scale * normal)
+        return self._end(x), found
+
+    def _begin(self, vector, context):
+        x = self.entry(tf.concat([vector, context], axis=-1))
+        return tf.reshape(x, [-1, self.base, self.base, self.start])
+
+    def _end(self, x):
+        return tf.nn.depth_to_space(self.exit(tf.nn.relu(x)), 2)[..., 0]
+
+
+class Rung(keras.layers.Layer):
+    """One resolution: doubles the grid, takes in the latent maps, works on the sum.
+
+    How strongly a map acts at a place is decided by what is there already.
+    """
+
+    def __init__(self, channels, maps, doubles):
+        super().__init__()
+        self.doubles, self.maps = doubles, maps
+        self.widen = keras.layers.Conv2D(4 * channels if doubles else channels, 1)
+        self.block = ResidualBlock(channels)
+        if maps:
+            half = max(channels // 2, 16)
+            self.strength = keras.layers.Conv2D(maps, 1)
+            self.inject = keras.layers.Conv2D(channels, 1)
+            self.judge = keras.Sequential([
+                keras.layers.Conv2D(half, 1), keras.layers.Activation("relu"),
+                keras.layers.Conv2D(half, 3, padding="same"), keras.layers.Activation("relu"),
+                keras.layers.Conv2D(2 * maps, 3, padding="same", kernel_initializer="zeros")])
+
+    def build(self, *_):
+        """Its parts are built as they are first called."""
+
+    def enter(self, x):
+        """[N, h, w, c] -> [N, 2h, 2w, channels]; the first rung keeps the grid."""
+        x = self.widen(x)
+        return tf.nn.depth_to_space(x, 2) if self.doubles else x
+
+    def suggest(self, x, features):
+        """Mean and scale of the maps given what was decoded so far and the encoder's features."""
+        if not self.maps:
+            nothing = tf.zeros_like(x[..., :0])
+            return nothing, nothing
+        mean, raw = tf.split(
+            self.judge(tf.nn.relu(tf.concat([x, features], axis=-1))), 2, axis=-1)
+        return mean, bounded_scale(raw)
+
+    def call(self, x, maps):
+        if self.maps:
+            x += self.inject(maps * self.strength(tf.nn.relu(x)))
+        return self.block(x)
