@@ -1,4 +1,4 @@
-"""Columns that are not given: drawn from the right distribution, and never at the cost of others."""
+"""Columns that are not given: drawn from the right distribution, not at the cost of others."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Autoencoders of the Flow-VAE family.  Each is one file here, registered by the name of recipes."""
+"""Autoencoders of the Flow-VAE.  Each is one file here, registered by the name of recipes."""
 
 import importlib
 import pkgutil

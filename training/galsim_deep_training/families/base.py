@@ -108,6 +108,12 @@ class Context(keras.layers.Layer):
         """dict of [N] -> [N, C]."""
         return (tf.stack(self._scaled(columns), axis=-1) - self.mean) / self.deviation
 
+    def columns_of(self, values):
+        """The way back: [N, C] -> dict of [N]."""
+        values = tf.unstack(values * self.deviation + self.mean, axis=-1)
+        return {c.name: value if c.scale == "linear" else tf.exp(value) - c.offset
+                for c, value in zip(self.columns, values, strict=True)}
+
 
 class Phase(abc.ABC):
     """One phase of the training: batches, a step, and what is saved.

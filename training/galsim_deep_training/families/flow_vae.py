@@ -10,16 +10,20 @@ What encodes and decodes is chosen by the recipe, see `galsim_deep_training.auto
 
 __all__ = ["FlowVAE"]
 
+import keras
 import numpy as np
 import tensorflow as tf
 from galsim import GalSimConfigError
 
 from ..autoencoders import make_autoencoder
+from ..autoencoders.refine import refine
+from ..networks.completion import Completion
 from ..networks.flows import make_flow
 from ..physics.convolution import convolve, psf_transfer
 from ..physics.likelihood import chi_square, error_floor_weight, fourier_chi_square
 from ..recipe import Settings
 from .base import GradientPhase, ModelFamily, Signature
+from .columns import ColumnCompletion
 
 
 class FlowVAESettings(Settings):
@@ -41,13 +45,16 @@ class FlowVAESettings(Settings):
     """Its ``kind`` and its settings, see `networks.flows`."""
     column_jitter: float = 0.03
     """Noise on the standardised columns while the flow is fitted."""
+    refinement: int = 30
+    """Steps towards the most probable latents in the signature ``encode``, see
+    `autoencoders.refine`."""
 
 
 class FlowVAE(ModelFamily, name="flow_vae"):
     """See the module's docstring."""
 
     Settings = FlowVAESettings
-    phase_names = ("autoencoder", "flow")
+    phase_names = ("autoencoder", "flow", "columns")
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
@@ -57,9 +64,13 @@ class FlowVAE(ModelFamily, name="flow_vae"):
         self._check_columns()
         self.flow = make_flow(latent_size=self.autoencoder.vector_size, seed=recipe.seed,
                               **settings.flow)
-        self.networks.update(self.autoencoder.networks, flow=self.flow)
-        self.latent_size = (self.autoencoder.turn_size + self.autoencoder.vector_size
-                            + self.autoencoder.detail_size)
+        self.completion = Completion(len(recipe.columns))
+        self.noise = NoisePower(recipe.stamp.size)
+        self.networks.update(self.autoencoder.networks, flow=self.flow, completion=self.completion,
+                             noise=self.noise)
+        self._parts = [self.autoencoder.turn_size, self.autoencoder.vector_size,
+                       self.autoencoder.detail_size, len(recipe.columns)]
+        self.latent_size = sum(self._parts)
         self._create_weights()
 
     def _check_columns(self):
@@ -80,17 +91,41 @@ class FlowVAE(ModelFamily, name="flow_vae"):
     def prepare(self, dataset):
         super().prepare(dataset)
         self.autoencoder.prepare(dataset)
+        self.noise.adapt(dataset)
 
     @property
     def phases(self):
         fit = self.recipe.fit
-        return [Autoencoding(self, fit["autoencoder"]), LatentFlow(self, fit["flow"])]
+        return [Autoencoding(self, fit["autoencoder"]), LatentFlow(self, fit["flow"]),
+                ColumnCompletion(self, fit["columns"])]
 
     # What the model does; all eager or in a graph.
 
-    def encode(self, stamps, psfs, noise_sigma, columns):
-        """Mean and scale of the latent, each [N, L]."""
-        return self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
+    def completed(self, columns, normal=None):
+        """The columns, with a value drawn for each that is NaN.
+
+        Parameters:
+            columns:    A dict, [N] each.
+            normal:     Standard normal numbers, [N, C]; without them it is the median given the
+                        other columns.
+        """
+        values = self.context(columns)
+        given = tf.math.is_finite(values)
+        drawn = self.context.columns_of(self.completion(
+            values, given, tf.zeros_like(values) if normal is None else normal))
+        return {column.name: tf.where(
+                    given[:, place], columns[column.name],
+                    tf.clip_by_value(drawn[column.name], *column.valid_range))
+                for place, column in enumerate(self.recipe.columns)}
+
+    def encode(self, stamps, psfs, noise_sigma, columns, refinement=0):
+        """Mean and scale of the latent, each [N, L]; the mean moved by so many steps."""
+        mean, scale = self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
+        if refinement:
+            mean = refine(
+                lambda latent: self.decode(latent, columns), mean, scale,
+                dict(stamp=stamps, psf=psfs, noise_sigma=noise_sigma), self.noise(), refinement)
+        return mean, scale
 
     def decode(self, latent, columns):
         """The light profile before PSF and pixel, [N, S, S]."""
@@ -98,11 +133,11 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     def sample(self, normal, columns):
         """From standard normal numbers [N, latent_size] to light profiles [N, S, S]."""
-        auto = self.autoencoder
-        turn, vector, detail = tf.split(
-            normal, [auto.turn_size, auto.vector_size, auto.detail_size], axis=-1)
+        turn, vector, detail, missing = tf.split(normal, self._parts, axis=-1)
+        columns = self.completed(columns, missing)
         vector = self.flow.transform(vector, self.context(columns))
-        return self.decode(tf.concat([auto.pose(turn), vector, detail], axis=-1), columns)
+        latent = tf.concat([self.autoencoder.pose(turn), vector, detail], axis=-1)
+        return self.decode(latent, columns)
 
     def vector(self, latent):
         """The part of latents [N, L] that the flow learns."""
@@ -123,14 +158,15 @@ class FlowVAE(ModelFamily, name="flow_vae"):
             return dict(image=self.sample(random_normal, columns))
 
         def decode(latent, **columns):
-            return dict(image=self.decode(latent, columns))
+            return dict(image=self.decode(latent, self.completed(columns)))
 
         def encode(image, psf, noise_sigma, **columns):
-            mean, scale = self.encode(image, psf, noise_sigma, columns)
+            mean, scale = self.encode(image, psf, noise_sigma, self.completed(columns),
+                                      self.settings.refinement)
             return dict(mean=mean, scale=scale)
 
         def log_prob(latent, **columns):
-            return dict(log_prob=self.log_prob(latent, columns))
+            return dict(log_prob=self.log_prob(latent, self.completed(columns)))
 
         normal = tf.TensorSpec([None, self.latent_size], tf.float32)
         latent = tf.TensorSpec([None, self.autoencoder.latent_size], tf.float32)
@@ -143,6 +179,28 @@ class FlowVAE(ModelFamily, name="flow_vae"):
             decode=Signature(decode, dict(columns, latent=latent)),
             encode=Signature(encode, dict(columns, **images)),
             log_prob=Signature(log_prob, dict(columns, latent=latent)))
+
+
+class NoisePower(keras.layers.Layer):
+    """The mean power spectrum of the noise of the training set, over that of white noise.
+
+    Parameters:
+        size:       Pixels S on a side of the stamps.
+    """
+
+    def __init__(self, size):
+        super().__init__(name="noise")
+        self.power = self.add_weight(shape=(1, size, size // 2 + 1), initializer="ones",
+                                     trainable=False, name="power")
+
+    def adapt(self, dataset):
+        """Take it from a `Dataset`."""
+        rows = dataset.train_indices[:256]
+        self.power.assign(np.mean(dataset.read(rows)["noise_power"], axis=0, keepdims=True))
+
+    def call(self):
+        """[1, S, S//2 + 1]."""
+        return tf.convert_to_tensor(self.power)
 
 
 class Autoencoding(GradientPhase):

@@ -1,0 +1,61 @@
+"""From the latents that an encoder guesses to the most probable ones.
+
+An encoder answers in one pass and is never quite right, the less so the more a galaxy shows.  Its
+answer is a good start for climbing to the maximum of the posterior, through PSF and noise.
+"""
+
+__all__ = ["refine"]
+
+import tensorflow as tf
+
+from ..physics.convolution import convolve, psf_transfer
+from ..physics.likelihood import fourier_chi_square
+
+
+def refine(decode, mean, scale, observed, noise_power, steps, rate=0.2):
+    """Climb to the maximum of the posterior of the latents, with Adam.
+
+    Parameters:
+        decode:         A function: latents [N, L] -> light profiles [N, S, S].
+        mean, scale:    What the encoder says, each [N, L].  Steps are taken in units of the scale,
+                        which makes them about as long as they should be.
+        observed:       A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P] and ``noise_sigma`` [N].
+        noise_power:    Power of the noise over that of white noise, [1, S, S/2 + 1].
+        steps:          How many steps; the galaxies are refined at the same time, and independently
+                        of each other.
+        rate:           Length of the first steps; it falls to nothing.
+
+    Returns:
+        the latents, [N, L]: of each galaxy the best that was met.
+    """
+    stamps, sigma = observed["stamp"], observed["noise_sigma"]
+    transfer = psf_transfer(observed["psf"], stamps.shape[1])
+
+    def surprise(latent):
+        models = convolve(decode(latent), transfer)
+        return 0.5 * (fourier_chi_square(stamps, models, sigma, noise_power)
+                      + tf.reduce_sum(tf.square(latent), axis=-1))
+
+    def step(number, moved, first, second, best, least):
+        with tf.GradientTape() as tape:
+            tape.watch(moved)
+            latent = mean + scale * moved
+            value = surprise(latent)
+        better = value < least
+        best = tf.where(better[:, None], latent, best)
+        least = tf.where(better, value, least)
+        gradient = tape.gradient(value, moved)
+        count = tf.cast(number, tf.float32) + 1.0
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.99 * second + 0.01 * tf.square(gradient)
+        slope = first / (1 - 0.9**count) / (tf.sqrt(second / (1 - 0.99**count)) + 1e-8)
+        moved -= rate * (1 - count / (steps + 1)) * slope
+        return number + 1, moved, first, second, best, least
+
+    nothing = tf.zeros_like(mean)
+    state = tf.while_loop(
+        lambda number, *_: number < steps, step,
+        (tf.constant(0), nothing, nothing, nothing, mean, tf.fill(tf.shape(mean)[:1], 1e30)))
+    moved, best, least = state[1], state[4], state[5]
+    last = mean + scale * moved
+    return tf.where((surprise(last) < least)[:, None], last, best)
