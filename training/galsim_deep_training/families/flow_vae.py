@@ -151,10 +151,8 @@ class Autoencoding(GradientPhase):
         return dataset.batches(self.fit.batch_size, self.seed, start)
 
     def loss(self, batch, number):
-        noise = tf.random.stateless_normal(
-            [tf.shape(batch["stamp"])[0], self.family.latent_size],
-            seed=tf.stack([self.seed, tf.cast(number, tf.int32)]))
-        return self._elbo(batch, noise)
+        return self._elbo(batch, self.normal(
+            number, tf.shape(batch["stamp"])[0], self.family.latent_size))
 
     def _elbo(self, batch, noise):
         settings = self.family.settings
