@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import fit as fitting
-from galsim_deep_training.fit import fit, restore
+from galsim_deep_training.families import make_family
+from galsim_deep_training.families.flow_vae import Autoencoding
+from galsim_deep_training.fit import fit, restore, titles
 
 STEPS = 12
 
@@ -54,7 +56,7 @@ def interrupted(recipe, new_run):
         patch.setattr(fitting, "EVALUATE_EVERY", 6)
         for phase in ("autoencoder", "flow"):
             def stop(manager, checkpoint_number, phase=phase):
-                if checkpoint_number == 10 and manager.directory.endswith(phase):
+                if checkpoint_number == 10 and f"checkpoints/{phase}-" in manager.directory:
                     raise Stopped
                 return save(manager, checkpoint_number=checkpoint_number)
 
@@ -73,8 +75,6 @@ def test_goes_on_as_if_nothing_had_happened(interrupted, family):
 
 
 def test_the_fit_changed_the_weights(recipe, family):
-    from galsim_deep_training.families import make_family
-
     before, after = weights(make_family(recipe)), weights(family)
     assert before.keys() == after.keys()
     changed = [name for name in before if not np.array_equal(before[name], after[name])]
@@ -132,7 +132,7 @@ def test_log_of_a_fit_that_was_stopped(interrupted):
 
 @pytest.mark.parametrize("phase", ["autoencoder", "flow"])
 def test_tensorboard(phase, fitted):
-    files = list((fitted / "logs" / phase).glob("events.out.tfevents.*"))
+    files = list((fitted / "logs").glob(f"{phase}-*/events.out.tfevents.*"))
     assert len(files) == 1
     found = {}
     for record in tf.data.TFRecordDataset([str(files[0])]):
@@ -148,7 +148,7 @@ def test_tensorboard(phase, fitted):
 def test_checkpoints(phase, fitted, interrupted):
     """The last is there, and no more than two."""
     for run in (fitted, interrupted[0]):
-        names = {path.name for path in (run / "checkpoints" / phase).glob("*.index")}
+        names = {path.name for path in (run / "checkpoints").glob(f"{phase}-*/*.index")}
         assert f"ckpt-{STEPS}.index" in names and len(names) <= 2
 
 
@@ -163,14 +163,97 @@ def test_data_of_another_recipe(make_recipe, new_run):
         fit(other, new_run(), progress=False)
 
 
-def test_checkpoints_of_another_recipe(make_recipe, fitted):
-    """Other settings of the networks or of the fit, the same data."""
-    for part, key, value in [("model", "hidden", 8), ("model", "free_bits", 2.0)]:
-        other = make_recipe(lambda content, p=part, k=key, v=value: content[p].update({k: v}))
-        for act in (lambda recipe: fit(recipe, fitted, progress=False),
-                    lambda recipe: restore(recipe, fitted)):
-            with pytest.raises(galsim.GalSimError, match="data, model or fit have changed"):
-                act(other)
+@pytest.mark.parametrize("part, key, value", [("model", "hidden", 8), ("model", "free_bits", 2.0)])
+def test_checkpoints_of_another_recipe(part, key, value, make_recipe, fitted):
+    """Other settings of the networks, the same data: they are named and left alone."""
+    other = make_recipe(lambda content: content[part].update({key: value}))
+    (folder,) = (fitted / "checkpoints").glob("autoencoder-*")
+    with pytest.raises(galsim.GalSimError, match=f"made 0 of {STEPS} steps.* Other settings made "
+                                                 f"{folder.name}"):
+        restore(other, fitted)
+
+
+@pytest.fixture
+def apart(monkeypatch):
+    """An autoencoder that the settings of the flow do not concern."""
+    monkeypatch.setattr(Autoencoding, "independent_of", ("model.flow_hidden", "model.flow_layers"))
+
+
+@pytest.fixture(scope="module")
+def changed(recipe):
+    """``changed(other)``: (whether the autoencoder starts anew, whether the flow does)."""
+    phases = make_family(recipe).phases
+
+    def compare(other):
+        pairs = zip(titles(phases, recipe), titles(phases, other), strict=True)
+        return tuple(mine != theirs for mine, theirs in pairs)
+
+    return compare
+
+
+def test_what_a_phase_depends_on(apart, make_recipe, changed):
+    for change, expected in [
+            (lambda c: None, (False, False)),
+            (lambda c: c["fit"]["flow"].update(steps=13), (False, True)),
+            (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), (False, True)),
+            (lambda c: c["model"].update(flow_hidden=9), (False, True)),
+            (lambda c: c["fit"]["autoencoder"].update(steps=13), (True, True)),
+            (lambda c: c["model"].update(free_bits=2.0), (True, True)),
+            (lambda c: c.update(seed=4), (True, True)),
+            (lambda c: c["data"]["settings"].update(examples=41), (True, True)),
+            # How, where and under what name does not count.
+            (lambda c: c.update(precision="mixed_bfloat16", distribute="mirrored", name="other",
+                                run="shared", version="1"), (False, False))]:
+        assert changed(make_recipe(change)) == expected
+
+
+def test_a_phase_may_say_what_it_depends_on(monkeypatch, make_recipe, changed):
+    monkeypatch.setattr(Autoencoding, "depends_on", ("seed", "model.hidden"))
+    assert changed(make_recipe(lambda c: c["model"].update(free_bits=2.0)))[0] is False
+    assert changed(make_recipe(lambda c: c["model"].update(hidden=8)))[0] is True
+
+
+def test_several_flows_on_one_autoencoder(apart, make_recipe, new_run):
+    """Only the flow is fitted anew, and an earlier one is found again."""
+    def recipe(**flow):
+        def change(content):
+            content.update(name=f"tiny_{len(flow)}", run="shared")
+            content["model"].update(flow)
+        return make_recipe(change)
+
+    run, (first, second) = new_run(), (recipe(), recipe(flow_hidden=9))
+    one = fit(first, run, progress=False)
+    assert len(log_of(run)) == 2
+    with pytest.raises(galsim.GalSimError, match="'flow' .* has made 0 of"):
+        restore(second, run)
+    other = fit(second, run, progress=False)
+    assert [line["phase"] for line in log_of(run)] == ["autoencoder", "flow", "flow"]
+    folders = [line["checkpoints"] for line in log_of(run)]
+    assert {path.name for path in (run / "checkpoints").iterdir()} == set(folders)
+    assert len(set(folders)) == 3
+    for network in ("encoder", "decoder"):
+        for mine, theirs in zip(one.networks[network].variables, other.networks[network].variables,
+                                strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    assert one.flow.count_params() != other.flow.count_params()
+    fit(first, run, progress=False)
+    assert len(log_of(run)) == 3
+    assert_same_weights(restore(first, run), one)
+    assert_same_weights(restore(second, run), other)
+
+
+@pytest.mark.parametrize("phase", ["autoencoder", "flow"])
+def test_adafactor(phase, make_recipe, new_run):
+    """Another optimiser, interrupted or not, with its average."""
+    def change(content):
+        content["fit"][phase].update(optimizer="adafactor", schedule="square_root",
+                                     learning_rate=0.05, warm_up=3)
+
+    recipe, run = make_recipe(change), new_run()
+    family = fit(recipe, run, progress=False)
+    assert len(weights(family)) > 30
+    assert all(np.isfinite(value).all() for value in weights(family).values())
+    assert_same_weights(restore(recipe, run), family)
 
 
 def test_the_prose_of_a_recipe_may_change(make_recipe, fitted, family):

@@ -48,6 +48,27 @@ def test_what_is_read(recipe_content, write_recipe):
     assert recipe.run_folder("elsewhere") == Path("elsewhere/tiny")
 
 
+def test_a_run_of_another_name(make_recipe):
+    assert make_recipe(_set(["run"], "shared")).run_folder() == Path("runs/shared")
+
+
+def test_digest(make_recipe, recipe):
+    other = make_recipe(_set(["model", "hidden"], 17))
+    assert recipe.digest("model") != other.digest("model")
+    assert recipe.digest("model.hidden") != other.digest("model.hidden")
+    assert recipe.digest("model.latent_size") == other.digest("model.latent_size")
+    assert recipe.digest("model", without=["model.hidden"]) == other.digest(
+        "model", without=["model.hidden", "model.absent"])
+    other = make_recipe(_set(["fit", "flow", "steps"], 99))
+    assert recipe.digest("seed", "fit.autoencoder") == other.digest("seed", "fit.autoencoder")
+    assert recipe.digest("seed", "fit") != other.digest("seed", "fit")
+    # Words alone do not count, with keys left out or not.
+    other = make_recipe(_set(["columns", 0, "meaning"], "other words"))
+    assert recipe.digest("columns", "model") == other.digest("columns", "model")
+    assert recipe.digest("columns", "model", without=["model.hidden"]) == other.digest(
+        "columns", "model", without=["model.hidden"])
+
+
 def test_the_hash_is_of_the_file(write_recipe, recipe_content):
     first = write_recipe(recipe_content())
     second = write_recipe(recipe_content())
@@ -98,6 +119,11 @@ FAULTS = {
     "missing key": (_set(["family"], None), "family"),
     "missing key inside": (_set(["stamp", "zero_point"], None), "stamp.zero_point"),
     "name": (_set(["name"], "../elsewhere"), "name"),
+    "unknown optimiser": (_set(["fit", "flow", "optimizer"], "sgd"), "fit.flow.optimizer"),
+    "unknown schedule": (_set(["fit", "flow", "schedule"], "root"), "fit.flow.schedule"),
+    "unknown precision": (_set(["precision"], "bfloat16"), "precision"),
+    "unknown strategy": (_set(["distribute"], "everywhere"), "distribute"),
+    "run": (_set(["run"], "../elsewhere"), "run"),
     "PSF without middle pixel": (_set(["stamp", "psf_size"], 16), "stamp.psf_size"),
 }
 

@@ -2,6 +2,7 @@
 
 __all__ = ["fit", "restore"]
 
+import contextlib
 import json
 import time
 
@@ -11,15 +12,16 @@ from galsim import GalSimError
 from tqdm import tqdm
 
 from .data.dataset import Dataset
+from .distribution import Distribution
 from .families import make_family
-from .recipe import FIT_PARTS
+from .recipe import DATA_PARTS
 
 EVALUATE_EVERY = 200
 SAVE_EVERY = 500
 
 
 def fit(recipe, run, progress=True):
-    """Fit the model of a recipe, going on from the last checkpoint where there is one.
+    """Fit the model of a recipe, going on from the last checkpoints of its settings.
 
     Parameters:
         recipe:     A `Recipe`.
@@ -30,68 +32,79 @@ def fit(recipe, run, progress=True):
     Returns:
         the fitted model family.
     """
+    distribution = Distribution(recipe.distribute)
     dataset = Dataset.of(recipe, run / "data.h5")
-    family = make_family(recipe)
-    family.prepare(dataset)
-    _check_run(recipe, run, start=True)
-    for phase in family.phases:
-        _run_phase(phase, dataset, run, progress)
+    with distribution.scope():
+        family = make_family(recipe)
+        family.prepare(dataset)
+        phases = family.phases
+        for phase in phases:
+            distribution.check(phase, recipe)
+        for phase, title in zip(phases, titles(phases, recipe), strict=True):
+            _run_phase(phase, title, dataset, run, distribution, progress)
     return family
 
 
 def restore(recipe, run):
-    """The fitted model family of a recipe, from its final checkpoints.
+    """The fitted model family of a recipe, from its final checkpoints; float32.
 
     Raises a `galsim.GalSimError` where a phase is not complete.
     """
-    _check_run(recipe, run)
-    family = make_family(recipe)
-    for phase in family.phases:
-        step, manager = _checkpoints(phase, run)
+    family = make_family(recipe, precision="float32")
+    phases = family.phases
+    for phase, title in zip(phases, titles(phases, recipe), strict=True):
+        step, manager = _checkpoints(phase, title, run)
         if manager.restore_or_initialize() is None or int(step) < phase.fit.steps:
             raise GalSimError(
                 f"The phase '{phase.name}' in {run} has made {int(step)} of {phase.fit.steps} "
-                f"steps. Go on with 'galsim-deep-train fit {recipe.path}'.")
+                f"steps with the settings of {recipe.path} as it is now (checkpoints/{title})."
+                f"{_others(phase, title, run)} Go on with 'galsim-deep-train fit {recipe.path}'.")
     return family
 
 
-def _check_run(recipe, run, start=False):
-    """Refuse to go on with checkpoints that other settings made; at the start, note whose it is."""
-    stamp, digest = run / "checkpoints" / "recipe.sha256", recipe.digest(*FIT_PARTS)
-    if not stamp.exists():
-        if not start:
-            return
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(digest + "\n")
-    elif stamp.read_text().strip() != digest:
-        raise GalSimError(
-            f"The checkpoints in {stamp.parent} were not made by {recipe.path} as it is now: its "
-            "data, model or fit have changed. Remove that folder to start again, or use another "
-            "--run folder.")
+def titles(phases, recipe):
+    """The names of checkpoints and logs: that of each phase and a hash of what it depends on.
+
+    A phase whose settings have changed so starts anew, those that do not depend on them stay as
+    they are, and who goes back to earlier settings finds what they gave.
+    """
+    found = []
+    for number, phase in enumerate(phases):
+        parts = phase.depends_on or (
+            *DATA_PARTS, "family", "model", *(f"fit.{p.name}" for p in phases[:number + 1]))
+        digest = recipe.digest(*parts, without=phase.independent_of)
+        found.append(f"{phase.name}-{digest[:12]}")
+    return found
 
 
-def _checkpoints(phase, run):
+def _others(phase, title, run):
+    """A sentence about checkpoints of a phase that other settings made, where there are any."""
+    found = sorted(path.name for path in (run / "checkpoints").glob(f"{phase.name}-*")
+                   if path.name != title)
+    return f" Other settings made {', '.join(found)}." if found else ""
+
+
+def _checkpoints(phase, title, run):
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     checkpoint = tf.train.Checkpoint(step=step, **phase.state())
     manager = tf.train.CheckpointManager(
-        checkpoint, str(run / "checkpoints" / phase.name), max_to_keep=2)
+        checkpoint, str(run / "checkpoints" / title), max_to_keep=2)
     return step, manager
 
 
-def _run_phase(phase, dataset, run, progress):
-    step, manager = _checkpoints(phase, run)
+def _run_phase(phase, title, dataset, run, distribution, progress):
+    step, manager = _checkpoints(phase, title, run)
     manager.restore_or_initialize()
     start, steps = int(step), phase.fit.steps
     if start >= steps:
         return
-    advance = tf.function(phase.step, reduce_retracing=True)
+    advance = distribution.stepper(phase)
     evaluate = tf.function(phase.evaluate, reduce_retracing=True)
     test = dataset.read(_test_sample(dataset, phase.seed))
-    writer = tf.summary.create_file_writer(str(run / "logs" / phase.name))
-    log = open(run / "fit.jsonl", "a")
     seconds = time.time()
-    with log, writer.as_default(), tqdm(
-            total=steps, initial=start, desc=phase.name, unit="step", disable=not progress) as bar:
+    with _Log(run, phase, title, distribution.chief) as log, tqdm(
+            total=steps, initial=start, desc=phase.name, unit="step",
+            disable=not progress or not distribution.chief) as bar:
         for number, batch in zip(range(start, steps), _prefetched(phase, dataset, start),
                                  strict=False):
             scalars = advance(batch, tf.constant(number))
@@ -100,8 +113,11 @@ def _run_phase(phase, dataset, run, progress):
             done = number + 1 == steps
             if done:
                 phase.finish()
+            if not distribution.chief:
+                continue
             if done or (number + 1) % EVALUATE_EVERY == 0:
-                _log(phase, number + 1, scalars, evaluate(test), log, bar, time.time() - seconds)
+                loss = log.write(number + 1, scalars, evaluate(test), time.time() - seconds)
+                bar.set_postfix(loss=f"{loss:.4g}")
             if done or (number + 1) % SAVE_EVERY == 0:
                 manager.save(checkpoint_number=number + 1)
 
@@ -124,12 +140,33 @@ def _prefetched(phase, dataset, start):
     return tf.data.Dataset.from_generator(all_batches, output_signature=signature).prefetch(4)
 
 
-def _log(phase, number, scalars, test, log, bar, seconds):
-    values = {f"train/{name}": float(value) for name, value in scalars.items()}
-    values.update({f"test/{name}": float(value) for name, value in test.items()})
-    for name, value in values.items():
-        tf.summary.scalar(name, value, step=number)
-    log.write(json.dumps(dict(phase=phase.name, step=number, seconds=round(seconds, 1),
-                              **{name: round(value, 6) for name, value in values.items()})) + "\n")
-    log.flush()
-    bar.set_postfix(loss=f"{values['train/loss']:.4g}")
+class _Log:
+    """Scalars to ``fit.jsonl`` and to TensorBoard; a process that is not the chief opens neither.
+    """
+
+    def __init__(self, run, phase, title, chief):
+        self._stack = contextlib.ExitStack()
+        self._names = dict(phase=phase.name, checkpoints=title)
+        if chief:
+            self._lines = self._stack.enter_context(open(run / "fit.jsonl", "a"))
+            writer = tf.summary.create_file_writer(str(run / "logs" / title))
+            self._stack.enter_context(writer.as_default())
+            self._stack.callback(writer.close)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
+
+    def write(self, number, scalars, test, seconds):
+        """Note the scalars of step ``number``; returns the training loss."""
+        values = {f"train/{name}": float(value) for name, value in scalars.items()}
+        values.update({f"test/{name}": float(value) for name, value in test.items()})
+        for name, value in values.items():
+            tf.summary.scalar(name, value, step=number)
+        self._lines.write(json.dumps(dict(
+            self._names, step=number, seconds=round(seconds, 1),
+            **{name: round(value, 6) for name, value in values.items()})) + "\n")
+        self._lines.flush()
+        return values["train/loss"]

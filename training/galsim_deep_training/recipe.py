@@ -5,7 +5,7 @@ trained on, the networks, the optimisation and the random seed.  Unknown keys ar
 misspelt setting cannot be ignored in silence.
 """
 
-__all__ = ["DATA_PARTS", "FIT_PARTS", "Column", "Recipe", "Settings", "Stamp", "read_recipe"]
+__all__ = ["DATA_PARTS", "Column", "Fit", "Recipe", "Settings", "Stamp", "read_recipe"]
 
 import hashlib
 from pathlib import Path
@@ -61,9 +61,10 @@ class Column(Settings):
     """Added before taking the logarithm, for quantities that may be close to zero."""
 
 
-# What a data set depends on, and what the networks and their checkpoints depend on.
+# What a data set depends on.  For checkpoints see `families.base.Phase.depends_on`.
 DATA_PARTS = ("seed", "stamp", "columns", "data")
-FIT_PARTS = (*DATA_PARTS, "family", "model", "fit")
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 class Data(Settings):
@@ -78,7 +79,11 @@ class Fit(Settings):
 
     steps: int
     batch_size: int = 64
+    optimizer: Literal["adam", "adafactor"] = "adam"
     learning_rate: float = 1e-3
+    """The learning rate at its highest."""
+    schedule: Literal["cosine", "square_root"] = "cosine"
+    """How the learning rate falls, see `optimisation.learning_rate`."""
     warm_up: int = 200
     """Steps over which the learning rate rises from zero."""
     average: float = 0.998
@@ -98,7 +103,10 @@ class Licence(Settings):
 class Recipe(Settings):
     """A whole recipe; see ``training/recipes`` for examples and docs/training.md for the keys."""
 
-    name: str = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = pydantic.Field(pattern=NAME)
+    run: str | None = pydantic.Field(None, pattern=NAME)
+    """Name of the working folder where it is not that of the recipe: recipes that share it share
+    the data set and those phases of the training whose settings they have in common."""
     version: str
     summary: str
     family: str
@@ -111,6 +119,11 @@ class Recipe(Settings):
     """The settings of the family; see its ``Settings`` class."""
     fit: dict[str, Fit]
     """One entry for each phase of the family."""
+    # How things are computed, not what: no checkpoint depends on these two.
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
+    """The number format of the networks while they are fitted, see `precision.policy`."""
+    distribute: Literal["none", "mirrored", "multi_worker"] = "none"
+    """How steps are shared by devices or machines, see `distribution.Distribution`."""
 
     _path: Path = pydantic.PrivateAttr()
     _sha256: str = pydantic.PrivateAttr()
@@ -125,15 +138,33 @@ class Recipe(Settings):
         """The hash of that file, recorded in the card of the module."""
         return self._sha256
 
-    def digest(self, *parts):
-        """The hash of some parts of the recipe, such as ``"stamp", "data"``, but for prose."""
+    def digest(self, *parts, without=()):
+        """The hash of some parts of the recipe, but for prose.
+
+        Parameters:
+            parts:      Keys, dotted where they lie deeper: ``"stamp"``, ``"fit.flow"``.
+            without:    Keys within these parts that do not count, likewise.
+        """
         prose = {"columns": {"__all__": {"meaning", "unit", "valid_range"}}}
-        text = self.model_dump_json(include={*parts}, exclude=prose)
+        text = self.model_dump_json(include=_nested(parts), exclude=prose | _nested(without))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def run_folder(self, root=None):
-        """Where the data set, checkpoints and logs of this recipe live: ``runs/NAME``."""
-        return Path(root or "runs") / self.name
+        """Where data set, checkpoints and logs of this recipe live: ``runs/RUN`` or ``runs/NAME``.
+        """
+        return Path(root or "runs") / (self.run or self.name)
+
+
+def _nested(keys):
+    """Dotted keys as pydantic wants them: ``["a", "b.c"]`` is ``{"a": True, "b": {"c": True}}``."""
+    tree = {}
+    for key in keys:
+        *path, last = key.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[last] = True
+    return tree
 
 
 def read_recipe(path):

@@ -59,13 +59,14 @@ class Autoencoder(abc.ABC):
         """Take from the training data what the networks need before the first step."""
 
     @abc.abstractmethod
-    def infer(self, batch, seed, progress):
+    def infer(self, batch, normal, progress):
         """Encode, draw latents and decode.
 
         Parameters:
             batch:      A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P], ``noise_sigma`` [N] and
                         the columns, [N] each.
-            seed:       Two integers that decide the random numbers, or None for posterior means.
+            normal:     Standard normal numbers that decide the latents, [N, latent_size]; zeros for
+                        the means of the posterior.
             progress:   How much of the fit is done, 0 to 1.
 
         Returns:

@@ -67,17 +67,17 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
     def prepare(self, dataset):
         self.drawing.half_light.adapt(np.mean(dataset.psfs, axis=0, dtype=float))
 
-    def infer(self, batch, seed, progress):
+    def infer(self, batch, normal, progress):
         seen, cosine, sine = self._look(
             batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
         context = self.context(batch)
         mean, scale, features = self.encoder(seen, context)
-        count = tf.shape(mean)[0]
-        normal = self._normal(count, 4 + self.vector_size + self.detail_size, seed)
-        latent = mean + scale * normal[:, :4 + self.vector_size]
+        # The position angle is measured, not drawn.
+        _, normal, details = tf.split(
+            normal, [self.turn_size, mean.shape[-1], self.detail_size], axis=-1)
+        latent = mean + scale * normal
         numbers, found = self.ladder.infer(
-            latent[:, 4:], context, self._by_rung(features),
-            self._maps(normal[:, 4 + self.vector_size:]))
+            latent[:, 4:], context, self._by_rung(features), self._maps(details))
         profiles = self._draw(
             numbers, tf.concat([cosine[:, None], sine[:, None], latent[:, :4]], axis=-1), batch)
         details = tf.add_n([divergence(*pair) for pair in found if pair[0].shape[-1]])
@@ -89,10 +89,10 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         seen, cosine, sine = self._look(stamps, psfs, noise_sigma, columns)
         context = self.context(columns)
         mean, scale, features = self.encoder(seen, context)
-        nothing = self._normal(tf.shape(mean)[0], self.detail_size, None)
+        count = tf.shape(mean)[0]
         _, found = self.ladder.infer(mean[:, 4:], context, self._by_rung(features),
-                                     self._maps(nothing))
-        count = tf.shape(mean)[0]  # not -1: the last maps may be empty
+                                     self._maps(tf.zeros([count, self.detail_size])))
+        # Not -1 for the count: the last maps may be empty.
         maps = [[tf.reshape(tensor, [count, int(np.prod(shape))]) for tensor in pair]
                 for pair, shape in zip(found, self.ladder.map_shapes, strict=True)]
         certain = tf.fill(tf.shape(mean[:, :2]), 1e-3)
@@ -152,8 +152,3 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         count = tf.shape(details)[0]
         return [tf.reshape(part, [count, *shape]) for part, shape in zip(
             tf.split(details, sizes, axis=-1), self.ladder.map_shapes, strict=True)]
-
-    def _normal(self, count, size, seed):
-        if seed is None:
-            return tf.zeros([count, size])
-        return tf.random.stateless_normal([count, size], seed=seed)

@@ -5,12 +5,19 @@ import pkgutil
 
 from galsim import GalSimConfigError
 
+from ..precision import under_policy
 from ..recipe import parse
 from .base import ModelFamily
 
 
-def make_family(recipe):
-    """The model family a recipe names, with freshly initialised networks."""
+def make_family(recipe, precision=None):
+    """The model family a recipe names, with freshly initialised networks.
+
+    Parameters:
+        recipe:     A `Recipe`.
+        precision:  In place of the recipe's, see `precision.policy`: modules are float32 whatever
+                    their networks were fitted in.
+    """
     for found in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{found.name}")
     if recipe.family not in ModelFamily.registry:
@@ -22,4 +29,6 @@ def make_family(recipe):
         raise GalSimConfigError(
             f"The recipe {recipe.path}, fit, has the phases {', '.join(recipe.fit) or 'none'}; the "
             f"model family '{recipe.family}' has: {', '.join(cls.phase_names)}.")
-    return cls(parse(cls.Settings, recipe.model, f"recipe {recipe.path}, model,"), recipe)
+    settings = parse(cls.Settings, recipe.model, f"recipe {recipe.path}, model,")
+    with under_policy(precision or recipe.precision):
+        return cls(settings, recipe)

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 from galsim import GalSimError
 
+from ..optimisation import make_optimizer
+from ..precision import LossScale
 from ..recipe import Settings
 
 
@@ -80,7 +82,7 @@ class Context(keras.layers.Layer):
     """
 
     def __init__(self, columns):
-        super().__init__(name="context")
+        super().__init__(name="context", dtype="float32")
         self.columns = columns
         self.mean, self.deviation = (
             self.add_weight(shape=(len(columns),), initializer=start, trainable=False, name=name)
@@ -123,6 +125,13 @@ class Phase(abc.ABC):
     """
 
     name = None
+    depends_on = None
+    """What of a recipe decides where this phase arrives: a tuple of keys, dotted where they lie
+    deeper.  None stands for the data, the family, ``model``, and ``fit`` of this phase and of all
+    before it.  Checkpoints are kept by the hash of these parts."""
+    independent_of = ()
+    """Keys within ``depends_on`` that have no say here, such as ``"model.flow"`` in a phase that
+    does not touch the flow: the phase is then not run again when they change."""
 
     def __init__(self, fit, seed):
         self.fit = fit
@@ -149,36 +158,56 @@ class Phase(abc.ABC):
 
 
 class GradientPhase(Phase):
-    """A phase that minimises one loss with Adam.
+    """A phase that minimises one loss, with the optimiser that the recipe asks for.
 
-    The learning rate rises, then falls as a cosine; gradients are clipped at a multiple of their
-    running typical norm (single bright galaxies raise the norm a hundredfold); the weights that
-    are kept are an exponential moving average.
+    Gradients are clipped at a multiple of their running typical norm (single bright galaxies raise
+    the norm a hundredfold); the weights that are kept are an exponential moving average.
     """
 
     def __init__(self, fit, seed, networks, variables):
         super().__init__(fit, seed)
         self.networks = networks
         self.variables = variables
-        warm_up = min(fit.warm_up, fit.steps // 2)
-        self.optimizer = keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, max(fit.steps - warm_up, 1), warmup_target=fit.learning_rate,
-                warmup_steps=warm_up),
-            use_ema=True, ema_momentum=fit.average)
+        self.optimizer = make_optimizer(fit)
         self.optimizer.build(variables)
-        self.typical_norm = tf.Variable(0.0, trainable=False, name="typical_norm")
+        self.loss_scale = LossScale(any(map(_uses_float16, networks.values())))
+        self.typical_norm = tf.Variable(
+            0.0, trainable=False, name="typical_norm",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
 
     @abc.abstractmethod
     def loss(self, batch, number):
         """The loss on a batch and a dict of scalars to log: (scalar, dict)."""
 
+    def normal(self, number, count, size):
+        """Standard normal numbers for the examples of step ``number``: [count, size].
+
+        They depend on the seed, the step and an example's place in the whole batch, not on how many
+        devices share it: draw the noise of a loss here.
+        """
+        replica = tf.distribute.get_replica_context()
+        everyone = tf.random.stateless_normal(
+            [count * replica.num_replicas_in_sync, size],
+            seed=tf.stack([self.seed, tf.cast(number, tf.int32)]))
+        first = count * replica.replica_id_in_sync_group
+        return everyone[first:first + count]
+
     def step(self, batch, number):
         with tf.GradientTape() as tape:
             loss, scalars = self.loss(batch, number)
-        gradients = tape.gradient(loss, [v.value for v in self.variables])
+            scaled = self.loss_scale.scaled(loss)
+        gradients = self.loss_scale.unscaled(
+            tape.gradient(scaled, [v.value for v in self.variables]))
+        replica = tf.distribute.get_replica_context()
+        if replica.num_replicas_in_sync > 1:
+            # The mean over equal shares of a batch, before it is clipped.
+            gradients = replica.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
         gradients, norm = self._clip(gradients)
-        self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
+        self.loss_scale.update(tf.math.is_finite(norm))
+        # The optimiser adds up what all replicas hand in.
+        self.optimizer.apply_gradients(
+            (gradient / replica.num_replicas_in_sync, variable)
+            for gradient, variable in zip(gradients, self.variables, strict=True))
         return dict(scalars, loss=loss, gradient_norm=norm)
 
     def _clip(self, gradients):
@@ -193,7 +222,13 @@ class GradientPhase(Phase):
         return [tf.where(usable, g * factor, tf.zeros_like(g)) for g in gradients], norm
 
     def state(self):
-        return dict(self.networks, optimizer=self.optimizer, typical_norm=self.typical_norm)
+        return dict(self.networks, optimizer=self.optimizer, typical_norm=self.typical_norm,
+                    loss_scale=self.loss_scale)
 
     def finish(self):
         self.optimizer.finalize_variable_values(self.variables)
+
+
+def _uses_float16(network):
+    return any(getattr(layer, "compute_dtype", None) == "float16"
+               for layer in getattr(network, "_flatten_layers", tuple)())

@@ -5,6 +5,7 @@ __all__ = ["ColumnCompletion"]
 import numpy as np
 import tensorflow as tf
 
+from ..recipe import DATA_PARTS
 from .base import GradientPhase
 
 
@@ -16,6 +17,7 @@ class ColumnCompletion(GradientPhase):
     """
 
     name = "columns"
+    depends_on = (*DATA_PARTS, "fit.columns")
 
     def __init__(self, family, fit):
         self.family = family

@@ -207,6 +207,8 @@ class Autoencoding(GradientPhase):
     """Fit encoder and decoder on the ELBO with free bits."""
 
     name = "autoencoder"
+    # So that several flows can be had on one autoencoder.
+    independent_of = ("model.flow", "model.column_jitter", "model.refinement")
 
     def __init__(self, family, fit):
         self.family = family
@@ -219,13 +221,14 @@ class Autoencoding(GradientPhase):
         return dataset.batches(self.fit.batch_size, self.seed, start)
 
     def loss(self, batch, number):
-        seed = tf.stack([self.seed, tf.cast(number, tf.int32)])
-        return self._elbo(batch, seed, tf.cast(number, tf.float32) / self.fit.steps)
+        normal = self.normal(
+            number, tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size)
+        return self._elbo(batch, normal, tf.cast(number, tf.float32) / self.fit.steps)
 
-    def _elbo(self, batch, seed, progress):
+    def _elbo(self, batch, normal, progress):
         settings, autoencoder = self.family.settings, self.family.autoencoder
         stamps, sigma = batch["stamp"], batch["noise_sigma"]
-        found = autoencoder.infer(batch, seed, progress)
+        found = autoencoder.infer(batch, normal, progress)
         models = convolve(found.profiles, psf_transfer(batch["psf"], stamps.shape[1]))
         pixels = stamps.shape[1] * stamps.shape[2]
         white = chi_square(stamps, models, sigma)
@@ -250,7 +253,8 @@ class Autoencoding(GradientPhase):
             **found.penalties, variation=tf.reduce_mean(variation), weight=tf.reduce_mean(weight))
 
     def evaluate(self, batch):
-        loss, scalars = self._elbo(batch, None, tf.constant(1.0))
+        means = tf.zeros([tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size])
+        loss, scalars = self._elbo(batch, means, tf.constant(1.0))
         return dict(scalars, loss=loss)
 
 
@@ -258,6 +262,7 @@ class LatentFlow(GradientPhase):
     """Fit the flow on the latents that the encoder finds for the training set (eq. 12)."""
 
     name = "flow"
+    independent_of = ("model.refinement",)
 
     def __init__(self, family, fit):
         self.family = family
