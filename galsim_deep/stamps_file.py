@@ -78,17 +78,19 @@ class StampsFile:
         self.test = self._file["test"][:].astype(bool)
         self.columns = {name: data[:] for name, data in self._file["columns"].items()}
         self.truth_index = self._file["truth_index"][:]
+        # Looked up once: a fit reads a million stamps.
+        self._stamps, self._truths = self._file["stamp"], self._file["truth"]
 
     def __len__(self):
         return len(self.psf_index)
 
     def stamp(self, row):
         """The observed stamp of an example, float32, shape [S, S]."""
-        return self._file["stamp"][row]
+        return self._stamps[row]
 
     def truth(self, place):
         """The profile of example ``truth_index[place]``, float32, shape [S, S]."""
-        return self._file["truth"][place]
+        return self._truths[place]
 
 
 def _open(path):

@@ -152,6 +152,7 @@ class Dataset:
         self.train_indices = np.flatnonzero(~self._file.test)
         self.test_indices = np.flatnonzero(self._file.test)
         self._power = {}
+        self._orders = {}
 
     @classmethod
     def of(cls, recipe, path):
@@ -217,10 +218,19 @@ class Dataset:
         wanted = np.arange(step * batch_size, (step + 1) * batch_size)
         chosen = np.empty(batch_size, int)
         for epoch in np.unique(wanted // n):
-            order = np.random.default_rng([seed, int(epoch)]).permutation(n)
+            order = self._order(seed, int(epoch))
             here = wanted // n == epoch
             chosen[here] = order[wanted[here] % n]
         return self.train_indices[chosen]
+
+    def _order(self, seed, epoch):
+        """A permutation of the training examples; kept, as each epoch has many steps."""
+        if (seed, epoch) not in self._orders:
+            if len(self._orders) > 1:
+                self._orders.pop(next(iter(self._orders)))
+            self._orders[seed, epoch] = np.random.default_rng([seed, epoch]).permutation(
+                len(self.train_indices))
+        return self._orders[seed, epoch]
 
     def batches(self, batch_size, seed, start=0, stop=None):
         """Yield augmented training batches for the steps from ``start`` on."""

@@ -133,9 +133,10 @@ class RealGalaxies(Builder, name="real_galaxies"):
 
     def psfs(self):
         size, scale = self.recipe.stamp.psf_size, self.recipe.stamp.pixel_scale
-        return np.stack([
-            psf_image(self._catalog.getPSF(int(i)).withFlux(1.0), size, scale)
-            for i in self._index])
+        images = np.empty((len(self._index), size, size), np.float32)
+        for number, row in enumerate(self._index):
+            images[number] = psf_image(self._catalog.getPSF(int(row)).withFlux(1.0), size, scale)
+        return images
 
     def noise_correlations(self):
         return self._correlations
