@@ -87,6 +87,9 @@ def _others(phase, title, run):
 def _checkpoints(phase, title, run):
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     checkpoint = tf.train.Checkpoint(step=step, **phase.state())
+    # Made here, in every process, or the chief would make it alone when it saves: machines that
+    # share a fit have to make all variables together.
+    checkpoint.save_counter  # noqa: B018
     manager = tf.train.CheckpointManager(
         checkpoint, str(run / "checkpoints" / title), max_to_keep=2)
     return step, manager
@@ -95,7 +98,7 @@ def _checkpoints(phase, title, run):
 def _run_phase(phase, title, dataset, run, distribution, progress):
     step, manager = _checkpoints(phase, title, run)
     manager.restore_or_initialize()
-    start, steps = int(step), phase.fit.steps
+    start, steps = int(step.numpy()), phase.fit.steps
     if start >= steps:
         return
     advance = distribution.stepper(phase)

@@ -105,5 +105,5 @@ class LossScale(tf.Module):
         good = tf.where(finite, self.good + 1, 0)
         double = good >= self.patience
         factor = tf.where(finite, tf.where(double, 2.0, 1.0), 0.5)
-        self.scale.assign(tf.clip_by_value(self.scale * factor, 1.0, 2.0**24))
+        self.scale.assign(tf.clip_by_value(self.scale * factor, 2.0**-24, 2.0**24))
         self.good.assign(tf.where(double, 0, good))
