@@ -20,6 +20,7 @@ for found in pkgutil.iter_modules(autoencoders.__path__):
 TINY = {
     "galaxy_frame": dict(latent_size=4, psf_radius=2.0, cells=32, channels=[8, 8, 4, 4],
                          maps=[2, 1, 1, 0], encoder_channels=[4, 4, 4], hidden=16),
+    "lanusse2021": dict(latent_size=4, depth=4, max_depth=8, stages=3, blocks=1),
 }
 
 

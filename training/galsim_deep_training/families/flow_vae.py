@@ -38,9 +38,10 @@ class FlowVAESettings(Settings):
     total_variation: float = 0.01
     """Weight of the total variation of the profile in units of the noise."""
     model_error: float = 0.05
-    """Relative error per pixel that is forgiven, see `physics.likelihood.error_floor_weight`."""
+    """Relative error per pixel that is forgiven, see `physics.likelihood.error_floor_weight`; 0 for
+    none."""
     divergence_warm_up: float = 0.05
-    """Share of the fit over which the divergence's weight rises to one."""
+    """Share of the fit over which the divergence's weight rises to one; 0 for at once."""
     flow: dict = {"kind": "spline"}
     """Its ``kind`` and its settings, see `networks.flows`."""
     column_jitter: float = 0.03
@@ -76,8 +77,8 @@ class FlowVAE(ModelFamily, name="flow_vae"):
     def _check_columns(self):
         names = [column.name for column in self.recipe.columns]
         for key in ("size_column", "magnitude_column"):
-            wanted = getattr(self.autoencoder.settings, key, names[0])
-            if wanted not in names:
+            wanted = getattr(self.autoencoder.settings, key, None)
+            if wanted is not None and wanted not in names:
                 raise GalSimConfigError(
                     f"The recipe {self.recipe.path}, model.autoencoder.{key}, asks for the column "
                     f"'{wanted}'; its columns are: {', '.join(names)}.")
@@ -236,11 +237,12 @@ class Autoencoding(GradientPhase):
                fourier_chi_square(stamps, models, sigma, batch["noise_power"]))
         # Relative to a model that is perfect, on average: keeps the number readable.
         surprise = 0.5 * (chi - pixels)
-        weight = tf.stop_gradient(error_floor_weight(
-            models, sigma, batch[autoencoder.settings.size_column], settings.model_error))
-        charge = tf.minimum(1.0, 0.1 + 0.9 * progress / settings.divergence_warm_up)
-        information = tf.maximum(found.divergences["vector"], settings.free_bits) + tf.add_n(
-            [part for name, part in found.divergences.items() if name != "vector"])
+        weight = self._weight(models, batch)
+        charge = 1.0
+        if settings.divergence_warm_up:
+            charge = tf.minimum(1.0, 0.1 + 0.9 * progress / settings.divergence_warm_up)
+        information = tf.maximum(found.divergences["vector"], settings.free_bits) + sum(
+            part for name, part in found.divergences.items() if name != "vector")
         variation = tf.image.total_variation(
             (found.profiles / sigma[:, None, None])[..., None])
         loss = tf.reduce_mean(weight * surprise + charge * information
@@ -251,6 +253,14 @@ class Autoencoding(GradientPhase):
             median_chi_square=tf.sort(white)[tf.shape(white)[0] // 2] / pixels,
             **{name: tf.reduce_mean(part) for name, part in found.divergences.items()},
             **found.penalties, variation=tf.reduce_mean(variation), weight=tf.reduce_mean(weight))
+
+    def _weight(self, models, batch):
+        settings = self.family.settings
+        if not settings.model_error:
+            return tf.ones_like(batch["noise_sigma"])
+        size = batch[self.family.autoencoder.settings.size_column]
+        return tf.stop_gradient(
+            error_floor_weight(models, batch["noise_sigma"], size, settings.model_error))
 
     def evaluate(self, batch):
         means = tf.zeros([tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size])

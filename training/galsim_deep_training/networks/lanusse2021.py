@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from galsim import GalSimConfigError
 
-from .blocks import ACTIVATION, DepthToSpace, ResidualBlock
+from .blocks import ACTIVATION, ResidualBlock
 
 
 class DeepEncoder(keras.Model):
@@ -97,8 +97,7 @@ class DeepDecoder(keras.Model):
         self.bottom = (base, base, depths[-1])
         self.entry = keras.layers.Dense(base * base * depths[-1], dtype="float32")
         # Doubling by rearrangement: no arithmetic on zeros, and no chequered kernels.
-        self.doublings = [[keras.layers.Conv2D(4 * count, 1), DepthToSpace()]
-                          for count in depths[-2::-1]]
+        self.doublings = [keras.layers.Conv2D(4 * count, 1) for count in depths[-2::-1]]
         self.stages = [[ResidualBlock(count) for _ in range(blocks)] for count in depths[-2::-1]]
         self.exit = keras.layers.Conv2D(
             1, 1, dtype="float32",
@@ -127,8 +126,7 @@ class DeepDecoder(keras.Model):
         levels = range(len(self.stages))
         for level, doubling, blocks in zip(
                 reversed(levels), self.doublings, self.stages, strict=True):
-            for layer in doubling:
-                x = layer(x)
+            x = tf.nn.depth_to_space(doubling(x), 2)
             if features is not None and features[level] is not None:
                 x = transverse(x, features[level], share, tf.stack([seed[0], seed[1]]) + level)
             for block in blocks:

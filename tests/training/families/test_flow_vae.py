@@ -1,0 +1,160 @@
+"""The Flow-VAE: what its settings do, and the published configuration."""
+
+from pathlib import Path
+
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training.families import make_family
+from galsim_deep_training.recipe import read_recipe
+
+RECIPES = Path(__file__).parents[3] / "training" / "recipes"
+
+
+def batch_for(family, count, seed=1):
+    """Noise and a PSF: enough to take a step."""
+    stamp, rng = family.recipe.stamp, np.random.default_rng(seed)
+    psf = galsim.Gaussian(sigma=1.3).drawImage(
+        nx=stamp.psf_size, ny=stamp.psf_size, scale=1.0).array
+    low_high = {c.name: c.valid_range for c in family.recipe.columns}
+    return {name: tf.constant(value, tf.float32) for name, value in dict(
+        stamp=0.01 * rng.standard_normal((count, stamp.size, stamp.size)),
+        psf=np.repeat(psf[None], count, axis=0), noise_sigma=np.full(count, 0.01),
+        noise_power=np.ones((count, stamp.size, stamp.size // 2 + 1)),
+        **{name: rng.uniform(0.7 * low + 0.3 * high, 0.5 * (low + high), count)
+           for name, (low, high) in low_high.items()}).items()}
+
+
+def test_the_published_configuration_is_built_and_steps():
+    """Table 1 of Lanusse et al. 2021."""
+    recipe = read_recipe(RECIPES / "lanusse2021.yaml")
+    auto, fit = recipe.model["autoencoder"], recipe.fit
+    assert (auto["stages"], auto["blocks"]) == (7, 2)
+    assert (auto["depth"], auto["max_depth"], auto["latent_size"]) == (16, 512, 16)
+    assert (fit["autoencoder"].steps, fit["autoencoder"].batch_size) == (125_000, 64)
+    assert (fit["autoencoder"].optimizer, fit["autoencoder"].schedule) == (
+        "adafactor", "square_root")
+    assert recipe.model["free_bits"] == 4 and recipe.model["total_variation"] == 0.01
+    assert recipe.model["flow"] == dict(kind="maf", layers=8, hidden=256)
+    assert fit["flow"].steps == 50_000
+    family = make_family(recipe)
+    # Sixteen channels at full resolution, 512 at the bottom, one dense layer to 2 x 16 numbers.
+    assert family.autoencoder.encoder.exit.kernel.shape == (512, 32)
+    batch = batch_for(family, 2)
+    for phase, data in zip(family.phases[:2], [batch, dict(
+            latent=tf.random.stateless_normal([8, 16], (1, 2)),
+            context=tf.random.stateless_normal([8, 3], (3, 4)))], strict=True):
+        before = [variable.numpy() for variable in phase.variables]
+        for number in (0, phase.fit.steps - 1):  # with all aids, and without
+            scalars = phase.step(data, tf.constant(number))
+            assert all(np.isfinite(value) for value in scalars.values())
+        changed = [np.any(variable.numpy() != old)
+                   for variable, old in zip(phase.variables, before, strict=True)]
+        assert np.mean(changed) > 0.9
+    image = family.sample(tf.random.stateless_normal([1, family.latent_size], (5, 6)),
+                          {c.name: batch[c.name][:1] for c in recipe.columns})
+    assert image.shape == (1, 128, 128) and np.all(image.numpy() >= 0)
+
+
+@pytest.fixture(scope="module")
+def tiny(recipe, data_file, awaken):
+    from galsim_deep_training.data.dataset import Dataset
+
+    family, dataset = make_family(recipe), Dataset(data_file)
+    family.prepare(dataset)
+    for network in family.networks.values():
+        awaken(network, size=0.05)
+    batch = dataset.read(dataset.test_indices[:4])
+    return family, {name: tf.constant(value) for name, value in batch.items()}
+
+
+def columns_of(family, batch):
+    return {column.name: batch[column.name] for column in family.recipe.columns}
+
+
+def test_columns_that_are_given_stay(tiny):
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    for name, values in family.completed(columns).items():
+        np.testing.assert_array_equal(values, columns[name])
+
+
+@pytest.mark.parametrize("missing", [["zphot"], ["flux_radius"], ["mag_auto"],
+                                     ["flux_radius", "mag_auto", "zphot"]])
+def test_columns_that_are_missing_are_drawn(tiny, missing):
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    for name in missing:
+        columns[name] = tf.fill([4], np.nan)
+    normal = tf.random.stateless_normal([4, family.latent_size], (1, 1))
+    image = family.sample(normal, columns).numpy()
+    assert np.all(np.isfinite(image)) and np.all(image.sum(axis=(1, 2)) > 0)
+    other = family.sample(tf.concat([normal[:, :-3], -normal[:, -3:]], axis=1), columns).numpy()
+    assert np.abs(image - other).max() > 1e-4 * image.max()
+    completed = family.completed(columns, normal[:, -3:])
+    for column in family.recipe.columns:
+        low, high = column.valid_range
+        values = completed[column.name].numpy()
+        if column.name in missing:
+            assert np.all((values >= low) & (values <= high))
+        else:
+            np.testing.assert_array_equal(values, columns[column.name])
+
+
+def test_the_sampled_position_angle_is_that_of_two_numbers(tiny):
+    """Isotropic by construction: the rest of the galaxy does not know of it."""
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    normal = tf.random.stateless_normal([4, family.latent_size], (2, 2))
+    image = family.sample(normal, columns).numpy()
+    quarter = tf.concat([-normal[:, 1:2], normal[:, :1], normal[:, 2:]], axis=1)
+    turned = family.sample(quarter, columns).numpy()
+    peak = image.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(turned / peak, np.rot90(image, -1, axes=(1, 2)) / peak, atol=5e-3)
+
+
+def test_refinement_finds_more_probable_latents(tiny):
+    from galsim_deep_training.physics.convolution import convolve, psf_transfer
+    from galsim_deep_training.physics.likelihood import fourier_chi_square
+
+    family, batch = tiny
+    columns = columns_of(family, batch)
+
+    def surprise(latent):
+        models = convolve(family.decode(latent, columns), psf_transfer(batch["psf"], 32))
+        chi = fourier_chi_square(batch["stamp"], models, batch["noise_sigma"], family.noise())
+        return (chi + tf.reduce_sum(latent**2, axis=-1)).numpy()
+
+    args = batch["stamp"], batch["psf"], batch["noise_sigma"], columns
+    guess, scale = family.encode(*args)
+    refined, same = family.encode(*args, refinement=20)
+    np.testing.assert_array_equal(scale, same)
+    assert np.all(surprise(refined) < surprise(guess))
+
+
+def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    args = batch["stamp"], batch["psf"], batch["noise_sigma"]
+    together, _ = family.encode(*args, columns, refinement=5)
+    alone, _ = family.encode(*(value[:1] for value in args),
+                             {name: value[:1] for name, value in columns.items()}, refinement=5)
+    np.testing.assert_allclose(alone, together[:1], atol=2e-3)
+
+
+def test_log_prob_is_that_of_flow_and_normal_details(tiny):
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    auto = family.autoencoder
+    latent = tf.random.stateless_normal([4, auto.latent_size], (3, 3))
+    found = family.log_prob(latent, columns).numpy()
+    vector = latent[:, auto.pose_size:auto.pose_size + auto.vector_size]
+    detail = latent[:, auto.pose_size + auto.vector_size:].numpy()
+    expected = (family.flow(family.context(columns)).log_prob(vector).numpy()
+                - 0.5 * (detail**2 + np.log(2 * np.pi)).sum(axis=1))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # Where the galaxy lies on the stamp is no property of it.
+    moved = tf.concat([latent[:, :auto.pose_size] + 1.0, latent[:, auto.pose_size:]], axis=1)
+    np.testing.assert_array_equal(family.log_prob(moved, columns), found)

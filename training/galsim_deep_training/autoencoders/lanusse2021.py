@@ -1,0 +1,70 @@
+"""The autoencoder of Lanusse et al. 2021: deep residual networks on the stamp as it is.
+
+The columns play no part in it; that latents go with them is left to the flow, as are size, flux and
+position angle of what is sampled.
+"""
+
+__all__ = ["Lanusse2021Autoencoder"]
+
+import tensorflow as tf
+
+from ..networks.drawing import edge_window
+from ..networks.lanusse2021 import DeepDecoder, DeepEncoder, annealed, bottleneck_penalty
+from ..recipe import Settings
+from .base import Autoencoder, Inference, divergence
+
+
+class Lanusse2021Settings(Settings):
+    """Settings of the ``lanusse2021`` autoencoder; as they are, those of table 1."""
+
+    latent_size: int = 16
+    depth: int = 16
+    """Channels at full resolution."""
+    max_depth: int = 512
+    stages: int = 7
+    """How often the resolution is halved."""
+    blocks: int = 2
+    """Residual blocks of a stage."""
+    bottleneck_penalty: float = 1.0
+    """Weight at the start of what asks the dense layers to give back what was put in."""
+    aided: float = 0.5
+    """Share of the fit after which penalty and transverse connections are gone."""
+
+
+class Lanusse2021Autoencoder(Autoencoder, name="lanusse2021"):
+    """See the module's docstring."""
+
+    Settings = Lanusse2021Settings
+
+    def __init__(self, settings, recipe, context):
+        super().__init__(settings, recipe, context)
+        shape = dict(latent_size=settings.latent_size, depth=settings.depth,
+                     max_depth=settings.max_depth, stages=settings.stages, blocks=settings.blocks)
+        self.encoder = DeepEncoder(recipe.stamp.size, **shape)
+        self.decoder = DeepDecoder(recipe.stamp.size, **shape)
+        self.networks = dict(encoder=self.encoder, decoder=self.decoder)
+        self.vector_size = settings.latent_size
+        self._edge = edge_window(recipe.stamp.size)
+
+    def infer(self, batch, normal, progress):
+        mean, scale, features = self.encoder(batch["stamp"], batch["psf"], batch["noise_sigma"])
+        latent = mean + scale * normal
+        aid = annealed(progress, 1.0, self.settings.aided)
+        # Which maps are handed over is decided by the numbers of the batch, like all else.
+        seed = tf.bitcast(normal[0, :2], tf.int32)
+        profiles = self._windowed(
+            self.decoder(latent, features=features, share=aid, seed=tf.unstack(seed)))
+        penalty = tf.reduce_mean(bottleneck_penalty(features[-1], self.decoder.unfold(latent)))
+        return Inference(
+            profiles, dict(vector=divergence(mean, scale)),
+            dict(bottleneck=self.settings.bottleneck_penalty * aid * penalty))
+
+    def encode(self, stamps, psfs, noise_sigma, columns):
+        mean, scale, _ = self.encoder(stamps, psfs, noise_sigma)
+        return mean, scale
+
+    def decode(self, latent, columns):
+        return self._windowed(self.decoder(latent))
+
+    def _windowed(self, profiles):
+        return profiles * tf.constant(self._edge)[:, None] * self._edge
