@@ -33,6 +33,8 @@ class Column(_Part):
     """As astropy writes it; empty for a pure number."""
     meaning: str
     valid_range: tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
+    optional: bool = False
+    """Whether a row may leave it out, as NaN: the module then draws it given the others."""
     quantiles: dict[str, float] = {}
     """Quantiles of the training sample, by their level written as text ("0.5")."""
 

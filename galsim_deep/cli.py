@@ -153,7 +153,8 @@ def _info(options):
     print(f"cite        {card.training_data.citation}\n\ncolumns")
     for column in card.columns:
         low, high = column.valid_range
-        print(f"  {column.name} [{column.unit or '1'}], {low:g} to {high:g}: {column.meaning}")
+        print(f"  {column.name} [{column.unit or '1'}], {low:g} to {high:g}"
+              f"{', may be missing' if column.optional else ''}: {column.meaning}")
     for galaxies, found in card.quality.items():
         print(f"\nvalidated on {galaxies}")
         for name, value in found.items():

@@ -15,6 +15,8 @@ Input type ``generative_model``: the module, as `GenerativeGalaxyModel`.  Object
 
 __all__ = ["BuildGenerativeModelGalaxy"]
 
+import math
+
 from galsim import GalSimConfigError, GSParams
 from galsim.config import (
     GetAllParams,
@@ -35,6 +37,8 @@ _OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_inte
 def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     """Build a galaxy of a generative model.
 
+    A column that is optional may be left out; it is then drawn given the others.
+
     Fields besides the columns of the module: ``half_light_radius`` [arcsec], ``flux`` and
     everything else that GalSim applies to any ``gal``, ``num`` (which of several input models),
     ``id``: an integer that, with the columns, decides the galaxy; without it the galaxy takes its
@@ -48,10 +52,11 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     model = GetInputObj("generative_model", config, base, "GenerativeModelGalaxy")
     columns = model.getColumns()
     # flux is left to GalSim, which applies it to any object type.
+    optional = [column.name for column in model.getCard().columns if column.optional]
     kwargs, _ = GetAllParams(
-        config, base, req=dict.fromkeys(columns, float),
-        opt=_OPTIONS, ignore=[*ignore, "flux", "num"])
-    table = {name: kwargs.pop(name) for name in columns}
+        config, base, req={name: float for name in columns if name not in optional},
+        opt={**_OPTIONS, **dict.fromkeys(optional, float)}, ignore=[*ignore, "flux", "num"])
+    table = {name: kwargs.pop(name, math.nan) for name in columns}
     identity = kwargs.pop("id", None)
     if identity is None:
         kwargs["rng"] = GetRNG(config, base, logger, "GenerativeModelGalaxy")

@@ -86,7 +86,9 @@ class GenerativeGalaxyModel:
         Parameters:
             table:              Whatever holds the columns of the model by name: astropy Table,
                                 QTable or Row, structured array, dict of arrays or numbers, pandas
-                                DataFrame, `galsim.Catalog`.  Units are converted.
+                                DataFrame, `galsim.Catalog`.  Units are converted.  Values of
+                                columns that the card calls optional may be missing (NaN or
+                                masked): they are drawn given the others.
             noise:              Noise to pad the profiles with, as `galsim.InterpolatedImage` takes
                                 it in ``noise_pad``.  The stamps are free of noise and end in zero,
                                 so none is needed.  [default: None]
@@ -178,6 +180,10 @@ class GenerativeGalaxyModel:
     def getColumns(self):
         """The names of the columns."""
         return self.columns
+
+    def getCard(self):
+        """The card."""
+        return self.card
 
     def __eq__(self, other):
         return self is other or (

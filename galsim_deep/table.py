@@ -40,8 +40,9 @@ def read_columns(table, columns, pixel_scale=None, strict=False):
 
     Parameters:
         table:          Any table (see above) with N rows.
-        columns:        The columns wanted: objects with ``name``, ``unit``, ``meaning`` and
-                        ``valid_range`` = (low, high), as on a module's card.
+        columns:        The columns wanted: objects with ``name``, ``unit``, ``meaning``,
+                        ``valid_range`` = (low, high) and ``optional``, as on a module's card. In
+                        an optional column, values may be missing: NaN, None or masked.
         pixel_scale:    Size of a pixel [arcsec], with which angles and pixels are converted into
                         each other. [default: None]
         strict:         Whether values outside of ``valid_range`` are an error rather than a
@@ -49,7 +50,7 @@ def read_columns(table, columns, pixel_scale=None, strict=False):
 
     Returns:
         a dict from each name, in the order of ``columns``, to a new float32 array [N] in the
-        unit of that column.
+        unit of that column; NaN for what is missing.
 
     Raises:
         GalSimKeyError:                 a column is missing.
@@ -58,7 +59,8 @@ def read_columns(table, columns, pixel_scale=None, strict=False):
         GalSimRangeError:               a value out of range, if ``strict``.
     """
     given = _take(table, [column.name for column in columns])
-    arrays = {c.name: _read(given[c.name], c.unit, np.float32, pixel_scale) for c in columns}
+    arrays = {c.name: _read(given[c.name], c.unit, np.float32, pixel_scale, c.optional)
+              for c in columns}
     lengths = {name: array.size for name, array in arrays.items() if array.ndim}
     if len(set(lengths.values())) > 1:
         raise GalSimIncompatibleValuesError(
@@ -188,12 +190,34 @@ def _unwrap(values, label, unit=None):
     return _Given(label, array, np.broadcast_to(mask, array.shape), unit)
 
 
-def _read(given, unit, dtype, pixel_scale=None):
-    """Convert to finite numbers in the given unit, or say which rows prevent it."""
+def _read(given, unit, dtype, pixel_scale=None, optional=False):
+    """Convert to finite numbers in the given unit, or say which rows prevent it.
+
+    Where ``optional``, values that are missing become NaN.
+    """
     with np.errstate(all="ignore"):  # what overflows is refused as not finite
         numbers = _convert(given, _numbers(given), _unit(unit), pixel_scale).astype(dtype)
-    _refuse(given, ~np.isfinite(numbers), f"a finite {np.dtype(dtype).name} number")
+    bad = ~np.isfinite(numbers)
+    if optional:
+        bad &= ~_missing(given)
+    _refuse(given, bad, f"a finite {np.dtype(dtype).name} number")
     return numbers
+
+
+def _missing(given):
+    """Which values are not there on purpose, rather than something that is no number."""
+    array = given.array
+    if array.dtype.kind == "f":
+        empty = np.isnan(array)
+    elif array.dtype.kind == "O":
+        empty = np.fromiter(map(_is_missing, array.flat), bool, array.size).reshape(array.shape)
+    else:
+        empty = np.zeros(array.shape, bool)
+    return empty | given.mask
+
+
+def _is_missing(value):
+    return value is None or value is np.ma.masked or (isinstance(value, Real) and value != value)
 
 
 def _numbers(given):

@@ -18,11 +18,11 @@ from astropy.utils.masked import Masked
 from galsim_deep.table import read_columns, read_positive, read_seeds
 
 MAG = SimpleNamespace(name="mag_auto", unit="mag", meaning="total magnitude",
-                      valid_range=(18., 25.2))
+                      valid_range=(18., 25.2), optional=False)
 RADIUS = SimpleNamespace(name="flux_radius", unit="pix", meaning="half-light radius",
-                         valid_range=(1., 60.))
+                         valid_range=(1., 60.), optional=False)
 REDSHIFT = SimpleNamespace(name="zphot", unit="", meaning="photometric redshift",
-                           valid_range=(0., 4.))
+                           valid_range=(0., 4.), optional=False)
 COLUMNS = [MAG, RADIUS, REDSHIFT]
 SCALE = 0.03  # arcsec / pix
 
@@ -468,10 +468,12 @@ def test_the_range_is_in_the_unit_of_the_card():
 def test_the_limits_are_in_range():
     """Although 0.7, 25.2 and 0.1 all change when they are rounded to float32."""
     for limit in 0.7, 25.2, 0.1:
-        column = SimpleNamespace(name="x", unit="", meaning="", valid_range=(limit, limit))
+        column = SimpleNamespace(name="x", unit="", meaning="", valid_range=(limit, limit),
+                                 optional=False)
         for values in [limit], np.float32([limit]), [str(limit)]:
             read_columns({"x": values}, [column], strict=True)
-    unlimited = SimpleNamespace(name="x", unit="", meaning="", valid_range=(-np.inf, 1e300))
+    unlimited = SimpleNamespace(name="x", unit="", meaning="", valid_range=(-np.inf, 1e300),
+                                optional=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_columns({"x": [-1e38, 1e38]}, [unlimited], strict=True)
@@ -630,3 +632,48 @@ def test_nothing_slow_is_imported():
             "slow = {'tensorflow', 'pandas', 'astropy.cosmology'} & set(sys.modules); "
             "assert not slow, slow")
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+# ---- columns that may be left out of a row --------------------------------------------------
+
+OPTIONAL = SimpleNamespace(**{**vars(RADIUS), "optional": True})
+
+MISSING = {
+    "NaN": [10.0, np.nan, 3.0],
+    "array": np.array([10.0, np.nan, 3.0], np.float32),
+    "None": [10.0, None, 3.0],
+    "masked": MaskedColumn([10.0, 7.0, 3.0], mask=[0, 1, 0]),
+    "masked integers": MaskedColumn([10, 7, 3], mask=[0, 1, 0]),
+    "masked item": [10.0, np.ma.masked, 3.0],
+    "unit": Column([0.3, np.nan, 0.09], unit="arcsec"),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_what_is_missing_becomes_nan(kind):
+    values = read_one(MISSING[kind], OPTIONAL, pixel_scale=SCALE)
+    np.testing.assert_allclose(values, [10.0, np.nan, 3.0], rtol=1e-6)
+    # and is an error where the module must have it
+    with pytest.raises(galsim.GalSimValueError, match="row 1"):
+        read_one(MISSING[kind], RADIUS, pixel_scale=SCALE)
+
+
+@pytest.mark.parametrize("value", [np.inf, "three", True, 1j])
+def test_what_is_no_number_is_not_missing(value):
+    with pytest.raises(galsim.GalSimValueError, match="row 1"):
+        read_one([10.0, value, 3.0], OPTIONAL, pixel_scale=SCALE)
+
+
+def test_a_single_missing_value_is_missing_in_every_row():
+    values = read_columns({**VALUES, "flux_radius": np.nan}, [MAG, OPTIONAL])
+    assert np.isnan(values["flux_radius"]).all() and len(values["flux_radius"]) == 3
+
+
+def test_a_missing_value_is_in_range():
+    read_one([10.0, np.nan], OPTIONAL, strict=True)
+
+
+def test_an_optional_column_must_still_be_there():
+    """A misspelt name must not be taken for a wish to have it drawn."""
+    with pytest.raises(galsim.GalSimKeyError, match="flux_radius"):
+        read_columns({"mag_auto": [24.0]}, [MAG, OPTIONAL])

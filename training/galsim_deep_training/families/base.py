@@ -40,6 +40,8 @@ class ModelFamily(abc.ABC):
 
     Settings = Settings
     phase_names = ()
+    optional_columns = False
+    """Whether the signatures take NaN for a column that is not given."""
     registry = {}
 
     def __init_subclass__(cls, name, **kwargs):

@@ -42,6 +42,10 @@ class FlowVAESettings(Settings):
     none."""
     divergence_warm_up: float = 0.05
     """Share of the fit over which the divergence's weight rises to one; 0 for at once."""
+    detail_charge: float = 4.0
+    """How many times more information in the detail latents costs at the start of the fit."""
+    detail_opening: float = 0.3
+    """Share of the fit over which that extra cost is taken away."""
     flow: dict = {"kind": "spline"}
     """Its ``kind`` and its settings, see `networks.flows`."""
     column_jitter: float = 0.03
@@ -56,6 +60,7 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     Settings = FlowVAESettings
     phase_names = ("autoencoder", "flow", "columns")
+    optional_columns = True
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
@@ -86,7 +91,10 @@ class FlowVAE(ModelFamily, name="flow_vae"):
     def _create_weights(self):
         one = {name: tf.ones([1]) for name in self.column_specs()}
         stamp, psf = self.recipe.stamp.size, self.recipe.stamp.psf_size
-        self.encode(tf.zeros([1, stamp, stamp]), tf.zeros([1, psf, psf]), tf.ones([1]), one)
+        # The flow comes last: the first weights of the others must not depend on its settings.
+        mean, _ = self.encode(
+            tf.zeros([1, stamp, stamp]), tf.zeros([1, psf, psf]), tf.ones([1]), one)
+        self.decode(mean, one)
         self.sample(tf.ones([1, self.latent_size]), one)
 
     def prepare(self, dataset):
@@ -241,8 +249,7 @@ class Autoencoding(GradientPhase):
         charge = 1.0
         if settings.divergence_warm_up:
             charge = tf.minimum(1.0, 0.1 + 0.9 * progress / settings.divergence_warm_up)
-        information = tf.maximum(found.divergences["vector"], settings.free_bits) + sum(
-            part for name, part in found.divergences.items() if name != "vector")
+        information = self._information(found.divergences, progress)
         variation = tf.image.total_variation(
             (found.profiles / sigma[:, None, None])[..., None])
         loss = tf.reduce_mean(weight * surprise + charge * information
@@ -253,6 +260,19 @@ class Autoencoding(GradientPhase):
             median_chi_square=tf.sort(white)[tf.shape(white)[0] // 2] / pixels,
             **{name: tf.reduce_mean(part) for name, part in found.divergences.items()},
             **found.penalties, variation=tf.reduce_mean(variation), weight=tf.reduce_mean(weight))
+
+    def _information(self, divergences, progress):
+        """What the latents cost, [N]: some bits of the vector are free (eq. 10).
+
+        Details are dear at first, so that the vector comes to hold what galaxies are as a whole:
+        the flow knows how these hang together, while details are drawn one by one.
+        """
+        settings = self.family.settings
+        cost = dict(divergences, vector=tf.maximum(divergences["vector"], settings.free_bits))
+        if "detail" in cost:
+            closed = tf.nn.relu(1.0 - progress / max(settings.detail_opening, 1e-6))
+            cost["detail"] *= 1.0 + (settings.detail_charge - 1.0) * closed
+        return tf.add_n(list(cost.values()))
 
     def _weight(self, models, batch):
         settings = self.family.settings
