@@ -124,7 +124,8 @@ def test_refinement_finds_more_probable_latents(tiny):
 
     def surprise(latent):
         models = convolve(family.decode(latent, columns), psf_transfer(batch["psf"], 32))
-        chi = fourier_chi_square(batch["stamp"], models, batch["noise_sigma"], family.noise())
+        chi = fourier_chi_square(
+            batch["stamp"], models, batch["noise_sigma"], family.noise.spectrum())
         return (chi + tf.reduce_sum(latent**2, axis=-1)).numpy()
 
     args = batch["stamp"], batch["psf"], batch["noise_sigma"], columns

@@ -133,7 +133,8 @@ class FlowVAE(ModelFamily, name="flow_vae"):
         if refinement:
             mean = refine(
                 lambda latent: self.decode(latent, columns), mean, scale,
-                dict(stamp=stamps, psf=psfs, noise_sigma=noise_sigma), self.noise(), refinement)
+                dict(stamp=stamps, psf=psfs, noise_sigma=noise_sigma), self.noise.spectrum(),
+                refinement)
         return mean, scale
 
     def decode(self, latent, columns):
@@ -207,7 +208,7 @@ class NoisePower(keras.layers.Layer):
         rows = dataset.train_indices[:256]
         self.power.assign(np.mean(dataset.read(rows)["noise_power"], axis=0, keepdims=True))
 
-    def call(self):
+    def spectrum(self):
         """[1, S, S//2 + 1]."""
         return tf.convert_to_tensor(self.power)
 
