@@ -66,7 +66,7 @@ def test_mirrored(alone, make_recipe, new_run, tmp_path):
     assert_close(restore(recipe, run), tmp_path / "weights.npz")
     one, two = ([json.loads(line) for line in (folder / "fit.jsonl").read_text().splitlines()]
                 for folder in (alone[1], run))
-    assert [line["phase"] for line in two] == ["autoencoder", "flow"]
+    assert [line["phase"] for line in two] == ["autoencoder", "flow", "columns"]
     for mine, theirs in zip(one, two, strict=True):
         assert mine.keys() == theirs.keys() and mine["checkpoints"] == theirs["checkpoints"]
         for name in ("train/loss", "train/gradient_norm", "test/loss"):

@@ -14,6 +14,7 @@ from galsim_deep_training.families.flow_vae import Autoencoding
 from galsim_deep_training.fit import fit, restore, titles
 
 STEPS = 12
+PHASES = ("autoencoder", "flow", "columns")
 
 
 class Stopped(Exception):
@@ -54,7 +55,7 @@ def interrupted(recipe, new_run):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "SAVE_EVERY", 5)
         patch.setattr(fitting, "EVALUATE_EVERY", 6)
-        for phase in ("autoencoder", "flow"):
+        for phase in PHASES:
             def stop(manager, checkpoint_number, phase=phase):
                 if checkpoint_number == 10 and f"checkpoints/{phase}-" in manager.directory:
                     raise Stopped
@@ -84,7 +85,7 @@ def test_the_fit_changed_the_weights(recipe, family):
 
 def test_restore_refuses_what_is_not_complete(interrupted, recipe):
     run, _, answers = interrupted
-    for answer, phase in zip(answers, ("autoencoder", "flow"), strict=True):
+    for answer, phase in zip(answers, PHASES, strict=True):
         assert f"'{phase}' in {run} has made 5 of {STEPS} steps" in answer
         assert f"galsim-deep-train fit {recipe.path}" in answer
 
@@ -111,7 +112,7 @@ def test_a_fit_that_is_complete_is_left_alone(fitted, recipe, family, tmp_path):
 def test_log(fitted):
     lines = log_of(fitted)
     assert [(line["phase"], line["step"]) for line in lines] == [
-        ("autoencoder", STEPS), ("flow", STEPS)]
+        (phase, STEPS) for phase in PHASES]
     for line in lines:
         assert line["seconds"] >= 0
         assert np.isfinite(line["train/loss"]) and line["train/gradient_norm"] > 0
@@ -123,14 +124,13 @@ def test_log_of_a_fit_that_was_stopped(interrupted):
     """Steps made twice are there twice, and came out the same."""
     lines = log_of(interrupted[0])
     assert [(line["phase"], line["step"]) for line in lines] == [
-        ("autoencoder", 6), ("autoencoder", 6), ("autoencoder", 12),
-        ("flow", 6), ("flow", 6), ("flow", 12)]
-    for first, second in ((0, 1), (3, 4)):
+        (phase, step) for phase in PHASES for step in (6, 6, 12)]
+    for first, second in ((0, 1), (3, 4), (6, 7)):
         one, other = ({**line, "seconds": 0} for line in (lines[first], lines[second]))
         assert one == other
 
 
-@pytest.mark.parametrize("phase", ["autoencoder", "flow"])
+@pytest.mark.parametrize("phase", PHASES)
 def test_tensorboard(phase, fitted):
     files = list((fitted / "logs").glob(f"{phase}-*/events.out.tfevents.*"))
     assert len(files) == 1
@@ -144,7 +144,7 @@ def test_tensorboard(phase, fitted):
     assert {name for name in line if "/" in name} == set(found)
 
 
-@pytest.mark.parametrize("phase", ["autoencoder", "flow"])
+@pytest.mark.parametrize("phase", PHASES)
 def test_checkpoints(phase, fitted, interrupted):
     """The last is there, and no more than two."""
     for run in (fitted, interrupted[0]):
@@ -163,25 +163,20 @@ def test_data_of_another_recipe(make_recipe, new_run):
         fit(other, new_run(), progress=False)
 
 
-@pytest.mark.parametrize("part, key, value", [("model", "hidden", 8), ("model", "free_bits", 2.0)])
-def test_checkpoints_of_another_recipe(part, key, value, make_recipe, fitted):
+@pytest.mark.parametrize("change", [lambda model: model["autoencoder"].update(hidden=8),
+                                    lambda model: model.update(free_bits=2.0)])
+def test_checkpoints_of_another_recipe(change, make_recipe, fitted):
     """Other settings of the networks, the same data: they are named and left alone."""
-    other = make_recipe(lambda content: content[part].update({key: value}))
+    other = make_recipe(lambda content: change(content["model"]))
     (folder,) = (fitted / "checkpoints").glob("autoencoder-*")
     with pytest.raises(galsim.GalSimError, match=f"made 0 of {STEPS} steps.* Other settings made "
                                                  f"{folder.name}"):
         restore(other, fitted)
 
 
-@pytest.fixture
-def apart(monkeypatch):
-    """An autoencoder that the settings of the flow do not concern."""
-    monkeypatch.setattr(Autoencoding, "independent_of", ("model.flow_hidden", "model.flow_layers"))
-
-
 @pytest.fixture(scope="module")
 def changed(recipe):
-    """``changed(other)``: (whether the autoencoder starts anew, whether the flow does)."""
+    """``changed(other)``: whether autoencoder, flow and columns start anew."""
     phases = make_family(recipe).phases
 
     def compare(other):
@@ -191,58 +186,60 @@ def changed(recipe):
     return compare
 
 
-def test_what_a_phase_depends_on(apart, make_recipe, changed):
+def test_what_a_phase_depends_on(make_recipe, changed):
     for change, expected in [
-            (lambda c: None, (False, False)),
-            (lambda c: c["fit"]["flow"].update(steps=13), (False, True)),
-            (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), (False, True)),
-            (lambda c: c["model"].update(flow_hidden=9), (False, True)),
-            (lambda c: c["fit"]["autoencoder"].update(steps=13), (True, True)),
-            (lambda c: c["model"].update(free_bits=2.0), (True, True)),
-            (lambda c: c.update(seed=4), (True, True)),
-            (lambda c: c["data"]["settings"].update(examples=41), (True, True)),
+            (lambda c: None, (False, False, False)),
+            (lambda c: c["fit"]["flow"].update(steps=13), (False, True, False)),
+            (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), (False, True, False)),
+            (lambda c: c["fit"]["columns"].update(steps=13), (False, False, True)),
+            (lambda c: c["model"]["flow"].update(hidden=9), (False, True, False)),
+            (lambda c: c["model"].update(refinement=3), (False, False, False)),
+            (lambda c: c["fit"]["autoencoder"].update(steps=13), (True, True, False)),
+            (lambda c: c["model"].update(free_bits=2.0), (True, True, False)),
+            (lambda c: c.update(seed=4), (True, True, True)),
+            (lambda c: c["data"]["settings"].update(examples=41), (True, True, True)),
             # How, where and under what name does not count.
             (lambda c: c.update(precision="mixed_bfloat16", distribute="mirrored", name="other",
-                                run="shared", version="1"), (False, False))]:
+                                run="shared", version="1"), (False, False, False))]:
         assert changed(make_recipe(change)) == expected
 
 
 def test_a_phase_may_say_what_it_depends_on(monkeypatch, make_recipe, changed):
-    monkeypatch.setattr(Autoencoding, "depends_on", ("seed", "model.hidden"))
+    monkeypatch.setattr(Autoencoding, "depends_on", ("seed", "model.autoencoder.hidden"))
     assert changed(make_recipe(lambda c: c["model"].update(free_bits=2.0)))[0] is False
-    assert changed(make_recipe(lambda c: c["model"].update(hidden=8)))[0] is True
+    assert changed(make_recipe(lambda c: c["model"]["autoencoder"].update(hidden=8)))[0] is True
 
 
-def test_several_flows_on_one_autoencoder(apart, make_recipe, new_run):
+def test_several_flows_on_one_autoencoder(make_recipe, new_run):
     """Only the flow is fitted anew, and an earlier one is found again."""
     def recipe(**flow):
         def change(content):
             content.update(name=f"tiny_{len(flow)}", run="shared")
-            content["model"].update(flow)
+            content["model"]["flow"].update(flow)
         return make_recipe(change)
 
-    run, (first, second) = new_run(), (recipe(), recipe(flow_hidden=9))
+    run, (first, second) = new_run(), (recipe(), recipe(hidden=9))
     one = fit(first, run, progress=False)
-    assert len(log_of(run)) == 2
+    assert len(log_of(run)) == 3
     with pytest.raises(galsim.GalSimError, match="'flow' .* has made 0 of"):
         restore(second, run)
     other = fit(second, run, progress=False)
-    assert [line["phase"] for line in log_of(run)] == ["autoencoder", "flow", "flow"]
+    assert [line["phase"] for line in log_of(run)] == [*PHASES, "flow"]
     folders = [line["checkpoints"] for line in log_of(run)]
     assert {path.name for path in (run / "checkpoints").iterdir()} == set(folders)
-    assert len(set(folders)) == 3
-    for network in ("encoder", "decoder"):
+    assert len(set(folders)) == 4
+    for network in ("encoder", "ladder", "completion"):
         for mine, theirs in zip(one.networks[network].variables, other.networks[network].variables,
                                 strict=True):
             np.testing.assert_array_equal(mine, theirs)
     assert one.flow.count_params() != other.flow.count_params()
     fit(first, run, progress=False)
-    assert len(log_of(run)) == 3
+    assert len(log_of(run)) == 4
     assert_same_weights(restore(first, run), one)
     assert_same_weights(restore(second, run), other)
 
 
-@pytest.mark.parametrize("phase", ["autoencoder", "flow"])
+@pytest.mark.parametrize("phase", PHASES)
 def test_adafactor(phase, make_recipe, new_run):
     """Another optimiser, interrupted or not, with its average."""
     def change(content):

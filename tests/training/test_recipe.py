@@ -53,20 +53,20 @@ def test_a_run_of_another_name(make_recipe):
 
 
 def test_digest(make_recipe, recipe):
-    other = make_recipe(_set(["model", "hidden"], 17))
+    other = make_recipe(_set(["model", "autoencoder", "hidden"], 17))
     assert recipe.digest("model") != other.digest("model")
-    assert recipe.digest("model.hidden") != other.digest("model.hidden")
-    assert recipe.digest("model.latent_size") == other.digest("model.latent_size")
-    assert recipe.digest("model", without=["model.hidden"]) == other.digest(
-        "model", without=["model.hidden", "model.absent"])
+    assert recipe.digest("model.autoencoder.hidden") != other.digest("model.autoencoder.hidden")
+    assert recipe.digest("model.flow") == other.digest("model.flow")
+    assert recipe.digest("model", without=["model.autoencoder.hidden"]) == other.digest(
+        "model", without=["model.autoencoder.hidden", "model.absent"])
     other = make_recipe(_set(["fit", "flow", "steps"], 99))
     assert recipe.digest("seed", "fit.autoencoder") == other.digest("seed", "fit.autoencoder")
     assert recipe.digest("seed", "fit") != other.digest("seed", "fit")
     # Words alone do not count, with keys left out or not.
     other = make_recipe(_set(["columns", 0, "meaning"], "other words"))
     assert recipe.digest("columns", "model") == other.digest("columns", "model")
-    assert recipe.digest("columns", "model", without=["model.hidden"]) == other.digest(
-        "columns", "model", without=["model.hidden"])
+    assert recipe.digest("columns", "model", without=["model.autoencoder.hidden"]) == other.digest(
+        "columns", "model", without=["model.autoencoder.hidden"])
 
 
 def test_the_hash_is_of_the_file(write_recipe, recipe_content):
@@ -210,6 +210,6 @@ def test_phases_that_are_not_the_familys(name, value, make_recipe):
 
 
 def test_columns_that_the_family_needs(make_recipe):
-    recipe = make_recipe(_set(["model", "magnitude_column"], "mag_i"))
+    recipe = make_recipe(_set(["model", "autoencoder", "magnitude_column"], "mag_i"))
     with pytest.raises(galsim.GalSimConfigError, match="magnitude_column.*'mag_i'.*mag_auto"):
         make_family(recipe)

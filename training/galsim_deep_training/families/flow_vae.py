@@ -224,7 +224,7 @@ class Autoencoding(GradientPhase):
         self.family = family
         networks = family.autoencoder.networks
         super().__init__(
-            fit, family.recipe.seed, dict(networks, context=family.context),
+            fit, family.recipe.seed, dict(networks, context=family.context, noise=family.noise),
             [v for network in networks.values() for v in network.trainable_variables])
 
     def batches(self, dataset, start):
