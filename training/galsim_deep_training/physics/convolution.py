@@ -13,11 +13,11 @@ def psf_transfer(psfs, stamp_size):
         stamp_size:     Size S of the stamps that will be convolved.
 
     Returns:
-        complex64, shape [N, F, F/2 + 1], F = S + (P - 1) / 2: large enough that what wraps around
-        stays off the stamp.
+        complex64, shape [N, F, F/2 + 1], F the larger of S + (P - 1) / 2 and P: enough for what
+        wraps around to stay off the stamp.
     """
     size = psfs.shape[1]
-    padded = stamp_size + size // 2
+    padded = max(stamp_size + size // 2, size)
     kernel = tf.pad(psfs, [[0, 0], [0, padded - size], [0, padded - size]])
     kernel = tf.roll(kernel, [-(size // 2), -(size // 2)], axis=[1, 2])
     return tf.signal.rfft2d(kernel)
