@@ -19,7 +19,7 @@ def test_data(command, recipe):
 
 def test_fit(command):
     assert command.run("fit") == 0
-    assert len((command.folder / "fit.jsonl").read_text().splitlines()) == 2
+    assert len((command.folder / "fit.jsonl").read_text().splitlines()) == 3
 
 
 def test_export(command):
@@ -49,7 +49,7 @@ def test_a_recipe_that_is_wrong(capsys, write_recipe, recipe_content):
 
 def test_files_that_are_not_there(capsys, write_recipe, recipe_content, tmp_path):
     content = recipe_content()
-    content["data"]["settings"]["stamps"]["file_name"] = "absent.npz"
+    content["data"]["settings"]["sources"]["made"]["file_name"] = "absent.npz"
     assert "absent.npz" in fails(capsys, "data", write_recipe(content), "--run", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
