@@ -22,7 +22,7 @@ def module(make_recipe, tmp_path_factory):
         for column in content["columns"]:
             column["name"] = NAMES[column["name"]]
         content["columns"].reverse()
-        content["model"].update(size_column="r_half", magnitude_column="m_814")
+        content["model"]["autoencoder"].update(size_column="r_half", magnitude_column="m_814")
         content["data"]["settings"]["columns"] = dict(
             r_half="flux_radius", m_814="MAG", photo_z="ZPHOT")
 

@@ -52,7 +52,8 @@ def test_the_published_configuration_is_built_and_steps():
             assert all(np.isfinite(value) for value in scalars.values())
         changed = [np.any(variable.numpy() != old)
                    for variable, old in zip(phase.variables, before, strict=True)]
-        assert np.mean(changed) > 0.9
+        # A flow starts as the identity: at first its last layers alone have a gradient.
+        assert np.mean(changed) > (0.9 if phase.name == "autoencoder" else 0.3)
     image = family.sample(tf.random.stateless_normal([1, family.latent_size], (5, 6)),
                           {c.name: batch[c.name][:1] for c in recipe.columns})
     assert image.shape == (1, 128, 128) and np.all(image.numpy() >= 0)

@@ -42,6 +42,7 @@ class Autoencoder(abc.ABC):
 
     def __init_subclass__(cls, name, **kwargs):
         super().__init_subclass__(**kwargs)
+        cls.name = name
         Autoencoder.registry[name] = cls
 
     def __init__(self, settings, recipe, context):
