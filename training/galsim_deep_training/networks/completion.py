@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .flows.base import Conditioner
-from .flows.spline import RationalQuadratic
+from .flows.base import Conditioner, bounded
+from .flows.spline import spline_of
 
 
 class Completion(keras.Model):
@@ -72,9 +72,6 @@ class Completion(keras.Model):
         mask = tf.cast(tf.stack(known, axis=-1), tf.float32)
         seen = tf.where(mask > 0, tf.stack(values, axis=-1), tf.zeros_like(mask))
         raw = self.conditioners[column](seen, mask)
-        raw = tf.transpose(2.0 * tf.tanh(raw / 2.0))
-        widths, heights, slopes, shift, scale = tf.split(
-            raw, [self.bins, self.bins, self.bins - 1, 1, 1])
-        spline = RationalQuadratic(tf.exp(widths), tf.exp(heights),
-                                   tf.nn.softplus(slopes + np.log(np.e - 1)), self._bound)
-        return spline, shift[0], tf.exp(scale[0])
+        shape, shift, scale = tf.split(tf.transpose(raw), [3 * self.bins - 1, 1, 1])
+        return (spline_of(shape, self.bins, self._bound), bounded(shift)[0],
+                tf.exp(bounded(scale)[0]))

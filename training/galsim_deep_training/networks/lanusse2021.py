@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from galsim import GalSimConfigError
 
-from .blocks import ACTIVATION, ResidualBlock
+from .blocks import ACTIVATION, ResidualBlock, bounded_scale
 
 
 class DeepEncoder(keras.Model):
@@ -72,7 +72,7 @@ class DeepEncoder(keras.Model):
         features.append(tf.cast(x, tf.float32))
         mean, raw = tf.split(self.exit(self.flatten(features[-1])), 2, axis=-1)
         # Scales start near one and cannot collapse to zero or run away.
-        return mean, tf.exp(4.0 * tf.tanh(raw / 4.0)), features
+        return mean, bounded_scale(raw), features
 
 
 class DeepDecoder(keras.Model):

@@ -1,6 +1,6 @@
 """Neural spline couplings (Durkan et al. 2019): one pass in both directions."""
 
-__all__ = ["RationalQuadratic", "SplineFlow"]
+__all__ = ["RationalQuadratic", "SplineFlow", "spline_of"]
 
 import numpy as np
 import tensorflow as tf
@@ -38,17 +38,20 @@ class SplineFlow(Couplings):
         super().build(context_shape)
 
     def scalar_bijector(self, raw):
-        # Bounded, or some splines become so flat that float32 cannot tell their inverses.
-        raw = bounded(tf.transpose(raw, [2, 0, 1]))
-        widths, heights, slopes = tf.split(raw, [self.bins, self.bins, self.bins - 1])
-        # Raw zeros are bins of one size and slopes of one: the identity.
-        return RationalQuadratic(tf.exp(widths), tf.exp(heights),
-                                 tf.nn.softplus(slopes + np.log(np.e - 1)), self.bound)
+        return spline_of(tf.transpose(raw, [2, 0, 1]), self.bins, self.bound)
 
     def steps(self, context):
         shift, log_scale = tf.split(self.outer(context[:, :0], context), 2, axis=-1)
         outer = tfb.Shift(shift)(tfb.Scale(log_scale=bounded(log_scale, 3.0)))
         return [outer, *super().steps(context)]
+
+
+def spline_of(raw, bins, bound):
+    """The spline that unbounded numbers [3 bins - 1, ...] stand for; zeros are the identity."""
+    # Bounded, or some splines become so flat that float32 cannot tell their inverses.
+    widths, heights, slopes = tf.split(bounded(raw), [bins, bins, bins - 1])
+    return RationalQuadratic(tf.exp(widths), tf.exp(heights),
+                             tf.nn.softplus(slopes + np.log(np.e - 1)), bound)
 
 
 class RationalQuadratic(tfb.Bijector):
