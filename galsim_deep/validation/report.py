@@ -153,7 +153,8 @@ def _value(one):
     """A number with its error: as many decimals as the error warrants."""
     if one is None or one["value"] is None or not math.isfinite(one["value"]):
         return "–"
-    if not (math.isfinite(one["error"]) and one["error"] > 0):
+    # Of a single galaxy the error is rounding.
+    if not (math.isfinite(one["error"]) and one["error"] > 1e-9 * abs(one["value"])):
         return _number(one["value"])
     if max(abs(one["value"]), one["error"]) < 1e-4:
         return f"{one['value']:.1e} ± {one['error']:.0e}".replace("-", "−")

@@ -167,6 +167,7 @@ def auc(features, labels, groups, seed, folds=5, bootstraps=200):
     from scipy.stats import rankdata
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedGroupKFold
+    from threadpoolctl import threadpool_limits
 
     labels = np.asarray(labels, bool)
     folds = min(folds, *(len(np.unique(groups[labels == side])) for side in (True, False)))
@@ -180,8 +181,11 @@ def auc(features, labels, groups, seed, folds=5, bootstraps=200):
         classifier = HistGradientBoostingClassifier(
             max_iter=100, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=10,
             l2_regularization=1.0, random_state=seed)
-        classifier.fit(features[train], labels[train])
-        score = classifier.predict_proba(features[test])[:, 1]
+        # Trees as small as these gain nothing by threads, which where other programs run wait for
+        # each other a hundred times as long as they work.
+        with threadpool_limits(1):
+            classifier.fit(features[train], labels[train])
+            score = classifier.predict_proba(features[test])[:, 1]
         scores[test] = (rankdata(score) - 0.5) / len(test)
     scored = np.isfinite(scores)
     scores, labels, groups = scores[scored], labels[scored], groups[scored]
