@@ -223,7 +223,7 @@ def _mean_floor(measurements, rows, found, settings):
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = [split_distances(measurements.values["real"][name][use], first)[1]
                   / found[name]["parametric"]["w1"]["value"] for name in MORPHOLOGY_MEAN]
-    return tuple(float(q) for q in np.nanquantile(np.mean(ratios, axis=0), [0.5, LEVEL]))
+        return tuple(float(q) for q in np.nanquantile(np.mean(ratios, axis=0), [0.5, LEVEL]))
 
 
 def judge(distance, settings):
