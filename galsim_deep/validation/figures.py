@@ -336,7 +336,7 @@ def truth(validation):
     axis.set_yscale("log")
     axis.set_xlabel("wavelength [arcsec]", fontsize=8)
     axis.set_ylabel("small-scale power,\ngenerated / true", fontsize=8)
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 
