@@ -87,6 +87,9 @@ def _parser():
     validate.add_argument("--training", type=Path,
                           help="the HDF5 file the module was trained on, to see whether it repeats "
                                "what it has seen [default: the file of --real]")
+    validate.add_argument("--cache", type=Path,
+                          help="folder that keeps what was measured on the real galaxies, for the "
+                               "next module that is compared with them [default: none]")
     validate.add_argument("--write-card", action="store_true",
                           help="write the chief numbers into the module's card and README.md")
     validate.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -239,7 +242,8 @@ def _validate(options):
     validation = validate(
         _handle(options.module), options.real, count=options.count, seed=options.seed,
         processes=options.processes, columns=columns, split=options.split,
-        training=options.training, zero_point=options.zero_point, progress=not options.quiet)
+        training=options.training, zero_point=options.zero_point, progress=not options.quiet,
+        cache=options.cache)
     print(write_report(validation, options.output).resolve())
     if options.write_card:
         figures = {validation.survey.name: chief_figures(validation.results)}

@@ -1,6 +1,6 @@
 """Does a module give what its columns ask for?  Sizes and magnitudes, measured against asked."""
 
-__all__ = ["binned", "magnitude_column", "measured_conditions", "size_column"]
+__all__ = ["binned", "differences", "magnitude_column", "measured_conditions", "size_column"]
 
 import numpy as np
 
@@ -48,6 +48,41 @@ def measured_conditions(stamp, convolved, card, pixel_scale):
         else:
             radius = measured_radius(stamp) * card.pixel_scale
         found["size"] = radius if column.unit == "arcsec" else radius / card.pixel_scale
+    return found
+
+
+def differences(measurements, card):
+    """How far sizes and magnitudes are from those that were asked for, galaxy by galaxy.
+
+    Parameters:
+        measurements:   A `Measurements`.
+        card:           The card of the module.
+
+    Returns:
+        a dict of ``size``, as differences of the natural logarithm, and ``magnitude``, without
+        those that are no column of the module.  Each is a pair: the `card.Column`, and a dict of
+        float64 [N], NaN where it could not be measured,
+        ``noiseless``   measured on the generated galaxy without noise, minus asked,
+        ``observed``    generated minus real, as observed,
+        ``parametric``  parametric minus real, as observed.
+    """
+    values, numbers = measurements.values, measurements.numbers
+    found = {}
+    column = size_column(card)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if column is not None:
+            real = values["real"]["size"]
+            found["size"] = column, dict(
+                noiseless=np.log(numbers["measured_size"] / measurements.columns[column.name]),
+                observed=np.log(values["generated"]["size"] / real),
+                parametric=np.log(values["parametric"]["size"] / real))
+        column = magnitude_column(card)
+        if column is not None:
+            real = values["real"]["amplitude"]
+            found["magnitude"] = column, dict(
+                noiseless=numbers["measured_magnitude"] - measurements.columns[column.name],
+                observed=-2.5 * (values["generated"]["amplitude"] - real),
+                parametric=-2.5 * (values["parametric"]["amplitude"] - real))
     return found
 
 

@@ -3,7 +3,7 @@
 This is the unit of work of a validation; it needs no TensorFlow and runs in worker processes.
 """
 
-__all__ = ["SAMPLES", "Examined", "Task", "examine", "single_threaded"]
+__all__ = ["Task", "examine", "examine_generated", "single_threaded"]
 
 import dataclasses
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from ..card import Card
 from ..profiles import make_profile
-from . import conditioning, profile_checks, shear, structure
+from . import conditioning, profile_checks, shear
+from .cache import Cache
+from .examined import SAMPLES, Examined, chi2, light, measured, rng
 from .observation import Observation
-from .parametric import fit_parametric, fit_sersic
-from .statistics import FLAGS, STATISTICS, measure
-
-SAMPLES = ("real", "generated", "parametric")
+from .observed import observed
+from .statistics import FLAGS, STATISTICS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Task:
         gain:           Flux of the survey's stamps over flux of the module, for one galaxy.
         seed:           Seed of the noise.
         keep:           Whether to hand back the stamps.
+        cache:          A `cache.Cache` of what does not depend on the module, or None.
     """
 
     observation: Observation
@@ -41,23 +42,7 @@ class Task:
     gain: float
     seed: int
     keep: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Examined:
-    """All that was found about one galaxy.
-
-    Attributes:
-        values:     {sample: {statistic: number}}.
-        flags:      {sample: {flag: bool}}.
-        numbers:    {name: number or array}: what is not measured on all three samples.
-        stamps:     {name: float32 [S, S]}, if they were to be kept.
-    """
-
-    values: dict
-    flags: dict
-    numbers: dict
-    stamps: dict
+    cache: Cache | None = None
 
 
 def examine(task):
@@ -67,13 +52,25 @@ def examine(task):
         task:   A `Task`.
 
     Returns:
-        an `Examined`.  Depends on nothing but the task.  Where noise level or PSF of the real
-        galaxy make no sense, nothing is measured, and the flag ``not_usable`` says so.
+        an `Examined`, without stamps if they are not to be kept.  Depends on nothing but the task,
+        and not on its cache.  Where noise level or PSF of the real galaxy make no sense, nothing is
+        measured, and the flag ``not_usable`` says so.
     """
+    seen = task.observation
     try:
-        return _examined(task)
+        parts = (observed(seen if _comparable(task) else dataclasses.replace(seen, truth=None),
+                          task.seed, task.gain, task.cache),
+                 examine_generated(task))
     except galsim.GalSimError:
         return _not_usable(task)
+    values, flags, numbers, stamps = ({}, {}, {}, _given(task))
+    for part in parts:
+        values |= part.values
+        flags |= part.flags
+        numbers |= part.numbers
+        stamps |= part.stamps
+    return Examined(values=values, flags=flags, numbers=numbers,
+                    stamps=stamps if task.keep else {})
 
 
 def _not_usable(task):
@@ -87,40 +84,39 @@ def _not_usable(task):
                     numbers={}, stamps=stamps)
 
 
-def _examined(task):
+def _given(task):
+    """The stamps that were there before anything was drawn."""
+    found = dict(real=task.observation.stamp)
+    if task.observation.truth is not None:
+        found["truth"] = task.observation.truth
+    return {name: np.asarray(stamp, np.float32) for name, stamp in found.items()}
+
+
+def examine_generated(task):
+    """The generated galaxy and the reconstruction of the real one.
+
+    Parameters:
+        task:   A `Task`.
+
+    Returns:
+        an `Examined` of the sample generated; stamps are the ``profile`` on the pixels of the
+        survey, before PSF, ``generated``, and ``model_reconstructed`` if there is one.
+
+    Raises a `galsim.GalSimError` where noise level or PSF of the real galaxy make no sense.
+    """
     seen = task.observation
-    rng = {sample: np.random.default_rng([task.seed, seen.number, n])
-           for n, sample in enumerate(SAMPLES)}
-    # Pixels that are not finite do not count in the fit.
-    fit = fit_parametric(dataclasses.replace(seen, stamp=seen.cut(seen.stamp, np.nan)))
-    generated = _through(task.generated, task)
-    stamps = dict(
-        real=seen.stamp,
-        generated=seen.drawn_like(generated, rng["generated"]),
-        parametric=seen.drawn_like(fit.stamp, rng["parametric"]))
-    found = {sample: measure(stamp, seen) for sample, stamp in stamps.items()}
-    numbers = dict(
-        bulge_and_disk=float(fit.kind == "bulge+disk"), fit_failed=float(not fit.success),
-        chi2_parametric=_chi2(fit.stamp, seen))
-    for sample, stamp in stamps.items():
-        numbers[f"response_{sample}"] = np.mean(shear.shear_response(seen, stamp))
-    numbers.update(_of_profile(task, generated))
+    profile = _profile(task.generated, task)
+    convolved = _through(profile, seen)
+    generated = seen.drawn_like(convolved, rng("generated", seen, task.seed))
+    stamps = dict(generated=generated, profile=_on_grid(profile, task))
+    numbers = _of_profile(profile, convolved, task)
     if task.reconstructed is not None:
-        reconstructed = _through(task.reconstructed, task)
-        numbers["chi2_reconstructed"] = _chi2(reconstructed, seen)
-    if seen.truth is not None:
-        numbers.update(_against_truth(task))
-    kept = {}
-    if task.keep:
-        kept = dict(stamps, model_parametric=fit.stamp, profile=_on_grid(task))
-        if task.reconstructed is not None:
-            kept["model_reconstructed"] = reconstructed
-        if seen.truth is not None:
-            kept["truth"] = seen.truth
-        kept = {name: np.asarray(stamp, np.float32) for name, stamp in kept.items()}
-    return Examined(values={sample: found[sample][0] for sample in SAMPLES},
-                    flags={sample: found[sample][1] for sample in SAMPLES},
-                    numbers=numbers, stamps=kept)
+        reconstructed = _through(_profile(task.reconstructed, task), seen)
+        numbers["chi2_reconstructed"] = chi2(reconstructed, seen)
+        stamps["model_reconstructed"] = reconstructed
+    if _comparable(task):
+        numbers.update(light(np.asarray(task.generated, float), seen.pixel_scale, "generated"))
+    return measured(seen, dict(generated=generated), numbers, stamps)
 
 
 def _profile(stamp, task):
@@ -130,25 +126,14 @@ def _profile(stamp, task):
     return make_profile(stamp * task.gain, task.card.pixel_scale)
 
 
-def _through(stamp, task):
-    """A module's stamp through the PSF of the observation; NaN if that cannot be drawn."""
-    profile = _profile(stamp, task)
-    if profile is None:
-        return np.full(task.observation.stamp.shape, np.nan)
-    return task.observation.convolved(profile)
+def _through(profile, seen):
+    """A profile through the PSF of the observation; NaN if there is none."""
+    return np.full(seen.stamp.shape, np.nan) if profile is None else seen.convolved(profile)
 
 
-def _chi2(model, seen):
-    """Squared residual over noise, per pixel; pixels not observed or not finite do not count."""
-    squares = seen.cut(((seen.stamp - model) / seen.noise_sigma) ** 2, np.nan)
-    known = np.isfinite(squares)
-    return float(squares[known].mean()) if known.any() else np.nan
-
-
-def _on_grid(task):
+def _on_grid(profile, task):
     """The generated profile before PSF, on the pixels of the survey."""
     seen = task.observation
-    profile = _profile(task.generated, task)
     if profile is None:
         return np.full(seen.stamp.shape, np.nan)
     if task.generated.shape == seen.stamp.shape and _same(seen, task.card):
@@ -162,14 +147,20 @@ def _same(seen, card):
     return np.isclose(seen.pixel_scale, card.pixel_scale, rtol=1e-5)
 
 
-def _of_profile(task, convolved):
+def _comparable(task):
+    """Whether there is a true profile on the same pixels as the generated one."""
+    seen = task.observation
+    return (seen.truth is not None and task.generated.shape == seen.truth.shape
+            and _same(seen, task.card))
+
+
+def _of_profile(profile, convolved, task):
     """What is looked at on the generated profile itself."""
     seen = task.observation
     numbers = profile_checks.check_profile(task.generated)
     measured = conditioning.measured_conditions(
         np.asarray(task.generated, float), convolved, task.card, seen.pixel_scale)
     numbers.update({f"measured_{name}": value for name, value in measured.items()})
-    profile = _profile(task.generated, task)
     names = ("size", "flux", "g")
     subpixel, response = dict.fromkeys(names, np.nan), np.nan
     if profile is not None:
@@ -177,23 +168,6 @@ def _of_profile(task, convolved):
         response = np.mean(shear.profile_response(profile, seen))
     numbers.update({f"subpixel_{name}": subpixel[name] for name in names})
     return dict(numbers, response_profile=response)
-
-
-def _against_truth(task):
-    """Peak and small-scale power of the generated profile and of the true one."""
-    scale = task.observation.pixel_scale
-    truth = task.observation.truth / task.gain
-    if task.generated.shape != truth.shape or not _same(task.observation, task.card):
-        return {}
-    numbers = {}
-    for name, profile in [("generated", np.asarray(task.generated, float)), ("truth", truth)]:
-        numbers[f"peak_{name}"] = structure.peak_surface_brightness(profile, scale)
-        fit = fit_sersic(profile, scale)
-        power = np.full(len(structure.EDGES) - 1, np.nan)
-        if fit.success:
-            power = structure.small_scale_power(profile - fit.stamp, profile.sum(), scale)
-        numbers[f"power_{name}"] = power
-    return numbers
 
 
 def single_threaded():

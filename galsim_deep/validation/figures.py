@@ -7,8 +7,8 @@ __all__ = ["FIGURES", "draw"]
 
 import numpy as np
 
-from .conditioning import magnitude_column
-from .examine import SAMPLES
+from .conditioning import differences, magnitude_column
+from .examined import SAMPLES
 from .statistics import STATISTICS
 
 COLOURS = dict(real="#222222", generated="#d1495b", parametric="#3c7dc4")
@@ -121,47 +121,46 @@ def reconstructions(validation):
 
 
 def latents(validation):
-    """Figure 4: corner plot of the latents that vary most, real below and generated above."""
+    """Figure 4: corner plot of the latents that say most, real below and generated above."""
     found = validation.latents
-    if not found:
+    if found is None:
         return None
-    real, generated = found["real"], found["generated"]
+    real, generated = found.real, found.generated
     good = np.isfinite(real).all(axis=1) & np.isfinite(generated).all(axis=1)
     if good.sum() < 2:
         return None
     real, generated = real[good], generated[good]
-    which = np.argsort(-real.std(axis=0))[:5]
     column = magnitude_column(validation.card)
     colours = {}
     if column is not None:
         colours = dict(c=validation.measurements.columns[column.name][:len(good)][good],
                        cmap="viridis")
     figure = _figure(8, 7.5)
-    axes = figure.subplots(len(which), len(which), squeeze=False)
-    limits = [np.quantile(np.concatenate([real[:, k], generated[:, k]]), [0.005, 0.995])
-              for k in which]
+    count = len(found.which)
+    axes = figure.subplots(count, count, squeeze=False)
+    limits = np.quantile(np.concatenate([real, generated]), [0.005, 0.995], axis=0).T
     points = None
-    for i, a in enumerate(which):
-        for j, b in enumerate(which):
+    for i in range(count):
+        for j in range(count):
             axis = axes[i][j]
             axis.tick_params(labelsize=6)
             if i == j:
                 edges = np.linspace(*limits[i], 25)
                 for sample, values in [("real", real), ("generated", generated)]:
-                    axis.hist(values[:, a], edges, histtype="step", color=COLOURS[sample],
+                    axis.hist(values[:, i], edges, histtype="step", color=COLOURS[sample],
                               label=sample)
                 axis.set_yticks([])
                 if i == 0:
                     axis.legend(fontsize=5, loc="upper left", frameon=False)
             else:
                 values = real if i > j else generated
-                points = axis.scatter(values[:, b], values[:, a], s=3, **colours)
+                points = axis.scatter(values[:, j], values[:, i], s=3, **colours)
                 axis.set_ylim(*limits[i])
             axis.set_xlim(*limits[j])
-            if i == len(which) - 1:
-                axis.set_xlabel(f"latent {b}", fontsize=7)
+            if i == count - 1:
+                axis.set_xlabel(f"latent {found.which[j]}", fontsize=7)
             if j == 0 and i > 0:
-                axis.set_ylabel(f"latent {a}", fontsize=7)
+                axis.set_ylabel(f"latent {found.which[i]}", fontsize=7)
     if points is not None and column is not None:
         figure.colorbar(points, ax=axes, label=f"{column.name} [{column.unit}]", shrink=0.6)
     figure.suptitle("encoded stamps: real (lower left), generated (upper right)", fontsize=9)
@@ -207,25 +206,17 @@ def conditioning(validation):
     if not keys:
         return None
     data = validation.measurements
+    changes = differences(data, validation.card)
     figure = _figure(4.6 * len(keys), 6.4)
     axes = figure.subplots(2, len(keys), squeeze=False)
     for j, key in enumerate(keys):
         one = found[key]
         asked = data.columns[one["column"]]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            if key == "size":
-                noiseless = np.log(data.numbers["measured_size"] / asked)
-                seen = np.log(data.values["generated"]["size"] / data.values["real"]["size"])
-            else:
-                noiseless = data.numbers["measured_magnitude"] - asked
-                seen = -2.5 * (data.values["generated"]["amplitude"]
-                               - data.values["real"]["amplitude"])
-        for i, (difference, rows, what) in enumerate([
-                (noiseless, one["noiseless"], "measured without noise, minus asked"),
-                (seen, one["observed"], "generated minus real, as observed")]):
-            axis = axes[i][j]
+        for i, (kind, what) in enumerate([("noiseless", "measured without noise, minus asked"),
+                                          ("observed", "generated minus real, as observed")]):
+            axis, difference = axes[i][j], changes[key][1][kind]
             axis.plot(asked, difference, ".", ms=2, alpha=0.35, color="#888888")
-            bins = rows[1:]
+            bins = one[kind][1:]
             axis.errorbar([0.5 * (row["low"] + row["high"]) for row in bins],
                           [row["median"] for row in bins],
                           [row["median_error"] for row in bins], color=COLOURS["generated"],
@@ -345,7 +336,7 @@ def truth(validation):
     axis.set_yscale("log")
     axis.set_xlabel("wavelength [arcsec]", fontsize=8)
     axis.set_ylabel("small-scale power,\ngenerated / true", fontsize=8)
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 
@@ -388,7 +379,8 @@ FIGURES = (
     ("mid", mid, "The statistics M, I and D."),
     ("gini_m20", gini_m20, "Gini and M20. Disturbed galaxies are to the left."),
     ("intensity_deviation", intensity_deviation, "I and D."),
-    ("latents", latents, "Latents of encoded stamps, those five that vary most."),
+    ("latents", latents, "Latents of encoded stamps: those five that tell galaxies apart "
+     "best, the most informative one first."),
     ("reconstructions", reconstructions, "Real galaxies, their reconstructions by encode and "
      "decode, their parametric fits, and both residuals in units of the noise (-6 to 6)."),
     ("reconstruction_chi2", reconstruction_chi2, "Residuals galaxy by galaxy. Below the line the "

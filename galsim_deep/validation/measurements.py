@@ -11,7 +11,8 @@ import multiprocessing
 import numpy as np
 
 from .. import latents
-from .examine import SAMPLES, Task, examine, single_threaded
+from .examine import Task, examine, single_threaded
+from .examined import SAMPLES
 from .statistics import FLAGS, STATISTICS
 
 BLOCK = 48
@@ -47,7 +48,7 @@ class Measurements:
 
 
 def measure_survey(survey, module, reconstructor=None, *, gain=1.0, seed=1, processes=1, keep=0,
-                   progress=False):
+                   progress=False, cache=None):
     """Draw and measure the three samples for every galaxy of a survey.
 
     Parameters:
@@ -59,13 +60,15 @@ def measure_survey(survey, module, reconstructor=None, *, gain=1.0, seed=1, proc
         processes:      Worker processes.  The result does not depend on it.
         keep:           Of how many galaxies to keep the stamps.
         progress:       Whether to show a progress bar.
+        cache:          A `cache.Cache` of what does not depend on the module, or None.  The result
+                        does not depend on it.
 
     Returns:
         a `Measurements`.
     """
     from tqdm import tqdm
 
-    tasks = _tasks(survey, module, reconstructor, gain, seed, keep)
+    tasks = _tasks(survey, module, reconstructor, gain, seed, keep, cache)
     with _mapper(processes) as mapped:
         found = list(tqdm(mapped(tasks), total=len(survey), unit="galaxy", disable=not progress,
                           desc="measuring"))
@@ -92,7 +95,7 @@ def _stacked(values):
     return np.array([np.broadcast_to(value, shape) for value in values], float)
 
 
-def _tasks(survey, module, reconstructor, gain, seed, keep):
+def _tasks(survey, module, reconstructor, gain, seed, keep, cache):
     """Generate and encode in blocks, one task a galaxy."""
     for first in range(0, len(survey), BLOCK):
         numbers = range(first, min(first + BLOCK, len(survey)))
@@ -112,7 +115,7 @@ def _tasks(survey, module, reconstructor, gain, seed, keep):
         for n, number in enumerate(numbers):
             yield Task(observation=seen[n], generated=generated[n],
                        reconstructed=reconstructed[n], card=module.card, gain=gain, seed=seed,
-                       keep=number < keep)
+                       keep=number < keep, cache=cache)
 
 
 @contextlib.contextmanager

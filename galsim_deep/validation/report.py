@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 from . import figures
-from .examine import SAMPLES
+from .examined import SAMPLES
 from .statistics import FLAGS
 
 MARKS = {
@@ -73,15 +73,21 @@ def chief_figures(results):
         if value is not None and math.isfinite(value):
             found[name] = float(f"{value:.4g}")
 
-    everywhere = results["means"]["all"]
-    take("mean_g_over_real", everywhere["g"].get("generated_over_real"))
-    take("mean_size_over_real", everywhere["size"].get("generated_over_real"))
+    def over_real(rows, statistic):
+        return results["means"][rows][statistic].get("generated_over_real")
+
+    take("mean_g_over_real", over_real("all", "g"))
+    for one in results["bins"][1:]:
+        take(f"mean_g_over_real_{_ending(one, results['settings'])}", over_real(one["name"], "g"))
+    take("mean_size_over_real", over_real("all", "size"))
     for name, rows in bins:
         take(f"usable_over_real_{name}", _over(results["usable"][rows]))
         take(f"auc_{name}", results["classifier"].get(rows, {}).get("generated"))
         take(f"auc_parametric_{name}", results["classifier"].get(rows, {}).get("parametric"))
         mean = results["distances"][rows].get("morphology_mean")
-        take(f"morphology_distance_ratio_{name}", mean and mean["ratio"])
+        if mean:
+            take(f"morphology_distance_ratio_{name}", mean["ratio"])
+            take(f"morphology_distance_floor_{name}", mean["floor"][1])
     for key in ("size", "magnitude"):
         rows = results["conditioning"].get(key, {}).get("noiseless")
         if rows:
@@ -90,15 +96,30 @@ def chief_figures(results):
     for name, rows in bins if "reconstruction" in results else ():
         take(f"chi2_reconstructed_{name}", results["reconstruction"][rows]["reconstructed"])
         take(f"reconstruction_better_{name}", results["reconstruction"][rows]["better"])
+    for one in results["bins"] if "reconstruction" in results else ():
+        # Of fainter galaxies it is one, whatever the model.
+        if one["high"] is not None and one["high"] < results["settings"]["bright"]:
+            take(f"chi2_reconstructed_{_ending(one, results['settings'])}",
+                 results["reconstruction"][one["name"]]["reconstructed"])
     everything = results.get("truth", {}).get("all", {})
     take("peak_over_truth", everything.get("peak"))
     for number, power in enumerate(everything.get("power", [])):
         low, high = everything["wavelengths"][number:number + 2]
         take(f"power_over_truth_{low:.2f}_{high:.2f}_arcsec", power)
     take("edge_flux_largest", results["profiles"]["edge_flux"]["largest"])
+    take("ring_flux_median", results["profiles"]["ring_flux"]["value"])
+    take("ring_flux_largest", results["profiles"]["ring_flux"]["largest"])
     take("shear_response_minus_real",
          results["shear"].get("all", {}).get("generated_minus_real"))
     return found
+
+
+def _ending(one, settings):
+    """What the name of a figure on a card ends in, for one of the bins."""
+    low, high = one["low"], one["high"]
+    if low is None:
+        return "bright" if high == settings["bright"] else f"below_{high:g}"
+    return f"above_{low:g}" if high is None else f"{low:g}_{high:g}"
 
 
 def _over(usable):
@@ -132,7 +153,8 @@ def _value(one):
     """A number with its error: as many decimals as the error warrants."""
     if one is None or one["value"] is None or not math.isfinite(one["value"]):
         return "–"
-    if not (math.isfinite(one["error"]) and one["error"] > 0):
+    # Of a single galaxy the error is rounding.
+    if not (math.isfinite(one["error"]) and one["error"] > 1e-9 * abs(one["value"])):
         return _number(one["value"])
     if max(abs(one["value"]), one["error"]) < 1e-4:
         return f"{one['value']:.1e} ± {one['error']:.0e}".replace("-", "−")

@@ -14,9 +14,9 @@ from .. import handles
 from .._version import __version__
 from ..card import Card
 from ..module import load
-from . import memory
-from .conditioning import magnitude_column
-from .examine import SAMPLES
+from .cache import Cache
+from .copies import search_copies
+from .encoded import Latents, encode_kept
 from .measurements import Measurements, measure_survey
 from .reconstruction import Reconstructor
 from .summary import Settings, summarise
@@ -24,9 +24,6 @@ from .survey import HDF5, Survey, open_survey
 
 KEEP = 1000
 """Of how many galaxies stamps are kept, for figures, latents and the search for copies."""
-MEMORY_BRIGHT = 22.5
-"""Copies are searched for among galaxies up to this magnitude, where noise hides little."""
-MEMORY_TRAINING = 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,20 +34,20 @@ class Validation:
         card:           The card of the module.
         survey:         The real galaxies, a `Survey`.
         measurements:   All that was measured, galaxy by galaxy, a `Measurements`.
-        latents:        {"real" or "generated": float32 [K, L]}: encoded stamps, one draw of the
-                        posterior each; empty if the module does not encode.
+        latents:        The latents that say most of the stamps, an `encoded.Latents`; None if the
+                        module does not encode.
         results:        All numbers of the report, as in report.json.
     """
 
     card: Card
     survey: Survey
     measurements: Measurements
-    latents: dict
+    latents: Latents | None
     results: dict
 
 
 def validate(file_name, real, *, count=None, seed=1, processes=None, columns=None, split="test",
-             training=None, zero_point=None, settings=None, progress=False):
+             training=None, zero_point=None, settings=None, progress=False, cache=None):
     """Compare the galaxies of a module with real ones.
 
     For each real galaxy, one is generated for its catalogue columns and drawn with the same PSF
@@ -70,6 +67,9 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
         zero_point:     AB magnitude of unit flux in the stamps.  [default: that of the module]
         settings:       A `summary.Settings`.
         progress:       Whether to show progress bars.
+        cache:          A folder that keeps what was measured on the real galaxies and on their
+                        parametric fits, for the next module that is compared with them.  The result
+                        does not depend on it.  [default: None]
 
     Returns:
         a `Validation`.
@@ -78,6 +78,7 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
     ``validate`` is missing.
     """
     _check_packages()
+    cache = Cache.at(cache)
     module = load(handles.resolve(file_name))
     card = module.card
     if len(card.bands) > 1:
@@ -94,7 +95,8 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
         why = str(err)
     measurements = measure_survey(
         survey, module, reconstructor, gain=gain, seed=seed,
-        processes=processes or _cores(), keep=min(KEEP, len(survey)), progress=progress)
+        processes=processes or _cores(), keep=min(KEEP, len(survey)), progress=progress,
+        cache=cache)
     results = dict(
         format_version=1, galsim_deep=__version__, galsim=galsim.__version__,
         module=dict(name=card.name, version=card.version, family=card.family,
@@ -106,11 +108,10 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
     results.update(summarise(measurements, card, settings))
     if why is not None:
         results["no_reconstruction"] = why
-    results["memorisation"] = _memorisation(
-        survey, trained, measurements, card, seed)
-    latents = {}
+    results["memorisation"] = search_copies(survey, trained, measurements, card, seed)
+    latents = None
     if reconstructor is not None:
-        latents = _latents(reconstructor, survey, measurements, gain, seed)
+        latents = encode_kept(reconstructor, survey, measurements, gain, seed)
     return Validation(card, survey, measurements, latents, results)
 
 
@@ -145,87 +146,3 @@ def _trained(real, training, card, columns, seed):
         return open_survey(real, card, columns=columns, split="train", seed=seed)
     except GalSimError:  # a file of test examples alone
         return None
-
-
-def _memorisation(survey, trained, measurements, card, seed):
-    """Distances to the nearest training galaxy; or why they are not known.
-
-    The parametric sample is looked at as well: it has memorised nothing, but is as smooth as can
-    be, and smooth galaxies are near to any other.
-    """
-    column = magnitude_column(card)
-    if column is None:
-        return dict(skipped="the module has no magnitude among its columns")
-    if trained is None:
-        return dict(skipped="no training galaxies were given")
-    if survey.recipe_sha256 and survey.recipe_sha256 == trained.recipe_sha256 and np.isin(
-            survey.source, trained.source).any():
-        return dict(skipped="the real galaxies are training galaxies themselves")
-    among = np.flatnonzero(trained.columns[column.name] < MEMORY_BRIGHT)
-    among = np.random.default_rng([seed, 4]).permutation(among)[:MEMORY_TRAINING]
-    kept = len(measurements.stamps["real"])
-    bright = np.flatnonzero(measurements.columns[column.name][:kept] < MEMORY_BRIGHT)
-    seen = [survey.observation(int(n)) for n in bright]
-    stamps = {sample: measurements.stamps[sample][bright] for sample in SAMPLES}
-    images = {sample: _canonical(seen, stamps[sample], [seed, 5, number])
-              for number, sample in enumerate(SAMPLES)}
-    known = {sample: np.flatnonzero([image is not None for image in found])
-             for sample, found in images.items()}
-    images = {sample: [found[n] for n in known[sample]] for sample, found in images.items()}
-    old = [trained.observation(int(n)) for n in among]
-    old_images = _canonical(old, [one.stamp for one in old], [seed, 6])
-    old_known = [n for n, image in enumerate(old_images) if image is not None]
-    if not old_known or not len(known["real"]) or not len(known["generated"]):
-        return dict(skipped="too few galaxies are bright and large enough")
-    old_images = [old_images[n] for n in old_known]
-    old_sources = trained.source[among[old_known]]
-    held_out_sources = measurements.source[bright[known["real"]]]
-    found = {sample: memory.memorisation(images[sample], images["real"], old_images, old_sources,
-                                         held_out_sources, seed=seed)
-             for sample in SAMPLES[1:]}
-    return memory_results(found)
-
-
-def memory_results(found):
-    """What `memory.memorisation` found on the generated and on the parametric sample, as one dict.
-
-    Parameters:
-        found:      {sample: the dict of `memory.memorisation`}.
-
-    Returns:
-        a dict of ``copies``, ``strangers``, ``held_out`` and one entry a sample, each a dict of
-        ``n``, ``median`` and, for the last, the shares; and ``n_training``.
-    """
-    def number(one, name):
-        return dict(value=one[name], error=one[f"{name}_error"])
-
-    common = found["generated"]
-    results = dict(
-        n_training=common["n_training"],
-        copies=dict(n=common["n_copies"], median=number(common, "copies_median")),
-        strangers=dict(n=common["n_copies"], median=number(common, "strangers_median")),
-        held_out=dict(n=common["n_held_out"], median=number(common, "held_out_median"),
-                      share_copies=number(common, "held_out_share_copies")))
-    for sample, one in found.items():
-        results[sample] = dict(
-            n=one["n_generated"], median=number(one, "generated_median"),
-            share_copies=number(one, "share_copies"), share_nearer=number(one, "share_nearer"))
-    return results
-
-
-def _canonical(observations, stamps, seed):
-    rng = np.random.default_rng(seed)
-    return [memory.canonical(seen, stamp, rng)
-            for seen, stamp in zip(observations, stamps, strict=True)]
-
-
-def _latents(reconstructor, survey, measurements, gain, seed):
-    """Encode the real and the generated stamps that were kept: one posterior draw each."""
-    found = {}
-    seen = [survey.observation(n) for n in range(len(measurements.stamps["real"]))]
-    seen = [dataclasses.replace(one, noise_sigma=one.noise_sigma / gain) for one in seen]
-    for number, sample in enumerate(("real", "generated")):
-        mean, scale = reconstructor.encode(measurements.stamps[sample] / gain, seen)
-        rng = np.random.default_rng([seed, 3, number])
-        found[sample] = mean + scale * rng.standard_normal(mean.shape).astype(np.float32)
-    return found

@@ -11,10 +11,18 @@ import dataclasses
 import numpy as np
 
 from . import structure
-from .conditioning import binned, magnitude_column, size_column
-from .examine import SAMPLES
+from .conditioning import binned, differences, magnitude_column
+from .examined import SAMPLES
 from .statistics import FLAGS, STATISTICS
-from .two_sample import auc, bootstrap_weights, compare, floor, halves
+from .two_sample import (
+    LEVEL,
+    auc,
+    bootstrap_weights,
+    compare,
+    floor,
+    halves,
+    split_distances,
+)
 
 MORPHOLOGY_MEAN = ("intensity", "deviation", "gini", "m20")
 """The statistics whose distance ratios are averaged into one number."""
@@ -40,7 +48,7 @@ class Settings:
         goal:       Ratio of distances up to which a statistic passes.
     """
 
-    bins: tuple = (21.5, 22.5, 23.5, 24.5)
+    bins: tuple = (21.5, 22.5, 23.5, 24.5, 25.5)
     bright: float = 23.0
     seed: int = 1
     bootstraps: int = 200
@@ -60,41 +68,55 @@ def summarise(measurements, card, settings):
     """
     weights = bootstrap_weights(measurements.source, settings.bootstraps, [settings.seed, 10])
     bins = _bins(measurements, card, settings)
+    of_bins = [(one.name, one.rows) for one in bins]
     result = dict(
-        bins=[dict(name=name, n=int(rows.sum()),
-                   sources=len(np.unique(measurements.source[rows]))) for name, rows in bins],
+        bins=[dict(name=one.name, low=one.low, high=one.high, n=int(one.rows.sum()),
+                   sources=len(np.unique(measurements.source[one.rows]))) for one in bins],
         failures=_failures(measurements),
-        usable={name: _usable(measurements, rows, weights) for name, rows in bins},
-        means={name: _means(measurements, rows, weights) for name, rows in bins},
+        usable={name: _usable(measurements, rows, weights) for name, rows in of_bins},
+        means={name: _means(measurements, rows, weights) for name, rows in of_bins},
         distances={name: _distances(measurements, rows, weights, settings)
-                   for name, rows in bins},
-        classifier={name: _classifier(measurements, rows, settings) for name, rows in bins},
+                   for name, rows in of_bins},
+        classifier={name: _classifier(measurements, rows, settings) for name, rows in of_bins},
         conditioning=_conditioning(measurements, card, weights),
         profiles=_profiles(measurements, weights),
-        shear=_shear(measurements, bins, weights))
+        shear=_shear(measurements, of_bins, weights))
     if "chi2_reconstructed" in measurements.numbers:
         result["reconstruction"] = {
-            name: _reconstruction(measurements, rows, weights) for name, rows in bins}
+            name: _reconstruction(measurements, rows, weights) for name, rows in of_bins}
     if "peak_truth" in measurements.numbers:
-        result["truth"] = {name: _truth(measurements, rows, settings) for name, rows in bins}
-    result["verdict"] = {name: _verdict(result, name, settings) for name, _ in bins}
+        result["truth"] = {name: _truth(measurements, rows, settings) for name, rows in of_bins}
+    result["verdict"] = {name: _verdict(result, name, settings) for name, _ in of_bins}
     return result
 
 
+@dataclasses.dataclass(frozen=True)
+class _Bin:
+    """The galaxies between two magnitudes, None for no limit: rows of the sample, bool [N]."""
+
+    name: str
+    rows: np.ndarray
+    low: float | None = None
+    high: float | None = None
+
+
 def _bins(measurements, card, settings):
-    """The bins that are not empty: [(name, rows)], the whole sample first."""
-    everything = np.ones(len(measurements), bool)
-    bins = [("all", everything)]
+    """The bins that are not empty, the whole sample first."""
+    bins = [_Bin("all", np.ones(len(measurements), bool))]
     column = magnitude_column(card)
     if column is not None:
         magnitude = measurements.columns[column.name]
-        edges = (-np.inf, *settings.bins, np.inf)
-        bins.append((f"mag < {settings.bright:g}", magnitude < settings.bright))
+        bins.append(_Bin(f"mag < {settings.bright:g}", magnitude < settings.bright,
+                         high=settings.bright))
+        edges = (None, *settings.bins, None)
         for low, high in zip(edges[:-1], edges[1:], strict=True):
-            name = (f"mag < {high:g}" if low == -np.inf else
-                    f"mag > {low:g}" if high == np.inf else f"{low:g} < mag < {high:g}")
-            bins.append((name, (magnitude >= low) & (magnitude < high)))
-    return [(name, rows) for name, rows in bins if rows.any()]
+            name = (f"mag < {high:g}" if low is None else
+                    f"mag > {low:g}" if high is None else f"{low:g} < mag < {high:g}")
+            rows = np.ones(len(magnitude), bool)
+            rows &= True if low is None else magnitude >= low
+            rows &= True if high is None else magnitude < high
+            bins.append(_Bin(name, rows, low, high))
+    return [one for one in bins if one.rows.any()]
 
 
 def _failures(measurements):
@@ -186,8 +208,22 @@ def _distances(measurements, rows, weights, settings):
             ratios.append(ratio)
             estimates.append(one["ratio"]["value"])
     if len(estimates) == len(MORPHOLOGY_MEAN) and rows.sum() >= FEWEST:
-        found["morphology_mean"] = dict(ratio=_value(np.mean(estimates), np.mean(ratios, axis=0)))
+        found["morphology_mean"] = dict(ratio=_value(np.mean(estimates), np.mean(ratios, axis=0)),
+                                        floor=_mean_floor(measurements, rows, found, settings))
     return found
+
+
+def _mean_floor(measurements, rows, found, settings):
+    """The mean distance ratio that a second sample of real galaxies would have in place of the
+    generated one: its median and its `LEVEL` quantile.
+    """
+    use = rows & np.all([measurements.measured(name) for name in MORPHOLOGY_MEAN], axis=0)
+    # Statistics go together from galaxy to galaxy: one split is for all of them.
+    first = halves(measurements.source[use], SPLITS, [settings.seed, 14])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = [split_distances(measurements.values["real"][name][use], first)[1]
+                  / found[name]["parametric"]["w1"]["value"] for name in MORPHOLOGY_MEAN]
+        return tuple(float(q) for q in np.nanquantile(np.mean(ratios, axis=0), [0.5, LEVEL]))
 
 
 def judge(distance, settings):
@@ -238,38 +274,22 @@ def _classifier(measurements, rows, settings):
     return found
 
 
+_QUANTITIES = dict(size="ln(measured / asked)", magnitude="measured - asked")
+
+
 def _conditioning(measurements, card, weights):
     """Measured minus asked, without noise; and generated minus real, as observed."""
     found = {}
-    numbers, values = measurements.numbers, measurements.values
-    column = size_column(card)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if column is not None:
-            asked = measurements.columns[column.name]
-            found["size"] = dict(
-                column=column.name, unit=column.unit, quantity="ln(measured / asked)",
-                noiseless=binned(asked, np.log(numbers["measured_size"] / asked), weights),
-                observed=binned(asked, np.log(values["generated"]["size"]
-                                              / values["real"]["size"]), weights),
-                parametric=binned(asked, np.log(values["parametric"]["size"]
-                                                / values["real"]["size"]), weights))
-        column = magnitude_column(card)
-        if column is not None:
-            asked = measurements.columns[column.name]
-
-            def magnitudes(sample):
-                return -2.5 * (values[sample]["amplitude"] - values["real"]["amplitude"])
-
-            found["magnitude"] = dict(
-                column=column.name, unit=column.unit, quantity="measured - asked",
-                noiseless=binned(asked, numbers["measured_magnitude"] - asked, weights),
-                observed=binned(asked, magnitudes("generated"), weights),
-                parametric=binned(asked, magnitudes("parametric"), weights))
+    for name, (column, changes) in differences(measurements, card).items():
+        asked = measurements.columns[column.name]
+        found[name] = dict(
+            column=column.name, unit=column.unit, quantity=_QUANTITIES[name],
+            **{kind: binned(asked, change, weights) for kind, change in changes.items()})
+    found["outside_valid_range"] = {}
     for column in card.columns:
         low, high = column.valid_range
         asked = measurements.columns[column.name]
-        found.setdefault("outside_valid_range", {})[column.name] = int(
-            ((asked < low) | (asked > high)).sum())
+        found["outside_valid_range"][column.name] = int(((asked < low) | (asked > high)).sum())
     return found
 
 
@@ -355,6 +375,8 @@ def _truth(measurements, rows, settings):
     fitted = rows & np.all(np.isfinite(power[0]) & np.isfinite(power[1]), axis=1)
     groups, seed = measurements.source, [settings.seed, 13]
     found = dict(n=int(known.sum()), n_power=int(fitted.sum()),
+                 fits_failed={name: int(np.nansum(numbers[f"sersic_failed_{name}"][rows]))
+                              for name in ("generated", "truth")},
                  wavelengths=[float(edge) for edge in structure.EDGES],
                  peak=dict(value=float("nan"), error=float("nan")), power=[])
     if known.any():
@@ -379,7 +401,8 @@ def _verdict(result, name, settings):
             statistic=statistic.name, label=statistic.label, unit=statistic.unit,
             n=means["n"], **{sample: means[sample] for sample in SAMPLES},
             ratio=distance and distance["ratio"], floor=distance and distance["floor"]["w1"],
-            generated_w1=distance and distance["generated"]["w1"],
-            parametric_w1=distance and distance["parametric"]["w1"],
+            floor_ks=distance and distance["floor"]["ks"],
+            **{f"{sample}_{kind}": distance and distance[sample][kind]
+               for sample in SAMPLES[1:] for kind in ("w1", "ks")},
             mark=distance["mark"] if distance else "too small"))
     return rows

@@ -9,7 +9,8 @@ Rows are not independent where a few source galaxies were observed many times.  
 therefore bootstrapped over *groups* (sources), and cross-validation keeps a group in one fold.
 """
 
-__all__ = ["Distance", "auc", "bootstrap_weights", "compare", "distances", "floor", "halves"]
+__all__ = ["LEVEL", "Distance", "auc", "bootstrap_weights", "compare", "distances", "floor",
+           "halves", "split_distances"]
 
 import dataclasses
 
@@ -112,7 +113,7 @@ def compare(real, other, weights):
             Distance(float(w1[0]), float(np.nanstd(w1_samples))), w1_samples)
 
 
-def floor(real, first):
+def split_distances(real, first):
     """The distances between two samples of real galaxies as large as the whole sample.
 
     Distances of halves are scaled by 1/sqrt(2): in the absence of a difference a distance falls as
@@ -123,10 +124,24 @@ def floor(real, first):
         first:      Halves, bool [B, N] (`halves`).
 
     Returns:
-        a dict of ``ks`` and ``w1``, each (median, `LEVEL` quantile) over the splits.
+        (ks, w1), each [B].
     """
     ks, w1 = distances(real, real, first.astype(float), (~first).astype(float))
-    return {name: tuple(float(q) for q in np.nanquantile(found / np.sqrt(2), [0.5, LEVEL]))
+    return ks / np.sqrt(2), w1 / np.sqrt(2)
+
+
+def floor(real, first):
+    """How large `split_distances` are.
+
+    Parameters:
+        real:       The statistic, shape [N].
+        first:      Halves, bool [B, N] (`halves`).
+
+    Returns:
+        a dict of ``ks`` and ``w1``, each (median, `LEVEL` quantile) over the splits.
+    """
+    ks, w1 = split_distances(real, first)
+    return {name: tuple(float(q) for q in np.nanquantile(found, [0.5, LEVEL]))
             for name, found in [("ks", ks), ("w1", w1)]}
 
 
@@ -152,6 +167,7 @@ def auc(features, labels, groups, seed, folds=5, bootstraps=200):
     from scipy.stats import rankdata
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedGroupKFold
+    from threadpoolctl import threadpool_limits
 
     labels = np.asarray(labels, bool)
     folds = min(folds, *(len(np.unique(groups[labels == side])) for side in (True, False)))
@@ -165,8 +181,11 @@ def auc(features, labels, groups, seed, folds=5, bootstraps=200):
         classifier = HistGradientBoostingClassifier(
             max_iter=100, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=10,
             l2_regularization=1.0, random_state=seed)
-        classifier.fit(features[train], labels[train])
-        score = classifier.predict_proba(features[test])[:, 1]
+        # Trees as small as these gain nothing by threads, which where other programs run wait for
+        # each other a hundred times as long as they work.
+        with threadpool_limits(1):
+            classifier.fit(features[train], labels[train])
+            score = classifier.predict_proba(features[test])[:, 1]
         scores[test] = (rankdata(score) - 0.5) / len(test)
     scored = np.isfinite(scores)
     scores, labels, groups = scores[scored], labels[scored], groups[scored]

@@ -11,8 +11,13 @@ from galsim_deep.validation.structure import EDGES
 
 
 @pytest.fixture(scope="module")
-def validation(module_folder, data_file):
-    return validate(module_folder, data_file, processes=1)
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def validation(module_folder, data_file, cache):
+    return validate(module_folder, data_file, processes=1, cache=cache)
 
 
 def test_the_test_split_is_used(validation, dataset):
@@ -31,7 +36,17 @@ def test_truth(validation, dataset):
     assert found["n"] == len(profiles)
     assert len(found["power"]) == len(EDGES) - 1
     assert np.isfinite(found["peak"]["value"])
+    for name, failed in found["fits_failed"].items():
+        assert failed == validation.measurements.numbers[f"sersic_failed_{name}"].sum()
     assert (validation.measurements.numbers["power_truth"] > 0).all()
+
+
+def test_from_the_cache(validation, module_folder, data_file, cache):
+    """Truth and all: what was kept gives the same report."""
+    again = validate(module_folder, data_file, processes=1, cache=cache)
+    assert json.dumps(again.results) == json.dumps(validation.results)
+    np.testing.assert_array_equal(again.measurements.numbers["power_truth"],
+                                  validation.measurements.numbers["power_truth"])
 
 
 def test_memorisation(validation):

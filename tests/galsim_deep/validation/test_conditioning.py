@@ -1,11 +1,14 @@
 """Sizes and magnitudes of profiles that are known, and medians with errors."""
 
+import types
+
 import galsim
 import numpy as np
 import pytest
 
 from galsim_deep.validation.conditioning import (
     binned,
+    differences,
     magnitude_column,
     measured_conditions,
     size_column,
@@ -166,3 +169,26 @@ def test_the_median_of_a_few():
     """Of an odd number the middle one, as numpy has it."""
     row = binned(np.arange(5.0), np.array([7.0, 1.0, 3.0, 100.0, 5.0]), np.ones((4, 5)), count=1)
     assert row[0]["median"] == 5.0
+
+
+def test_differences_of_size_and_magnitude(card):
+    data = types.SimpleNamespace(
+        columns=dict(flux_radius=np.array([5.0, 10.0]), mag_auto=np.array([22.0, 23.0])),
+        values=dict(real=dict(size=np.array([0.2, 0.3]), amplitude=np.array([1.0, 2.0])),
+                    generated=dict(size=np.array([0.4, np.nan]), amplitude=np.array([1.4, 2.0])),
+                    parametric=dict(size=np.array([0.1, 0.3]), amplitude=np.array([0.6, 2.0]))),
+        numbers=dict(measured_size=np.array([5.5, 10.0]),
+                     measured_magnitude=np.array([22.5, 23.0])))
+    found = differences(data, card)
+    column, size = found["size"]
+    assert column.name == "flux_radius"
+    np.testing.assert_allclose(size["noiseless"], [np.log(1.1), 0])
+    np.testing.assert_allclose(size["observed"], [np.log(2), np.nan])
+    np.testing.assert_allclose(size["parametric"], [-np.log(2), 0])
+    column, magnitude = found["magnitude"]
+    assert column.name == "mag_auto"
+    np.testing.assert_allclose(magnitude["noiseless"], [0.5, 0])
+    # Ten times the amplitude is 2.5 magnitudes brighter.
+    np.testing.assert_allclose(magnitude["observed"], [-1.0, 0], atol=1e-12)
+    np.testing.assert_allclose(magnitude["parametric"], [1.0, 0], atol=1e-12)
+    assert differences(data, with_columns(card, ("zphot", ""))) == {}

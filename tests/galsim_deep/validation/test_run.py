@@ -15,11 +15,11 @@ from galsim_deep.cli import main
 from galsim_deep.handles import resolve
 from galsim_deep.module import Module
 from galsim_deep.validation import chief_figures, validate, write_report
+from galsim_deep.validation.copies import memory_results
 from galsim_deep.validation.memory import memorisation
-from galsim_deep.validation.run import memory_results
 from galsim_deep.validation.statistics import STATISTICS
 
-COUNT = 10
+COUNT = 6
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +49,45 @@ def test_three_samples_drawn_alike(validation):
     np.testing.assert_allclose(stamps["profile"].sum(axis=(1, 2)), asked, rtol=1e-3)
 
 
-def test_independent_of_the_number_of_processes(validation, galaxies):
-    alone = validate("hub:acs_flow_vae", galaxies, count=COUNT, processes=1)
-    assert json.dumps(alone.results) == json.dumps(validation.results)
-    for name, stamps in validation.measurements.stamps.items():
-        np.testing.assert_array_equal(alone.measurements.stamps[name], stamps)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
 
 
-def test_another_seed_other_galaxies(validation, galaxies):
-    other = validate("hub:acs_flow_vae", galaxies, count=2, processes=1, seed=2)
+def same(one, other):
+    assert json.dumps(one.results) == json.dumps(other.results)
+    for part in ("numbers", "stamps"):
+        assert list(getattr(one.measurements, part)) == list(getattr(other.measurements, part))
+        for name, values in getattr(one.measurements, part).items():
+            np.testing.assert_array_equal(
+                values, getattr(other.measurements, part)[name], strict=True)
+    for part in ("values", "flags"):
+        for sample, found in getattr(one.measurements, part).items():
+            for name, values in found.items():
+                np.testing.assert_array_equal(
+                    values, getattr(other.measurements, part)[sample][name], strict=True)
+    return True
+
+
+@pytest.fixture(scope="module")
+def alone(galaxies, cache):
+    return validate("hub:acs_flow_vae", galaxies, count=COUNT, processes=1, cache=cache)
+
+
+def test_independent_of_the_number_of_processes_and_of_a_cache(validation, alone):
+    assert same(validation, alone)
+
+
+def test_the_same_from_a_cache(validation, alone, galaxies, cache, monkeypatch):
+    from galsim_deep.validation import observed
+
+    monkeypatch.setattr(observed, "examine_observed", None)  # nothing is measured again
+    again = validate("hub:acs_flow_vae", galaxies, count=COUNT, processes=1, cache=cache)
+    assert same(again, validation)
+
+
+def test_another_seed_other_galaxies(validation, galaxies, cache):
+    other = validate("hub:acs_flow_vae", galaxies, count=2, processes=1, seed=2, cache=cache)
     assert not np.isin(other.measurements.values["generated"]["size"],
                        validation.measurements.values["generated"]["size"]).any()
 
@@ -68,14 +98,14 @@ def test_results(validation):
         name="cosmos_f814w_50", n=COUNT, sources=COUNT, left_out={"not asked for": 50 - COUNT},
         stamp_size=128, pixel_scale=0.03)
     assert [row["statistic"] for row in results["verdict"]["all"]] == [s.name for s in STATISTICS]
-    # Ten galaxies judge nothing.
+    # So few galaxies judge nothing.
     assert {row["mark"] for row in results["verdict"]["all"]} == {"too small"}
     assert results["conditioning"]["magnitude"]["noiseless"][0]["scatter"] < 1e-3
     assert results["reconstruction"]["all"]["n"] == COUNT
     assert 0.9 < results["reconstruction"]["all"]["parametric"]["value"] < 1.3
     assert "truth" not in results
     assert "skipped" in results["memorisation"]
-    assert validation.latents["real"].shape == (COUNT, 32)
+    assert validation.latents.real.shape == validation.latents.generated.shape == (COUNT, 5)
 
 
 def test_report(report, validation):
@@ -85,6 +115,7 @@ def test_report(report, validation):
         validation.results["verdict"]["all"][0]["real"]["value"])
     page = report.read_text()
     assert 'name="viewport"' in page
+    assert "<small>KS</small>" in page
     # Self-contained: nothing is fetched, every picture is in the page and beside it.
     assert not re.search(r'(src|href)="(?!data:)', page)
     pictures = sorted(path.name for path in folder.glob("*.png"))
@@ -119,7 +150,7 @@ def test_chief_figures_are_finite_numbers(validation):
     assert np.isfinite(list(figures.values())).all()
 
 
-def test_command_writes_report_and_card(galaxies, tmp_path, capsys):
+def test_command_writes_report_and_card(galaxies, tmp_path, cache, capsys):
     module = tmp_path / "module"
     shutil.copytree(resolve("hub:acs_flow_vae"), module)
     other = {"elsewhere": {"galaxies": 3.0}}
@@ -127,7 +158,8 @@ def test_command_writes_report_and_card(galaxies, tmp_path, capsys):
     rewrite(module, quality=other)
     assert main(["validate", str(module), "--real", str(galaxies), "--output",
                  str(tmp_path / "report"), "--count", "2", "--processes", "1", "--quiet",
-                 "--write-card", "--column", "mag_auto=MAG"]) == 0
+                 "--write-card", "--column", "mag_auto=MAG", "--seed", "2",
+                 "--cache", str(cache)]) == 0
     assert str(tmp_path / "report" / "report.html") in capsys.readouterr().out
     card = read_card(module)
     assert set(card.quality) == {"elsewhere", "cosmos_f814w_50"}
@@ -142,6 +174,7 @@ def test_command_writes_report_and_card(galaxies, tmp_path, capsys):
     (["--real", "{galaxies}", "--column", "redshift=ZPHOT"], ["redshift", "zphot"]),
     (["--real", "{galaxies}", "--column", "ZPHOT"], ["COLUMN=NAME"]),
     (["--real", "{galaxies}", "--training", "absent.h5"], ["absent.h5"]),
+    (["--real", "{galaxies}", "--cache", "/dev/null/cache"], ["/dev/null/cache", "written"]),
 ])
 def test_what_cannot_be_read(arguments, words, galaxies, tmp_path, capsys):
     arguments = [one.format(galaxies=galaxies) for one in arguments]
@@ -150,11 +183,11 @@ def test_what_cannot_be_read(arguments, words, galaxies, tmp_path, capsys):
     assert all(word in message for word in words)
 
 
-def test_another_zero_point(galaxies):
+def test_another_zero_point(galaxies, cache):
     """Stamps in other units, and told so: all that has no unit stays as it was."""
     def ratio(zero_point):
         return validate("hub:acs_flow_vae", galaxies, count=1, processes=1, seed=4,
-                        zero_point=zero_point).measurements
+                        zero_point=zero_point, cache=cache).measurements
 
     ours, theirs = ratio(None), ratio(25.94 + 2.5)
     # Ten times the flux is claimed for the generated galaxy beside the same real one.
@@ -162,17 +195,17 @@ def test_another_zero_point(galaxies):
     np.testing.assert_allclose(theirs.stamps["profile"], 10 * ours.stamps["profile"], rtol=1e-5)
 
 
-def test_a_module_without_encoder(galaxies, monkeypatch):
+def test_a_module_without_encoder(galaxies, cache, monkeypatch):
     from galsim_deep.validation import run
 
     def refuse(module, survey):
         raise galsim.GalSimError("it has no signature 'encode'")
 
     monkeypatch.setattr(run, "Reconstructor", refuse)
-    found = validate("hub:acs_flow_vae", galaxies, count=1, processes=1)
+    found = validate("hub:acs_flow_vae", galaxies, count=1, processes=1, seed=4, cache=cache)
     assert "encode" in found.results["no_reconstruction"]
     assert "reconstruction" not in found.results
-    assert found.latents == {}
+    assert found.latents is None
 
 
 @pytest.mark.parametrize("option, value", [

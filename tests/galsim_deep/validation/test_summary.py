@@ -17,10 +17,13 @@ from galsim_deep.validation.measurements import Measurements
 from galsim_deep.validation.observation import Observation
 from galsim_deep.validation.parametric import fit_parametric
 from galsim_deep.validation.statistics import FLAGS, STATISTICS, measure
-from galsim_deep.validation.summary import FEWEST, Settings, judge, summarise
+from galsim_deep.validation.summary import FEWEST, Settings, _bins, judge, summarise
 
 GALAXIES = 100
 CARD = read_card(resolve("hub:acs_flow_vae"))
+# Without a magnitude there are no bins, which would all hold the same galaxies.
+PLAIN = CARD.model_copy(update=dict(
+    columns=tuple(column for column in CARD.columns if column.unit != "mag")))
 NUMBERS = ("measured_size", "measured_magnitude", "not_finite", "negative", "edge_flux",
            "ring_flux", "offset_x", "offset_y", "e1", "e2", "subpixel_size", "subpixel_flux",
            "subpixel_g", "response_real", "response_generated", "response_parametric",
@@ -82,7 +85,7 @@ FIRST, SECOND = slice(0, GALAXIES // 2), slice(GALAXIES // 2, GALAXIES)
 def null(pairs):
     """One half of the real galaxies poses as generated from the other."""
     real, fits = pairs
-    return summarise(measurements(part(real, FIRST), part(real, SECOND), part(fits, FIRST)), CARD,
+    return summarise(measurements(part(real, FIRST), part(real, SECOND), part(fits, FIRST)), PLAIN,
                      Settings())
 
 
@@ -90,7 +93,7 @@ def null(pairs):
 def power(pairs):
     """Parametric fits pose as generated."""
     real, fits = pairs
-    return summarise(measurements(real, fits, fits), CARD, Settings())
+    return summarise(measurements(real, fits, fits), PLAIN, Settings())
 
 
 def test_null_no_statistic_is_marked(null):
@@ -125,6 +128,15 @@ def test_power_structure_gives_parametric_galaxies_away(power):
     assert verdict["asymmetry"]["real"]["value"] > verdict["asymmetry"]["generated"]["value"] + 0.02
     assert all(verdict[name]["mark"] != "fail" for name in ("g1", "g2", "size", "amplitude"))
     assert all(verdict[name]["ratio"]["value"] == 1 for name in verdict)
+
+
+def test_the_floor_of_the_mean_ratio(null, power):
+    """Half of the real galaxies in place of the generated ones are at the floor, fits are not."""
+    mean = null["distances"]["all"]["morphology_mean"]
+    median, limit = mean["floor"]
+    assert 0.5 * median < mean["ratio"]["value"] < 1.2 * limit
+    mean = power["distances"]["all"]["morphology_mean"]
+    assert mean["ratio"]["value"] == 1 > mean["floor"][1] > mean["floor"][0] > 0
 
 
 def test_results_are_json(power):
@@ -165,13 +177,13 @@ def test_errors_are_bootstrapped_over_sources(pairs):
                            for one in (once.values["real"], once.values["generated"],
                                        once.values["parametric"])))
     often = dataclasses.replace(often, source=np.repeat(np.arange(40), 10))
-    single, many = (summarise(one, CARD, Settings()) for one in (once, often))
+    single, many = (summarise(one, PLAIN, Settings()) for one in (once, often))
     for name in ("g", "gini"):
         assert many["means"]["all"][name]["real"]["error"] == pytest.approx(
             single["means"]["all"][name]["real"]["error"], rel=0.3)
         assert many["distances"]["all"][name]["floor"]["w1"][1] == pytest.approx(
             single["distances"]["all"][name]["floor"]["w1"][1], rel=0.3)
-    assert [one["sources"] for one in many["bins"]] == [40, 40, 40]
+    assert [one["sources"] for one in many["bins"]] == [40]
 
 
 def test_rows_that_were_not_measured_are_left_out_everywhere(pairs):
@@ -179,7 +191,7 @@ def test_rows_that_were_not_measured_are_left_out_everywhere(pairs):
     real["gini"][:7] = np.nan
     fits["gini"][5:10] = np.nan
     row = {row["statistic"]: row
-           for row in summarise(measurements(real, fits, fits), CARD, Settings())
+           for row in summarise(measurements(real, fits, fits), PLAIN, Settings())
            ["verdict"]["all"]}
     known = np.isfinite(pairs[0]["gini"]) & np.isfinite(pairs[1]["gini"])
     assert row["gini"]["n"] == known[10:].sum()
@@ -192,11 +204,11 @@ def test_galaxies_that_cannot_be_measured_fail():
                 for n, s in enumerate(STATISTICS)}
 
     real, generated = sample(1), sample(2)
-    assert summarise(measurements(real, generated, sample(3)), CARD, Settings())[
+    assert summarise(measurements(real, generated, sample(3)), PLAIN, Settings())[
         "usable"]["all"]["mark"] == "pass"
     for values in generated.values():
         values[:60] = np.nan
-    usable = summarise(measurements(real, generated, sample(3)), CARD, Settings())["usable"]["all"]
+    usable = summarise(measurements(real, generated, sample(3)), PLAIN, Settings())["usable"]["all"]
     assert usable["mark"] == "fail" and usable["compared"] == 140
     assert usable["generated"]["value"] == pytest.approx(0.7)
 
@@ -210,6 +222,8 @@ def test_bright_figures_are_those_of_bright_galaxies():
                        settings=dataclasses.asdict(Settings()))
         names = chief_figures(results)
         assert any(name.endswith("_bright") for name in names) == bright
+        assert ("mean_g_over_real_21.5_22.5" in names) == bright
+        assert ("mean_g_over_real_22.5_23.5" in names) != bright
 
 
 def test_bins():
@@ -219,4 +233,16 @@ def test_bins():
     bins = summarise(data, CARD, Settings(bins=(21.0, 23.0), bright=22.0))["bins"]
     assert [one["name"] for one in bins] == [
         "all", "mag < 22", "mag < 21", "21 < mag < 23", "mag > 23"]
+    assert [(one["low"], one["high"]) for one in bins] == [
+        (None, None), (None, 22.0), (None, 21.0), (21.0, 23.0), (23.0, None)]
     assert [one["n"] for one in bins] == [50, 20, 10, 20, 20]
+
+
+def test_bins_of_a_sample_that_is_flat_in_magnitude():
+    """No bin is without galaxies, none but the first two holds more than a third."""
+    values = {s.name: np.random.default_rng(1).normal(size=300) for s in STATISTICS}
+    data = measurements(values, values, values)
+    data.columns["mag_auto"][:] = np.linspace(19.5, 26.2, 300)
+    bins = _bins(data, CARD, Settings())
+    assert len(bins) == 8
+    assert all(20 <= one.rows.sum() <= 100 for one in bins[2:])
