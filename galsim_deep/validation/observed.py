@@ -4,22 +4,23 @@ No module has a part in it, and it takes two thirds of the time of a validation:
 into a cache first.
 """
 
-__all__ = ["MEASURING", "examine_observed", "observed"]
+__all__ = ["examine_observed", "observed"]
 
 import dataclasses
 import functools
+import hashlib
 import importlib.metadata
+import importlib.resources
 
 import numpy as np
 
-from .._version import __version__
 from .cache import key_of
 from .examined import Examined, chi2, light, measured, rng
 from .parametric import fit_parametric
 
-MEASURING = 1
-"""Version of what `examine_observed` does.  To be raised by hand with any change, there or in what
-it calls, that may change one of its numbers: entries in caches of users are then measured anew."""
+_CODE = ("cache", "examined", "moments", "observation", "observed", "parametric", "segmentation",
+         "sersic", "shear", "statistics", "structure")
+"""The files of this package that `examine_observed` runs through."""
 _LIBRARIES = ("galsim", "numpy", "scipy", "statmorph", "astropy", "photutils", "scikit-image")
 _NO_PART = ("columns", "source")
 """Attributes of an `Observation` that `examine_observed` does not look at."""
@@ -77,15 +78,31 @@ def _ingredients(observation, seed, gain):
     found = {field.name: getattr(observation, field.name)
              for field in dataclasses.fields(observation) if field.name not in _NO_PART}
     return dict(found, seed=seed, gain=None if observation.truth is None else float(gain),
-                measuring=MEASURING, galsim_deep=__version__, libraries=_libraries())
+                code=_code(), libraries=_libraries())
+
+
+@functools.cache
+def _code():
+    """The hash of all that does the measuring here: a number of its version could be forgotten."""
+    digest = hashlib.sha256()
+    for name in _CODE:
+        source = importlib.resources.files(__package__).joinpath(f"{name}.py").read_bytes()
+        digest.update(f"{name} {len(source)}\n".encode() + source)
+    return digest.hexdigest()
 
 
 @functools.cache
 def _libraries():
     """The versions of the libraries that do the measuring: others may round differently."""
-    installed = {one.metadata["Name"].lower(): one.version
-                 for one in importlib.metadata.distributions() if one.metadata["Name"]}
-    return " ".join(f"{name}={installed.get(name)}" for name in _LIBRARIES)
+    return " ".join(f"{name}={_version(name)}" for name in _LIBRARIES)
+
+
+def _version(name):
+    """The version that is imported, where an environment hides another one behind it."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _as_arrays(examined):

@@ -1,6 +1,10 @@
 """What is measured on the real galaxy: the same from the cache, and measured anew when it must."""
 
+import ast
 import dataclasses
+import shutil
+import sys
+from pathlib import Path
 
 import galsim
 import numpy as np
@@ -98,14 +102,54 @@ def test_all_that_matters_is_in_the_key(galaxy, tmp_path, monkeypatch):
         before = len(done)
         observed(*arguments, cache)
         assert len(done) - before == matters, name
-    for name in ("MEASURING", "__version__", "_LIBRARIES"):
+    for name in ("_code", "_libraries"):
         before = len(done)
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, ("another",))
-            module._libraries.cache_clear()
+            patch.setattr(module, name, lambda: "another")
             observed(galaxy, 3, 2.0, cache)
-        module._libraries.cache_clear()
         assert len(done) - before == 1, name
+
+
+def test_all_code_that_measures_is_in_the_key():
+    """Files imported by a file of the key are in the key; each of them changes it."""
+    folder, found = Path(module.__file__).parent, {"observed", "observation"}
+    while True:
+        imported = {name for one in found for name in imports(folder / f"{one}.py")}
+        if imported <= found:
+            break
+        found |= imported
+    assert sorted(found) == list(module._CODE)
+
+
+def imports(path):
+    """What a file imports from its own folder; it may import nothing from folders above."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1, f"{path} imports from above, which is not in the key"
+            yield from [node.module] if node.module else [one.name for one in node.names]
+
+
+def test_a_change_of_the_code_changes_its_hash(monkeypatch, tmp_path):
+    for path in Path(module.__file__).parent.glob("*.py"):
+        shutil.copy(path, tmp_path)
+    monkeypatch.setattr(module.importlib.resources, "files", lambda package: tmp_path)
+    found = {module._code.__wrapped__()}
+    for name in module._CODE:
+        with (tmp_path / f"{name}.py").open("a") as file:
+            file.write("X = 1\n")
+        found.add(module._code.__wrapped__())
+    assert len(found) == 1 + len(module._CODE)
+
+
+def test_versions_are_those_that_are_imported(monkeypatch, tmp_path):
+    """Of two installations, the one that comes first on the path."""
+    for folder, version in [("first", "98.0"), ("last", "99.0")]:
+        place = tmp_path / folder / f"statmorph-{version}.dist-info"
+        place.mkdir(parents=True)
+        (place / "METADATA").write_text(f"Name: statmorph\nVersion: {version}\n")
+    path = [str(tmp_path / "first"), *sys.path, str(tmp_path / "last")]
+    monkeypatch.setattr(sys, "path", path)
+    assert "statmorph=98.0" in module._libraries.__wrapped__()
 
 
 def test_the_gain_matters_to_the_true_profile_alone(galaxy, tmp_path, monkeypatch):
