@@ -50,7 +50,8 @@ class Cache:
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as err:
-            raise GalSimError(f"The cache {folder} cannot be written to: {err}") from err
+            raise GalSimError(f"The cache {folder} cannot be written to: {err}. "
+                              "Give another folder.") from err
         return cls(folder.resolve())
 
     def get(self, key):
@@ -85,7 +86,9 @@ class Cache:
             made.write_bytes(_checksum(key, body.getvalue()) + body.getvalue())
             os.replace(made, path)
         except OSError as err:
-            galsim_warn(f"The cache {self.folder} cannot be written to: {err}")
+            # Without the name of the file: the same for all entries, so that Python says it once.
+            galsim_warn(f"The cache {self.folder} cannot be written to: {err.strerror}. "
+                        "Nothing is lost, but what was measured is not kept.")
             with contextlib.suppress(OSError):
                 made.unlink()
 
@@ -115,6 +118,8 @@ def key_of(ingredients):
     for name in sorted(ingredients):
         value = ingredients[name]
         array = np.zeros(0) if value is None else np.asarray(value)
+        if array.dtype.hasobject:
+            raise TypeError(f"{name} is an object, whose bytes are no more than its address.")
         kind = "None" if value is None else f"{array.dtype.str} {array.shape}"
         digest.update(f"{name} {kind} {array.nbytes}\n".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import pickle
+from pathlib import Path
 
 import galsim
 import numpy as np
@@ -96,6 +97,12 @@ def test_keys_do_not_depend_on_order_or_layout():
     assert key_of(dict(a=array, b=1)) == key_of(dict(b=1, a=np.asfortranarray(array)))
 
 
+@pytest.mark.parametrize("value", [dict(a=1), [None, 1], np.array(["x", None])])
+def test_no_keys_of_addresses(value):
+    with pytest.raises(TypeError, match="psf is an object"):
+        key_of(dict(psf=value))
+
+
 def test_no_cache():
     assert Cache.at(None) is None
 
@@ -108,6 +115,22 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 def test_a_cache_that_fails_later_only_warns(cache):
     cache.folder.joinpath(KEY[:2]).touch()  # a file where a folder should be
-    with pytest.warns(galsim.GalSimWarning, match="cannot be written"):
+    with pytest.warns(galsim.GalSimWarning, match="cannot be written") as warned:
+        cache.put(KEY, ARRAYS)
+        cache.put(KEY[:2] + 62 * "0", ARRAYS)
+    assert cache.get(KEY) is None
+    assert len({str(one.message) for one in warned}) == 1
+
+
+def test_a_cache_on_a_full_disk(cache, monkeypatch):
+    """Nothing half-written is found, nor left behind."""
+    def write(path, content):
+        with path.open("wb") as file:
+            file.write(content[:100])
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.warns(galsim.GalSimWarning, match="No space left on device"):
         cache.put(KEY, ARRAYS)
     assert cache.get(KEY) is None
+    assert not any(path.is_file() for path in cache.folder.rglob("*"))
