@@ -172,7 +172,8 @@ class CatalogFolder(Survey):
     def _correlation(self, row):
         """The correlation of the noise in one galaxy's stamp; read once for each noise file."""
         names = self._catalog.galaxies.noise_file_name
-        if names is None:
+        # It comes scaled by the variance: without one, nothing is learned for the other galaxies.
+        if names is None or not self._catalog.galaxies.variance[row] > 0:
             return None
         if names[row] not in self._correlations:
             drawn = galsim.Image(33, 33, scale=self.pixel_scale, dtype=float)

@@ -102,6 +102,16 @@ def test_a_survey_is_that_of_the_seed(cosmos, card):
     assert len(corners) == len(before)
 
 
+@pytest.mark.parametrize("variance", [0.0, np.nan])
+def test_a_galaxy_without_variance_does_not_spoil_the_others(cosmos, card, variance):
+    """All of them have one noise file, which the first one that is asked for opens."""
+    survey = open_survey(cosmos, card)
+    survey._catalog.galaxies.variance[0] = variance
+    assert np.isnan(survey.observation(0).noise_sigma)
+    assert np.isfinite(survey.observation(1).noise_correlation).all()
+    assert np.isfinite(survey.observation(1).stamp).all()
+
+
 def test_a_count_takes_the_same_galaxies_for_the_same_seed(cosmos, card):
     whole = open_survey(cosmos, card)
     first, again, other = (open_survey(cosmos, card, count=12, seed=s) for s in (1, 1, 2))
