@@ -9,6 +9,7 @@ import dataclasses
 import multiprocessing
 
 import numpy as np
+from galsim import GalSimError
 
 from .. import latents
 from .examine import Task, examine, single_threaded
@@ -65,6 +66,8 @@ def measure_survey(survey, module, reconstructor=None, *, gain=1.0, seed=1, proc
 
     Returns:
         a `Measurements`.
+
+    Raises a `galsim.GalSimError` where no galaxy at all can be measured.
     """
     from tqdm import tqdm
 
@@ -72,6 +75,10 @@ def measure_survey(survey, module, reconstructor=None, *, gain=1.0, seed=1, proc
     with _mapper(processes) as mapped:
         found = list(tqdm(mapped(tasks), total=len(survey), unit="galaxy", disable=not progress,
                           desc="measuring"))
+    if not any(one.numbers for one in found):
+        raise GalSimError(f"None of the {len(found)} galaxies of {survey.name} can be measured: "
+                          f"{FLAGS['not_usable'].split(';')[0]}. The variance of the noise must be "
+                          "positive, and the PSF an image of a star.")
     numbers = collections.defaultdict(lambda: [np.nan] * len(found))
     for n, one in enumerate(found):
         for name, value in one.numbers.items():

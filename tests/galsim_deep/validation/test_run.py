@@ -268,6 +268,14 @@ def test_garbage_is_flagged(altered, tmp_path):
     assert write_report(found, tmp_path / "report").is_file()
 
 
+def test_nothing_but_garbage(altered):
+    def change(table, images, psfs):
+        table["NOISE_VARIANCE"] = 0.0
+
+    with pytest.raises(galsim.GalSimError, match="None of the 5 galaxies of altered .* noise"):
+        validate("hub:acs_flow_vae", altered(change), processes=1)
+
+
 def test_galaxies_are_cut_where_the_real_one_is(altered):
     """The real stamps end a few pixels around the galaxy; so does the light of all samples."""
     def change(table, images, psfs):
