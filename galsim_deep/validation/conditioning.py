@@ -44,7 +44,9 @@ def measured_conditions(stamp, convolved, card, pixel_scale):
     column = size_column(card)
     if column is not None:
         if column.name.lower() in OBSERVED_SIZES:
-            radius = measured_radius(convolved) * pixel_scale
+            # Of a profile whose light all but cancels there may be no image.
+            seen = convolved.sum()
+            radius = measured_radius(convolved) * pixel_scale if 0 < seen < np.inf else np.nan
         else:
             radius = measured_radius(stamp) * card.pixel_scale
         found["size"] = radius if column.unit == "arcsec" else radius / card.pixel_scale

@@ -61,6 +61,12 @@ def test_intrinsic_sizes_are_of_the_profile(card, radius, magnitude, unit, per_a
     assert found["magnitude"] == pytest.approx(magnitude, abs=0.01)
 
 
+@pytest.mark.parametrize("convolved", [np.full((128, 128), np.nan), np.zeros((128, 128))])
+def test_a_profile_without_an_image_has_no_observed_size(card, convolved):
+    found = measured_conditions(exponential(card, 0.2), convolved, card, 0.03)
+    assert np.isnan(found["size"]) and np.isfinite(found["magnitude"])
+
+
 @pytest.mark.parametrize("pixel_scale", [0.03, 0.06])
 @pytest.mark.parametrize("unit, per_arcsec", [("pix", 1 / 0.03), ("arcsec", 1.0)])
 def test_observed_sizes_are_of_the_convolved_profile(card, pixel_scale, unit, per_arcsec):
