@@ -67,11 +67,13 @@ def chief_figures(results):
     found = dict(galaxies=results["real"]["n"], sources=results["real"]["sources"])
 
     def take(name, value):
+        error = None
         if isinstance(value, dict):
-            take(f"{name}_error", value.get("error"))
-            value = value.get("value")
+            value, error = value["value"], value["error"]
+        # An error says nothing without its number.
         if value is not None and math.isfinite(value):
             found[name] = float(f"{value:.4g}")
+            take(f"{name}_error", error)
 
     def over_real(rows, statistic):
         return results["means"][rows][statistic].get("generated_over_real")

@@ -181,7 +181,7 @@ def _means(measurements, rows, weights):
 
 def _distances(measurements, rows, weights, settings):
     """Distances of generated and parametric to real, the floor, and the ratio of the two."""
-    found, ratios, estimates = {}, [], []
+    found, ratios, estimates, numbers = {}, [], [], []
     for number, statistic in enumerate(STATISTICS):
         use = rows & measurements.measured(statistic.name)
         groups = measurements.source[use]
@@ -207,7 +207,8 @@ def _distances(measurements, rows, weights, settings):
         if statistic.name in MORPHOLOGY_MEAN:
             ratios.append(ratio)
             estimates.append(one["ratio"]["value"])
-    if len(estimates) == len(MORPHOLOGY_MEAN) and rows.sum() >= FEWEST:
+            numbers.append(one["n"])
+    if len(estimates) == len(MORPHOLOGY_MEAN) and min(numbers) >= FEWEST:
         found["morphology_mean"] = dict(ratio=_value(np.mean(estimates), np.mean(ratios, axis=0)),
                                         floor=_mean_floor(measurements, rows, found, settings))
     return found
@@ -352,10 +353,12 @@ def _shear(measurements, bins, weights):
 
 
 def _reconstruction(measurements, rows, weights):
-    """Chi-square per pixel of reconstruction and parametric fit, galaxy by galaxy."""
+    """Chi-square per pixel of reconstruction and parametric fit, galaxy by galaxy.
+
+    A reconstruction that is not finite or has no light has none: it is not better than the fit.
+    """
     numbers = measurements.numbers
-    use = rows & np.isfinite(numbers["chi2_reconstructed"])
-    use &= np.isfinite(numbers["chi2_parametric"])
+    use = rows & np.isfinite(numbers["chi2_parametric"])
     w = weights[:, use]
     ours, fit = numbers["chi2_reconstructed"][use], numbers["chi2_parametric"][use]
     return dict(
@@ -363,6 +366,7 @@ def _reconstruction(measurements, rows, weights):
         mean_reconstructed=_mean(ours, w), mean_parametric=_mean(fit, w),
         better=_mean((ours < fit).astype(float), w),
         bulge_and_disk=float(numbers["bulge_and_disk"][use].mean()) if use.any() else None,
+        failed=int((~np.isfinite(ours)).sum()),
         fits_failed=int(numbers["fit_failed"][use].sum()))
 
 

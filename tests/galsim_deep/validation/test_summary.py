@@ -226,6 +226,36 @@ def test_bright_figures_are_those_of_bright_galaxies():
         assert ("mean_g_over_real_22.5_23.5" in names) != bright
 
 
+def test_reconstructions_that_failed_are_not_better():
+    """Nor do they vanish: a module must not pass on the strength of those that can be decoded."""
+    values = {s.name: np.random.default_rng(1).normal(size=50) for s in STATISTICS}
+    data = measurements(values, values, values)
+    data.numbers.update(chi2_parametric=np.full(50, 1.2), chi2_reconstructed=np.full(50, 1.1),
+                        bulge_and_disk=np.zeros(50), fit_failed=np.zeros(50))
+    data.numbers["chi2_reconstructed"][:20] = np.nan
+    data.numbers["chi2_parametric"][:5] = np.nan  # nothing was measured there
+    found = summarise(data, CARD, Settings())["reconstruction"]["all"]
+    assert (found["n"], found["failed"]) == (45, 15)
+    assert found["better"]["value"] == pytest.approx(30 / 45)
+    assert found["reconstructed"]["value"] == 1.1
+
+
+def test_no_mean_ratio_of_too_few_measured_galaxies():
+    values = {s.name: np.random.default_rng(1).normal(size=50) for s in STATISTICS}
+    for few, there in [(20, True), (21, False)]:
+        real = {name: np.where(np.arange(50) < few, np.nan, one) for name, one in values.items()}
+        found = summarise(measurements(real, values, values), PLAIN, Settings())
+        assert ("morphology_mean" in found["distances"]["all"]) == there
+
+
+def test_no_error_on_the_card_without_its_number():
+    values = {s.name: np.random.default_rng(1).normal(size=50) for s in STATISTICS}
+    results = dict(summarise(measurements(values, values, values), CARD, Settings()),
+                   real=dict(n=50, sources=50), settings=dataclasses.asdict(Settings()))
+    results["means"]["all"]["g"]["generated_over_real"] = dict(value=np.nan, error=0.1)
+    assert not {"mean_g_over_real", "mean_g_over_real_error"} & chief_figures(results).keys()
+
+
 def test_bins():
     values = {s.name: np.random.default_rng(1).normal(size=50) for s in STATISTICS}
     data = measurements(values, values, values)
