@@ -195,13 +195,12 @@ def test_log_prob(module, family, latent):
 
 def test_sample_is_decode_of_a_draw_from_the_prior(module, family, normal):
     auto, context = family.autoencoder, family.context(tensors(**COLUMNS))
-    turn, vector, detail, _ = np.split(normal, np.cumsum(
-        [auto.turn_size, auto.vector_size, auto.detail_size]), axis=1)
-    drawn = family.flow.transform(tf.constant(vector), context).numpy()
-    assert np.abs(np.sort(drawn) - np.sort(vector)).max() > 1e-4
+    turn, shape, _ = np.split(normal, np.cumsum([auto.turn_size, sum(family.prior.sizes)]), axis=1)
+    drawn = family.prior(tf.constant(shape), context).numpy()
+    assert np.abs(np.sort(drawn) - np.sort(shape)).max() > 1e-4
     pose = np.pad(turn, [(0, 0), (0, auto.pose_size - auto.turn_size)])
     sampled = module.engine.call("sample", random_normal=normal, **COLUMNS)["image"]
-    latent = np.concatenate([pose, drawn, detail], axis=1)
+    latent = np.concatenate([pose, drawn], axis=1)
     assert_same_images(module.engine.call("decode", latent=latent, **COLUMNS)["image"], sampled)
 
 

@@ -232,7 +232,7 @@ def test_several_flows_on_one_autoencoder(make_recipe, new_run):
         for mine, theirs in zip(one.networks[network].variables, other.networks[network].variables,
                                 strict=True):
             np.testing.assert_array_equal(mine, theirs)
-    assert one.flow.count_params() != other.flow.count_params()
+    assert one.prior.count_params() != other.prior.count_params()
     fit(first, run, progress=False)
     assert len(log_of(run)) == 4
     assert_same_weights(restore(first, run), one)

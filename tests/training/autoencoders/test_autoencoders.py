@@ -18,8 +18,8 @@ for found in pkgutil.iter_modules(autoencoders.__path__):
 
 # Every registered autoencoder needs an entry.
 TINY = {
-    "galaxy_frame": dict(latent_size=4, psf_radius=2.0, cells=32, channels=[8, 8, 4, 4],
-                         maps=[2, 1, 1, 0], encoder_channels=[4, 4, 4], hidden=16),
+    "galaxy_frame": dict(latent_size=4, psf_radius=2.0, cells=32, channels=[8, 8, 4],
+                         maps=[2, 1, 1], encoder_channels=[4, 4, 4], hidden=16, start=4),
     "lanusse2021": dict(latent_size=4, depth=4, max_depth=8, stages=3, blocks=1),
 }
 
@@ -145,6 +145,19 @@ def test_a_turned_stamp_has_a_turned_profile(autoencoder, batch):
     assert same.any()
     for image, expected in zip(found[same], wanted[same], strict=True):
         np.testing.assert_allclose(image, expected, atol=5e-3 * expected.max())
+
+
+def test_without_maps_the_vector_is_all(recipe, dataset_file, batch):
+    context = Context(recipe.columns)
+    context.adapt(dataset_file.columns)
+    made = make_autoencoder("galaxy_frame", dict(TINY["galaxy_frame"], maps=[0, 0, 0]), recipe,
+                            context)
+    made.prepare(dataset_file)
+    assert made.detail_size == 0
+    found = made.infer(batch, normal(made), 1.0)
+    assert sorted(found.divergences) == ["pose", "vector"]
+    mean, _ = encoded(made, batch)
+    assert made.decode(mean, batch).shape == batch["stamp"].shape
 
 
 def test_what_is_not_there_is_refused(recipe):

@@ -1,5 +1,6 @@
 """The Flow-VAE: what its settings do, and the published configuration."""
 
+import dataclasses
 from pathlib import Path
 
 import galsim
@@ -146,16 +147,29 @@ def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
     np.testing.assert_allclose(alone, together[:1], atol=2e-3)
 
 
-def test_log_prob_is_that_of_flow_and_normal_details(tiny):
+def test_the_flow_learns_from_the_deepest_stamps(recipe, data_file):
+    """And from as many as it is told to."""
+    from galsim_deep_training.data.dataset import Dataset
+
+    dataset = Dataset(data_file)
+    family = make_family(dataclasses.replace(
+        recipe, model=dict(recipe.model, flow_share=0.4)))
+    family.prepare(dataset)
+    rows = family.phases[1]._deepest(dataset)
+    sigma, train = dataset.noise_sigma, dataset.train_indices
+    assert len(rows) == round(0.4 * len(train)) and set(rows) < set(train)
+    assert sigma[rows].max() <= np.delete(sigma[train], np.searchsorted(train, rows)).min()
+    batch = next(family.phases[1].batches(dataset, 0))
+    assert batch["latent"].shape[1] == sum(family.prior.sizes)
+
+
+def test_log_prob_is_that_of_the_prior_but_for_the_pose(tiny):
     family, batch = tiny
     columns = columns_of(family, batch)
     auto = family.autoencoder
     latent = tf.random.stateless_normal([4, auto.latent_size], (3, 3))
     found = family.log_prob(latent, columns).numpy()
-    vector = latent[:, auto.pose_size:auto.pose_size + auto.vector_size]
-    detail = latent[:, auto.pose_size + auto.vector_size:].numpy()
-    expected = (family.flow(family.context(columns)).log_prob(vector).numpy()
-                - 0.5 * (detail**2 + np.log(2 * np.pi)).sum(axis=1))
+    expected = family.prior.log_prob(latent[:, auto.pose_size:], family.context(columns)).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     # Where the galaxy lies on the stamp is no property of it.
     moved = tf.concat([latent[:, :auto.pose_size] + 1.0, latent[:, auto.pose_size:]], axis=1)

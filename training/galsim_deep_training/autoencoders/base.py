@@ -5,6 +5,7 @@ __all__ = ["Autoencoder", "Inference", "divergence"]
 import abc
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from ..recipe import Settings
@@ -31,14 +32,15 @@ class Autoencoder(abc.ABC):
 
         pose_size:      where and how the galaxy lies on the stamp; zero in what is sampled but for
                         the position angle
-        vector_size:    the latents whose distribution the flow learns
-        detail_size:    latents that are standard normal by construction
+        vector_size:    latents that belong to the galaxy as a whole
+        detail_shapes:  maps of latents that belong to places in it, a list of (h, w, channels)
         turn_size:      standard normal numbers that decide the position angle of a sampled galaxy
     """
 
     Settings = Settings
     registry = {}
-    pose_size = detail_size = turn_size = 0
+    pose_size = turn_size = 0
+    detail_shapes = ()
 
     def __init_subclass__(cls, name, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -50,6 +52,11 @@ class Autoencoder(abc.ABC):
         self.recipe = recipe
         self.context = context
         self.networks = {}
+
+    @property
+    def detail_size(self):
+        """How many numbers all maps have."""
+        return sum(int(np.prod(shape)) for shape in self.detail_shapes)
 
     @property
     def latent_size(self):

@@ -27,15 +27,23 @@ class GalaxyFrameSettings(Settings):
     psf_radius: float = 2.5
     """Half-light radius of the survey's PSF [pixels]."""
     cells: int = 96
-    """Cells on a side of the galaxy's frame."""
-    reach: float = 5.0
+    """Cells on a side of the galaxy's frame as the encoder sees it; a multiple of 16."""
+    fineness: int = 5
+    """The decoder draws so many cells where the encoder sees four."""
+    reach: float = 4.0
     """Half the width of the frame, in half-light radii."""
     latent_size: int = 32
     """Length of the latent vector that the flow learns."""
-    channels: tuple[int, int, int, int] = (96, 64, 40, 12)
-    maps: tuple[int, int, int, int] = (8, 4, 4, 0)
-    encoder_channels: tuple[int, int, int] = (64, 80, 96)
+    channels: tuple[int, int, int] = (128, 72, 40)
+    """Of the decoder, at C/16, C/8 and C/4 cells on a side."""
+    maps: tuple[int, int, int] = (8, 2, 1)
+    """Maps of detail latents at the same resolutions."""
+    encoder_channels: tuple[int, int, int] = (40, 64, 96)
+    """Of the encoder, at C/4, C/8 and C/16 cells on a side."""
     hidden: int = 256
+    """Units of the dense layers of the encoder."""
+    start: int = 64
+    """Channels that the vector is made into at C/16 cells."""
     shift_scale: float = 0.4
     """Scale of the offset of the centroid [pixels]."""
     pose_scale: float = 0.05
@@ -55,14 +63,17 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
 
     def __init__(self, settings, recipe, context):
         super().__init__(settings, recipe, context)
-        self.frame = GalaxyFrame(recipe.stamp.size, settings.cells, settings.reach)
-        self.drawing = Drawing(self.frame, settings.psf_radius)
+        self.view = GalaxyFrame(recipe.stamp.size, settings.cells, settings.reach)
+        drawn = settings.cells // 4 * settings.fineness
+        self.drawing = Drawing(GalaxyFrame(recipe.stamp.size, drawn, settings.reach),
+                               settings.psf_radius)
         self.encoder = Encoder(settings.latent_size + 4, settings.encoder_channels, settings.hidden)
-        self.ladder = Ladder(settings.cells, settings.channels, settings.maps, settings.hidden)
+        self.ladder = Ladder(settings.cells // 16, settings.channels, settings.maps,
+                             settings.hidden, settings.start, settings.fineness)
         self.networks = dict(encoder=self.encoder, ladder=self.ladder, drawing=self.drawing)
         self.vector_size = settings.latent_size
-        self.detail_size = sum(int(np.prod(shape)) for shape in self.ladder.map_shapes)
-        self._focus = np.exp(-0.5 * (self.frame.x**2 + self.frame.y**2) / 1.5**2).astype(np.float32)
+        self.detail_shapes = self.ladder.map_shapes
+        self._focus = np.exp(-0.5 * (self.view.x**2 + self.view.y**2) / 1.5**2).astype(np.float32)
 
     def prepare(self, dataset):
         self.drawing.half_light.adapt(np.mean(dataset.psfs, axis=0, dtype=float))
@@ -80,10 +91,12 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
             latent[:, 4:], context, self._by_rung(features), self._maps(details))
         profiles = self._draw(
             numbers, tf.concat([cosine[:, None], sine[:, None], latent[:, :4]], axis=-1), batch)
-        details = tf.add_n([divergence(*pair) for pair in found if pair[0].shape[-1]])
-        return Inference(
-            profiles, dict(pose=divergence(mean[:, :4], scale[:, :4]),
-                           vector=divergence(mean[:, 4:], scale[:, 4:]), detail=details), {})
+        divergences = dict(pose=divergence(mean[:, :4], scale[:, :4]),
+                           vector=divergence(mean[:, 4:], scale[:, 4:]))
+        if self.detail_size:
+            divergences["detail"] = tf.add_n(
+                [divergence(*pair) for pair in found if pair[0].shape[-1]])
+        return Inference(profiles, divergences, {})
 
     def encode(self, stamps, psfs, noise_sigma, columns):
         seen, cosine, sine = self._look(stamps, psfs, noise_sigma, columns)
@@ -113,10 +126,10 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         size = columns[self.settings.size_column]
         scale = self.drawing.scale(size)
         area = tf.square(scale)[:, None, None]
-        stamps = self.frame.from_stamp(stamps, scale)
+        stamps = self.view.from_stamp(stamps, scale)
         cosine, sine = self._major_axis(stamps)
-        stamps = self.frame.turn(stamps, cosine, sine)
-        psfs = self.frame.turn(self.frame.from_stamp(psfs, scale), cosine, sine)
+        stamps = self.view.turn(stamps, cosine, sine)
+        psfs = self.view.turn(self.view.from_stamp(psfs, scale), cosine, sine)
         flux = self.flux(columns)[:, None, None]
         # The galaxy in units of the noise (what can be seen) and of its own mean brightness (what
         # it looks like), and the PSF, without which nothing could be deconvolved (section 4.2.1).
@@ -128,7 +141,7 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         """Cosine and sine of the position angle, from weighted second moments, [N] each."""
         focused = images * self._focus
         xx, yy, xy = (tf.reduce_sum(focused * product, axis=[1, 2]) for product in (
-            self.frame.x**2, self.frame.y**2, self.frame.x * self.frame.y))
+            self.view.x**2, self.view.y**2, self.view.x * self.view.y))
         angle = 0.5 * tf.atan2(2 * xy, xx - yy)
         return tf.cos(angle), tf.sin(angle)
 
@@ -143,8 +156,8 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
             columns[self.settings.size_column], self.flux(columns))
 
     def _by_rung(self, features):
-        """The encoder's features in the order of the ladder, coarse first; none at the last."""
-        return [*features[::-1], None]
+        """The encoder's features in the order of the ladder, coarse first."""
+        return features[::-1]
 
     def _maps(self, details):
         """Cut the detail latents [N, D] into maps."""

@@ -19,6 +19,8 @@ from ..autoencoders import make_autoencoder
 from ..autoencoders.refine import refine
 from ..networks.completion import Completion
 from ..networks.flows import make_flow
+from ..networks.flows.maps import MapFlow
+from ..networks.latent_prior import LatentPrior
 from ..physics.convolution import convolve, psf_transfer
 from ..physics.likelihood import chi_square, error_floor_weight, fourier_chi_square
 from ..recipe import Settings
@@ -42,12 +44,15 @@ class FlowVAESettings(Settings):
     none."""
     divergence_warm_up: float = 0.05
     """Share of the fit over which the divergence's weight rises to one; 0 for at once."""
-    detail_charge: float = 4.0
-    """How many times more information in the detail latents costs at the start of the fit."""
-    detail_opening: float = 0.3
-    """Share of the fit over which that extra cost is taken away."""
     flow: dict = {"kind": "spline"}
     """Its ``kind`` and its settings, see `networks.flows`."""
+    detail_flow: dict = {}
+    """Settings of the flow of the detail latents, see `networks.flows.maps`."""
+    flow_share: float = 1.0
+    """Share of the training stamps, those with the least noise, that the flow learns from.
+
+    What noise hides of a galaxy the encoder fills in from its standard normal prior, not from what
+    galaxies are like. Worth it where depth does not go with the columns."""
     column_jitter: float = 0.03
     """Noise on the standardised columns while the flow is fitted."""
     refinement: int = 30
@@ -68,16 +73,22 @@ class FlowVAE(ModelFamily, name="flow_vae"):
         self.autoencoder = make_autoencoder(
             chosen.pop("kind", None), chosen, recipe, self.context)
         self._check_columns()
-        self.flow = make_flow(latent_size=self.autoencoder.vector_size, seed=recipe.seed,
-                              **settings.flow)
+        self.prior = self._make_prior()
         self.completion = Completion(len(recipe.columns))
         self.noise = NoisePower(recipe.stamp.size)
-        self.networks.update(self.autoencoder.networks, flow=self.flow, completion=self.completion,
-                             noise=self.noise)
-        self._parts = [self.autoencoder.turn_size, self.autoencoder.vector_size,
-                       self.autoencoder.detail_size, len(recipe.columns)]
+        self.networks.update(self.autoencoder.networks, prior=self.prior,
+                             completion=self.completion, noise=self.noise)
+        self._parts = [self.autoencoder.turn_size, sum(self.prior.sizes), len(recipe.columns)]
         self.latent_size = sum(self._parts)
         self._create_weights()
+
+    def _make_prior(self):
+        settings, seed = self.settings, self.recipe.seed
+        vector = make_flow(latent_size=self.autoencoder.vector_size, seed=seed, **settings.flow)
+        if not self.autoencoder.detail_size:
+            return LatentPrior(vector)
+        return LatentPrior(vector, MapFlow(
+            self.autoencoder.detail_shapes, seed=seed, **settings.detail_flow))
 
     def _check_columns(self):
         names = [column.name for column in self.recipe.columns]
@@ -143,22 +154,18 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     def sample(self, normal, columns):
         """From standard normal numbers [N, latent_size] to light profiles [N, S, S]."""
-        turn, vector, detail, missing = tf.split(normal, self._parts, axis=-1)
+        turn, shape, missing = tf.split(normal, self._parts, axis=-1)
         columns = self.completed(columns, missing)
-        vector = self.flow.transform(vector, self.context(columns))
-        latent = tf.concat([self.autoencoder.pose(turn), vector, detail], axis=-1)
-        return self.decode(latent, columns)
+        shape = self.prior(shape, self.context(columns))
+        return self.decode(tf.concat([self.autoencoder.pose(turn), shape], axis=-1), columns)
 
-    def vector(self, latent):
-        """The part of latents [N, L] that the flow learns."""
-        start = self.autoencoder.pose_size
-        return latent[:, start:start + self.autoencoder.vector_size]
+    def shape(self, latent):
+        """Latents [N, L] without the pose: what the flows learn."""
+        return latent[:, self.autoencoder.pose_size:]
 
     def log_prob(self, latent, columns):
         """Log density of the latents but for the pose, given the columns, [N]."""
-        detail = latent[:, self.autoencoder.pose_size + self.autoencoder.vector_size:]
-        normal = -0.5 * tf.reduce_sum(tf.square(detail) + np.log(2 * np.pi), axis=-1)
-        return self.flow(self.context(columns)).log_prob(self.vector(latent)) + normal
+        return self.prior.log_prob(self.shape(latent), self.context(columns))
 
     def signatures(self):
         stamp = self.recipe.stamp
@@ -218,7 +225,8 @@ class Autoencoding(GradientPhase):
 
     name = "autoencoder"
     # So that several flows can be had on one autoencoder.
-    independent_of = ("model.flow", "model.column_jitter", "model.refinement")
+    independent_of = ("model.flow", "model.detail_flow", "model.flow_share",
+                      "model.column_jitter", "model.refinement")
 
     def __init__(self, family, fit):
         self.family = family
@@ -250,7 +258,9 @@ class Autoencoding(GradientPhase):
         charge = 1.0
         if settings.divergence_warm_up:
             charge = tf.minimum(1.0, 0.1 + 0.9 * progress / settings.divergence_warm_up)
-        information = self._information(found.divergences, progress)
+        # Some bits of the vector are free (eq. 10).
+        vector = tf.maximum(found.divergences["vector"], settings.free_bits)
+        information = tf.add_n(list(dict(found.divergences, vector=vector).values()))
         variation = tf.image.total_variation(
             (found.profiles / sigma[:, None, None])[..., None])
         loss = tf.reduce_mean(weight * surprise + charge * information
@@ -261,19 +271,6 @@ class Autoencoding(GradientPhase):
             median_chi_square=tf.sort(white)[tf.shape(white)[0] // 2] / pixels,
             **{name: tf.reduce_mean(part) for name, part in found.divergences.items()},
             **found.penalties, variation=tf.reduce_mean(variation), weight=tf.reduce_mean(weight))
-
-    def _information(self, divergences, progress):
-        """What the latents cost, [N]: some bits of the vector are free (eq. 10).
-
-        Details are dear at first, so that the vector comes to hold what galaxies are as a whole:
-        the flow knows how these hang together, while details are drawn one by one.
-        """
-        settings = self.family.settings
-        cost = dict(divergences, vector=tf.maximum(divergences["vector"], settings.free_bits))
-        if "detail" in cost:
-            closed = tf.nn.relu(1.0 - progress / max(settings.detail_opening, 1e-6))
-            cost["detail"] *= 1.0 + (settings.detail_charge - 1.0) * closed
-        return tf.add_n(list(cost.values()))
 
     def _weight(self, models, batch):
         settings = self.family.settings
@@ -290,15 +287,15 @@ class Autoencoding(GradientPhase):
 
 
 class LatentFlow(GradientPhase):
-    """Fit the flow on the latents that the encoder finds for the training set (eq. 12)."""
+    """Fit the flows on the latents that the encoder finds for the training set (eq. 12)."""
 
     name = "flow"
     independent_of = ("model.refinement",)
 
     def __init__(self, family, fit):
         self.family = family
-        super().__init__(fit, family.recipe.seed, dict(flow=family.flow),
-                         family.flow.trainable_variables)
+        super().__init__(fit, family.recipe.seed, dict(prior=family.prior),
+                         family.prior.trainable_variables)
 
     def batches(self, dataset, start):
         mean, scale, context = self._encode_all(dataset)
@@ -314,28 +311,32 @@ class LatentFlow(GradientPhase):
             number += 1
 
     def _encode_all(self, dataset):
-        """Vector latents of every training example: mean, scale and context."""
+        """Latents of the deepest training examples: mean, scale and context."""
         @tf.function(reduce_retracing=True)
         def encode(batch):
             mean, scale = self.family.encode(
                 batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
-            return self.family.vector(mean), self.family.vector(scale), self.family.context(batch)
+            return self.family.shape(mean), self.family.shape(scale), self.family.context(batch)
 
-        indices, found = dataset.train_indices, []
+        indices, found = self._deepest(dataset), []
         rng = np.random.default_rng([self.seed, 3])
         for first in range(0, len(indices), 256):
             batch = dataset.read(indices[first:first + 256], augment=rng)
             found.append([tensor.numpy() for tensor in encode(batch)])
         return (np.concatenate(parts) for parts in zip(*found, strict=True))
 
+    def _deepest(self, dataset):
+        rows = dataset.train_indices
+        count = max(1, round(self.family.settings.flow_share * len(rows)))
+        return np.sort(rows[np.argsort(dataset.noise_sigma[rows], kind="stable")[:count]])
+
     def loss(self, batch, number):
         return self._surprise(batch), {}
 
     def _surprise(self, batch):
-        log_prob = self.family.flow(batch["context"]).log_prob(batch["latent"])
-        return -tf.reduce_mean(log_prob)
+        return -tf.reduce_mean(self.family.prior.log_prob(batch["latent"], batch["context"]))
 
     def evaluate(self, batch):
         mean, _ = self.family.encode(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
         return dict(surprise_of_means=self._surprise(
-            dict(latent=self.family.vector(mean), context=self.family.context(batch))))
+            dict(latent=self.family.shape(mean), context=self.family.context(batch))))

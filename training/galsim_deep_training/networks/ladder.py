@@ -18,22 +18,23 @@ class Ladder(keras.Model):
     """From a vector latent, the columns and maps of latents to one number in each cell.
 
     Parameters:
-        cells:          Cells C on a side of the grid; the network starts at C / 16.
-        channels:       Channels at C/16, C/8, C/4, C/2; the last doubling is a rearrangement.
+        base:           Cells B on a side of the lowest resolution.
+        channels:       Channels at B, 2 B, 4 B, ... cells.
         maps:           How many maps of latents there are at each of these resolutions.
         hidden:         Units of the dense layer that starts the network.
         start:          Channels that this layer makes at the lowest resolution.
+        fineness:       At the end each cell of the highest resolution is divided into so many
+                        along each axis, by a rearrangement of channels.
     """
 
-    def __init__(self, cells, channels=(96, 64, 40, 12), maps=(8, 4, 4, 0), hidden=256, start=32):
+    def __init__(self, base, channels, maps, hidden=256, start=64, fineness=5):
         super().__init__(name="ladder")
-        self.base = cells // 2 ** len(channels)
-        self.start = start
+        self.base, self.start, self.fineness = base, start, fineness
         self.entry = dense(self.base**2 * start, (hidden,))
         self.rungs = [Rung(count, levels, doubles=level > 0)
                       for level, (count, levels) in enumerate(zip(channels, maps, strict=True))]
         # Starting from zero, the first profile is the bare envelope.
-        self.exit = keras.layers.Conv2D(4, 3, padding="same", kernel_initializer="zeros")
+        self.exit = keras.layers.Conv2D(fineness**2, 3, padding="same", kernel_initializer="zeros")
         self.map_shapes = [(self.base * 2**level, self.base * 2**level, count)
                            for level, count in enumerate(maps)]
 
@@ -70,7 +71,7 @@ class Ladder(keras.Model):
         return tf.reshape(x, [-1, self.base, self.base, self.start])
 
     def _end(self, x):
-        return tf.nn.depth_to_space(self.exit(tf.nn.relu(x)), 2)[..., 0]
+        return tf.nn.depth_to_space(self.exit(tf.nn.relu(x)), self.fineness)[..., 0]
 
 
 class Rung(keras.layers.Layer):
