@@ -1,6 +1,5 @@
 """The Flow-VAE: what its settings do, and the published configuration."""
 
-import dataclasses
 from pathlib import Path
 
 import galsim
@@ -147,13 +146,12 @@ def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
     np.testing.assert_allclose(alone, together[:1], atol=2e-3)
 
 
-def test_the_flow_learns_from_the_deepest_stamps(recipe, data_file):
+def test_the_flow_learns_from_the_deepest_stamps(make_recipe, data_file):
     """And from as many as it is told to."""
     from galsim_deep_training.data.dataset import Dataset
 
     dataset = Dataset(data_file)
-    family = make_family(dataclasses.replace(
-        recipe, model=dict(recipe.model, flow_share=0.4)))
+    family = make_family(make_recipe(lambda content: content["model"].update(flow_share=0.4)))
     family.prepare(dataset)
     rows = family.phases[1]._deepest(dataset)
     sigma, train = dataset.noise_sigma, dataset.train_indices
