@@ -38,11 +38,11 @@ class GalaxyFrameSettings(Settings):
     """Of the decoder, at C/16, C/8 and C/4 cells on a side."""
     maps: tuple[int, int, int] = (8, 2, 1)
     """Maps of detail latents at the same resolutions."""
-    encoder_channels: tuple[int, int, int] = (40, 64, 96)
+    encoder_channels: tuple[int, int, int] = (40, 64, 80)
     """Of the encoder, at C/4, C/8 and C/16 cells on a side."""
-    hidden: int = 256
+    hidden: int = 192
     """Units of the dense layers of the encoder."""
-    start: int = 64
+    start: int = 32
     """Channels that the vector is made into at C/16 cells."""
     shift_scale: float = 0.4
     """Scale of the offset of the centroid [pixels]."""

@@ -23,7 +23,7 @@ class Encoder(keras.Model):
         self.pool = keras.layers.AveragePooling2D(2)
         self.widen = [keras.layers.Conv2D(count, 1) for count in channels]
         self.blocks = [ResidualBlock(count) for count in channels]
-        self.narrow = keras.Sequential([keras.layers.Conv2D(32, 1), keras.layers.Flatten()])
+        self.narrow = keras.Sequential([keras.layers.Conv2D(16, 1), keras.layers.Flatten()])
         self.head = dense(2 * latent_size, (hidden, hidden), last="zeros")
 
     def call(self, images, context):

@@ -27,7 +27,7 @@ class Ladder(keras.Model):
                         along each axis, by a rearrangement of channels.
     """
 
-    def __init__(self, base, channels, maps, hidden=256, start=64, fineness=5):
+    def __init__(self, base, channels, maps, hidden=192, start=32, fineness=5):
         super().__init__(name="ladder")
         self.base, self.start, self.fineness = base, start, fineness
         self.entry = dense(self.base**2 * start, (hidden,))
