@@ -114,8 +114,8 @@ def test_sample_equals_the_network(module, family, normal):
     # The fit has left its trace: this is not the bare disc that a fit starts from.
     drawing, columns = family.autoencoder.drawing, tensors(**COLUMNS)
     disc = drawing.draw(
-        drawing.shape(tf.zeros((5, 32, 32))), Pose(tf.constant(normal[:, 0]),
-                                                   tf.constant(normal[:, 1])),
+        drawing.shape(tf.zeros((5, drawing.frame.cells, drawing.frame.cells))),
+        Pose(tf.constant(normal[:, 0]), tf.constant(normal[:, 1])),
         columns["flux_radius"], family.autoencoder.flux(columns)).numpy()
     assert np.abs(images - disc).max() > 1e-3 * disc.max()
 
