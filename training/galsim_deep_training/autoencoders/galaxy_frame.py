@@ -36,7 +36,7 @@ class GalaxyFrameSettings(Settings):
     """Length of the latent vector that the flow learns."""
     channels: tuple[int, int, int] = (128, 72, 40)
     """Of the decoder, at C/16, C/8 and C/4 cells on a side."""
-    maps: tuple[int, int, int] = (8, 2, 1)
+    maps: tuple[int, int, int] = (8, 3, 4)
     """Maps of detail latents at the same resolutions."""
     encoder_channels: tuple[int, int, int] = (40, 64, 80)
     """Of the encoder, at C/4, C/8 and C/16 cells on a side."""
