@@ -188,23 +188,34 @@ def test_yaml_written_for_galsim_hub(tmp_path):
     assert np.isfinite(image.array).all()
 
 
+def two_files(folder):
+    base = config(count=6)
+    base["image"]["noise"] = dict(type="Gaussian", sigma=0.001)
+    name = dict(type="NumberedFile", root="image", num=dict(type="Sequence", last=1), ext=".fits")
+    base["output"] = dict(file_name=name, dir=str(folder), nfiles=2)
+    return base
+
+
+def pictures(folder):
+    return [path.read_bytes()[2880:] for path in sorted(folder.glob("image*.fits"))]
+
+
+@pytest.fixture(scope="module")
+def by_one_process(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("by_one_process")
+    galsim.config.Process(two_files(folder))
+    return pictures(folder)
+
+
 @pytest.mark.parametrize("level", ["image", "output"])
-def test_nproc_changes_no_bit(tmp_path, level):
+def test_nproc_changes_no_bit(by_one_process, tmp_path, level):
     """One process and two make the same bytes, and two do not hang."""
-    pictures = {}
-    for nproc in (1, 2):
-        base = config(count=6)
-        base["image"]["noise"] = dict(type="Gaussian", sigma=0.001)
-        name = dict(type="NumberedFile", root=f"image{nproc}_", num=dict(type="Sequence", last=1),
-                    ext=".fits")
-        base["output"] = dict(file_name=name, nfiles=2)
-        base[level]["nproc"] = nproc
-        run_galsim(tmp_path, base)
-        pictures[nproc] = [path.read_bytes()[2880:] for path in
-                           sorted(tmp_path.glob(f"image{nproc}_*.fits"))]
-    assert len(pictures[1]) == 2
-    assert pictures[1][0] != pictures[1][1]
-    assert pictures[1] == pictures[2]
+    base = two_files(tmp_path)
+    base[level]["nproc"] = 2
+    run_galsim(tmp_path, base)
+    assert len(by_one_process) == 2
+    assert by_one_process[0] != by_one_process[1]
+    assert pictures(tmp_path) == by_one_process
 
 
 def test_fork_after_sampling_is_refused_at_once():

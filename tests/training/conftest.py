@@ -3,6 +3,7 @@
 Nothing here needs data from elsewhere; tests that do ask for ``reference_data``, which skips.
 """
 
+import contextlib
 import copy
 import os
 import shutil
@@ -294,6 +295,23 @@ def family(fitted, recipe):
     from galsim_deep_training.fit import restore
 
     return restore(recipe, fitted)
+
+
+@pytest.fixture(scope="session")
+def sample_alone():
+    """``with sample_alone():`` families offer nothing else: ``encode`` takes longest to trace."""
+    from galsim_deep_training.families.flow_vae import FlowVAE
+
+    signatures = FlowVAE.signatures
+
+    @contextlib.contextmanager
+    def offered():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FlowVAE, "signatures",
+                          lambda family: dict(sample=signatures(family)["sample"]))
+            yield
+
+    return offered
 
 
 @pytest.fixture(scope="session")

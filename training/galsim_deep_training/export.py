@@ -12,7 +12,7 @@ from galsim import GalSimError
 
 from galsim_deep import __version__
 from galsim_deep.card import write_card
-from galsim_deep.module import PROBE_PATH, Module
+from galsim_deep.module import PROBE_PATH, load
 
 from .data.dataset import Dataset
 from .fit import restore
@@ -42,13 +42,14 @@ def export(recipe, run, folder):
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
-        fresh = Path(scratch) / "module"
+        fresh = Path(scratch).absolute() / "module"
         save(family, fresh)
         _write_probe(family, dataset, fresh)
         fields = card_fields(recipe, family, dataset)
         write_card(fresh, fields)
-        check(Module(fresh))
-        write_page(Module(fresh), dataset)
+        module = load(fresh)  # which the page samples from too
+        check(module)
+        write_page(module, dataset)
         write_card(fresh, fields)
         if folder.exists():
             shutil.rmtree(folder)

@@ -14,7 +14,6 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import families
-from galsim_deep_training.data.build import build
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.families import make_family
 from galsim_deep_training.families.base import Context, GradientPhase, ModelFamily
@@ -31,14 +30,12 @@ def name(request):
 
 
 @pytest.fixture(scope="module")
-def by_name(make_recipe, tmp_path_factory):
-    """``by_name(family)``: its tiny recipe, and the data set of that."""
+def by_name(make_recipe, data_file):
+    """``by_name(family)``: its tiny recipe, and the data set of that, the same for all."""
     @functools.cache
     def make(name):
         recipe = make_recipe(family=name)
-        path = tmp_path_factory.mktemp(name) / "data.h5"
-        build(recipe, path, progress=False)
-        return recipe, Dataset(path)
+        return recipe, Dataset.of(recipe, data_file)
 
     return make
 
@@ -58,9 +55,14 @@ def prepared(recipe, dataset, awaken=None):
 
 
 @pytest.fixture(scope="module")
-def family(name, by_name, awaken):
-    """A family whose weights are all awake."""
-    return prepared(*by_name(name), awaken)
+def awake(by_name, awaken):
+    """``awake(family)``: that family, with weights that are all awake; to be left as it is."""
+    return functools.cache(lambda name: prepared(*by_name(name), awaken))
+
+
+@pytest.fixture(scope="module")
+def family(name, awake):
+    return awake(name)
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +169,8 @@ def the_phase(family, name):
 
 
 @pytest.mark.parametrize("name, phase_name", PHASES)
-def test_batches_can_be_had_again(name, phase_name, by_name):
-    recipe, dataset = by_name(name)
-    phase = the_phase(prepared(recipe, dataset), phase_name)
+def test_batches_can_be_had_again(name, phase_name, by_name, awake):
+    dataset, phase = by_name(name)[1], the_phase(awake(name), phase_name)
     batches, later = phase.batches(dataset, 0), phase.batches(dataset, 2)
     first, _, third = (next(batches) for _ in range(3))
     again = next(later)
@@ -180,9 +181,8 @@ def test_batches_can_be_had_again(name, phase_name, by_name):
 
 
 @pytest.mark.parametrize("name, phase_name", PHASES)
-def test_the_loss_reaches_every_weight(name, phase_name, by_name, awaken):
-    recipe, dataset = by_name(name)
-    phase = the_phase(prepared(recipe, dataset, awaken), phase_name)
+def test_the_loss_reaches_every_weight(name, phase_name, by_name, awake):
+    dataset, phase = by_name(name)[1], the_phase(awake(name), phase_name)
     batch = next(phase.batches(dataset, 0))
     with tf.GradientTape() as tape:
         loss, scalars = phase.loss({k: tf.constant(v) for k, v in batch.items()}, tf.constant(0))
