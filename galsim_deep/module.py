@@ -2,6 +2,7 @@
 
 __all__ = ["Module", "load"]
 
+import collections
 import functools
 from pathlib import Path
 
@@ -78,20 +79,31 @@ class Module:
                               "module again.")
 
     def probe(self):
-        """How far the signature ``sample`` is from the network it was exported from.
+        """How far the signatures are from the networks they were exported from.
 
-        A module keeps a few inputs and the images that the network itself, outside of any graph,
-        made of them.
+        A module keeps a few inputs and what the networks themselves, outside of any graph, made of
+        them.
 
         Returns:
-            the largest difference in units of each image's peak.
+            {signature: the largest difference}: in units of each image's peak, and of other numbers
+            in units of the largest of their kind.
         """
+        inputs, expected = collections.defaultdict(dict), collections.defaultdict(dict)
         with np.load(self.folder / PROBE_PATH) as probe:
-            inputs = {name: probe[name] for name in probe if name != "image"}
-            expected = probe["image"]
-        images = self.engine.call("sample", **inputs)["image"]
-        peak = np.max(np.abs(expected), axis=(1, 2), keepdims=True)
-        return float(np.max(np.abs(images - expected) / peak))
+            for path in probe:
+                signature, kind, name = path.split("/")
+                parts = inputs if kind == "inputs" else expected
+                parts[signature][name] = probe[path]
+        return {signature: self._difference(signature, inputs[signature], outputs)
+                for signature, outputs in expected.items()}
+
+    def _difference(self, signature, inputs, expected):
+        found, largest = self.engine.call(signature, **inputs), []
+        for name, value in expected.items():
+            axes = (1, 2) if value.ndim > 2 else None
+            scale = np.max(np.abs(value), axis=axes, keepdims=True)
+            largest.append(np.max(np.abs(found[name] - value) / scale))
+        return float(np.max(largest))
 
 
 def load(folder):

@@ -56,7 +56,8 @@ def informative(mean, scale, count=COUNT):
     """The latents that tell galaxies apart best.
 
     Those whose posterior is narrowest compared with how far its mean moves from galaxy to galaxy.
-    The posterior of a latent that a module does not use hardly moves.
+    The posterior of a latent that a module does not use hardly moves; latents whose width is the
+    same for all galaxies, as that of numbers that are measured and not inferred, come last.
 
     Parameters:
         mean, scale:    Of the posterior, shape [N, L].  Rows that are not finite do not count.
@@ -71,6 +72,7 @@ def informative(mean, scale, count=COUNT):
     spread = mean[good].std(axis=0, dtype=float)
     width = scale[good].mean(axis=0, dtype=float)
     ratio = np.divide(width, spread, out=np.full(len(spread), np.inf), where=spread > 0)
+    ratio[np.ptp(scale[good], axis=0) == 0] = np.inf
     return np.argsort(ratio, kind="stable")[:count]
 
 

@@ -17,6 +17,7 @@ from galsim_deep_training import export as exporting
 from galsim_deep_training.export import check, export
 from galsim_deep_training.networks.blocks import ResidualBlock
 from galsim_deep_training.networks.drawing import Pose
+from galsim_deep_training.networks.orientation import Orientation
 
 COLUMNS = dict(
     flux_radius=np.linspace(3.2, 5.0, 5, dtype=np.float32),
@@ -60,7 +61,7 @@ def assert_same_images(images, expected, tolerance=1e-5):
 
 def test_files(module_folder, module):
     assert {path.name for path in module_folder.iterdir()} == {
-        "saved_model.pb", "fingerprint.pb", "variables", "assets", "README.md", "samples.png"}
+        "saved_model.pb", "variables", "assets", "README.md", "samples.png"}
     assert file_digests(module_folder) == module.card.files
     assert len(module.card.files) >= 6
     # Nothing of the making is left beside it.
@@ -80,7 +81,7 @@ def test_card(module, recipe, dataset, family):
     assert card.recipe.name == "recipe.yaml"
     assert card.recipe.sha256 == hashlib.sha256(recipe.path.read_bytes()).hexdigest()
     assert card.code_version == galsim_deep.__version__
-    assert "12 PSFs" in card.trained_through
+    assert "9 PSFs" in card.trained_through
     assert f"{len(dataset.train_indices)} stamps" in card.trained_through
     assert len(card.columns) == 3
     assert all(column.optional for column in card.columns)
@@ -108,8 +109,13 @@ def test_page(module_folder, recipe):
 
 
 def test_probe(module):
-    assert module.probe() < 1e-5
+    found = module.probe()
+    assert set(found) == {"sample", "decode", "encode", "log_prob"}
+    assert all(difference < 1e-5 for name, difference in found.items() if name != "encode")
     check(module)
+    with np.load(module.folder / PROBE_PATH) as probe:
+        assert np.isnan(probe["sample/inputs/zphot"]).sum() == 1
+        assert np.isfinite(probe["sample/outputs/image"]).all()
 
 
 def test_sample_equals_the_network(module, family, normal):
@@ -120,8 +126,8 @@ def test_sample_equals_the_network(module, family, normal):
     # The fit has left its trace: this is not the bare disc that a fit starts from.
     drawing, columns = family.autoencoder.drawing, tensors(**COLUMNS)
     disc = drawing.draw(
-        drawing.shape(tf.zeros((5, drawing.frame.cells, drawing.frame.cells))),
-        Pose(tf.constant(normal[:, 0]), tf.constant(normal[:, 1])),
+        drawing.shape([tf.zeros((5, frame.cells, frame.cells)) for frame in drawing.frames]),
+        Pose(Orientation(tf.constant(normal[:, 0]), tf.constant(normal[:, 1]))),
         columns["flux_radius"], family.autoencoder.flux(columns)).numpy()
     assert np.abs(images - disc).max() > 1e-3 * disc.max()
 
@@ -257,20 +263,24 @@ def test_a_graph_that_is_optimised_wrongly(recipe, fitted, module_folder, tmp_pa
     shutil.copytree(module_folder, folder)
     monkeypatch.setattr(ResidualBlock, "call", leaky_residual)
     with sample_alone(), pytest.raises(
-            galsim.GalSimError, match="differs from the network by .* of the peak"):
+            galsim.GalSimError, match="differs from the network by .* of the largest"):
         export(recipe, fitted, folder)
     # The module that was there is whole, and nothing else is.
     assert Module(folder).card.files == file_digests(module_folder)
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
 
 
-@pytest.mark.parametrize("change", [1e-4, -1e-4, np.nan])
-def test_check(change, module, module_folder, tmp_path):
+@pytest.mark.parametrize("change, output", [
+    (1e-4, "sample/outputs/image"), (-1e-4, "decode/outputs/image"),
+    (np.nan, "sample/outputs/image"),
+    (1e-4, "log_prob/outputs/log_prob"), (0.1, "encode/outputs/mean")])
+def test_check(change, output, module, module_folder, tmp_path):
     folder = tmp_path / "tiny"
     shutil.copytree(module_folder, folder)
     with np.load(folder / PROBE_PATH) as probe:
         content = dict(probe)
-    content["image"][1, 16, 16] += change * content["image"][1].max()
+    place = np.unravel_index(content[output][1].argmax(), content[output][1].shape)
+    content[output][(1, *place)] *= 1 + change
     np.savez(folder / PROBE_PATH, **content)
     with pytest.raises(galsim.GalSimError, match="probe.npz has changed"):
         Module(folder)
@@ -278,7 +288,8 @@ def test_check(change, module, module_folder, tmp_path):
     write_card(folder, read_card(folder).model_dump(exclude={"files"}))
     wrong = Module(folder)
     wrong.engine = module.engine  # the graphs are the same, and loaded
-    with pytest.raises(galsim.GalSimError, match="differs from the network"):
+    with pytest.raises(galsim.GalSimError, match=f"'{output.split('/')[0]}' differs from the "
+                                                 "network"):
         check(wrong)
 
 
