@@ -22,6 +22,7 @@ def shortened(content, kind="none"):
     content["distribute"] = kind
     content["model"]["autoencoder"].update(maps=[2, 0, 0])
     content["model"]["flow"].update(layers=1)
+    del content["fit"]["structure"]  # for a strategy the same as the autoencoder
     for phase in content["fit"].values():
         phase.update(steps=3, warm_up=1, learning_rate=1e-3)
 

@@ -9,12 +9,15 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import fit as fitting
+from galsim_deep_training.autoencoders.galaxy_frame import GalaxyFrameAutoencoder
 from galsim_deep_training.families import make_family
 from galsim_deep_training.families.flow_vae import Autoencoding
 from galsim_deep_training.fit import fit, restore, titles
+from galsim_deep_training.networks.blocks import ResidualBlock
+from galsim_deep_training.networks.flows import MapFlow, SplineFlow
 
 STEPS = 12
-PHASES = ("autoencoder", "flow", "columns")
+PHASES = ("autoencoder", "structure", "flow", "columns")
 
 
 class Stopped(Exception):
@@ -176,7 +179,7 @@ def test_checkpoints_of_another_recipe(change, make_recipe, fitted):
 
 @pytest.fixture(scope="module")
 def changed(recipe):
-    """``changed(other)``: whether autoencoder, flow and columns start anew."""
+    """``changed(other)``: whether autoencoder, structure, flow and columns start anew."""
     phases = make_family(recipe).phases
 
     def compare(other):
@@ -188,26 +191,76 @@ def changed(recipe):
 
 def test_what_a_phase_depends_on(make_recipe, changed):
     for change, expected in [
-            (lambda c: None, (False, False, False)),
-            (lambda c: c["fit"]["flow"].update(steps=13), (False, True, False)),
-            (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), (False, True, False)),
-            (lambda c: c["fit"]["columns"].update(steps=13), (False, False, True)),
-            (lambda c: c["model"]["flow"].update(hidden=9), (False, True, False)),
-            (lambda c: c["model"].update(refinement=3), (False, False, False)),
-            (lambda c: c["fit"]["autoencoder"].update(steps=13), (True, True, False)),
-            (lambda c: c["model"].update(free_bits=2.0), (True, True, False)),
-            (lambda c: c.update(seed=4), (True, True, True)),
-            (lambda c: c["data"]["settings"].update(examples=41), (True, True, True)),
+            (lambda c: None, (False, False, False, False)),
+            # A default that is spelled out.
+            (lambda c: c["model"].update(column_jitter=0.03), (False, False, False, False)),
+            (lambda c: c["model"]["flow"].update(bins=8, bound=5.0), (False,) * 4),
+            (lambda c: c["model"]["autoencoder"].update(reach=4.0), (False, False, False, False)),
+            (lambda c: c["model"]["autoencoder"].update(reach=5.0), (True, True, True, False)),
+            (lambda c: c["fit"]["flow"].update(steps=13), (False, False, True, False)),
+            (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), (False, False, True, False)),
+            (lambda c: c["fit"]["columns"].update(steps=13), (False, False, False, True)),
+            (lambda c: c["model"]["flow"].update(hidden=9), (False, False, True, False)),
+            (lambda c: c["model"].update(refinement=3), (False, False, False, False)),
+            (lambda c: c["fit"]["autoencoder"].update(steps=13), (True, True, True, False)),
+            (lambda c: c["model"].update(free_bits=2.0), (True, True, True, False)),
+            (lambda c: c["fit"]["structure"].update(steps=13), (False, True, True, False)),
+            (lambda c: c["model"].update(structure_error=0.02), (False, True, True, False)),
+            (lambda c: c.update(seed=4), (True, True, True, True)),
+            (lambda c: c["data"]["settings"].update(examples=41), (True, True, True, True)),
             # How, where and under what name does not count.
             (lambda c: c.update(precision="mixed_bfloat16", distribute="mirrored", name="other",
-                                run="shared", version="1"), (False, False, False))]:
+                                run="shared", version="1"), (False, False, False, False))]:
         assert changed(make_recipe(change)) == expected
+
+
+def test_without_structure_its_error_has_no_say(make_recipe):
+    def found(**errors):
+        def change(content):
+            del content["fit"]["structure"]
+            content["model"].update(errors)
+
+        recipe = make_recipe(change)
+        return titles(make_family(recipe).phases, recipe)
+
+    assert found() == found(structure_error=0.02)
+    assert found() != found(model_error=0.06)
 
 
 def test_a_phase_may_say_what_it_depends_on(monkeypatch, make_recipe, changed):
     monkeypatch.setattr(Autoencoding, "depends_on", ("seed", "model.autoencoder.hidden"))
     assert changed(make_recipe(lambda c: c["model"].update(free_bits=2.0)))[0] is False
     assert changed(make_recipe(lambda c: c["model"]["autoencoder"].update(hidden=8)))[0] is True
+
+
+@pytest.mark.parametrize("network, expected", [
+    (GalaxyFrameAutoencoder, [True, True, True, False]),
+    (SplineFlow, [False, False, True, False]), (MapFlow, [False, False, True, False])])
+def test_a_network_of_another_format_starts_anew(network, expected, monkeypatch, recipe):
+    phases = make_family(recipe).phases
+    before = titles(phases, recipe)
+    monkeypatch.setattr(network, "format", 99)
+    assert [one != other
+            for one, other in zip(before, titles(phases, recipe), strict=True)] == expected
+
+
+def test_a_checkpoint_of_other_networks_is_refused(recipe, fitted, tmp_path, monkeypatch):
+    """Same settings, but the code has come to build something else."""
+    run = tmp_path / "run"
+    shutil.copytree(fitted, run)
+    monkeypatch.setattr(ResidualBlock, "build", lambda self, shape: self.add_weight(
+        shape=(3,), name="new"), raising=False)
+    with pytest.raises(galsim.GalSimError, match="does not fit the networks"):
+        restore(recipe, run)
+
+
+def test_a_fit_that_comes_apart_stops(make_recipe, new_run, monkeypatch):
+    loss = Autoencoding.loss
+    monkeypatch.setattr(Autoencoding, "loss", lambda self, *args: (
+        np.nan * loss(self, *args)[0], loss(self, *args)[1]))
+    run = new_run()
+    with pytest.raises(galsim.GalSimError, match="'autoencoder' is nan at step"):
+        fit(make_recipe(lambda content: None), run, progress=False)
 
 
 def test_several_flows_on_one_autoencoder(make_recipe, fitted, tmp_path):
@@ -221,21 +274,21 @@ def test_several_flows_on_one_autoencoder(make_recipe, fitted, tmp_path):
     run, (first, second) = tmp_path / "run", (recipe(), recipe(hidden=9))
     shutil.copytree(fitted, run)
     one = restore(first, run)
-    assert len(log_of(run)) == 3
+    assert len(log_of(run)) == 4
     with pytest.raises(galsim.GalSimError, match="'flow' .* has made 0 of"):
         restore(second, run)
     other = fit(second, run, progress=False)
     assert [line["phase"] for line in log_of(run)] == [*PHASES, "flow"]
     folders = [line["checkpoints"] for line in log_of(run)]
     assert {path.name for path in (run / "checkpoints").iterdir()} == set(folders)
-    assert len(set(folders)) == 4
+    assert len(set(folders)) == 5
     for network in ("encoder", "ladder", "completion"):
         for mine, theirs in zip(one.networks[network].variables, other.networks[network].variables,
                                 strict=True):
             np.testing.assert_array_equal(mine, theirs)
     assert one.prior.count_params() != other.prior.count_params()
     assert_same_weights(fit(first, run, progress=False), one)
-    assert len(log_of(run)) == 4
+    assert len(log_of(run)) == 5
     assert_same_weights(restore(second, run), other)
 
 

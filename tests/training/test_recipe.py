@@ -205,7 +205,7 @@ def test_settings_of_a_family(make_recipe):
 def test_phases_that_are_not_the_familys(name, value, make_recipe):
     """A phase that is missing or misspelt is not passed over in silence."""
     recipe = make_recipe(_set(["fit", name], value))
-    with pytest.raises(galsim.GalSimConfigError, match="fit.*autoencoder, flow"):
+    with pytest.raises(galsim.GalSimConfigError, match="fit.*autoencoder, flow.*wanted, structure"):
         make_family(recipe)
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from .data.dataset import Dataset
 from .distribution import Distribution
-from .families import make_family
+from .families import all_settings, make_family
 from .recipe import DATA_PARTS
 
 EVALUATE_EVERY = 200
@@ -54,9 +54,10 @@ def restore(recipe, run):
     phases = family.phases
     for phase, title in zip(phases, titles(phases, recipe), strict=True):
         step, manager = _checkpoints(phase, title, run)
-        if manager.restore_or_initialize() is None or int(step) < phase.fit.steps:
+        made = _restore(step, manager)
+        if made < phase.fit.steps:
             raise GalSimError(
-                f"The phase '{phase.name}' in {run} has made {int(step)} of {phase.fit.steps} "
+                f"The phase '{phase.name}' in {run} has made {made} of {phase.fit.steps} "
                 f"steps with the settings of {recipe.path} as it is now (checkpoints/{title})."
                 f"{_others(phase, title, run)} Go on with 'galsim-deep-train fit {recipe.path}'.")
     return family
@@ -68,6 +69,8 @@ def titles(phases, recipe):
     A phase whose settings have changed so starts anew, those that do not depend on them stay as
     they are, and who goes back to earlier settings finds what they gave.
     """
+    # With what is not spelled out: defaults may change from release to release.
+    recipe = recipe.model_copy(update=dict(model=all_settings(recipe)))
     found = []
     for number, phase in enumerate(phases):
         parts = phase.depends_on or (
@@ -95,14 +98,30 @@ def _checkpoints(phase, title, run):
     return step, manager
 
 
+def _restore(step, manager):
+    """Go back to the last checkpoint; the number of steps it has made, 0 without one."""
+    if manager.latest_checkpoint is None:
+        return 0
+    try:
+        manager.checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as err:
+        raise GalSimError(
+            f"The checkpoint {manager.latest_checkpoint} does not fit the networks, though it was "
+            f"made with the same settings, perhaps by another release: {err}. Remove its folder to "
+            "begin anew.") from err
+    return int(step)
+
+
 def _run_phase(phase, title, dataset, run, distribution, progress):
     step, manager = _checkpoints(phase, title, run)
-    manager.restore_or_initialize()
-    start, steps = int(step.numpy()), phase.fit.steps
+    start, steps = _restore(step, manager), phase.fit.steps
     if start >= steps:
         return
     advance = distribution.stepper(phase)
     evaluate = tf.function(phase.evaluate, reduce_retracing=True)
+    if not len(dataset.test_indices):
+        raise GalSimError("The data set holds no test examples, which a fit is judged by: ask for "
+                          "some in the settings of its builder.")
     test = dataset.read(_test_sample(dataset, phase.seed))
     seconds = time.time()
     with _Log(run, phase, title, distribution.chief) as log, tqdm(
@@ -120,6 +139,11 @@ def _run_phase(phase, title, dataset, run, distribution, progress):
                 continue
             if done or (number + 1) % EVALUATE_EVERY == 0:
                 loss = log.write(number + 1, scalars, evaluate(test), time.time() - seconds)
+                if not np.isfinite(loss):
+                    raise GalSimError(
+                        f"The loss of the phase '{phase.name}' is {loss} at step {number + 1}: "
+                        "the fit has come apart. Lower its learning_rate, or look for stamps that "
+                        "are not finite; it goes on from its last checkpoint.")
                 bar.set_postfix(loss=f"{loss:.4g}")
             if done or (number + 1) % SAVE_EVERY == 0:
                 manager.save(checkpoint_number=number + 1)

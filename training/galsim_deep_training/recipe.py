@@ -110,7 +110,7 @@ class Recipe(Settings):
     version: str
     summary: str
     family: str
-    seed: int = pydantic.Field(ge=0)
+    seed: int = pydantic.Field(ge=0, lt=2**31)
     stamp: Stamp
     columns: tuple[Column, ...]
     training_data: Licence

@@ -185,6 +185,22 @@ def test_the_file(real_recipe, tmp_path):
     assert dataset.truth()[0].shape == (0,)
 
 
+@pytest.mark.parametrize("variance", [0.0, np.nan, -1.0])
+def test_galaxies_whose_noise_is_not_known_are_passed_over(changed, variance):
+    """Those that share their noise file are not."""
+    def edit(folder):
+        path = folder / "real_galaxy_catalog.fits"
+        table = Table.read(path)
+        table["NOISE_VARIANCE"][0] = variance
+        table.write(path, overwrite=True)
+
+    builder = changed(edit)
+    assert builder.example(0) is None
+    other = builder.example(1)
+    assert other.noise_sigma > 0 and np.isfinite(other.stamp).all()
+    assert np.isfinite(builder.noise_correlations()).all()
+
+
 def test_quality_cuts(changed, catalog):
     """Those of GalSim; examples keep to the galaxies that are left."""
     builder = changed(exclusion_level="marginal")

@@ -168,6 +168,11 @@ class Dataset:
     def __len__(self):
         return len(self.psf_index)
 
+    def mean_psf(self):
+        """The mean of the PSFs of the training examples, float64 [P, P]."""
+        used = np.unique(self.psf_index[self.train_indices])
+        return np.mean(self.psfs[used], axis=0, dtype=float)
+
     def read(self, indices, augment=None):
         """Read examples.
 

@@ -20,7 +20,7 @@ from galsim_deep.real_catalog import RealCatalog
 from ..recipe import Settings
 from .build import Builder
 from .dataset import Example
-from .noise import CORRELATION_SIZE, middle_of, resampled
+from .noise import CORRELATION_SIZE, middle_of, resampled, white
 from .stamps import psf_image
 
 SAME_SCALE = 1e-4
@@ -107,10 +107,13 @@ class RealGalaxies(Builder, name="real_galaxies"):
                  for row in self._index]
         distinct = {kind: n for n, kind in enumerate(dict.fromkeys(kinds))}
         self._noise_index = np.array([distinct[kind] for kind in kinds])
-        correlations = []
-        for kind in distinct:
-            row = int(self._index[kinds.index(kind)])
-            correlations.append(self._correlation(row))
+        # A galaxy whose noise is not known says nothing about that of the others.
+        known = {}
+        for row, kind in zip(self._index, kinds, strict=True):
+            if kind not in known and self._has_noise(row):
+                known[kind] = int(row)
+        correlations = [self._correlation(known[kind]) if kind in known else (white(), 1.0)
+                        for kind in distinct]
         # Variances in the recipe's pixels, relative to the catalogue's.
         self._correlations, self._variance_ratios = map(
             np.array, zip(*correlations, strict=True))
@@ -128,6 +131,9 @@ class RealGalaxies(Builder, name="real_galaxies"):
         # A pixel that is larger holds more light.
         return correlation, ratio**4 * variance
 
+    def _has_noise(self, row):
+        return np.isfinite(self._catalog.variance[row]) and self._catalog.variance[row] > 0
+
     def __len__(self):
         return len(self._index)
 
@@ -143,6 +149,8 @@ class RealGalaxies(Builder, name="real_galaxies"):
 
     def example(self, number):
         row = int(self._index[number])
+        if not self._has_noise(row):
+            return None
         columns = {name: float(values[row]) for name, values in self._columns.items()}
         if not np.all(np.isfinite(list(columns.values()))):
             return None
