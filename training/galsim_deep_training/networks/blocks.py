@@ -35,9 +35,13 @@ class ResidualBlock(keras.layers.Layer):
 
 
 def dense(units, hidden=(), activation=ACTIVATION, last="glorot_uniform"):
-    """A multilayer perceptron; ``last`` initialises the output layer ("zeros" for an identity)."""
+    """A multilayer perceptron; ``last`` initialises the output layer ("zeros" for an identity).
+
+    What it returns is float32, whatever the dtype policy says.
+    """
     layers = [keras.layers.Dense(n, activation, kernel_initializer="he_normal") for n in hidden]
-    return keras.Sequential([*layers, keras.layers.Dense(units, kernel_initializer=last)])
+    return keras.Sequential(
+        [*layers, keras.layers.Dense(units, kernel_initializer=last, dtype="float32")])
 
 
 def bounded_scale(raw):

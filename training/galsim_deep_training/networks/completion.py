@@ -21,14 +21,18 @@ class Completion(keras.Model):
         columns:        How many columns there are, C.
         hidden:         Units of the two hidden layers for each column.
         bins:           Pieces of a spline.
+        seed:           Draws the first weights.
     """
 
     _bound = 4.0
 
-    def __init__(self, columns, hidden=64, bins=8):
+    def __init__(self, columns, hidden=64, bins=8, seed=0):
         super().__init__(name="completion", dtype="float32")
         self.columns, self.bins = columns, bins
-        self.conditioners = [Conditioner((hidden, hidden), 3 * bins + 1) for _ in range(columns)]
+        # A seed of its own: other networks must not decide the weights that this one starts from.
+        self.conditioners = [
+            Conditioner((hidden, hidden), 3 * bins + 1, seed=seed + 10 * number)
+            for number in range(columns)]
 
     def call(self, values, given, normal):
         """Fill in what is not given.

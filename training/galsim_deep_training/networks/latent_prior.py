@@ -31,10 +31,14 @@ class LatentPrior(keras.Model):
             context = tf.concat([context, parts[-1]], axis=-1)
         return tf.concat(parts, axis=-1)
 
-    def log_prob(self, latent, context):
-        """Log density of latents [N, L] given columns [N, C]: [N]."""
-        found = 0.0
-        for flow, part in zip(self.flows, tf.split(latent, self.sizes, axis=-1), strict=True):
-            found += flow(context).log_prob(part)
-            context = tf.concat([context, part], axis=-1)
+    def log_prob(self, latent, context, blur=0.0):
+        """Log density of latents [N, L] given columns [N, C]: [N].
+
+        With ``blur`` added to the vector as the flow of the details sees it, a number or [N, V].
+        """
+        parts = tf.split(latent, self.sizes, axis=-1)
+        found = self.flows[0](context).log_prob(parts[0])
+        if len(parts) > 1:
+            seen = tf.concat([context, parts[0] + blur], axis=-1)
+            found += self.flows[1](seen).log_prob(parts[1])
         return found

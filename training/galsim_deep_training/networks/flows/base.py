@@ -27,6 +27,9 @@ class Flow(keras.Model):
         latent_size:    Dimension L.
     """
 
+    format = 1
+    """Counts what is built differently from the same settings: checkpoints belong to one format."""
+
     def __init__(self, latent_size):
         super().__init__(name="flow", dtype="float32")
         self.latent_size = latent_size
@@ -56,8 +59,7 @@ class Flow(keras.Model):
 class Conditioner(keras.layers.Layer):
     """A multilayer perceptron from some numbers and the context to the parameters of a bijector.
 
-    [N, D], [N, C] -> [N, units].  The last layer starts from zero, so that a flow starts as the
-    identity.
+    [N, D], [N, C] -> [N, units].
 
     Parameters:
         hidden:         Units of the hidden layers, a tuple.
@@ -65,12 +67,15 @@ class Conditioner(keras.layers.Layer):
         sees:           For an autoregressive network, one array for each layer that says which
                         input each of its units may see, see `maf`; the context is seen by all.
                         [default: None, all see all]
+        last:           Initialises the last layer.  [default: "zeros", so that a flow starts as
+                        the identity]
+        seed:           Draws the first weights.  [default: the global seed of Keras]
     """
 
-    def __init__(self, hidden, units, sees=None):
+    def __init__(self, hidden, units, sees=None, last="zeros", seed=None):
         super().__init__(dtype="float32")
         self.widths = (*hidden, units)
-        self.sees = sees
+        self.sees, self.last, self.seed = sees, last, seed
 
     def build(self, x_shape, context_shape):
         self.weights_of_layers = []
@@ -80,7 +85,8 @@ class Conditioner(keras.layers.Layer):
             rows = before + (context if number == 0 else 0)
             self.weights_of_layers.append((
                 self.add_weight(shape=(rows, units), name=f"kernel_{number}",
-                                initializer="zeros" if last else "he_normal"),
+                                initializer=self.last if last else keras.initializers.HeNormal(
+                                    None if self.seed is None else self.seed + number)),
                 self.add_weight(shape=(units,), initializer="zeros", name=f"bias_{number}")))
             before = units
         super().build((x_shape, context_shape))

@@ -64,7 +64,7 @@ class Couplings(Flow):
 
 
 class Coupling(tfb.Bijector):
-    """[x0, x1] -> [x0, f(x1; x0)], f acting on each number apart.
+    """[x0, x1] -> [x0, f(x1; x0)], f acting on each number apart; or the other way round.
 
     As `tfb.RealNVP`, but what the network says about a tensor is worked out once for the map and
     its determinant, which halves the cost of a density.
@@ -72,11 +72,12 @@ class Coupling(tfb.Bijector):
     Parameters:
         kept:               Length of x0.
         scalar_bijector:    x0 [N, kept] -> the bijector f.
+        last:               Whether x0 is the end of the vector, not its beginning.
     """
 
-    def __init__(self, kept, scalar_bijector, name="coupling"):
+    def __init__(self, kept, scalar_bijector, last=False, name="coupling"):
         parameters = dict(locals())
-        self.kept, self.scalar_bijector = kept, scalar_bijector
+        self.kept, self.scalar_bijector, self.last = kept, scalar_bijector, last
         self._known = None
         super().__init__(forward_min_event_ndims=1, dtype=tf.float32, parameters=parameters,
                          name=name)
@@ -87,25 +88,30 @@ class Coupling(tfb.Bijector):
 
     def _parts(self, whole):
         if self._known is None or self._known[0] is not whole:
-            first, second = whole[..., :self.kept], whole[..., self.kept:]
-            self._known = whole, first, second, self.scalar_bijector(first)
+            edge = whole.shape[-1] - self.kept if self.last else self.kept
+            parts = whole[..., :edge], whole[..., edge:]
+            kept, moved = parts[::-1] if self.last else parts
+            self._known = whole, kept, moved, self.scalar_bijector(kept)
         return self._known[1:]
 
+    def _joined(self, kept, moved):
+        return tf.concat([moved, kept] if self.last else [kept, moved], axis=-1)
+
     def _forward(self, x):
-        first, second, scalar = self._parts(x)
-        return tf.concat([first, scalar.forward(second)], axis=-1)
+        kept, moved, scalar = self._parts(x)
+        return self._joined(kept, scalar.forward(moved))
 
     def _inverse(self, y):
-        first, second, scalar = self._parts(y)
-        return tf.concat([first, scalar.inverse(second)], axis=-1)
+        kept, moved, scalar = self._parts(y)
+        return self._joined(kept, scalar.inverse(moved))
 
     def _forward_log_det_jacobian(self, x):
-        _, second, scalar = self._parts(x)
-        return scalar.forward_log_det_jacobian(second, event_ndims=1)
+        _, moved, scalar = self._parts(x)
+        return scalar.forward_log_det_jacobian(moved, event_ndims=1)
 
     def _inverse_log_det_jacobian(self, y):
-        _, second, scalar = self._parts(y)
-        return scalar.inverse_log_det_jacobian(second, event_ndims=1)
+        _, moved, scalar = self._parts(y)
+        return scalar.inverse_log_det_jacobian(moved, event_ndims=1)
 
 
 class CouplingFlow(Couplings):

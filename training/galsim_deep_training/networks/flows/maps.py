@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..blocks import ACTIVATION, dense
-from .base import Flow, bounded, tfb
+from ..blocks import ACTIVATION
+from .base import Conditioner, Flow, bounded, tfb
 from .coupling import Coupling
 
 
@@ -15,8 +15,8 @@ class MapFlow(Flow):
     """The joint distribution of maps at several resolutions, given a context.
 
     Maps of a higher resolution are cut into blocks that become channels, so that all lie on the
-    grid of the lowest; the couplings then keep half of the channels of every cell and shift and
-    scale the others.
+    grid of the lowest. The couplings keep half of the channels of every cell and shift and scale
+    the others, by turns; which channel is in which half is drawn once.
 
     Parameters:
         shapes:     Shapes of the maps, a list of (h, w, channels); each resolution a multiple of
@@ -24,22 +24,23 @@ class MapFlow(Flow):
         layers:     How many couplings.
         hidden:     Channels inside of their networks.
         shared:     Channels that the context is made into, once for all couplings.
-        seed:       Draws the permutations of the channels.
+        seed:       Draws the halves.
     """
+
+    format = 2
 
     def __init__(self, shapes, layers=8, hidden=64, shared=16, seed=0):
         shapes = [shape for shape in shapes if np.prod(shape)]
         super().__init__(sum(int(np.prod(shape)) for shape in shapes))
         self.grid = min(height for height, _, _ in shapes)
-        self.order = _to_grid(shapes, self.grid)
         self.channels = self.latent_size // self.grid**2
+        order = _to_grid(shapes, self.grid).reshape(-1, self.channels)
+        mixed = np.random.default_rng(seed).permutation(self.channels)
+        self.order = order[:, mixed].ravel()
         self.kept = self.channels // 2
         if not self.kept:
             raise ValueError("A flow of maps needs two channels or more on its grid.")
-        rng = np.random.default_rng(seed)
-        self.permutations = [rng.permutation(self.channels).astype(np.int32) for _ in range(layers)]
-        self.entry = dense(self.grid**2 * shared, (2 * hidden,))
-        self.entry.dtype_policy = self.dtype_policy
+        self.entry = Conditioner((2 * hidden,), self.grid**2 * shared, last="glorot_uniform")
         self.unfold = keras.layers.Reshape((self.grid, self.grid, shared), dtype="float32")
         self.conditioners = [
             MapConditioner(hidden, 2 * (self.channels - self.kept)) for _ in range(layers)]
@@ -47,38 +48,36 @@ class MapFlow(Flow):
             2 * self.channels, 1, kernel_initializer="zeros", dtype="float32")
 
     def build(self, context_shape):
-        self.entry.build(context_shape)
-        seen = (None, *self.unfold.compute_output_shape(self.entry.compute_output_shape(
-            context_shape))[1:])
+        self.entry.build((None, 0), context_shape)
+        seen = (None, self.grid, self.grid, self.unfold.target_shape[-1])
         for conditioner in self.conditioners:
             conditioner.build((None, self.grid, self.grid, self.kept), seen)
         self.outer.build(seen)
         super().build(context_shape)
 
     def steps(self, context):
-        seen = self.unfold(self.entry(context))
+        seen = self.unfold(self.entry(context[:, :0], context))
         shift, log_scale = tf.split(self.outer(seen), 2, axis=-1)
         grid = [self.grid, self.grid, self.channels]
         # As a map of the flat latent: out of the grid comes the order of the maps.
         steps = [tfb.Permute(np.argsort(self.order).astype(np.int32), name="permute"),
                  tfb.Reshape([self.latent_size], grid, name="flatten"),
                  tfb.Shift(shift)(tfb.Scale(log_scale=bounded(log_scale, 3.0)))]
-        for permutation, conditioner in zip(self.permutations, self.conditioners, strict=True):
-            steps += [tfb.Permute(permutation, name="permute"),
-                      Coupling(self.kept, _affine(conditioner, seen))]
+        steps += [Coupling(self.kept, _affine(conditioner, seen), last=bool(number % 2))
+                  for number, conditioner in enumerate(self.conditioners)]
         return [*steps, tfb.Reshape(grid, [self.latent_size], name="unflatten")]
 
 
 class MapConditioner(keras.layers.Layer):
     """What the kept channels and the context say about the others: [N, G, G, ...] -> units.
 
-    Two convolutions for the neighbourhood, and the mean over the grid for the galaxy as a whole.
+    A convolution for the neighbourhood, and the mean over the grid for the galaxy as a whole.
     The last layer starts from zero, so that a flow starts as the identity.
     """
 
     def __init__(self, hidden, units):
         super().__init__(dtype="float32")
-        self.first = keras.layers.Conv2D(hidden, 3, padding="same", dtype="float32",
+        self.first = keras.layers.Conv2D(hidden, 1, dtype="float32",
                                          kernel_initializer="he_normal")
         self.second = keras.layers.Conv2D(hidden, 3, padding="same", dtype="float32",
                                           kernel_initializer="he_normal")
