@@ -122,16 +122,15 @@ def _write_population(path, rng):
 TINY_FAMILIES = {
     "flow_vae": dict(
         model=dict(
-            autoencoder=dict(kind="galaxy_frame", latent_size=4, psf_radius=2.0, cells=32,
+            autoencoder=dict(kind="galaxy_frame", latent_size=4, psf_radius=2.0, cells=32, core=4,
                              channels=[8, 8, 4], maps=[2, 1, 1], encoder_channels=[4, 4, 4],
                              hidden=16, start=4),
             flow=dict(kind="spline", layers=2, hidden=8),
             detail_flow=dict(layers=2, hidden=8, shared=4), refinement=2),
         # A short memory of the average, so that a dozen steps leave a trace in the weights kept,
         # and gradients that are often clipped.
-        fit=dict(autoencoder=dict(steps=12, batch_size=8, average=0.5, clip=1.0),
-                 flow=dict(steps=12, batch_size=8, average=0.5, clip=1.0),
-                 columns=dict(steps=12, batch_size=8, average=0.5, clip=1.0))),
+        fit={phase: dict(steps=12, batch_size=8, average=0.5, clip=1.0)
+             for phase in ("autoencoder", "structure", "flow", "columns")}),
 }
 
 

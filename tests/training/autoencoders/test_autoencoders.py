@@ -9,19 +9,25 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import autoencoders
-from galsim_deep_training.autoencoders import make_autoencoder
+from galsim_deep_training.autoencoders import choose_autoencoder
 from galsim_deep_training.autoencoders.base import Autoencoder, divergence
 from galsim_deep_training.families.base import Context
+from galsim_deep_training.precision import under_policy
 
 for found in pkgutil.iter_modules(autoencoders.__path__):
     importlib.import_module(f"{autoencoders.__name__}.{found.name}")
 
 # Every registered autoencoder needs an entry.
 TINY = {
-    "galaxy_frame": dict(latent_size=4, psf_radius=2.0, cells=32, channels=[8, 8, 4],
+    "galaxy_frame": dict(latent_size=4, psf_radius=2.0, cells=32, core=4, channels=[8, 8, 4],
                          maps=[2, 1, 1], encoder_channels=[4, 4, 4], hidden=16, start=4),
     "lanusse2021": dict(latent_size=4, depth=4, max_depth=8, stages=3, blocks=1),
 }
+
+
+def make_autoencoder(kind, settings, recipe, context):
+    cls, chosen = choose_autoencoder(dict(settings, kind=kind), recipe)
+    return cls(chosen, recipe, context)
 
 
 def normal(autoencoder, seed=3):
@@ -67,8 +73,17 @@ def test_sizes_add_up(autoencoder, batch):
     mean, scale = encoded(autoencoder, batch)
     assert mean.shape == scale.shape == (5, autoencoder.latent_size)
     assert np.all(scale.numpy() > 0)
-    turn = tf.ones([5, autoencoder.turn_size])
-    assert autoencoder.pose(turn).shape == (5, autoencoder.pose_size)
+    assert 0 <= autoencoder.turn_size <= autoencoder.pose_size
+
+
+def test_what_is_generated_is_decoded_with_no_more_of_a_pose_than_an_angle(autoencoder, batch):
+    latent = normal(autoencoder).numpy()
+    latent[:, autoencoder.turn_size:autoencoder.pose_size] = 0.0
+    found = autoencoder.generate(tf.constant(latent[:, :autoencoder.turn_size]),
+                                 tf.constant(latent[:, autoencoder.pose_size:]), batch).numpy()
+    expected = autoencoder.decode(tf.constant(latent), batch).numpy()
+    assert found.shape == batch["stamp"].shape
+    np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
 
 
 def test_inference(autoencoder, batch):
@@ -140,11 +155,40 @@ def test_a_turned_stamp_has_a_turned_profile(autoencoder, batch):
     plain = autoencoder.decode(tf.constant(before), batch)
     wanted = tf.image.rot90(plain[..., None])[..., 0].numpy()
     found = autoencoder.decode(tf.constant(after), turned).numpy()
-    # An axis has no direction, so a galaxy may also be seen upside down; then it is another one.
-    same = np.all(np.abs(after[:, :2] - before[:, 1::-1] * [1, -1]) < 1e-3, axis=1)
-    assert same.any()
-    for image, expected in zip(found[same], wanted[same], strict=True):
-        np.testing.assert_allclose(image, expected, atol=5e-3 * expected.max())
+    np.testing.assert_allclose(after[:, :2], before[:, 1::-1] * [1, -1], atol=1e-3)
+    np.testing.assert_allclose(found, wanted, atol=5e-3 * wanted.max())
+
+
+def test_a_stamp_seen_in_a_mirror_has_a_mirrored_profile(autoencoder, batch):
+    if autoencoder.turn_size == 0:
+        pytest.skip(f"{autoencoder.name} does not know about position angles")
+    mirrored = dict(batch, stamp=batch["stamp"][:, ::-1], psf=batch["psf"][:, ::-1])
+    before, after = encoded(autoencoder, batch)[0], encoded(autoencoder, mirrored)[0]
+    wanted = autoencoder.decode(before, batch).numpy()[:, ::-1]
+    found = autoencoder.decode(after, mirrored).numpy()
+    np.testing.assert_allclose(found, wanted, atol=5e-3 * wanted.max())
+
+
+@pytest.mark.parametrize("precision, error", [("mixed_bfloat16", 0.1), ("mixed_float16", 0.02)])
+def test_in_16_bits_it_is_the_same_but_for_rounding(autoencoder, recipe, dataset_file, batch,
+                                                    precision, error):
+    with under_policy(precision):
+        made = make_autoencoder(
+            autoencoder.name, TINY[autoencoder.name], recipe, autoencoder.context)
+        made.prepare(dataset_file)
+        found = made.infer(batch, normal(made), 1.0)
+    assert any(layer.compute_dtype != "float32" for network in made.networks.values()
+               for layer in network._flatten_layers())
+    for name, network in made.networks.items():
+        network.set_weights(autoencoder.networks[name].get_weights())
+    found = made.infer(batch, normal(made), 1.0)
+    expected = autoencoder.infer(batch, normal(made), 1.0)
+    assert found.profiles.dtype == tf.float32
+    difference = np.abs(found.profiles - expected.profiles).sum(axis=(1, 2))
+    assert np.all(difference < error * expected.profiles.numpy().sum(axis=(1, 2)))
+    for name, value in found.divergences.items():
+        assert value.dtype == tf.float32
+        np.testing.assert_allclose(value, expected.divergences[name], rtol=error, atol=error)
 
 
 def test_without_maps_the_vector_is_all(recipe, dataset_file, batch):
@@ -171,3 +215,8 @@ def test_divergence_known_values():
     mean, scale = tf.constant([[0.0, 0.0], [1.0, 2.0]]), tf.constant([[1.0, 1.0], [1.0, 0.5]])
     expected = [0.0, 0.5 + 0.5 * (4 + 0.25 - 1) - np.log(0.5)]
     np.testing.assert_allclose(divergence(mean, scale), expected, rtol=1e-6)
+
+
+def test_a_core_has_to_fit_into_the_frame(recipe):
+    with pytest.raises(galsim.GalSimConfigError, match=r"core.*at most a quarter of cells \(32\)"):
+        make_autoencoder("galaxy_frame", dict(TINY["galaxy_frame"], core=10), recipe, None)

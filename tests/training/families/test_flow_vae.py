@@ -45,7 +45,8 @@ def test_the_published_configuration_is_built_and_steps():
     batch = batch_for(family, 2)
     for phase, data in zip(family.phases[:2], [batch, dict(
             latent=tf.random.stateless_normal([8, 16], (1, 2)),
-            context=tf.random.stateless_normal([8, 3], (3, 4)))], strict=True):
+            context=tf.random.stateless_normal([8, 3], (3, 4)), blur=tf.zeros([8, 16]))],
+            strict=True):
         before = [variable.numpy() for variable in phase.variables]
         for number in (0, phase.fit.steps - 1):  # with all aids, and without
             scalars = phase.step(data, tf.constant(number))
@@ -69,6 +70,10 @@ def tiny(recipe, data_file, awaken):
         awaken(network, size=0.05)
     batch = dataset.read(dataset.test_indices[:4])
     return family, {name: tf.constant(value) for name, value in batch.items()}
+
+
+def the_phase(family, name):
+    return next(phase for phase in family.phases if phase.name == name)
 
 
 def columns_of(family, batch):
@@ -136,6 +141,146 @@ def test_refinement_finds_more_probable_latents(tiny):
     assert np.all(surprise(refined) < surprise(guess))
 
 
+def test_what_is_measured_is_not_refined(tiny):
+    family, batch = tiny
+    args = batch["stamp"], batch["psf"], batch["noise_sigma"], batch
+    (before, _), (after, _) = (family.encode(*args, refinement=steps) for steps in (0, 4))
+    held = family.autoencoder.turn_size
+    np.testing.assert_array_equal(after[:, :held], before[:, :held])
+    assert np.all(np.abs(after[:, held:] - before[:, held:]).max(axis=1) > 1e-3)
+
+
+def test_an_error_relative_to_what_is_not_known_is_refused(make_recipe):
+    recipe = make_recipe(lambda c: c["model"].update(
+        autoencoder=dict(kind="lanusse2021", stages=3, depth=4, max_depth=8), model_error=0.05))
+    with pytest.raises(galsim.GalSimConfigError, match="model_error: 0"):
+        make_family(recipe)
+
+
+def test_structure_forgives_less(tiny):
+    """Deep stamps of bright galaxies count for more in it, faint ones as before."""
+    family, batch = tiny
+    autoencoder, structure = the_phase(family, "autoencoder"), the_phase(family, "structure")
+    models = tf.stack([tf.ones([32, 32]), 1e3 * tf.ones([32, 32])])
+    seen = dict(noise_sigma=tf.constant([1e2, 1.0]), flux_radius=tf.constant([4.0, 4.0]))
+    before, after = (phase._weight(models, seen).numpy() for phase in (autoencoder, structure))
+    assert before[0] > 0.99 and after[0] > 0.99
+    settings = family.settings
+    assert after[1] / before[1] == pytest.approx(
+        (settings.model_error / settings.structure_error)**2, rel=0.01)
+
+
+def test_structure_goes_on(tiny, monkeypatch):
+    """Other batches, and no aids of the start; but information is cheap at first."""
+    family, batch = tiny
+    autoencoder, structure = the_phase(family, "autoencoder"), the_phase(family, "structure")
+    seen, infer = [], family.autoencoder.infer
+
+    def noted(batch, normal, progress):
+        seen.append(float(progress))
+        return infer(batch, normal, progress)
+
+    monkeypatch.setattr(family.autoencoder, "infer", noted)
+    losses = {phase.name: [float(phase.loss(batch, tf.constant(number))[0]) for number in (0, 11)]
+              for phase in (autoencoder, structure)}
+    assert seen == pytest.approx([0, 11 / 12, 1, 1])
+    assert losses["structure"][0] < losses["structure"][1]
+
+    class Rows:
+        @staticmethod
+        def batches(size, seed, start):
+            return seed
+
+    assert autoencoder.batches(Rows, 0) != structure.batches(Rows, 0)
+
+
+@pytest.mark.parametrize("errors", [dict(model_error=0.02), dict(structure_error=0.05),
+                                    dict(model_error=0)])
+def test_structure_that_does_not_forgive_less(errors, make_recipe):
+    with pytest.raises(galsim.GalSimConfigError, match="there to forgive less"):
+        make_family(make_recipe(lambda c: c["model"].update(errors)))
+
+
+@pytest.mark.parametrize("name", ["model_error", "structure_error", "vector_jitter"])
+def test_errors_that_are_negative(name, make_recipe):
+    with pytest.raises(galsim.GalSimConfigError, match=name):
+        make_family(make_recipe(lambda c: c["model"].update({name: -0.1})))
+
+
+def test_structure_that_forgives_nothing_relative(make_recipe):
+    def change(content):
+        content["model"].update(model_error=0, structure_error=0.03,
+                                autoencoder=dict(kind="lanusse2021", stages=3, depth=4,
+                                                 max_depth=8))
+        del content["model"]["detail_flow"]
+
+    with pytest.raises(galsim.GalSimConfigError, match="structure_error: 0"):
+        make_family(make_recipe(change))
+
+
+def test_the_flow_of_the_details_sees_a_blurred_vector(tiny, make_recipe, data_file):
+    from galsim_deep_training.data.dataset import Dataset
+
+    family, batch = tiny
+    context = family.context(batch)
+    latent = tf.random.stateless_normal([4, sum(family.prior.sizes)], (7, 8))
+    blur = tf.random.stateless_normal([4, family.prior.sizes[0]], (9, 1))
+    vector, details = tf.split(latent, family.prior.sizes, axis=-1)
+    of_vector, of_details = family.prior.flows
+    for by in (0.0, blur):
+        expected = of_vector(context).log_prob(vector) + of_details(
+            tf.concat([context, vector + by], axis=-1)).log_prob(details)
+        np.testing.assert_allclose(
+            family.prior.log_prob(latent, context, by), expected, rtol=1e-5)
+
+    flow = the_phase(family, "flow")
+    for by in (tf.zeros_like(blur), blur):
+        loss, _ = flow.loss(dict(latent=latent, context=context, blur=by), tf.constant(0))
+        np.testing.assert_allclose(
+            loss, -np.mean(family.prior.log_prob(latent, context, by)), rtol=1e-5)
+
+    def spread(**settings):
+        other = make_family(make_recipe(lambda c: c["model"].update(settings)))
+        flow = the_phase(other, "flow")
+        dataset = Dataset(data_file)
+        other.prepare(dataset)
+        return np.std(np.concatenate(
+            [next(flow.batches(dataset, start))["blur"] for start in range(20)]))
+
+    assert spread() == 0.0
+    assert spread(vector_jitter=0.5) == pytest.approx(0.5, rel=0.15)
+
+
+def test_sizes_that_cannot_be_drawn_are_refused(make_recipe):
+    def change(content):
+        content["columns"][0]["valid_range"] = [2.0, 60.0]
+
+    assert make_recipe(lambda c: None).columns[0].name == "flux_radius"
+    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
+        make_family(make_recipe(change))
+
+
+def test_settings_of_one_network_do_not_decide_how_the_others_start(make_recipe):
+    def start(part, names, **settings):
+        family = make_family(make_recipe(lambda c: c["model"][part].update(settings)))
+        return [w for name in names for w in family.networks[name].get_weights()]
+
+    for part, change, names in [
+            ("detail_flow", dict(layers=3), ("encoder", "ladder", "completion")),
+            ("flow", dict(hidden=9), ("encoder", "ladder", "completion")),
+            ("autoencoder", dict(hidden=9), ("completion",))]:
+        for one, other in zip(start(part, names), start(part, names, **change), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_densities_are_float32_whatever_the_precision(make_recipe):
+    family = make_family(make_recipe(lambda c: None), precision="mixed_bfloat16")
+    assert any(layer.compute_dtype == "bfloat16"
+               for layer in family.autoencoder.ladder._flatten_layers())
+    for flow in family.prior.flows:
+        assert {layer.compute_dtype for layer in flow._flatten_layers()} == {"float32"}
+
+
 def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
     family, batch = tiny
     columns = columns_of(family, batch)
@@ -153,11 +298,12 @@ def test_the_flow_learns_from_the_deepest_stamps(make_recipe, data_file):
     dataset = Dataset(data_file)
     family = make_family(make_recipe(lambda content: content["model"].update(flow_share=0.4)))
     family.prepare(dataset)
-    rows = family.phases[1]._deepest(dataset)
+    flow = the_phase(family, "flow")
+    rows = flow._deepest(dataset)
     sigma, train = dataset.noise_sigma, dataset.train_indices
     assert len(rows) == round(0.4 * len(train)) and set(rows) < set(train)
     assert sigma[rows].max() <= np.delete(sigma[train], np.searchsorted(train, rows)).min()
-    batch = next(family.phases[1].batches(dataset, 0))
+    batch = next(flow.batches(dataset, 0))
     assert batch["latent"].shape[1] == sum(family.prior.sizes)
 
 

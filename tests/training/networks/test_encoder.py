@@ -8,23 +8,26 @@ import tensorflow as tf
 from galsim_deep_training.networks.encoder import Encoder
 
 
-@pytest.fixture(scope="module")
-def encoder(awaken):
+def make_encoder():
     keras.utils.set_random_seed(0)
-    encoder = Encoder(5, channels=(4, 6, 8), hidden=16)
-    encoder(tf.zeros((1, 32, 32, 3)), tf.zeros((1, 2)))
-    return encoder
+    return Encoder(5, channels=(4, 6, 8), hidden=16, grids=[(8, 4), (4, 6)])
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return make_encoder()
 
 
 @pytest.fixture
 def inputs():
     rng = np.random.default_rng(1)
-    return dict(images=rng.standard_normal((3, 32, 32, 3)), context=rng.standard_normal((3, 2)))
+    return dict(wide=rng.standard_normal((3, 32, 32, 3)),
+                close=rng.standard_normal((3, 24, 24, 3)), context=rng.standard_normal((3, 2)))
 
 
 def encode(encoder, inputs):
-    mean, scale, features = encoder(
-        *(tf.constant(value, tf.float32) for value in inputs.values()))
+    wide, close, context = (tf.constant(value, tf.float32) for value in inputs.values())
+    mean, scale, features = encoder([wide, close], context)
     return [tensor.numpy() for tensor in (mean, scale, *features)]
 
 
@@ -41,7 +44,7 @@ def test_it_starts_undecided(encoder, inputs):
 
 
 def test_scales_are_bounded(inputs, awaken):
-    encoder = Encoder(5, channels=(4, 6, 8), hidden=16)
+    encoder = make_encoder()
     encode(encoder, inputs)
     awaken(encoder, size=1.0)
     for factor in (1e4, -1e4):
@@ -51,9 +54,9 @@ def test_scales_are_bounded(inputs, awaken):
         assert np.all((scale >= np.exp(-4.001)) & (scale <= np.exp(4.001)))
 
 
-@pytest.mark.parametrize("name", ["images", "context"])
+@pytest.mark.parametrize("name", ["wide", "close", "context"])
 def test_everything_counts(name, inputs, awaken):
-    encoder = Encoder(5, channels=(4, 6, 8), hidden=16)
+    encoder = make_encoder()
     encode(encoder, inputs)
     awaken(encoder)
     before = encode(encoder, inputs)[:2]
@@ -62,3 +65,11 @@ def test_everything_counts(name, inputs, awaken):
         assert np.abs(one[1] - other[1]).max() > 1e-4
         # and only for the galaxy whose input it is
         np.testing.assert_allclose(one[[0, 2]], other[[0, 2]], atol=1e-5)
+
+
+def test_what_is_seen_close_belongs_to_the_middle(encoder, inputs):
+    before = encode(encoder, inputs)[2]
+    inputs["close"][:, :6, :6] += 10.0
+    changed = np.abs(encode(encoder, inputs)[2] - before).max(axis=(0, 3)) > 1e-6
+    # Its corner is the cell (2, 2); a residual block sees two cells further.
+    assert changed[2, 2] and not changed[5:].any() and not changed[:, 5:].any()

@@ -2,9 +2,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.networks.frame import GalaxyFrame
+from galsim_deep_training.networks.frame import GalaxyFrame, _cubic
 
 STAMP = 64
+
+
+def matrix(*entries):
+    return tf.constant(np.reshape(entries, (1, 2, 2)), tf.float32)
+
+
+def turn(degrees):
+    """What lies in this direction comes to lie along x."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return matrix(cosine, -sine, sine, cosine)
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +86,7 @@ def test_turning_brings_the_given_direction_along_x(frame, degrees):
     angle = np.radians(degrees)
     bar = 1.5 * np.array([np.cos(angle), np.sin(angle)])
     blob = gaussian(frame, *bar, sigma_x=0.3, sigma_y=0.3)
-    turned = frame.turn(blob, tf.constant([np.cos(angle)], tf.float32),
-                        tf.constant([np.sin(angle)], tf.float32)).numpy()[0]
+    turned = frame.resample(blob, turn(degrees)).numpy()[0]
     x, y, *_ = moments(turned)
     assert np.allclose([x * frame.step, y * frame.step], [1.5, 0.0], atol=0.01)
     assert np.isclose(turned.sum(), 1.0, rtol=2e-3)
@@ -85,23 +94,59 @@ def test_turning_brings_the_given_direction_along_x(frame, degrees):
 
 def test_turning_forth_and_back_is_the_identity_but_for_interpolation(frame):
     shape = gaussian(frame, 0.4, -0.2, 1.0, 0.5)
-    cosine, sine = tf.constant([0.8]), tf.constant([0.6])
-    again = frame.turn(frame.turn(shape, cosine, sine), cosine, -sine).numpy()
+    again = frame.resample(frame.resample(shape, turn(37)), turn(-37)).numpy()
     assert np.allclose(again, shape, atol=0.05 * shape.max())
 
 
-def test_turning_about_a_centre_moves_it_to_the_middle(frame):
-    blob = gaussian(frame, 0.7, -0.3, 0.4, 0.4)
-    turned = frame.turn(blob, tf.constant([0.6]), tf.constant([0.8]),
-                        tf.constant([[0.7, -0.3]])).numpy()[0]
-    assert np.allclose(moments(turned)[:2], 0.0, atol=0.02)
+def test_stretching_and_mirroring(frame):
+    blob = gaussian(frame, 0.6, 0.4, 0.6, 0.5)
+    squeezed = frame.resample(blob, matrix(1.0, 0.0, 0.0, -2.0)).numpy()[0]
+    x, y, xx, yy, _ = moments(squeezed)
+    assert np.allclose([x * frame.step, y * frame.step], [0.6, -0.2], atol=0.01)
+    assert np.isclose(xx / yy, (0.6 / 0.25) ** 2, rtol=0.05)
+    assert np.isclose(squeezed.sum(), 0.5, rtol=2e-3)
+
+
+@pytest.mark.parametrize("ratio", [0.15, 0.3, 0.6, 0.85, 1.0, 1.3])
+def test_squeezed_a_shape_keeps_its_flux_wherever_it_is(frame, ratio):
+    shapes = np.zeros((10, 48, 48), np.float32)
+    for row, shape in enumerate(shapes):
+        shape[19 + row, 21] = 1.0
+    squeezed = frame.squeeze(shapes, tf.fill([10], ratio)).numpy()
+    np.testing.assert_allclose(squeezed.sum(axis=(1, 2)), 1.0, rtol=0.06)
+    for row, image in enumerate(squeezed):
+        middle = (image.sum(axis=1) @ frame.axis) / image.sum()
+        assert middle == pytest.approx(ratio * frame.axis[19 + row], abs=0.2 * frame.step)
+    long = gaussian(frame, 0.3, 0.4, 0.6, 0.7)
+    narrow = frame.squeeze(long, tf.constant([ratio])).numpy()[0]
+    x, y, xx, yy, _ = moments(narrow)
+    assert np.allclose([x * frame.step, y * frame.step], [0.3, 0.4 * ratio], atol=0.01)
+    assert np.isclose(xx, (0.6 / frame.step) ** 2, rtol=0.02)
+    assert np.isclose(yy, (0.7 * ratio / frame.step) ** 2, rtol=0.05, atol=0.2)
+
+
+@pytest.mark.parametrize("scale", [2.0, 17.0])
+def test_without_a_shift_is_with_a_shift_of_nothing(frame, scale):
+    shape = gaussian(frame, 0.4, -0.2, 1.0, 0.5)
+    plain = frame.to_stamp(shape, tf.constant([scale])).numpy()
+    moved = frame.to_stamp(shape, tf.constant([scale]), tf.zeros([1, 2])).numpy()
+    np.testing.assert_allclose(plain, moved, atol=1e-7)
+
+
+def test_kernel():
+    """The pieces of Keys (1981), eq. 15."""
+    x = np.linspace(-2.5, 2.5, 101)
+    s = np.abs(x)
+    expected = np.where(s < 1, 1.5 * s**3 - 2.5 * s**2 + 1,
+                        np.where(s < 2, -0.5 * s**3 + 2.5 * s**2 - 4 * s + 2, 0))
+    np.testing.assert_allclose(_cubic(tf.constant(x, tf.float32)), expected, atol=2e-6)
 
 
 def test_gradients_reach_shapes_scale_and_shift(frame):
     shape, scale = tf.Variable(gaussian(frame, 0.3)), tf.Variable([3.0])
     shift = tf.Variable([[0.2, 0.1]])
     with tf.GradientTape() as tape:
-        turned = frame.turn(shape, tf.constant([0.6]), tf.constant([0.8]))
+        turned = frame.resample(shape, turn(53))
         loss = tf.reduce_sum(frame.to_stamp(turned, scale, shift) ** 2)
     for gradient in tape.gradient(loss, [shape, scale, shift]):
         assert np.isfinite(gradient.numpy()).all() and np.abs(gradient.numpy()).max() > 0

@@ -9,21 +9,25 @@ from ..recipe import parse
 from .base import Autoencoder
 
 
-def make_autoencoder(kind, settings, recipe, context):
-    """The autoencoder a recipe names, with freshly initialised networks.
+def choose_autoencoder(chosen, recipe):
+    """The autoencoder a recipe names, and its settings.
 
     Parameters:
-        kind:       The name in the recipe.
-        settings:   A dict, checked against the ``Settings`` of that class.
+        chosen:     ``model.autoencoder`` of the recipe, a dict: ``kind`` and settings.
         recipe:     The `Recipe`.
-        context:    The `Context` that standardises the columns.
+
+    Returns:
+        (a subclass of `Autoencoder`, its ``Settings``).
+
+    Raises a `galsim.GalSimConfigError` where there is no such autoencoder or setting.
     """
     for found in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{found.name}")
+    settings = dict(chosen)
+    kind = settings.pop("kind", None)
     if kind not in Autoencoder.registry:
         raise GalSimConfigError(
             f"The recipe {recipe.path}, model.autoencoder, asks for '{kind}'; there are: "
             f"{', '.join(sorted(Autoencoder.registry))}.")
     cls = Autoencoder.registry[kind]
-    where = f"recipe {recipe.path}, model.autoencoder,"
-    return cls(parse(cls.Settings, settings, where), recipe, context)
+    return cls, parse(cls.Settings, settings, f"recipe {recipe.path}, model.autoencoder,")

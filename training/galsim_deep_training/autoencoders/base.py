@@ -30,17 +30,21 @@ class Autoencoder(abc.ABC):
     that is saved in checkpoints, and the sizes of its latents, in the order in which a latent
     vector holds them:
 
-        pose_size:      where and how the galaxy lies on the stamp; zero in what is sampled but for
-                        the position angle
+        pose_size:      where and how the galaxy lies on the stamp: numbers that decide its position
+                        angle and handedness, and others that are zero in what is sampled
         vector_size:    latents that belong to the galaxy as a whole
         detail_shapes:  maps of latents that belong to places in it, a list of (h, w, channels)
-        turn_size:      standard normal numbers that decide the position angle of a sampled galaxy
+        turn_size:      how many of the pose are those first ones; standard normal in what is
+                        sampled
     """
 
     Settings = Settings
     registry = {}
     pose_size = turn_size = 0
     detail_shapes = ()
+    format = 1
+    """To be raised when the same settings come to mean other networks: checkpoints are kept apart.
+    """
 
     def __init_subclass__(cls, name, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -89,9 +93,19 @@ class Autoencoder(abc.ABC):
     def decode(self, latent, columns):
         """The light profiles of latents [N, latent_size]: [N, S, S]."""
 
-    def pose(self, turn):
-        """The pose latents of a sampled galaxy, from standard normal numbers [N, turn_size]."""
-        return turn
+    def generate(self, turn, shape, columns):
+        """The light profiles of galaxies in the middle of the stamp, as large and bright as asked.
+
+        Parameters:
+            turn:       Standard normal numbers that decide the position angles, [N, turn_size].
+            shape:      Latents but for the pose, [N, vector_size + detail_size].
+            columns:    A dict, [N] each.
+
+        Returns:
+            [N, S, S].
+        """
+        rest = tf.zeros([tf.shape(shape)[0], self.pose_size - self.turn_size])
+        return self.decode(tf.concat([turn, rest, shape], axis=-1), columns)
 
     def flux(self, columns):
         """The flux of the asked magnitude, [N]."""

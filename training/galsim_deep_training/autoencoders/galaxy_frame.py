@@ -1,19 +1,24 @@
 """Our autoencoder: it works in the galaxy's own frame, with a ladder of latents.
 
-The stamp is seen in units of the asked half-light radius and turned along the major axis that is
-measured on it; what is decoded is turned back, enlarged to the asked size and given the asked flux.
-So the networks learn morphology alone, and position angles are isotropic by construction.
+The stamp is seen in units of the asked half-light radius, turned along the major axis that is
+measured on it, and stretched until it is round; what is decoded is given the elongation and the
+position angle again, the asked size and the asked flux.  So the networks learn morphology alone,
+elongation is one number, and position angles are isotropic by construction.
 """
 
 __all__ = ["GalaxyFrameAutoencoder"]
 
 import numpy as np
+import pydantic
 import tensorflow as tf
+from galsim import GalSimConfigError
 
 from ..networks.drawing import Drawing, Pose
 from ..networks.encoder import Encoder
 from ..networks.frame import GalaxyFrame
+from ..networks.half_light import SIZES
 from ..networks.ladder import Ladder
+from ..networks.orientation import LARGEST, SMALLEST, Orientation, measure, with_ends
 from ..recipe import Settings
 from .base import Autoencoder, Inference, divergence
 
@@ -26,22 +31,26 @@ class GalaxyFrameSettings(Settings):
     magnitude_column: str = "mag_auto"
     psf_radius: float = 2.5
     """Half-light radius of the survey's PSF [pixels]."""
-    cells: int = 96
+    cells: int = pydantic.Field(96, multiple_of=16)
     """Cells on a side of the galaxy's frame as the encoder sees it; a multiple of 16."""
-    fineness: int = 5
-    """The decoder draws so many cells where the encoder sees four."""
     reach: float = 4.0
     """Half the width of the frame, in half-light radii."""
+    fineness: int = 2
+    """The decoder draws so many cells where the encoder sees four."""
+    core: int = pydantic.Field(10, gt=0, multiple_of=2)
+    """How much of the middle is seen and drawn on a finer grid too, in fours of the cells."""
+    core_fineness: int = 8
+    """How many cells it has there where the encoder sees four."""
     latent_size: int = 32
-    """Length of the latent vector that the flow learns."""
-    channels: tuple[int, int, int] = (128, 72, 40)
+    """Length of the latent vector that the flow learns; its first number is the elongation."""
+    channels: tuple[int, int, int] = (96, 64, 32)
     """Of the decoder, at C/16, C/8 and C/4 cells on a side."""
     maps: tuple[int, int, int] = (8, 3, 4)
     """Maps of detail latents at the same resolutions."""
     encoder_channels: tuple[int, int, int] = (40, 64, 80)
     """Of the encoder, at C/4, C/8 and C/16 cells on a side."""
     hidden: int = 192
-    """Units of the dense layers of the encoder."""
+    """Units of the dense layers of encoder and decoder."""
     start: int = 32
     """Channels that the vector is made into at C/16 cells."""
     shift_scale: float = 0.4
@@ -49,48 +58,76 @@ class GalaxyFrameSettings(Settings):
     pose_scale: float = 0.05
     """Scale of ln(size) and ln(flux) about the asked ones."""
 
+    @pydantic.field_validator("core")
+    @classmethod
+    def _core_fits(cls, core, info):
+        cells = info.data.get("cells", 0)
+        if 4 * core > cells:
+            raise ValueError(f"should be at most a quarter of cells ({cells})")
+        return core
+
 
 class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
     """See the module's docstring.
 
-    The pose is (cos, sin of the position angle; shift along and across that direction; ln size;
-    ln flux), the latter four in units of their scales.
+    The pose is (cos, sin of the position angle; parity by its sign; shift along and across the
+    major axis; ln size; ln flux), the latter four in units of their scales.  The vector starts with
+    the elongation, which is about the one that is measured.
     """
 
     Settings = GalaxyFrameSettings
-    pose_size = 6
-    turn_size = 2
+    pose_size = 7
+    turn_size = 3
+    format = 3
+    # Elongation that the latent is counted from, and its unit.
+    elongation_zero, elongation_unit = 0.25, 0.2
 
     def __init__(self, settings, recipe, context):
         super().__init__(settings, recipe, context)
-        self.view = GalaxyFrame(recipe.stamp.size, settings.cells, settings.reach)
-        drawn = settings.cells // 4 * settings.fineness
-        self.drawing = Drawing(GalaxyFrame(recipe.stamp.size, drawn, settings.reach),
-                               settings.psf_radius)
-        self.encoder = Encoder(settings.latent_size + 4, settings.encoder_channels, settings.hidden)
+        self._check_sizes()
+        finest = settings.cells // 4
+        core = settings.core, settings.core_fineness
+        seen, drawn = [(finest, 4), core], [(finest, settings.fineness), core]
+        self.views, frames = ([GalaxyFrame(recipe.stamp.size, cells * fineness,
+                                           settings.reach * cells / finest)
+                               for cells, fineness in grids] for grids in (seen, drawn))
+        self.drawing = Drawing(frames, settings.psf_radius)
+        self.encoder = Encoder(settings.latent_size + 4, settings.encoder_channels,
+                               settings.hidden, seen)
         self.ladder = Ladder(settings.cells // 16, settings.channels, settings.maps,
-                             settings.hidden, settings.start, settings.fineness)
+                             settings.hidden, settings.start, drawn)
         self.networks = dict(encoder=self.encoder, ladder=self.ladder, drawing=self.drawing)
         self.vector_size = settings.latent_size
         self.detail_shapes = self.ladder.map_shapes
-        self._focus = np.exp(-0.5 * (self.view.x**2 + self.view.y**2) / 1.5**2).astype(np.float32)
+        place = np.arange(settings.latent_size + 4) == self.pose_size - self.turn_size
+        self._is_elongation = place.astype(np.float32)
+
+    def _check_sizes(self):
+        for column in self.recipe.columns:
+            if column.name == self.settings.size_column and not (
+                    SIZES[0] <= column.valid_range[0] and column.valid_range[1] <= SIZES[-1]):
+                raise GalSimConfigError(
+                    f"The recipe {self.recipe.path}, column '{column.name}', has the valid_range "
+                    f"{list(column.valid_range)}; the autoencoder '{self.name}' draws half-light "
+                    f"radii from {SIZES[0]:g} to {SIZES[-1]:g} pixels.")
 
     def prepare(self, dataset):
-        self.drawing.half_light.adapt(np.mean(dataset.psfs, axis=0, dtype=float))
+        self.drawing.half_light.adapt(dataset.mean_psf())
 
     def infer(self, batch, normal, progress):
-        seen, cosine, sine = self._look(
+        seen, orientation = self._look(
             batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
         context = self.context(batch)
-        mean, scale, features = self.encoder(seen, context)
-        # The position angle is measured, not drawn.
+        mean, scale, features = self._suggest(seen, orientation, context)
+        # Position angle and parity are measured, not drawn.
         _, normal, details = tf.split(
             normal, [self.turn_size, mean.shape[-1], self.detail_size], axis=-1)
-        latent = mean + scale * normal
+        pose, vector = tf.split(
+            mean + scale * normal, [self.pose_size - self.turn_size, self.vector_size], axis=-1)
         numbers, found = self.ladder.infer(
-            latent[:, 4:], context, self._by_rung(features), self._maps(details))
+            vector, context, self._by_rung(features), self._maps(details))
         profiles = self._draw(
-            numbers, tf.concat([cosine[:, None], sine[:, None], latent[:, :4]], axis=-1), batch)
+            numbers, self._pose(self._angle(orientation), pose, vector), batch)
         divergences = dict(pose=divergence(mean[:, :4], scale[:, :4]),
                            vector=divergence(mean[:, 4:], scale[:, 4:]))
         if self.detail_size:
@@ -99,61 +136,83 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         return Inference(profiles, divergences, {})
 
     def encode(self, stamps, psfs, noise_sigma, columns):
-        seen, cosine, sine = self._look(stamps, psfs, noise_sigma, columns)
+        seen, orientation = self._look(stamps, psfs, noise_sigma, columns)
         context = self.context(columns)
-        mean, scale, features = self.encoder(seen, context)
+        mean, scale, features = self._suggest(seen, orientation, context)
         count = tf.shape(mean)[0]
         _, found = self.ladder.infer(mean[:, 4:], context, self._by_rung(features),
                                      self._maps(tf.zeros([count, self.detail_size])))
         # Not -1 for the count: the last maps may be empty.
         maps = [[tf.reshape(tensor, [count, int(np.prod(shape))]) for tensor in pair]
                 for pair, shape in zip(found, self.ladder.map_shapes, strict=True)]
-        certain = tf.fill(tf.shape(mean[:, :2]), 1e-3)
-        return (tf.concat([cosine[:, None], sine[:, None], mean, *(m for m, _ in maps)], axis=-1),
+        angle = self._angle(orientation)
+        certain = tf.fill(tf.shape(angle), 1e-3)
+        return (tf.concat([angle, mean, *(m for m, _ in maps)], axis=-1),
                 tf.concat([certain, scale, *(s for _, s in maps)], axis=-1))
 
     def decode(self, latent, columns):
-        pose, vector, details = tf.split(
-            latent, [self.pose_size, self.vector_size, self.detail_size], axis=-1)
+        angle, pose, vector, details = tf.split(
+            latent, [self.turn_size, self.pose_size - self.turn_size, self.vector_size,
+                     self.detail_size], axis=-1)
         numbers = self.ladder(vector, self.context(columns), self._maps(details))
-        return self._draw(numbers, pose, columns)
+        return self._draw(numbers, self._pose(angle, pose, vector), columns)
 
-    def pose(self, turn):
-        return tf.pad(turn, [[0, 0], [0, self.pose_size - self.turn_size]])
+    def generate(self, turn, shape, columns):
+        vector, details = tf.split(shape, [self.vector_size, self.detail_size], axis=-1)
+        numbers = self.ladder(vector, self.context(columns), self._maps(details))
+        return self._draw(numbers, Pose(self._orientation(turn, vector)), columns)
 
     def _look(self, stamps, psfs, noise_sigma, columns):
-        """Stamps as the encoder sees them, [N, C, C, 3], and the position angle found."""
-        size = columns[self.settings.size_column]
-        scale = self.drawing.scale(size)
-        area = tf.square(scale)[:, None, None]
-        stamps = self.view.from_stamp(stamps, scale)
-        cosine, sine = self._major_axis(stamps)
-        stamps = self.view.turn(stamps, cosine, sine)
-        psfs = self.view.turn(self.view.from_stamp(psfs, scale), cosine, sine)
-        flux = self.flux(columns)[:, None, None]
+        """Stamps as the encoder sees them, a list of [N, C, C, 3], and the orientation found."""
+        wide = self.views[0]
+        scale = self.drawing.scale(columns[self.settings.size_column])
+        orientation = measure(
+            wide, wide.from_stamp(stamps, scale), wide.from_stamp(psfs, scale), noise_sigma, scale)
+        scale *= orientation.lengthening
+        orientation = with_ends(
+            wide, wide.resample(wide.from_stamp(stamps, scale), orientation.to_sky), orientation)
+        return [self._channels(
+            *(view.resample(view.from_stamp(images, scale), orientation.to_sky)
+              for images in (stamps, psfs)),
+            noise_sigma, scale, self.flux(columns)) for view in self.views], orientation
+
+    def _channels(self, stamps, psfs, noise_sigma, scale, flux):
+        """[N, C, C] each, [N] each -> [N, C, C, 3]."""
+        area, flux = tf.square(scale)[:, None, None], flux[:, None, None]
         # The galaxy in units of the noise (what can be seen) and of its own mean brightness (what
         # it looks like), and the PSF, without which nothing could be deconvolved (section 4.2.1).
         return tf.stack([0.3 * tf.asinh(stamps / noise_sigma[:, None, None]),
                          0.5 * tf.asinh(20.0 * stamps * area / flux),
-                         tf.asinh(psfs * area)], axis=-1), cosine, sine
+                         tf.asinh(psfs * area)], axis=-1)
 
-    def _major_axis(self, images):
-        """Cosine and sine of the position angle, from weighted second moments, [N] each."""
-        focused = images * self._focus
-        xx, yy, xy = (tf.reduce_sum(focused * product, axis=[1, 2]) for product in (
-            self.view.x**2, self.view.y**2, self.view.x * self.view.y))
-        angle = 0.5 * tf.atan2(2 * xy, xx - yy)
-        return tf.cos(angle), tf.sin(angle)
+    def _suggest(self, seen, orientation, context):
+        """What the encoder says, with the elongation counted from the one measured."""
+        mean, scale, features = self.encoder(seen, context)
+        measured = (orientation.elongation - self.elongation_zero) / self.elongation_unit
+        return mean + measured[:, None] * self._is_elongation, scale, features
+
+    def _angle(self, orientation):
+        """The first latents of the pose, [N, 3]."""
+        return tf.stack([orientation.cosine, orientation.sine, orientation.parity], axis=-1)
+
+    def _orientation(self, angle, vector):
+        """From the latents (cos, sin, parity) and the latent vector."""
+        cosine, sine, parity = tf.unstack(angle, axis=-1)
+        norm = tf.math.rsqrt(tf.maximum(tf.square(cosine) + tf.square(sine), 1e-12))
+        elongation = self.elongation_zero + self.elongation_unit * vector[:, 0]
+        return Orientation(cosine * norm, sine * norm, tf.where(parity < 0, -1.0, 1.0),
+                           tf.clip_by_value(elongation, SMALLEST, LARGEST))
+
+    def _pose(self, angle, latents, vector):
+        """From the latents of the angle, those of shift, size and flux, and the vector."""
+        orientation = self._orientation(angle, vector)
+        shift = orientation.turned(self.settings.shift_scale * latents[:, :2])
+        return Pose(orientation, shift, *tf.unstack(
+            self.settings.pose_scale * latents[:, 2:], axis=-1))
 
     def _draw(self, numbers, pose, columns):
-        norm = tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(pose[:, :2]), axis=-1), 1e-12))
-        cosine, sine = pose[:, 0] * norm, pose[:, 1] * norm
-        along, across = tf.unstack(self.settings.shift_scale * pose[:, 2:4], axis=-1)
-        shift = tf.stack([cosine * along - sine * across, sine * along + cosine * across], axis=-1)
-        sizes = self.settings.pose_scale * pose[:, 4:6]
-        return self.drawing.draw(
-            self.drawing.shape(numbers), Pose(cosine, sine, shift, sizes[:, 0], sizes[:, 1]),
-            columns[self.settings.size_column], self.flux(columns))
+        return self.drawing.draw(self.drawing.shape(numbers), pose,
+                                 columns[self.settings.size_column], self.flux(columns))
 
     def _by_rung(self, features):
         """The encoder's features in the order of the ladder, coarse first."""

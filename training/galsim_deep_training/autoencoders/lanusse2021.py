@@ -50,10 +50,11 @@ class Lanusse2021Autoencoder(Autoencoder, name="lanusse2021"):
         mean, scale, features = self.encoder(batch["stamp"], batch["psf"], batch["noise_sigma"])
         latent = mean + scale * normal
         aid = annealed(progress, 1.0, self.settings.aided)
-        # Which maps are handed over is decided by the numbers of the batch, like all else.
-        seed = tf.bitcast(normal[0, :2], tf.int32)
+        # Which maps are handed over depends on seed and step alone: all devices do the same.
+        seed = tf.unstack(tf.stack(
+            [self.recipe.seed, tf.cast(progress * 2.0**24, tf.int32)]))
         profiles = self._windowed(
-            self.decoder(latent, features=features, share=aid, seed=tf.unstack(seed)))
+            self.decoder(latent, features=features, share=aid, seed=seed))
         penalty = tf.reduce_mean(bottleneck_penalty(features[-1], self.decoder.unfold(latent)))
         return Inference(
             profiles, dict(vector=divergence(mean, scale)),

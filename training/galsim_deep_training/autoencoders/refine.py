@@ -12,7 +12,7 @@ from ..physics.convolution import convolve, psf_transfer
 from ..physics.likelihood import fourier_chi_square
 
 
-def refine(decode, mean, scale, observed, noise_power, steps, rate=0.2):
+def refine(decode, mean, scale, observed, noise_power, steps, held=0, rate=0.2):
     """Climb to the maximum of the posterior of the latents, with Adam.
 
     Parameters:
@@ -23,6 +23,8 @@ def refine(decode, mean, scale, observed, noise_power, steps, rate=0.2):
         noise_power:    Power of the noise over that of white noise, [1, S, S/2 + 1].
         steps:          How many steps; the galaxies are refined at the same time, and independently
                         of each other.
+        held:           How many latents, the first ones, stay as they are: those that are measured
+                        and not inferred.
         rate:           Length of the first steps; it falls to nothing.
 
     Returns:
@@ -30,11 +32,13 @@ def refine(decode, mean, scale, observed, noise_power, steps, rate=0.2):
     """
     stamps, sigma = observed["stamp"], observed["noise_sigma"]
     transfer = psf_transfer(observed["psf"], stamps.shape[1])
+    free = tf.cast(tf.range(mean.shape[1]) >= held, tf.float32)
+    scale = scale * free
 
     def surprise(latent):
         models = convolve(decode(latent), transfer)
         return 0.5 * (fourier_chi_square(stamps, models, sigma, noise_power)
-                      + tf.reduce_sum(tf.square(latent), axis=-1))
+                      + tf.reduce_sum(tf.square(free * latent), axis=-1))
 
     def step(number, moved, first, second, best, least):
         with tf.GradientTape() as tape:

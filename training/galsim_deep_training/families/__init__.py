@@ -18,6 +18,18 @@ def make_family(recipe, precision=None):
         precision:  In place of the recipe's, see `precision.policy`: modules are float32 whatever
                     their networks were fitted in.
     """
+    cls, settings = _choose(recipe)
+    with under_policy(precision or recipe.precision):
+        return cls(settings, recipe)
+
+
+def all_settings(recipe):
+    """The ``model`` part of a recipe with all defaults filled in, a dict."""
+    cls, settings = _choose(recipe)
+    return cls.all_settings(settings, recipe)
+
+
+def _choose(recipe):
     for found in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{found.name}")
     if recipe.family not in ModelFamily.registry:
@@ -25,10 +37,9 @@ def make_family(recipe, precision=None):
             f"The recipe {recipe.path} asks for the model family '{recipe.family}'; there are: "
             f"{', '.join(sorted(ModelFamily.registry))}.")
     cls = ModelFamily.registry[recipe.family]
-    if set(recipe.fit) != set(cls.phase_names):
+    if not set(cls.phase_names) <= set(recipe.fit) <= {*cls.phase_names, *cls.optional_phases}:
+        optional = "".join(f"; if wanted, {name}" for name in cls.optional_phases)
         raise GalSimConfigError(
             f"The recipe {recipe.path}, fit, has the phases {', '.join(recipe.fit) or 'none'}; the "
-            f"model family '{recipe.family}' has: {', '.join(cls.phase_names)}.")
-    settings = parse(cls.Settings, recipe.model, f"recipe {recipe.path}, model,")
-    with under_policy(precision or recipe.precision):
-        return cls(settings, recipe)
+            f"model family '{recipe.family}' has: {', '.join(cls.phase_names)}{optional}.")
+    return cls, parse(cls.Settings, recipe.model, f"recipe {recipe.path}, model,")

@@ -33,13 +33,15 @@ class ModelFamily(abc.ABC):
         class FlowVAE(ModelFamily, name="flow_vae"):
             ...
 
-    Attributes that subclasses set: ``phase_names``, for which a recipe says how they are fitted;
-    ``latent_size``, the number of standard normal numbers a galaxy takes; and ``networks``, a dict
-    of everything that is saved in checkpoints.
+    Attributes that subclasses set: ``phase_names``, for which a recipe says how they are fitted,
+    and ``optional_phases``, which are left out where it does not; ``latent_size``, the number of
+    standard normal numbers a galaxy takes; and ``networks``, a dict of everything that is saved in
+    checkpoints.
     """
 
     Settings = Settings
     phase_names = ()
+    optional_phases = ()
     optional_columns = False
     """Whether the signatures take NaN for a column that is not given."""
     registry = {}
@@ -70,6 +72,11 @@ class ModelFamily(abc.ABC):
     @abc.abstractmethod
     def signatures(self):
         """What the module offers: a dict of name -> `Signature`; ``sample`` is required."""
+
+    @classmethod
+    def all_settings(cls, settings, recipe):
+        """Settings with all defaults, as JSON has them: what checkpoints belong to."""
+        return settings.model_dump(mode="json")
 
     def column_specs(self):
         """The inputs that every signature conditioned on columns has."""

@@ -12,14 +12,14 @@ __all__ = ["FlowVAE"]
 
 import keras
 import numpy as np
+import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
-from ..autoencoders import make_autoencoder
+from ..autoencoders import choose_autoencoder
 from ..autoencoders.refine import refine
 from ..networks.completion import Completion
-from ..networks.flows import make_flow
-from ..networks.flows.maps import MapFlow
+from ..networks.flows import all_flow_settings, all_map_flow_settings, make_flow, make_map_flow
 from ..networks.latent_prior import LatentPrior
 from ..physics.convolution import convolve, psf_transfer
 from ..physics.likelihood import chi_square, error_floor_weight, fourier_chi_square
@@ -39,9 +39,11 @@ class FlowVAESettings(Settings):
     """Information in the vector latent that costs nothing [nats] (eq. 10)."""
     total_variation: float = 0.01
     """Weight of the total variation of the profile in units of the noise."""
-    model_error: float = 0.05
+    model_error: float = pydantic.Field(0.05, ge=0.0)
     """Relative error per pixel that is forgiven, see `physics.likelihood.error_floor_weight`; 0 for
     none."""
+    structure_error: float = pydantic.Field(0.03, ge=0.0)
+    """The same in the phase ``structure``; less than ``model_error``."""
     divergence_warm_up: float = 0.05
     """Share of the fit over which the divergence's weight rises to one; 0 for at once."""
     flow: dict = {"kind": "spline"}
@@ -55,6 +57,11 @@ class FlowVAESettings(Settings):
     galaxies are like. Worth it where depth does not go with the columns."""
     column_jitter: float = 0.03
     """Noise on the standardised columns while the flow is fitted."""
+    vector_jitter: float = pydantic.Field(0.0, ge=0.0)
+    """Noise on the vector as the flow of the details sees it while it is fitted.
+
+    With few sources the vector tells which of them it is.  A flow that knows learns the details of
+    each by heart, and has blurred ones for the vectors in between that are drawn."""
     refinement: int = 30
     """Steps towards the most probable latents in the signature ``encode``, see
     `autoencoders.refine`."""
@@ -65,30 +72,41 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     Settings = FlowVAESettings
     phase_names = ("autoencoder", "flow", "columns")
+    optional_phases = ("structure",)
     optional_columns = True
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
-        chosen = dict(settings.autoencoder)
-        self.autoencoder = make_autoencoder(
-            chosen.pop("kind", None), chosen, recipe, self.context)
+        kind, chosen = choose_autoencoder(settings.autoencoder, recipe)
+        self.autoencoder = kind(chosen, recipe, self.context)
         self._check_columns()
-        self.prior = self._make_prior()
-        self.completion = Completion(len(recipe.columns))
+        self.completion = Completion(len(recipe.columns), seed=recipe.seed)
         self.noise = NoisePower(recipe.stamp.size)
-        self.networks.update(self.autoencoder.networks, prior=self.prior,
-                             completion=self.completion, noise=self.noise)
+        self._create_weights()
+        # After the weights of the others, which must not depend on the settings of the flows.
+        self.prior = self._make_prior()
         self._parts = [self.autoencoder.turn_size, sum(self.prior.sizes), len(recipe.columns)]
         self.latent_size = sum(self._parts)
-        self._create_weights()
+        self.sample(tf.ones([1, self.latent_size]), self._one_galaxy())
+        self.networks.update(self.autoencoder.networks, prior=self.prior,
+                             completion=self.completion, noise=self.noise)
 
     def _make_prior(self):
         settings, seed = self.settings, self.recipe.seed
         vector = make_flow(latent_size=self.autoencoder.vector_size, seed=seed, **settings.flow)
         if not self.autoencoder.detail_size:
             return LatentPrior(vector)
-        return LatentPrior(vector, MapFlow(
+        return LatentPrior(vector, make_map_flow(
             self.autoencoder.detail_shapes, seed=seed, **settings.detail_flow))
+
+    @classmethod
+    def all_settings(cls, settings, recipe):
+        kind, chosen = choose_autoencoder(settings.autoencoder, recipe)
+        return dict(
+            super().all_settings(settings, recipe),
+            autoencoder=dict(chosen.model_dump(mode="json"), kind=kind.name, format=kind.format),
+            flow=all_flow_settings(**settings.flow),
+            detail_flow=all_map_flow_settings(**settings.detail_flow))
 
     def _check_columns(self):
         names = [column.name for column in self.recipe.columns]
@@ -98,15 +116,31 @@ class FlowVAE(ModelFamily, name="flow_vae"):
                 raise GalSimConfigError(
                     f"The recipe {self.recipe.path}, model.autoencoder.{key}, asks for the column "
                     f"'{wanted}'; its columns are: {', '.join(names)}.")
+        for key, phase in (("model_error", "autoencoder"), ("structure_error", "structure")):
+            if (phase in self.recipe.fit and getattr(self.settings, key)
+                    and not hasattr(self.autoencoder.settings, "size_column")):
+                raise GalSimConfigError(
+                    f"The recipe {self.recipe.path}, model, forgives an error relative to a "
+                    f"galaxy's mean brightness, but the autoencoder '{self.autoencoder.name}' "
+                    f"knows no sizes: say {key}: 0.")
+        if "structure" in self.recipe.fit and not (
+                self.settings.structure_error < self.settings.model_error):
+            raise GalSimConfigError(
+                f"The recipe {self.recipe.path}, model, forgives a structure_error of "
+                f"{self.settings.structure_error:g} and a model_error of "
+                f"{self.settings.model_error:g}: the phase 'structure' is there to forgive less. "
+                "Leave it out, or lower structure_error.")
 
     def _create_weights(self):
-        one = {name: tf.ones([1]) for name in self.column_specs()}
+        one = self._one_galaxy()
         stamp, psf = self.recipe.stamp.size, self.recipe.stamp.psf_size
-        # The flow comes last: the first weights of the others must not depend on its settings.
         mean, _ = self.encode(
             tf.zeros([1, stamp, stamp]), tf.zeros([1, psf, psf]), tf.ones([1]), one)
         self.decode(mean, one)
-        self.sample(tf.ones([1, self.latent_size]), one)
+        self.completed(one)
+
+    def _one_galaxy(self):
+        return {name: tf.ones([1]) for name in self.column_specs()}
 
     def prepare(self, dataset):
         super().prepare(dataset)
@@ -115,9 +149,9 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     @property
     def phases(self):
-        fit = self.recipe.fit
-        return [Autoencoding(self, fit["autoencoder"]), LatentFlow(self, fit["flow"]),
-                ColumnCompletion(self, fit["columns"])]
+        kinds = (Autoencoding, Structure, LatentFlow, ColumnCompletion)
+        return [kind(self, self.recipe.fit[kind.name]) for kind in kinds
+                if kind.name in self.recipe.fit]
 
     # What the model does; all eager or in a graph.
 
@@ -142,10 +176,12 @@ class FlowVAE(ModelFamily, name="flow_vae"):
         """Mean and scale of the latent, each [N, L]; the mean moved by so many steps."""
         mean, scale = self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
         if refinement:
+            power = self.noise.spectrum()
             mean = refine(
                 lambda latent: self.decode(latent, columns), mean, scale,
-                dict(stamp=stamps, psf=psfs, noise_sigma=noise_sigma), self.noise.spectrum(),
-                refinement)
+                dict(stamp=stamps, psf=psfs, noise_sigma=noise_sigma),
+                tf.ones_like(power) if self.settings.likelihood == "pixel" else power,
+                refinement, held=self.autoencoder.turn_size)
         return mean, scale
 
     def decode(self, latent, columns):
@@ -157,7 +193,7 @@ class FlowVAE(ModelFamily, name="flow_vae"):
         turn, shape, missing = tf.split(normal, self._parts, axis=-1)
         columns = self.completed(columns, missing)
         shape = self.prior(shape, self.context(columns))
-        return self.decode(tf.concat([self.autoencoder.pose(turn), shape], axis=-1), columns)
+        return self.autoencoder.generate(turn, shape, columns)
 
     def shape(self, latent):
         """Latents [N, L] without the pose: what the flows learn."""
@@ -199,7 +235,7 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
 
 class NoisePower(keras.layers.Layer):
-    """The mean power spectrum of the noise of the training set, over that of white noise.
+    """The mean power spectrum of the noise of some training examples, over that of white noise.
 
     Parameters:
         size:       Pixels S on a side of the stamps.
@@ -224,12 +260,16 @@ class Autoencoding(GradientPhase):
     """Fit encoder and decoder on the ELBO with free bits."""
 
     name = "autoencoder"
+    aided = True
+    """Whether an autoencoder has the aids that it offers at the start of a fit."""
     # So that several flows can be had on one autoencoder.
     independent_of = ("model.flow", "model.detail_flow", "model.flow_share",
-                      "model.column_jitter", "model.refinement")
+                      "model.column_jitter", "model.vector_jitter", "model.refinement",
+                      "model.structure_error")
 
     def __init__(self, family, fit):
         self.family = family
+        self.model_error = family.settings.model_error
         networks = family.autoencoder.networks
         super().__init__(
             fit, family.recipe.seed, dict(networks, context=family.context, noise=family.noise),
@@ -241,9 +281,17 @@ class Autoencoding(GradientPhase):
     def loss(self, batch, number):
         normal = self.normal(
             number, tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size)
-        return self._elbo(batch, normal, tf.cast(number, tf.float32) / self.fit.steps)
+        progress = tf.cast(number, tf.float32) / self.fit.steps
+        return self._elbo(batch, normal, progress if self.aided else tf.constant(1.0),
+                          self._charge(progress))
 
-    def _elbo(self, batch, normal, progress):
+    def _charge(self, progress):
+        """What a nat of information costs."""
+        if not self.family.settings.divergence_warm_up:
+            return 1.0
+        return tf.minimum(1.0, 0.1 + 0.9 * progress / self.family.settings.divergence_warm_up)
+
+    def _elbo(self, batch, normal, progress, charge):
         settings, autoencoder = self.family.settings, self.family.autoencoder
         stamps, sigma = batch["stamp"], batch["noise_sigma"]
         found = autoencoder.infer(batch, normal, progress)
@@ -255,9 +303,6 @@ class Autoencoding(GradientPhase):
         # Relative to a model that is perfect, on average: keeps the number readable.
         surprise = 0.5 * (chi - pixels)
         weight = self._weight(models, batch)
-        charge = 1.0
-        if settings.divergence_warm_up:
-            charge = tf.minimum(1.0, 0.1 + 0.9 * progress / settings.divergence_warm_up)
         # Some bits of the vector are free (eq. 10).
         vector = tf.maximum(found.divergences["vector"], settings.free_bits)
         information = tf.add_n(list(dict(found.divergences, vector=vector).values()))
@@ -273,17 +318,38 @@ class Autoencoding(GradientPhase):
             **found.penalties, variation=tf.reduce_mean(variation), weight=tf.reduce_mean(weight))
 
     def _weight(self, models, batch):
-        settings = self.family.settings
-        if not settings.model_error:
+        if not self.model_error:
             return tf.ones_like(batch["noise_sigma"])
         size = batch[self.family.autoencoder.settings.size_column]
         return tf.stop_gradient(
-            error_floor_weight(models, batch["noise_sigma"], size, settings.model_error))
+            error_floor_weight(models, batch["noise_sigma"], size, self.model_error))
 
     def evaluate(self, batch):
         means = tf.zeros([tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size])
-        loss, scalars = self._elbo(batch, means, tf.constant(1.0))
+        loss, scalars = self._elbo(batch, means, tf.constant(1.0), 1.0)
         return dict(scalars, loss=loss)
+
+
+class Structure(Autoencoding):
+    """Go on with the ELBO, but forgive less: deep stamps of bright galaxies count for more.
+
+    They alone show structure of low contrast, and would rule a fit that has yet to learn what
+    galaxies look like at all.  What information costs rises anew, so that latents which have been
+    given up can be taken up again; the aids of the first steps of a fit stay away.
+    """
+
+    name = "structure"
+    aided = False
+    independent_of = tuple(
+        key for key in Autoencoding.independent_of if key != "model.structure_error")
+
+    def __init__(self, family, fit):
+        super().__init__(family, fit)
+        self.model_error = family.settings.structure_error
+
+    def batches(self, dataset, start):
+        # Other batches than those of the first steps of the fit.
+        return dataset.batches(self.fit.batch_size, self.seed + 1, start)
 
 
 class LatentFlow(GradientPhase):
@@ -294,20 +360,24 @@ class LatentFlow(GradientPhase):
 
     def __init__(self, family, fit):
         self.family = family
+        if Structure.name not in family.recipe.fit:
+            self.independent_of = (*self.independent_of, "model.structure_error")
         super().__init__(fit, family.recipe.seed, dict(prior=family.prior),
                          family.prior.trainable_variables)
 
     def batches(self, dataset, start):
         mean, scale, context = self._encode_all(dataset)
+        settings, vector_size = self.family.settings, self.family.autoencoder.vector_size
         number = start
         while True:
             rng = np.random.default_rng([self.seed, 2, number])
             rows = rng.integers(len(mean), size=self.fit.batch_size)
-            yield dict(
-                latent=mean[rows] + scale[rows] * rng.standard_normal(
-                    mean[rows].shape, np.float32),
-                context=context[rows] + self.family.settings.column_jitter
-                * rng.standard_normal(context[rows].shape, np.float32))
+            noise, jitter, blur = (
+                rng.standard_normal((len(rows), width), np.float32)
+                for width in (mean.shape[1], context.shape[1], vector_size))
+            yield dict(latent=mean[rows] + scale[rows] * noise,
+                       context=context[rows] + settings.column_jitter * jitter,
+                       blur=settings.vector_jitter * blur)
             number += 1
 
     def _encode_all(self, dataset):
@@ -331,12 +401,21 @@ class LatentFlow(GradientPhase):
         return np.sort(rows[np.argsort(dataset.noise_sigma[rows], kind="stable")[:count]])
 
     def loss(self, batch, number):
-        return self._surprise(batch), {}
+        return self._surprise(batch["latent"], batch["context"], batch["blur"]), {}
 
-    def _surprise(self, batch):
-        return -tf.reduce_mean(self.family.prior.log_prob(batch["latent"], batch["context"]))
+    def _surprise(self, latent, context, blur=0.0):
+        return -tf.reduce_mean(self.family.prior.log_prob(latent, context, blur))
 
     def evaluate(self, batch):
-        mean, _ = self.family.encode(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
-        return dict(surprise_of_means=self._surprise(
-            dict(latent=self.family.shape(mean), context=self.family.context(batch))))
+        """The surprise of sources that the flow has not seen.
+
+        Of the stamps with the least noise; where test stamps are not as deep as the training set's,
+        they say less about the sources, and have less to gain from the flow.
+        """
+        family = self.family
+        count = max(1, round(family.settings.flow_share * batch["noise_sigma"].shape[0]))
+        deepest = tf.argsort(batch["noise_sigma"])[:count]
+        batch = {name: tf.gather(value, deepest) for name, value in batch.items()}
+        mean, scale = family.encode(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
+        drawn = mean + scale * tf.random.stateless_normal(tf.shape(mean), [self.seed, 6])
+        return dict(surprise=self._surprise(family.shape(drawn), family.context(batch)))

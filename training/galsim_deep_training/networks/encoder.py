@@ -13,13 +13,16 @@ class Encoder(keras.Model):
 
     Parameters:
         latent_size:    Dimension L of the Gaussian.
-        channels:       Channels at each resolution, from a quarter of the grid downwards: blocks of
-                        4 x 4 cells are rearranged as channels, which loses nothing.
+        channels:       Channels at each resolution, from that of the ladder's last rung downwards.
         hidden:         Units of the dense layers before the output.
+        grids:          Of what images are seen, a list of (cells, fineness): blocks of fineness^2
+                        are rearranged as channels, which loses nothing, and lie on so many cells in
+                        the middle of the highest resolution.  The first covers it all.
     """
 
-    def __init__(self, latent_size, channels=(64, 80, 96), hidden=256):
-        super().__init__(name="encoder")
+    def __init__(self, latent_size, channels=(64, 80, 96), hidden=256, grids=((24, 4),)):
+        super().__init__(name="encoder", dtype="float32")
+        self.grids = grids
         self.pool = keras.layers.AveragePooling2D(2)
         self.widen = [keras.layers.Conv2D(count, 1) for count in channels]
         self.blocks = [ResidualBlock(count) for count in channels]
@@ -30,17 +33,25 @@ class Encoder(keras.Model):
         """Encode.
 
         Parameters:
-            images:     [N, C, C, K].
+            images:     On each of the grids, a list of [N, C, C, K].
             context:    Standardised columns, [N, M].
 
         Returns:
-            (mean [N, L], scale [N, L], features): a list of [N, C/4, C/4, c], [N, C/8, C/8, c], ...
+            (mean [N, L], scale [N, L], features): a list of [N, h, w, c], highest resolution first.
         """
-        x = tf.nn.space_to_depth(images, 4)
+        x = tf.concat([self._laid(image, cells, fineness) for image, (cells, fineness)
+                       in zip(images, self.grids, strict=True)], axis=-1)
         features = []
         for level, (widen, block) in enumerate(zip(self.widen, self.blocks, strict=True)):
             x = block(widen(self.pool(x) if level else x))
-            features.append(x)
-        found = self.head(tf.concat([self.narrow(tf.nn.relu(x)), context], axis=-1))
+            features.append(tf.cast(x, tf.float32))
+        found = self.head(tf.concat(
+            [tf.cast(self.narrow(tf.nn.relu(x)), tf.float32), context], axis=-1))
         mean, raw = tf.split(found, 2, axis=-1)
         return mean, bounded_scale(raw - 1.0), features
+
+    def _laid(self, image, cells, fineness):
+        """An image on the cells of the highest resolution."""
+        edge = (self.grids[0][0] - cells) // 2
+        return tf.pad(tf.nn.space_to_depth(image, fineness),
+                      [[0, 0], [edge, edge], [edge, edge], [0, 0]])

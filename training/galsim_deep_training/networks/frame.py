@@ -21,29 +21,33 @@ class GalaxyFrame:
     Attributes:
         axis:           Coordinates of the cells' middles along one axis, float32 [C].
         step:           Width of a cell, in the same unit.
-        x, y:           Coordinates of every cell, float32 [C, C].
+        x, y:           Coordinates of cells, float32 [1, C] and [C, 1]: as small as can be, since
+                        graphs hold a copy for each use.
     """
 
-    def __init__(self, stamp_size, cells=96, reach=5.0):
+    def __init__(self, stamp_size, cells=96, reach=4.0):
         self.stamp_size, self.cells, self.reach = stamp_size, cells, float(reach)
         self.step = 2 * self.reach / cells
         self.axis = (self.step * _middles(cells)).astype(np.float32)
-        self.x, self.y = np.meshgrid(self.axis, self.axis)
+        self.x, self.y = self.axis[None, :], self.axis[:, None]
 
-    def to_stamp(self, shapes, scale, shift):
+    def to_stamp(self, shapes, scale, shift=None):
         """Lay light profiles on stamps.
 
         Parameters:
             shapes:     Flux in each cell, [N, C, C].
             scale:      Size of the galaxies' unit of length [pixels], [N].
             shift:      Where the middle of the grid goes, from the middle of the stamp, x and y
-                        [pixels], [N, 2].
+                        [pixels], [N, 2].  [default: none, which costs less]
 
         Returns:
             [N, S, S], flux in each pixel.  The flux is kept but for what falls off the stamp.
         """
-        columns = self._weights(self.stamp_size, scale, shift[:, 0], even=True)
-        rows = self._weights(self.stamp_size, scale, shift[:, 1], even=True)
+        if shift is None:
+            rows = columns = self._weights(self.stamp_size, scale, even=True)
+        else:
+            columns, rows = (self._weights(self.stamp_size, scale, move, even=True)
+                             for move in tf.unstack(shift, axis=-1))
         return tf.matmul(tf.matmul(rows, shapes), columns, transpose_b=True)
 
     def from_stamp(self, images, scale):
@@ -56,35 +60,42 @@ class GalaxyFrame:
         Returns:
             surface brightness at each cell in the same unit, [N, C, C]; zero beyond the image.
         """
-        weights = self._weights(images.shape[1], scale, tf.zeros_like(scale))
+        weights = self._weights(images.shape[1], scale)
         return tf.matmul(tf.matmul(weights, images, transpose_a=True), weights)
 
-    def turn(self, images, cosine, sine, centre=None):
-        """Turn images: what lies along the direction (cosine, sine) comes to lie along x.
+    def squeeze(self, shapes, ratio):
+        """Make shapes narrower along y, or wider, without aliasing.
 
         Parameters:
-            images:         [N, C, C].
-            cosine, sine:   Of the position angle, [N] each.  With the sign of the sine reversed
-                            this is the way back.
-            centre:         The point that becomes the middle, x and y in the frame's unit, [N, 2].
-                            [default: the middle]
+            shapes:     Flux in each cell, [N, C, C].
+            ratio:      New width over old, [N].
 
         Returns:
-            [N, C, C], interpolated linearly; zero where nothing was.
+            [N, C, C], with the same flux.
+        """
+        weights = self._weights(self.cells, ratio / self.step, even=True)
+        return tf.matmul(weights, shapes)
+
+    def resample(self, images, matrix):
+        """Turn, stretch or mirror images: what comes to lie at p was at ``matrix p``.
+
+        Parameters:
+            images:     [N, C, C].
+            matrix:     [N, 2, 2], see `Orientation`.
+
+        Returns:
+            [N, C, C], interpolated linearly; zero where nothing was.  There is no gradient to the
+            matrix.
         """
         middle = 0.5 * (self.cells - 1)
-        move = middle * (1.0 - tf.stack([cosine - sine, sine + cosine], axis=-1))
-        if centre is not None:
-            move += centre / self.step
-        nothing = tf.zeros_like(cosine)
-        transforms = tf.stack([cosine, -sine, move[:, 0], sine, cosine, move[:, 1],
-                               nothing, nothing], axis=-1)
+        move = middle * (1.0 - tf.reduce_sum(matrix, axis=-1))
+        transforms = tf.reshape(tf.concat([matrix, move[..., None]], axis=-1), [-1, 6])
         return tf.raw_ops.ImageProjectiveTransformV3(
-            images=images[..., None], transforms=transforms,
+            images=images[..., None], transforms=tf.pad(transforms, [[0, 0], [0, 2]]),
             output_shape=[self.cells, self.cells], fill_value=0.0, interpolation="BILINEAR",
             fill_mode="CONSTANT")[..., 0]
 
-    def _weights(self, size, scale, shift, even=False):
+    def _weights(self, size, scale, shift=None, even=False):
         """What each cell adds to each pixel along one axis: [N, size, C].
 
         The kernel is as wide as a pixel or a cell, whichever is larger, so nothing is aliased in
@@ -92,15 +103,17 @@ class GalaxyFrame:
         grid of another pitch alone does not.
         """
         scale = scale[:, None, None]
-        pixels = tf.constant(_middles(size), tf.float32)[:, None] - shift[:, None, None]
+        pixels = tf.constant(_middles(size), tf.float32)[:, None]
+        if shift is not None:
+            pixels -= shift[:, None, None]
         cell = scale * self.step
         width = tf.maximum(cell, 1.0)
-        weights = _cubic((pixels - scale * self.axis) / width) / width
+        weights = _cubic(pixels / width - scale / width * self.axis)
         if not even:
-            return weights
-        total = cell * tf.reduce_sum(weights, axis=-1, keepdims=True)
+            return weights / width
+        total = cell / width * tf.reduce_sum(weights, axis=-1, keepdims=True)
         inside = tf.abs(pixels) < scale * float(self.axis[-1]) - 2.0 * width
-        return weights / tf.where(inside, tf.maximum(total, 0.5), 1.0)
+        return weights * (1.0 / (width * tf.where(inside, tf.maximum(total, 0.5), 1.0)))
 
 
 def _middles(count):
@@ -108,8 +121,10 @@ def _middles(count):
 
 
 def _cubic(x):
-    """The cubic convolution kernel of Keys (1981), a = -1/2: unit integral, zero beyond 2."""
+    """The cubic convolution kernel of Keys (1981), a = -1/2: unit integral, zero beyond 2.
+
+    Its two pieces, written so that neither has to be selected: this is called on large tensors.
+    """
     x = tf.abs(x)
-    near = (1.5 * x - 2.5) * x * x + 1.0
-    far = ((2.5 - 0.5 * x) * x - 4.0) * x + 2.0
-    return tf.where(x < 1.0, near, tf.where(x < 2.0, far, tf.zeros_like(x)))
+    far, near = tf.nn.relu(2.0 - x), tf.nn.relu(1.0 - x)
+    return 0.5 * far * far * (far - 1.0) + near * near * (1.0 - 2.0 * near)

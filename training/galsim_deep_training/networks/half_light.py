@@ -19,21 +19,30 @@ FACTORS = np.geomspace(0.4, 2.5, 28)
 """By how much a shape may be enlarged."""
 RINGS = 56
 """Rings that a shape is divided into."""
+_MOST = 4
+"""How far from the middle of the frame, in its cells, the centre may be before light is lost."""
 
 
 class HalfLight(keras.layers.Layer):
     """Finds the scale at which shapes have an asked half-light radius, as observed.
 
     Parameters:
-        frame:      The `GalaxyFrame` of the shapes.
+        frames:     The `GalaxyFrame`s of the shapes, the widest first, about one middle.
         margin:     Pixels at the edge of the stamp that hold no light; what falls beyond is not
                     counted, as it would not be in a measurement on the stamp.
     """
 
-    def __init__(self, frame, margin=4.0):
-        super().__init__(name="half_light")
-        self.half_width = 0.5 * frame.stamp_size - margin
-        self.rings, self.members = _rings(np.hypot(frame.x, frame.y).ravel())
+    def __init__(self, frames, margin=4.0):
+        super().__init__(name="half_light", dtype="float32")
+        self.frames = frames
+        self.half_width = 0.5 * frames[0].stamp_size - margin
+        # Light is collected on a quarter of a grid, since no more than its radius counts.
+        self.bin = 0.5 * frames[0].step
+        self.bins = frames[0].cells + 2 * _MOST
+        middles = self.bin * (np.arange(self.bins) + 0.5)
+        self.rings, members = _rings(np.hypot(middles[:, None], middles).ravel())
+        # Not an array: graphs would hold a copy for each use.
+        self.members = tf.constant(members)
         self.table = self.add_weight(shape=(len(SIZES), len(RADII)), initializer="zeros",
                                      trainable=False, name="table")
 
@@ -46,18 +55,20 @@ class HalfLight(keras.layers.Layer):
         # Summed over the light: positive where more than half of what is on the stamp is inside.
         self.table.assign(2 * inside - on_stamp)
 
-    def call(self, shapes, size, scale):
+    def call(self, shapes, centre, size, scale):
         """By which factors to enlarge shapes.
 
         Parameters:
-            shapes:     Flux in each cell about the middle of the frame, [N, C, C].
+            shapes:     Flux in each cell of each frame, a list of [N, C, C].
+            centre:     Where radii count from, x and y in the frames' unit, [N, 2].
             size:       Asked half-light radius, as observed [pixels], [N].
             scale:      The unit of length from which the factor counts [pixels], [N].
 
         Returns:
             [N], between 0.4 and 2.5; good to about a per cent of the asked size.
         """
-        light = tf.matmul(tf.reshape(shapes, [-1, self.members.shape[0]]), self.members)
+        light = tf.matmul(tf.reshape(self._folded(shapes, centre), [-1, self.members.shape[0]]),
+                          self.members)
         place = _place(tf.math.log(size), np.log(SIZES))
         row = _between(self.table, *place)
         radii = scale[:, None, None] * tf.constant(FACTORS[:, None] * self.rings, tf.float32)
@@ -70,6 +81,20 @@ class HalfLight(keras.layers.Layer):
         share = tf.clip_by_value(before / tf.maximum(before - after, 1e-6), 0.0, 1.0)
         factors = tf.constant(np.log(FACTORS)[:, None], tf.float32)
         return tf.exp(_between(factors, last, share))[:, 0]
+
+    def _folded(self, shapes, centre):
+        """The four quarters about the centre laid on one, of all frames: [N, bins, bins]."""
+        x, y = (tf.reshape(part, [-1, 1, 1]) for part in tf.unstack(centre, axis=-1))
+        bins = tf.range(self.bins, dtype=tf.float32)[:, None]
+
+        def shares(axis, middle):
+            place = tf.nn.relu(tf.abs(axis - middle) / self.bin - 0.5)
+            return tf.nn.relu(1.0 - tf.abs(bins - place))
+
+        return tf.add_n([
+            tf.matmul(tf.matmul(shares(frame.axis, y), shape), shares(frame.axis, x),
+                      transpose_b=True)
+            for frame, shape in zip(self.frames, shapes, strict=True)])
 
 
 def _rings(radius):

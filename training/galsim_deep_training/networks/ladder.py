@@ -15,7 +15,7 @@ from .blocks import ResidualBlock, bounded_scale, dense
 
 
 class Ladder(keras.Model):
-    """From a vector latent, the columns and maps of latents to one number in each cell.
+    """From a vector latent, the columns and maps of latents to numbers on nested grids.
 
     Parameters:
         base:           Cells B on a side of the lowest resolution.
@@ -23,23 +23,30 @@ class Ladder(keras.Model):
         maps:           How many maps of latents there are at each of these resolutions.
         hidden:         Units of the dense layer that starts the network.
         start:          Channels that this layer makes at the lowest resolution.
-        fineness:       At the end each cell of the highest resolution is divided into so many
-                        along each axis, by a rearrangement of channels.
+        grids:          What comes out, a list of (cells, fineness): of the highest resolution the
+                        so many cells in the middle, each divided into so many along each axis by a
+                        rearrangement of channels.
     """
 
-    def __init__(self, base, channels, maps, hidden=192, start=32, fineness=5):
-        super().__init__(name="ladder")
-        self.base, self.start, self.fineness = base, start, fineness
+    def __init__(self, base, channels, maps, hidden=192, start=32, grids=((24, 2), (10, 8))):
+        super().__init__(name="ladder", dtype="float32")
+        self.base, self.start, self.grids = base, start, grids
+        self.finest = base * 2 ** (len(channels) - 1)
+        for cells, _ in grids:
+            if cells > self.finest or (self.finest - cells) % 2:
+                raise ValueError(f"The middle {cells} of {self.finest} cells cannot be had.")
         self.entry = dense(self.base**2 * start, (hidden,))
         self.rungs = [Rung(count, levels, doubles=level > 0)
                       for level, (count, levels) in enumerate(zip(channels, maps, strict=True))]
         # Starting from zero, the first profile is the bare envelope.
-        self.exit = keras.layers.Conv2D(fineness**2, 3, padding="same", kernel_initializer="zeros")
+        self.exits = [keras.layers.Conv2D(
+            fineness**2, 3, padding="same" if cells == self.finest else "valid",
+            kernel_initializer="zeros", dtype="float32") for cells, fineness in grids]
         self.map_shapes = [(self.base * 2**level, self.base * 2**level, count)
                            for level, count in enumerate(maps)]
 
     def call(self, vector, context, maps):
-        """Decode: vector [N, L], context [N, K], maps a list of [N, h, w, m] -> [N, C, C]."""
+        """Decode: vector [N, L], context [N, K], maps [N, h, w, m] each -> a list of [N, C, C]."""
         x = self._begin(vector, context)
         for rung, latent in zip(self.rungs, maps, strict=True):
             x = rung(rung.enter(x), latent)
@@ -55,7 +62,7 @@ class Ladder(keras.Model):
             noise:      Standard normal numbers, a list of the maps' shapes; zeros for the mean.
 
         Returns:
-            (numbers [N, C, C], [(mean, scale), ...] of the maps).
+            (numbers, a list of [N, C, C]; [(mean, scale), ...] of the maps).
         """
         x = self._begin(vector, context)
         found = []
@@ -71,7 +78,14 @@ class Ladder(keras.Model):
         return tf.reshape(x, [-1, self.base, self.base, self.start])
 
     def _end(self, x):
-        return tf.nn.depth_to_space(self.exit(tf.nn.relu(x)), self.fineness)[..., 0]
+        x = tf.nn.relu(x)
+        numbers = []
+        for (cells, fineness), leave in zip(self.grids, self.exits, strict=True):
+            # With what the convolution sees around the middle.
+            cut = max((self.finest - cells) // 2 - 1, 0)
+            here = x[:, cut:self.finest - cut, cut:self.finest - cut]
+            numbers.append(_finer(leave(here), fineness)[..., 0])
+        return numbers
 
 
 class Rung(keras.layers.Layer):
@@ -92,7 +106,8 @@ class Rung(keras.layers.Layer):
             self.judge = keras.Sequential([
                 keras.layers.Conv2D(half, 1), keras.layers.Activation("relu"),
                 keras.layers.Conv2D(half, 3, padding="same"), keras.layers.Activation("relu"),
-                keras.layers.Conv2D(2 * maps, 3, padding="same", kernel_initializer="zeros")])
+                keras.layers.Conv2D(2 * maps, 3, padding="same", kernel_initializer="zeros",
+                                    dtype="float32")])
 
     def build(self, *_):
         """Its parts are built as they are first called."""
@@ -100,18 +115,26 @@ class Rung(keras.layers.Layer):
     def enter(self, x):
         """[N, h, w, c] -> [N, 2h, 2w, channels]; the first rung keeps the grid."""
         x = self.widen(x)
-        return tf.nn.depth_to_space(x, 2) if self.doubles else x
+        return _finer(x, 2) if self.doubles else x
 
     def suggest(self, x, features):
         """Mean and scale of the maps given what was decoded so far and the encoder's features."""
         if not self.maps:
-            nothing = tf.zeros_like(x[..., :0])
+            nothing = tf.zeros_like(features[..., :0])
             return nothing, nothing
-        mean, raw = tf.split(
-            self.judge(tf.nn.relu(tf.concat([x, features], axis=-1))), 2, axis=-1)
+        both = tf.concat([tf.cast(x, tf.float32), features], axis=-1)
+        mean, raw = tf.split(self.judge(tf.nn.relu(both)), 2, axis=-1)
         return mean, bounded_scale(raw)
 
     def call(self, x, maps):
         if self.maps:
             x += self.inject(maps * self.strength(tf.nn.relu(x)))
         return self.block(x)
+
+
+def _finer(x, factor):
+    """`tf.nn.depth_to_space`, but several times as fast on a processor."""
+    height, width, channels = x.shape[1:]
+    x = tf.reshape(x, [-1, height, width, factor, factor, channels // factor**2])
+    return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]),
+                      [-1, height * factor, width * factor, channels // factor**2])
