@@ -78,7 +78,7 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
     Settings = GalaxyFrameSettings
     pose_size = 7
     turn_size = 3
-    format = 3
+    format = 4
     # Elongation that the latent is counted from, and its unit.
     elongation_zero, elongation_unit = 0.25, 0.2
 

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from .blocks import ResidualBlock, bounded_scale, dense
+from .patches import Patches, finer
 
 
 class Ladder(keras.Model):
@@ -24,8 +25,8 @@ class Ladder(keras.Model):
         hidden:         Units of the dense layer that starts the network.
         start:          Channels that this layer makes at the lowest resolution.
         grids:          What comes out, a list of (cells, fineness): of the highest resolution the
-                        so many cells in the middle, each divided into so many along each axis by a
-                        rearrangement of channels.
+                        so many cells in the middle, each divided into so many along each axis, see
+                        `patches.Patches`.
     """
 
     def __init__(self, base, channels, maps, hidden=192, start=32, grids=((24, 2), (10, 8))):
@@ -38,10 +39,8 @@ class Ladder(keras.Model):
         self.entry = dense(self.base**2 * start, (hidden,))
         self.rungs = [Rung(count, levels, doubles=level > 0)
                       for level, (count, levels) in enumerate(zip(channels, maps, strict=True))]
-        # Starting from zero, the first profile is the bare envelope.
-        self.exits = [keras.layers.Conv2D(
-            fineness**2, 3, padding="same" if cells == self.finest else "valid",
-            kernel_initializer="zeros", dtype="float32") for cells, fineness in grids]
+        self.exits = [Patches(fineness, "same" if cells == self.finest else "valid")
+                      for cells, fineness in grids]
         self.map_shapes = [(self.base * 2**level, self.base * 2**level, count)
                            for level, count in enumerate(maps)]
 
@@ -80,11 +79,11 @@ class Ladder(keras.Model):
     def _end(self, x):
         x = tf.nn.relu(x)
         numbers = []
-        for (cells, fineness), leave in zip(self.grids, self.exits, strict=True):
+        for (cells, _), leave in zip(self.grids, self.exits, strict=True):
             # With what the convolution sees around the middle.
             cut = max((self.finest - cells) // 2 - 1, 0)
             here = x[:, cut:self.finest - cut, cut:self.finest - cut]
-            numbers.append(_finer(leave(here), fineness)[..., 0])
+            numbers.append(leave(here))
         return numbers
 
 
@@ -115,7 +114,7 @@ class Rung(keras.layers.Layer):
     def enter(self, x):
         """[N, h, w, c] -> [N, 2h, 2w, channels]; the first rung keeps the grid."""
         x = self.widen(x)
-        return _finer(x, 2) if self.doubles else x
+        return finer(x, 2) if self.doubles else x
 
     def suggest(self, x, features):
         """Mean and scale of the maps given what was decoded so far and the encoder's features."""
@@ -131,10 +130,3 @@ class Rung(keras.layers.Layer):
             x += self.inject(maps * self.strength(tf.nn.relu(x)))
         return self.block(x)
 
-
-def _finer(x, factor):
-    """`tf.nn.depth_to_space`, but several times as fast on a processor."""
-    height, width, channels = x.shape[1:]
-    x = tf.reshape(x, [-1, height, width, factor, factor, channels // factor**2])
-    return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]),
-                      [-1, height * factor, width * factor, channels // factor**2])
