@@ -130,7 +130,7 @@ TINY_FAMILIES = {
         # A short memory of the average, so that a dozen steps leave a trace in the weights kept,
         # and gradients that are often clipped.
         fit={phase: dict(steps=12, batch_size=8, average=0.5, clip=1.0)
-             for phase in ("autoencoder", "structure", "flow", "columns")}),
+             for phase in ("autoencoder", "structure", "flow", "matching", "columns")}),
 }
 
 

@@ -11,10 +11,10 @@ import tensorflow as tf
 from galsim_deep_training import fit as fitting
 from galsim_deep_training.autoencoders.galaxy_frame import GalaxyFrameAutoencoder
 from galsim_deep_training.families import make_family
-from galsim_deep_training.families.flow_vae import Autoencoding
 from galsim_deep_training.fit import fit, restore, titles
 from galsim_deep_training.networks.blocks import ResidualBlock
 from galsim_deep_training.networks.flows import MapFlow, SplineFlow
+from galsim_deep_training.phases.autoencoding import Autoencoding
 
 STEPS = 12
 PHASES = ("autoencoder", "structure", "flow", "columns")

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import precision
-from galsim_deep_training.families.base import GradientPhase
+from galsim_deep_training.phases.base import GradientPhase
 from galsim_deep_training.precision import LossScale, has_bfloat16, policy, under_policy
 from galsim_deep_training.recipe import Fit
 

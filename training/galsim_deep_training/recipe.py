@@ -61,7 +61,7 @@ class Column(Settings):
     """Added before taking the logarithm, for quantities that may be close to zero."""
 
 
-# What a data set depends on.  For checkpoints see `families.base.Phase.depends_on`.
+# What a data set depends on.  For checkpoints see `phases.base.Phase.depends_on`.
 DATA_PARTS = ("seed", "stamp", "columns", "data")
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"

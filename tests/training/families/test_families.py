@@ -16,7 +16,8 @@ import tensorflow as tf
 from galsim_deep_training import families
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.families import make_family
-from galsim_deep_training.families.base import Context, GradientPhase, ModelFamily
+from galsim_deep_training.families.base import Context, ModelFamily
+from galsim_deep_training.phases.base import GradientPhase
 from galsim_deep_training.recipe import Column, Fit
 
 for found in pkgutil.iter_modules(families.__path__):

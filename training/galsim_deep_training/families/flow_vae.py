@@ -10,8 +10,6 @@ What encodes and decodes is chosen by the recipe, see `galsim_deep_training.auto
 
 __all__ = ["FlowVAE"]
 
-import keras
-import numpy as np
 import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
@@ -21,11 +19,13 @@ from ..autoencoders.refine import refine
 from ..networks.completion import Completion
 from ..networks.flows import all_flow_settings, all_map_flow_settings, make_flow, make_map_flow
 from ..networks.latent_prior import LatentPrior
-from ..physics.convolution import convolve, psf_transfer
-from ..physics.likelihood import chi_square, error_floor_weight, fourier_chi_square
+from ..networks.noise_power import NoisePower
+from ..phases.autoencoding import Autoencoding, Structure
+from ..phases.columns import ColumnCompletion
+from ..phases.latent_flow import LatentFlow
+from ..phases.matching import Matching
 from ..recipe import Settings
-from .base import GradientPhase, ModelFamily, Signature
-from .columns import ColumnCompletion
+from .base import ModelFamily, Signature
 
 
 class FlowVAESettings(Settings):
@@ -72,7 +72,7 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     Settings = FlowVAESettings
     phase_names = ("autoencoder", "flow", "columns")
-    optional_phases = ("structure",)
+    optional_phases = ("structure", "matching")
     optional_columns = True
 
     def __init__(self, settings, recipe):
@@ -149,7 +149,7 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     @property
     def phases(self):
-        kinds = (Autoencoding, Structure, LatentFlow, ColumnCompletion)
+        kinds = (Autoencoding, Structure, LatentFlow, Matching, ColumnCompletion)
         return [kind(self, self.recipe.fit[kind.name]) for kind in kinds
                 if kind.name in self.recipe.fit]
 
@@ -232,190 +232,3 @@ class FlowVAE(ModelFamily, name="flow_vae"):
             decode=Signature(decode, dict(columns, latent=latent)),
             encode=Signature(encode, dict(columns, **images)),
             log_prob=Signature(log_prob, dict(columns, latent=latent)))
-
-
-class NoisePower(keras.layers.Layer):
-    """The mean power spectrum of the noise of some training examples, over that of white noise.
-
-    Parameters:
-        size:       Pixels S on a side of the stamps.
-    """
-
-    def __init__(self, size):
-        super().__init__(name="noise")
-        self.power = self.add_weight(shape=(1, size, size // 2 + 1), initializer="ones",
-                                     trainable=False, name="power")
-
-    def adapt(self, dataset):
-        """Take it from a `Dataset`."""
-        rows = dataset.train_indices[:256]
-        self.power.assign(np.mean(dataset.read(rows)["noise_power"], axis=0, keepdims=True))
-
-    def spectrum(self):
-        """[1, S, S//2 + 1]."""
-        return tf.convert_to_tensor(self.power)
-
-
-class Autoencoding(GradientPhase):
-    """Fit encoder and decoder on the ELBO with free bits."""
-
-    name = "autoencoder"
-    aided = True
-    """Whether an autoencoder has the aids that it offers at the start of a fit."""
-    # So that several flows can be had on one autoencoder.
-    independent_of = ("model.flow", "model.detail_flow", "model.flow_share",
-                      "model.column_jitter", "model.vector_jitter", "model.refinement",
-                      "model.structure_error")
-
-    def __init__(self, family, fit):
-        self.family = family
-        self.model_error = family.settings.model_error
-        networks = family.autoencoder.networks
-        super().__init__(
-            fit, family.recipe.seed, dict(networks, context=family.context, noise=family.noise),
-            [v for network in networks.values() for v in network.trainable_variables])
-
-    def batches(self, dataset, start):
-        return dataset.batches(self.fit.batch_size, self.seed, start)
-
-    def loss(self, batch, number):
-        normal = self.normal(
-            number, tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size)
-        progress = tf.cast(number, tf.float32) / self.fit.steps
-        return self._elbo(batch, normal, progress if self.aided else tf.constant(1.0),
-                          self._charge(progress))
-
-    def _charge(self, progress):
-        """What a nat of information costs."""
-        if not self.family.settings.divergence_warm_up:
-            return 1.0
-        return tf.minimum(1.0, 0.1 + 0.9 * progress / self.family.settings.divergence_warm_up)
-
-    def _elbo(self, batch, normal, progress, charge):
-        settings, autoencoder = self.family.settings, self.family.autoencoder
-        stamps, sigma = batch["stamp"], batch["noise_sigma"]
-        found = autoencoder.infer(batch, normal, progress)
-        models = convolve(found.profiles, psf_transfer(batch["psf"], stamps.shape[1]))
-        pixels = stamps.shape[1] * stamps.shape[2]
-        white = chi_square(stamps, models, sigma)
-        chi = (white if settings.likelihood == "pixel" else
-               fourier_chi_square(stamps, models, sigma, batch["noise_power"]))
-        # Relative to a model that is perfect, on average: keeps the number readable.
-        surprise = 0.5 * (chi - pixels)
-        weight = self._weight(models, batch)
-        # Some bits of the vector are free (eq. 10).
-        vector = tf.maximum(found.divergences["vector"], settings.free_bits)
-        information = tf.add_n(list(dict(found.divergences, vector=vector).values()))
-        variation = tf.image.total_variation(
-            (found.profiles / sigma[:, None, None])[..., None])
-        loss = tf.reduce_mean(weight * surprise + charge * information
-                              + settings.total_variation * weight * variation)
-        loss += sum(found.penalties.values())
-        return loss, dict(
-            chi_square=tf.reduce_mean(chi) / pixels,
-            median_chi_square=tf.sort(white)[tf.shape(white)[0] // 2] / pixels,
-            **{name: tf.reduce_mean(part) for name, part in found.divergences.items()},
-            **found.penalties, variation=tf.reduce_mean(variation), weight=tf.reduce_mean(weight))
-
-    def _weight(self, models, batch):
-        if not self.model_error:
-            return tf.ones_like(batch["noise_sigma"])
-        size = batch[self.family.autoencoder.settings.size_column]
-        return tf.stop_gradient(
-            error_floor_weight(models, batch["noise_sigma"], size, self.model_error))
-
-    def evaluate(self, batch):
-        means = tf.zeros([tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size])
-        loss, scalars = self._elbo(batch, means, tf.constant(1.0), 1.0)
-        return dict(scalars, loss=loss)
-
-
-class Structure(Autoencoding):
-    """Go on with the ELBO, but forgive less: deep stamps of bright galaxies count for more.
-
-    They alone show structure of low contrast, and would rule a fit that has yet to learn what
-    galaxies look like at all.  What information costs rises anew, so that latents which have been
-    given up can be taken up again; the aids of the first steps of a fit stay away.
-    """
-
-    name = "structure"
-    aided = False
-    independent_of = tuple(
-        key for key in Autoencoding.independent_of if key != "model.structure_error")
-
-    def __init__(self, family, fit):
-        super().__init__(family, fit)
-        self.model_error = family.settings.structure_error
-
-    def batches(self, dataset, start):
-        # Other batches than those of the first steps of the fit.
-        return dataset.batches(self.fit.batch_size, self.seed + 1, start)
-
-
-class LatentFlow(GradientPhase):
-    """Fit the flows on the latents that the encoder finds for the training set (eq. 12)."""
-
-    name = "flow"
-    independent_of = ("model.refinement",)
-
-    def __init__(self, family, fit):
-        self.family = family
-        if Structure.name not in family.recipe.fit:
-            self.independent_of = (*self.independent_of, "model.structure_error")
-        super().__init__(fit, family.recipe.seed, dict(prior=family.prior),
-                         family.prior.trainable_variables)
-
-    def batches(self, dataset, start):
-        mean, scale, context = self._encode_all(dataset)
-        settings, vector_size = self.family.settings, self.family.autoencoder.vector_size
-        number = start
-        while True:
-            rng = np.random.default_rng([self.seed, 2, number])
-            rows = rng.integers(len(mean), size=self.fit.batch_size)
-            noise, jitter, blur = (
-                rng.standard_normal((len(rows), width), np.float32)
-                for width in (mean.shape[1], context.shape[1], vector_size))
-            yield dict(latent=mean[rows] + scale[rows] * noise,
-                       context=context[rows] + settings.column_jitter * jitter,
-                       blur=settings.vector_jitter * blur)
-            number += 1
-
-    def _encode_all(self, dataset):
-        """Latents of the deepest training examples: mean, scale and context."""
-        @tf.function(reduce_retracing=True)
-        def encode(batch):
-            mean, scale = self.family.encode(
-                batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
-            return self.family.shape(mean), self.family.shape(scale), self.family.context(batch)
-
-        indices, found = self._deepest(dataset), []
-        rng = np.random.default_rng([self.seed, 3])
-        for first in range(0, len(indices), 256):
-            batch = dataset.read(indices[first:first + 256], augment=rng)
-            found.append([tensor.numpy() for tensor in encode(batch)])
-        return (np.concatenate(parts) for parts in zip(*found, strict=True))
-
-    def _deepest(self, dataset):
-        rows = dataset.train_indices
-        count = max(1, round(self.family.settings.flow_share * len(rows)))
-        return np.sort(rows[np.argsort(dataset.noise_sigma[rows], kind="stable")[:count]])
-
-    def loss(self, batch, number):
-        return self._surprise(batch["latent"], batch["context"], batch["blur"]), {}
-
-    def _surprise(self, latent, context, blur=0.0):
-        return -tf.reduce_mean(self.family.prior.log_prob(latent, context, blur))
-
-    def evaluate(self, batch):
-        """The surprise of sources that the flow has not seen.
-
-        Of the stamps with the least noise; where test stamps are not as deep as the training set's,
-        they say less about the sources, and have less to gain from the flow.
-        """
-        family = self.family
-        count = max(1, round(family.settings.flow_share * batch["noise_sigma"].shape[0]))
-        deepest = tf.argsort(batch["noise_sigma"])[:count]
-        batch = {name: tf.gather(value, deepest) for name, value in batch.items()}
-        mean, scale = family.encode(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
-        drawn = mean + scale * tf.random.stateless_normal(tf.shape(mean), [self.seed, 6])
-        return dict(surprise=self._surprise(family.shape(drawn), family.context(batch)))

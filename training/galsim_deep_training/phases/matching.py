@@ -1,0 +1,116 @@
+"""The phase that makes what is sampled look like what was observed."""
+
+__all__ = ["Matching"]
+
+import numpy as np
+import tensorflow as tf
+from galsim import GalSimConfigError
+
+from ..energy_distance import energy_distance
+from ..physics.appearance import NAMES, appearance
+from .latent_flow import LatentFlow
+
+REFERENCE = 8192
+"""Of how many training stamps the appearance is taken before the first step."""
+
+
+class Matching(LatentFlow):
+    """Go on with the flows, so that galaxies that they sample are distributed as the observed ones.
+
+    Flows of thousands of latents that were learned from some hundred galaxies are right about each
+    latent, but errors that are small in each add up: images come out a little smoother, or
+    rounder.  Here the same is asked of the images.  For the columns of training stamps galaxies
+    are sampled, and for the stamps themselves the posterior is; of both the appearance is measured
+    (`physics.appearance`), and the energy distance between the two is minimised, over all numbers
+    at once and over each with the columns.  The likelihood of the latents stays in the loss, per
+    number: it keeps what has no name here.
+    """
+
+    name = "matching"
+
+    def __init__(self, family, fit):
+        if not hasattr(family.autoencoder.settings, "size_column"):
+            raise GalSimConfigError(
+                f"The recipe {family.recipe.path}, fit, has a phase 'matching', which measures "
+                f"galaxies in units of their size; the autoencoder '{family.autoencoder.name}' "
+                "knows none. Leave the phase out.")
+        super().__init__(family, fit)
+        terms = 1 + 2 * len(family.recipe.columns)
+        self.trend, self.scatter = (
+            tf.Variable(tf.zeros(shape), trainable=False, name=name)
+            for name, shape in (("trend", [terms, len(NAMES)]), ("scatter", [len(NAMES)])))
+
+    def batches(self, dataset, start):
+        latents = self.latents(dataset)
+        known = self._reference(latents)
+        number = start
+        while True:
+            rng = np.random.default_rng([self.seed, 7, number])
+            batch = self.draw(latents, rng)
+            rows = rng.integers(len(known["features"]), size=self.fit.batch_size)
+            yield dict(batch, **{f"known/{name}": values[rows] for name, values in known.items()})
+            number += 1
+
+    def _reference(self, latents):
+        """Appearance of posterior samples; what it does with the columns is taken out."""
+        @tf.function(reduce_retracing=True)
+        def measure(turn, shape, columns):
+            profiles = self.family.autoencoder.generate(turn, shape, columns)
+            return appearance(profiles, columns[self._size_column])
+
+        rng = np.random.default_rng([self.seed, 8])
+        count = len(latents["mean"])
+        rows = rng.permutation(count)[:REFERENCE]
+        found = []
+        for first in range(0, len(rows), 128):
+            part = rows[first:first + 128]
+            turn = rng.standard_normal(
+                (len(part), self.family.autoencoder.turn_size), np.float32)
+            noise = rng.standard_normal((len(part), latents["mean"].shape[1]), np.float32)
+            shape = latents["mean"][part] + latents["scale"][part] * noise
+            found.append(measure(turn, shape, self._columns(latents, part)).numpy())
+        features, context = np.concatenate(found), latents["context"][rows]
+        terms = _terms(context).numpy()
+        trend = np.linalg.lstsq(terms, features, rcond=None)[0]
+        self.trend.assign(trend)
+        self.scatter.assign(np.std(features - terms @ trend, axis=0))
+        return dict(features=self._standardised(features, context).numpy(), context=context,
+                    **self._columns(latents, rows))
+
+    def _columns(self, latents, rows):
+        return {column.name: latents[column.name][rows] for column in self.family.recipe.columns}
+
+    @property
+    def _size_column(self):
+        return self.family.autoencoder.settings.size_column
+
+    def _standardised(self, features, context):
+        return (features - tf.matmul(_terms(context), self.trend)) / self.scatter
+
+    def loss(self, batch, number):
+        surprise, _ = super().loss(batch, number)
+        known = {name.removeprefix("known/"): value for name, value in batch.items()
+                 if name.startswith("known/")}
+        count = tf.shape(known["context"])[0]
+        turn_size, shape_size = self.family.autoencoder.turn_size, sum(self.family.prior.sizes)
+        turn, normal = tf.split(
+            self.normal(number, count, turn_size + shape_size), [turn_size, shape_size], axis=-1)
+        shape = self.family.prior(normal, known["context"])
+        profiles = self.family.autoencoder.generate(turn, shape, known)
+        made = self._standardised(
+            appearance(profiles, known[self._size_column]), known["context"])
+        distance = self._distance(made, known["features"], known["context"])
+        return distance + surprise / shape_size, dict(distance=distance, surprise=surprise)
+
+    def _distance(self, made, known, context):
+        together = energy_distance(tf.concat([made, context], -1), tf.concat([known, context], -1))
+        one_by_one = [
+            energy_distance(tf.concat([one, context], -1), tf.concat([other, context], -1))
+            for one, other in zip(tf.split(made, len(NAMES), -1), tf.split(known, len(NAMES), -1),
+                                  strict=True)]
+        return together + tf.add_n(one_by_one) / len(one_by_one)
+
+
+def _terms(context):
+    """One, the columns and their squares: [N, 1 + 2 C]."""
+    return tf.concat([tf.ones_like(context[:, :1]), context, tf.square(context)], axis=-1)
