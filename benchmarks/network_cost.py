@@ -5,9 +5,10 @@
                                       [--reference lanusse2020_reference.py]
 
 From standard normal numbers and columns to light profiles on 128 x 128 pixels, in batches, on the
-processor.  A module is run as it is saved.  A recipe is built with the weights it starts from,
-which cost as much as others.  All take turns, and the ratios are those of neighbours in time:
-medians over the rounds, with the scatter of the median.
+processor.  Of a module it is the saved graph that runs, a batch in one call.  A recipe is built
+with the weights it starts from, which cost as much as others: in float32, and where the processor
+has instructions for it in bfloat16 too.  All take turns, and the ratios are those of neighbours in
+time: medians over the rounds, with the scatter of the median.
 
 The reference is a script with the published model's layers that offers ``Decoder()`` and
 ``conditional_maf()``; without one it is the recipe ``lanusse2021``, which is this project's version
@@ -39,12 +40,12 @@ def script(path, batch):
     return lambda: generate(normal, columns).numpy()
 
 
-def recipe(path, batch):
+def recipe(path, batch, precision="float32"):
     """The network of a recipe with the weights that a fit starts from."""
     from galsim_deep_training.families import make_family
     from galsim_deep_training.recipe import read_recipe
 
-    family = make_family(read_recipe(path))
+    family = make_family(read_recipe(path), precision=precision)
     columns = {c.name: tf.fill([batch], float(np.mean(c.valid_range)))
                for c in family.recipe.columns}
     generate = tf.function(lambda normal: family.sample(normal, columns))
@@ -53,21 +54,27 @@ def recipe(path, batch):
 
 
 def module(name, batch):
-    """The network of a module."""
+    """The saved graph of a module."""
     from galsim_deep.handles import resolve
     from galsim_deep.module import load
 
     saved = load(resolve(name))
-    columns = {c.name: np.full(batch, np.mean(c.valid_range), np.float32)
-               for c in saved.card.columns}
-    normal = np.random.default_rng(1).standard_normal((batch, saved.card.latent.size), np.float32)
-    return lambda: saved.sample(columns, normal)
+    generate = tf.saved_model.load(str(saved.folder)).signatures["sample"]
+    given = {c.name: tf.fill([batch], float(np.mean(c.valid_range))) for c in saved.card.columns}
+    given[saved.card.latent.name] = tf.random.normal([batch, saved.card.latent.size])
+    return lambda: generate(**given)["image"].numpy()
 
 
 def make(name, batch):
+    """What to call it, and what to run: {title: function}."""
     if name.endswith(".py"):
-        return script(name, batch)
-    return recipe(name, batch) if name.endswith(".yaml") else module(name, batch)
+        return {name: script(name, batch)}
+    if not name.endswith(".yaml"):
+        return {name: module(name, batch)}
+    from galsim_deep_training.precision import has_bfloat16
+
+    formats = ["float32", "mixed_bfloat16"] if has_bfloat16() else ["float32"]
+    return {f"{Path(name).stem} {one}": recipe(name, batch, one) for one in formats}
 
 
 def measured(networks, rounds):
@@ -90,14 +97,17 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
-    networks = {name: make(name, options.batch) for name in [options.reference, *options.names]}
+    networks = make(options.reference, options.batch)
+    reference = next(iter(networks))
+    for name in options.names:
+        networks.update(make(name, options.batch))
     seconds = measured(networks, options.rounds)
     print(f"{tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()} threads, "
           f"batches of {options.batch}, {options.rounds} rounds; ms a galaxy, over the reference")
     for name, times in seconds.items():
-        ratios = [own / other for own, other in zip(times, seconds[options.reference], strict=True)]
+        ratios = [own / other for own, other in zip(times, seconds[reference], strict=True)]
         spread = 1.25 * statistics.stdev(ratios) / len(ratios) ** 0.5
-        print(f"{Path(name).name:32s} {1e3 * statistics.median(times) / options.batch:8.2f} ms "
+        print(f"{Path(name).name:40s} {1e3 * statistics.median(times) / options.batch:8.2f} ms "
               f"{statistics.median(ratios):7.3f} +- {spread:.3f}")
 
 
