@@ -1,0 +1,93 @@
+"""The phase that makes what is sampled look like what was observed."""
+
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training.data.dataset import Dataset
+from galsim_deep_training.families import make_family
+from galsim_deep_training.phases.matching import Matching
+from galsim_deep_training.physics.appearance import NAMES
+
+
+@pytest.fixture(scope="module")
+def begun(recipe, data_file, awaken):
+    """A phase that has measured its reference, and its first batch."""
+    family, dataset = make_family(recipe), Dataset(data_file)
+    family.prepare(dataset)
+    for network in family.networks.values():
+        awaken(network, size=0.05)
+    phase = next(phase for phase in family.phases if phase.name == "matching")
+    return phase, dataset, next(phase.batches(dataset, 0))
+
+
+def test_the_reference_is_standardised(begun):
+    """What the columns do is taken out, and each number is in units of its scatter."""
+    phase, dataset, _ = begun
+    known = phase._reference(phase.latents(dataset))
+    assert known["features"].shape == (len(dataset.train_indices), len(NAMES))
+    np.testing.assert_allclose(known["features"].mean(axis=0), 0, atol=1e-2)
+    np.testing.assert_allclose(known["features"].std(axis=0), 1, atol=1e-2)
+    for column in known["context"].T:
+        np.testing.assert_allclose(known["features"].T @ (column - column.mean()), 0,
+                                   atol=0.02 * len(column))
+
+
+def test_batches_depend_on_their_number_alone(begun):
+    phase, dataset, first = begun
+    again = next(phase.batches(dataset, 0))
+    later = next(phase.batches(dataset, 1))
+    for name, value in first.items():
+        np.testing.assert_array_equal(again[name], value)
+    assert np.any(later["known/features"] != first["known/features"])
+    assert np.any(later["latent"] != first["latent"])
+
+
+def test_samples_that_look_otherwise_are_further_away(begun):
+    phase, dataset, batch = begun
+    features, context = batch["known/features"], batch["known/context"]
+    rng = np.random.default_rng(1)
+    alike = features[rng.permutation(len(features))]
+    distances = [float(phase._distance(tf.constant(made, tf.float32), features, context))
+                 for made in (alike, alike + 0.7, alike + 1.5)]
+    assert distances[0] < distances[1] < distances[2]
+
+
+def test_a_step_brings_samples_nearer(begun, monkeypatch):
+    """With the likelihood out of the way, and the same random numbers in each step."""
+    phase, dataset, batch = begun
+    batch = {name: tf.constant(value) for name, value in batch.items()}
+    normal = phase.normal
+    monkeypatch.setattr(phase, "normal", lambda number, *size: normal(tf.constant(0), *size))
+    monkeypatch.setattr(phase, "_surprise", lambda *args: tf.constant(0.0))
+    before = [variable.numpy() for variable in phase.variables]
+    try:
+        found = [float(phase.step(batch, tf.constant(number))["distance"]) for number in range(12)]
+    finally:
+        for variable, value in zip(phase.variables, before, strict=True):
+            variable.assign(value)
+    assert np.isfinite(found).all() and found[-1] < found[0] - 0.01
+
+
+def test_sizes_have_to_be_known(make_recipe):
+    recipe = make_recipe(lambda content: (
+        content["model"].update(autoencoder=dict(kind="lanusse2021", stages=3, depth=4,
+                                                 max_depth=8), model_error=0),
+        content["fit"].pop("structure")))
+    family = make_family(recipe)
+    with pytest.raises(galsim.GalSimConfigError, match="phase 'matching'.*lanusse2021"):
+        _ = family.phases
+
+
+def test_the_flow_is_not_fitted_again_for_it(make_recipe):
+    from galsim_deep_training.fit import titles
+
+    def found(recipe):
+        phases = make_family(recipe).phases
+        return dict(zip([phase.name for phase in phases], titles(phases, recipe), strict=True))
+
+    with_it = found(make_recipe(lambda content: None))
+    without = found(make_recipe(lambda content: content["fit"].pop("matching")))
+    assert with_it.pop(Matching.name).startswith("matching-")
+    assert with_it == without
