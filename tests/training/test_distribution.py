@@ -23,6 +23,7 @@ def shortened(content, kind="none"):
     content["model"]["autoencoder"].update(maps=[2, 0, 0])
     content["model"]["flow"].update(layers=1)
     del content["fit"]["structure"]  # for a strategy the same as the autoencoder
+    del content["fit"]["matching"]  # compares within the share of each device, see its docstring
     for phase in content["fit"].values():
         phase.update(steps=3, warm_up=1, learning_rate=1e-3)
 

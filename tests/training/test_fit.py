@@ -17,7 +17,10 @@ from galsim_deep_training.networks.flows import MapFlow, SplineFlow
 from galsim_deep_training.phases.autoencoding import Autoencoding
 
 STEPS = 12
-PHASES = ("autoencoder", "structure", "flow", "columns")
+PHASES = ("autoencoder", "structure", "flow", "matching", "columns")
+# Those that depend on the networks of the autoencoder.
+NETWORKS = {*PHASES} - {"columns"}
+FLOWS = {"flow", "matching"}
 
 
 class Stopped(Exception):
@@ -128,7 +131,7 @@ def test_log_of_a_fit_that_was_stopped(interrupted):
     lines = log_of(interrupted[0])
     assert [(line["phase"], line["step"]) for line in lines] == [
         (phase, step) for phase in PHASES for step in (6, 6, 12)]
-    for first, second in ((0, 1), (3, 4), (6, 7)):
+    for first, second in ((3 * number, 3 * number + 1) for number in range(len(PHASES))):
         one, other = ({**line, "seconds": 0} for line in (lines[first], lines[second]))
         assert one == other
 
@@ -179,38 +182,39 @@ def test_checkpoints_of_another_recipe(change, make_recipe, fitted):
 
 @pytest.fixture(scope="module")
 def changed(recipe):
-    """``changed(other)``: whether autoencoder, structure, flow and columns start anew."""
+    """``changed(other)``: which phases start anew."""
     phases = make_family(recipe).phases
 
     def compare(other):
-        pairs = zip(titles(phases, recipe), titles(phases, other), strict=True)
-        return tuple(mine != theirs for mine, theirs in pairs)
+        pairs = zip(PHASES, titles(phases, recipe), titles(phases, other), strict=True)
+        return {phase for phase, mine, theirs in pairs if mine != theirs}
 
     return compare
 
 
 def test_what_a_phase_depends_on(make_recipe, changed):
     for change, expected in [
-            (lambda c: None, (False, False, False, False)),
+            (lambda c: None, set()),
             # A default that is spelled out.
-            (lambda c: c["model"].update(column_jitter=0.03), (False, False, False, False)),
-            (lambda c: c["model"]["flow"].update(bins=8, bound=5.0), (False,) * 4),
-            (lambda c: c["model"]["autoencoder"].update(reach=4.0), (False, False, False, False)),
-            (lambda c: c["model"]["autoencoder"].update(reach=5.0), (True, True, True, False)),
-            (lambda c: c["fit"]["flow"].update(steps=13), (False, False, True, False)),
-            (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), (False, False, True, False)),
-            (lambda c: c["fit"]["columns"].update(steps=13), (False, False, False, True)),
-            (lambda c: c["model"]["flow"].update(hidden=9), (False, False, True, False)),
-            (lambda c: c["model"].update(refinement=3), (False, False, False, False)),
-            (lambda c: c["fit"]["autoencoder"].update(steps=13), (True, True, True, False)),
-            (lambda c: c["model"].update(free_bits=2.0), (True, True, True, False)),
-            (lambda c: c["fit"]["structure"].update(steps=13), (False, True, True, False)),
-            (lambda c: c["model"].update(structure_error=0.02), (False, True, True, False)),
-            (lambda c: c.update(seed=4), (True, True, True, True)),
-            (lambda c: c["data"]["settings"].update(examples=41), (True, True, True, True)),
+            (lambda c: c["model"].update(column_jitter=0.03), set()),
+            (lambda c: c["model"]["flow"].update(bins=8, bound=5.0), set()),
+            (lambda c: c["model"]["autoencoder"].update(reach=4.0), set()),
+            (lambda c: c["model"]["autoencoder"].update(reach=5.0), NETWORKS),
+            (lambda c: c["fit"]["flow"].update(steps=13), FLOWS),
+            (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), FLOWS),
+            (lambda c: c["fit"]["matching"].update(steps=13), {"matching"}),
+            (lambda c: c["fit"]["columns"].update(steps=13), {"columns"}),
+            (lambda c: c["model"]["flow"].update(hidden=9), FLOWS),
+            (lambda c: c["model"].update(refinement=3), set()),
+            (lambda c: c["fit"]["autoencoder"].update(steps=13), NETWORKS),
+            (lambda c: c["model"].update(free_bits=2.0), NETWORKS),
+            (lambda c: c["fit"]["structure"].update(steps=13), {"structure", *FLOWS}),
+            (lambda c: c["model"].update(structure_error=0.02), {"structure", *FLOWS}),
+            (lambda c: c.update(seed=4), {*PHASES}),
+            (lambda c: c["data"]["settings"].update(examples=41), {*PHASES}),
             # How, where and under what name does not count.
             (lambda c: c.update(precision="mixed_bfloat16", distribute="mirrored", name="other",
-                                run="shared", version="1"), (False, False, False, False))]:
+                                run="shared", version="1"), set())]:
         assert changed(make_recipe(change)) == expected
 
 
@@ -229,19 +233,20 @@ def test_without_structure_its_error_has_no_say(make_recipe):
 
 def test_a_phase_may_say_what_it_depends_on(monkeypatch, make_recipe, changed):
     monkeypatch.setattr(Autoencoding, "depends_on", ("seed", "model.autoencoder.hidden"))
-    assert changed(make_recipe(lambda c: c["model"].update(free_bits=2.0)))[0] is False
-    assert changed(make_recipe(lambda c: c["model"]["autoencoder"].update(hidden=8)))[0] is True
+    assert "autoencoder" not in changed(make_recipe(lambda c: c["model"].update(free_bits=2.0)))
+    assert "autoencoder" in changed(
+        make_recipe(lambda c: c["model"]["autoencoder"].update(hidden=8)))
 
 
 @pytest.mark.parametrize("network, expected", [
-    (GalaxyFrameAutoencoder, [True, True, True, False]),
-    (SplineFlow, [False, False, True, False]), (MapFlow, [False, False, True, False])])
+    (GalaxyFrameAutoencoder, NETWORKS), (SplineFlow, FLOWS), (MapFlow, FLOWS)])
 def test_a_network_of_another_format_starts_anew(network, expected, monkeypatch, recipe):
     phases = make_family(recipe).phases
     before = titles(phases, recipe)
     monkeypatch.setattr(network, "format", 99)
-    assert [one != other
-            for one, other in zip(before, titles(phases, recipe), strict=True)] == expected
+    after = titles(phases, recipe)
+    assert {phase for phase, one, other in zip(PHASES, before, after, strict=True)
+            if one != other} == expected
 
 
 def test_a_checkpoint_of_other_networks_is_refused(recipe, fitted, tmp_path, monkeypatch):
@@ -264,7 +269,7 @@ def test_a_fit_that_comes_apart_stops(make_recipe, new_run, monkeypatch):
 
 
 def test_several_flows_on_one_autoencoder(make_recipe, fitted, tmp_path):
-    """Only the flow is fitted anew, and an earlier one is found again."""
+    """Only the flow and what goes on from it are fitted anew, and earlier ones found again."""
     def recipe(**flow):
         def change(content):
             content.update(name=f"tiny_{len(flow)}", run="shared")
@@ -274,21 +279,21 @@ def test_several_flows_on_one_autoencoder(make_recipe, fitted, tmp_path):
     run, (first, second) = tmp_path / "run", (recipe(), recipe(hidden=9))
     shutil.copytree(fitted, run)
     one = restore(first, run)
-    assert len(log_of(run)) == 4
+    assert len(log_of(run)) == len(PHASES)
     with pytest.raises(galsim.GalSimError, match="'flow' .* has made 0 of"):
         restore(second, run)
     other = fit(second, run, progress=False)
-    assert [line["phase"] for line in log_of(run)] == [*PHASES, "flow"]
+    assert [line["phase"] for line in log_of(run)] == [*PHASES, "flow", "matching"]
     folders = [line["checkpoints"] for line in log_of(run)]
     assert {path.name for path in (run / "checkpoints").iterdir()} == set(folders)
-    assert len(set(folders)) == 5
+    assert len(set(folders)) == len(folders)
     for network in ("encoder", "ladder", "completion"):
         for mine, theirs in zip(one.networks[network].variables, other.networks[network].variables,
                                 strict=True):
             np.testing.assert_array_equal(mine, theirs)
     assert one.prior.count_params() != other.prior.count_params()
     assert_same_weights(fit(first, run, progress=False), one)
-    assert len(log_of(run)) == 5
+    assert len(log_of(run)) == len(folders)
     assert_same_weights(restore(second, run), other)
 
 

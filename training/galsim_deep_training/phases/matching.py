@@ -24,6 +24,8 @@ class Matching(LatentFlow):
     (`physics.appearance`), and the energy distance between the two is minimised, over all numbers
     at once and over each with the columns.  The likelihood of the latents stays in the loss, per
     number: it keeps what has no name here.
+
+    On several devices each compares its own share of a batch, which is noisier than the whole.
     """
 
     name = "matching"
