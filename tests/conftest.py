@@ -1,12 +1,15 @@
 """What all tests share: the reference data, where they are, and one loaded model."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import galsim_deep
+from galsim_deep.card import CARD_PATH
 
 REFERENCE_DATA = Path(os.environ.get(
     "GALSIM_DEEP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -23,6 +26,18 @@ def reference_data():
 @pytest.fixture(scope="session")
 def model():
     return galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+
+
+@pytest.fixture(scope="session")
+def demanding(model, tmp_path_factory):
+    """The folder of a copy of the module that wants all of its columns."""
+    folder = tmp_path_factory.mktemp("demanding") / "module"
+    shutil.copytree(model._module.folder, folder)
+    card = json.loads((folder / CARD_PATH).read_text())
+    for column in card["columns"]:
+        column["optional"] = False
+    (folder / CARD_PATH).write_text(json.dumps(card))
+    return folder
 
 
 @pytest.fixture

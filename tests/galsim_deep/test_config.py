@@ -123,13 +123,23 @@ def test_not_safe_to_reuse():
     (dict(mag_auto=float("nan")), ["mag_auto", "nan"]),
     (dict(colour=1.0), ["colour"]),
 ])
-def test_bad_fields(change, words):
+def test_bad_fields(change, words, demanding):
     base = config(change)
+    base["input"]["generative_model"]["file_name"] = str(demanding)
     base["gal"] = {key: value for key, value in base["gal"].items() if value is not None}
     with pytest.raises(galsim.GalSimError) as caught:
         galsim.config.BuildImage(base)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_an_optional_column_may_be_left_out():
+    base = config()
+    whole = galsim.config.BuildImage(config()).array
+    del base["gal"]["zphot"]
+    image = galsim.config.BuildImage(base).array
+    assert np.isfinite(image).all() and image.sum() == pytest.approx(whole.sum(), rel=0.1)
+    assert np.any(image != whole)
 
 
 def test_no_input():

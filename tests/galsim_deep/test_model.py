@@ -292,8 +292,6 @@ BAD = {
                        galsim.GalSimKeyError, ["mag_auto"]),
     "unit": (lambda t: QTable(dict(t, flux_radius=t["flux_radius"]), units={"flux_radius": "kg"}),
              {}, galsim.GalSimValueError, ["flux_radius", "kg", "pix"]),
-    "nan": (lambda t: with_value(t, "mag_auto", 3, np.nan), {},
-            galsim.GalSimValueError, ["mag_auto", "3", "nan"]),
     "infinity": (lambda t: with_value(t, "zphot", 4, np.inf), {},
                  galsim.GalSimValueError, ["zphot", "4", "inf"]),
     "text": (lambda t: with_value(t, "zphot", 2, "high"), {},
@@ -302,7 +300,7 @@ BAD = {
     "bad seed": (dict, dict(seeds=[1, 2, 3, 4.5, 5, 6, 7]),
                  galsim.GalSimValueError, ["seeds", "3", "4.5"]),
     "range": (lambda t: with_value(t, "mag_auto", 5, 12.0), dict(strict=True),
-              galsim.GalSimRangeError, ["mag_auto", "5", "12.0", "19.5", "26.5"]),
+              galsim.GalSimRangeError, ["mag_auto", "5", "12.0", "19.5", "26.2"]),
     "flux": (dict, dict(flux=-1.0), galsim.GalSimValueError, ["flux", "-1"]),
     "size": (dict, dict(half_light_radius=[1, 1, 1, 0, 1, 1, 1]), galsim.GalSimValueError,
              ["half_light_radius", "3", "0"]),
@@ -328,8 +326,25 @@ def test_bad_input(model, table, case, monkeypatch):
         assert word in str(caught.value), word
 
 
+def test_a_missing_value_of_a_column_that_is_required(demanding, table):
+    model = galsim_deep.GenerativeGalaxyModel(demanding)
+    with pytest.raises(galsim.GalSimValueError, match=r"mag_auto.*3.*nan"):
+        model.sample(with_value(table, "mag_auto", 3, np.nan))
+
+
+def test_a_missing_value_of_an_optional_column_is_drawn(model, table):
+    """The other rows do not notice, and the one at fault is a galaxy of another magnitude."""
+    whole = model.sample(table, seeds=range(7))
+    for galaxies in (model.sample(with_value(table, "mag_auto", 3, np.nan), seeds=range(7)),
+                     model.sample(with_value(table, "mag_auto", 3, np.nan), seeds=range(7))):
+        assert [one == other for one, other in zip(whole, galaxies, strict=True)] == [
+            number != 3 for number in range(7)]
+        faintest, brightest = (10 ** (-0.4 * (mag - 25.94)) for mag in (26.2, 19.5))
+        assert 0.99 * faintest < galaxies[3].flux < 1.01 * brightest
+
+
 def test_value_outside_of_the_range_warns(model, table):
-    with pytest.warns(galsim.GalSimWarning, match=r"mag_auto.*19\.5.*26\.5"):
+    with pytest.warns(galsim.GalSimWarning, match=r"mag_auto.*19\.5.*26\.2"):
         galaxies = model.sample(with_value(table, "mag_auto", 5, 27.0), seeds=range(7))
     assert len(galaxies) == 7
 
