@@ -150,6 +150,20 @@ def test_what_is_measured_is_not_refined(tiny):
     assert np.all(np.abs(after[:, held:] - before[:, held:]).max(axis=1) > 1e-3)
 
 
+@pytest.mark.parametrize("name", ["stamp", "psf", "noise_sigma"])
+def test_garbage_leaves_the_other_galaxies_alone(tiny, name):
+    family, batch = tiny
+    clean = {key: value.numpy() for key, value in batch.items()}
+    spoilt = dict(clean, **{name: clean[name].copy()})
+    spoilt[name][1] = np.nan
+    (good, _), (found, _) = (
+        family.encode(*(tf.constant(one[key]) for key in ("stamp", "psf", "noise_sigma")),
+                      columns_of(family, batch), refinement=2) for one in (clean, spoilt))
+    assert np.isnan(found[1]).any()
+    for row in (0, 2, 3):
+        np.testing.assert_allclose(found[row], good[row], atol=1e-4)
+
+
 def test_an_error_relative_to_what_is_not_known_is_refused(make_recipe):
     recipe = make_recipe(lambda c: c["model"].update(
         autoencoder=dict(kind="lanusse2021", stages=3, depth=4, max_depth=8), model_error=0.05))

@@ -169,6 +169,15 @@ def test_knots_count_wherever_they_are_and_however_the_galaxy_lies(drawing, elon
         np.testing.assert_allclose(added, added.mean(), rtol=0.1)
 
 
+def test_rounder_than_round_is_longer_the_other_way(drawing):
+    """And nothing is cut where a frame would have to be made wider than it is."""
+    disc = on(drawing, lambda frame: np.exp(-1.678 * np.hypot(frame.x, frame.y)))
+    one, other = (drawing.draw(disc, pose(degrees, elongation), SIZE, FLUX).numpy()
+                  for degrees, elongation in ((20.0, -0.3), (110.0, 0.3)))
+    peak = one.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(one / peak, other / peak, atol=1e-3)
+
+
 def test_gradients(drawing, shape):
     shape = [tf.Variable(one) for one in shape]
     elongation, angle = tf.Variable(tf.fill([COUNT], 0.3)), tf.fill([COUNT], 0.3)

@@ -94,3 +94,18 @@ def test_gradient_reaches_the_shape(frame, half_light):
     assert np.isfinite(gradient).all()
     # Light added outside makes a shape larger, so it is drawn smaller.
     assert gradient[0, 48, 80] < 0 < gradient[0, 48, 48]
+
+
+@pytest.mark.parametrize("what", ["shape", "centre", "size", "scale"])
+def test_what_is_not_a_number_leaves_the_other_galaxies_alone(frame, half_light, what):
+    shape = (exponential(frame) / exponential(frame).sum()).astype(np.float32)
+    given = dict(shape=np.stack([shape, shape]), centre=np.zeros((2, 2), np.float32),
+                 size=np.full(2, 8.0, np.float32), scale=np.full(2, 7.0, np.float32))
+
+    def factors():
+        return half_light([tf.constant(given["shape"])], tf.constant(given["centre"]),
+                          tf.constant(given["size"]), tf.constant(given["scale"])).numpy()
+
+    whole = factors()
+    given[what][1] = np.nan
+    assert factors()[0] == whole[0]

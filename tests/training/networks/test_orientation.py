@@ -127,3 +127,18 @@ def test_points_turn_as_images_do(frame, parity):
     turned = frame.resample(image[None], found.upright).numpy()[0]
     middle = [(turned * axis).sum() / turned.sum() for axis in (frame.x, frame.y)]
     np.testing.assert_allclose(found.turned(tf.constant([[x, y]]))[0], middle, atol=0.01)
+
+
+@pytest.mark.parametrize("parity", [1.0, -1.0])
+@pytest.mark.parametrize("elongation", [-0.3, -0.1, 0.0, 0.4])
+def test_lengthwise_is_the_same_on_the_sky(parity, elongation):
+    """With x and y of the frame exchanged where it says so, and in units of its longer axis."""
+    angle = 0.7
+    one = Orientation(*(tf.constant([value], tf.float32) for value in (
+        np.cos(angle), np.sin(angle), parity, elongation)))
+    other, across = one.lengthwise()
+    assert bool(across[0]) == (elongation < 0) and other.elongation[0] >= 0
+    exchange = np.eye(2)[::-1] if across[0] else np.eye(2)
+    np.testing.assert_allclose(
+        one.lengthening[0] * one.to_sky[0].numpy(),
+        other.lengthening[0] * other.to_sky[0].numpy() @ exchange, atol=1e-6)

@@ -57,7 +57,7 @@ def test_a_patch_fades_out():
 
 def test_fine_detail_is_learned_more_slowly():
     made = Patches(8)
-    rows = np.cos(np.pi * (np.arange(24) + 0.5) * 1 / 24), (-1.0) ** np.arange(24)
+    rows = np.cos(np.pi * (np.arange(24) + 0.5) / 24), (-1.0) ** np.arange(24)
     slow, fast = (np.linalg.norm(made.shaping @ row) / np.linalg.norm(row) for row in rows)
     assert slow > 2 * fast > 0
 

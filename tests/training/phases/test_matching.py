@@ -26,11 +26,11 @@ def test_the_reference_is_standardised(begun):
     """What the columns do is taken out, and each number is in units of its scatter."""
     phase, dataset, _ = begun
     known = phase._reference(phase.latents(dataset))
-    assert known["features"].shape == (len(dataset.train_indices), len(NAMES))
-    np.testing.assert_allclose(known["features"].mean(axis=0), 0, atol=1e-2)
-    np.testing.assert_allclose(known["features"].std(axis=0), 1, atol=1e-2)
-    for column in known["context"].T:
-        np.testing.assert_allclose(known["features"].T @ (column - column.mean()), 0,
+    assert known["known/features"].shape == (len(dataset.train_indices), len(NAMES))
+    np.testing.assert_allclose(known["known/features"].mean(axis=0), 0, atol=1e-2)
+    np.testing.assert_allclose(known["known/features"].std(axis=0), 1, atol=1e-2)
+    for column in known["known/context"].T:
+        np.testing.assert_allclose(known["known/features"].T @ (column - column.mean()), 0,
                                    atol=0.02 * len(column))
 
 
@@ -78,6 +78,22 @@ def test_sizes_have_to_be_known(make_recipe):
     family = make_family(recipe)
     with pytest.raises(galsim.GalSimConfigError, match="phase 'matching'.*lanusse2021"):
         _ = family.phases
+
+
+def test_too_few_to_compare(make_recipe):
+    family = make_family(make_recipe(
+        lambda content: content["fit"]["matching"].update(batch_size=4)))
+    with pytest.raises(galsim.GalSimConfigError, match="batch_size of 4"):
+        _ = family.phases
+
+
+def test_too_few_to_learn_from(begun):
+    phase, dataset, _ = begun
+    latents = phase.latents(dataset)
+    few = {name: latents[name][:7] for name in ("mean", "scale", "context")}
+    few["columns"] = {name: values[:7] for name, values in latents["columns"].items()}
+    with pytest.raises(galsim.GalSimError, match="from 7 training stamps; it needs 14"):
+        phase._reference(few)
 
 
 def test_the_flow_is_not_fitted_again_for_it(make_recipe):

@@ -86,8 +86,10 @@ class Drawing(keras.layers.Layer):
             [N, S, S]: light profiles before PSF and pixel, non-negative, zero on the edge of the
             stamp, summing to the flux.
         """
-        orientation = pose.orientation
-        shape = [frame.squeeze(one, orientation.axis_ratio)
+        orientation, across = pose.orientation.lengthwise()
+        across = across[:, None, None]
+        shape = [frame.squeeze(tf.where(across, tf.transpose(one, [0, 2, 1]), one),
+                               orientation.axis_ratio)
                  for frame, one in zip(self.frames, shape, strict=True)]
         centre = tf.add_n([tf.stack([tf.reduce_sum(one * frame.x, axis=[1, 2]),
                                      tf.reduce_sum(one * frame.y, axis=[1, 2])], axis=-1)

@@ -81,12 +81,15 @@ class GalaxyFrame:
 
         Parameters:
             images:     [N, C, C].
-            matrix:     [N, 2, 2], see `Orientation`.
+            matrix:     [N, 2, 2], see `Orientation`; one that is NaN leaves its image as it is.
 
         Returns:
             [N, C, C], interpolated linearly; zero where nothing was.  There is no gradient to the
             matrix.
         """
+        # The gradient inverts all matrices of a batch, and one that is NaN would stop it.
+        known = tf.reduce_all(tf.math.is_finite(matrix), axis=[1, 2], keepdims=True)
+        matrix = tf.where(known, matrix, tf.eye(2))
         middle = 0.5 * (self.cells - 1)
         move = middle * (1.0 - tf.reduce_sum(matrix, axis=-1))
         transforms = tf.reshape(tf.concat([matrix, move[..., None]], axis=-1), [-1, 6])

@@ -140,7 +140,9 @@ def _place(values, nodes):
     place = (values - float(nodes[0])) / float(nodes[1] - nodes[0])
     place = tf.clip_by_value(place, 0.0, len(nodes) - 1.001)
     before = tf.floor(place)
-    return tf.cast(before, tf.int32), place - before
+    # NaN has no place, but must not take the other galaxies of a batch with it.
+    index = tf.clip_by_value(tf.cast(before, tf.int32), 0, len(nodes) - 2)
+    return index, place - before
 
 
 def _between(table, index, share):

@@ -129,4 +129,3 @@ class Rung(keras.layers.Layer):
         if self.maps:
             x += self.inject(maps * self.strength(tf.nn.relu(x)))
         return self.block(x)
-

@@ -52,6 +52,25 @@ class Orientation:
         y *= self.parity
         return tf.stack([self.cosine * x - self.sine * y, self.sine * x + self.cosine * y], axis=-1)
 
+    def lengthwise(self):
+        """The same where the frame's y axis is the longer one on the sky: axes exchanged there.
+
+        So a frame is only ever made narrower, and nothing is pushed beyond its edge.
+
+        Returns:
+            (an `Orientation` of elongations that are not negative; where to exchange x and y of
+            what is in the frame, bool [N]).
+        """
+        across = self.elongation < 0
+
+        def exchanged(there, here):
+            return tf.where(across, there, here)
+
+        return Orientation(
+            exchanged(-self.sine * self.parity, self.cosine),
+            exchanged(self.cosine * self.parity, self.sine),
+            exchanged(-self.parity, self.parity), tf.abs(self.elongation)), across
+
     @property
     def axis_ratio(self):
         """[N]."""

@@ -1,6 +1,6 @@
 """From features in coarse cells to numbers in fine ones, without a trace of the coarse grid."""
 
-__all__ = ["Patches"]
+__all__ = ["Patches", "finer"]
 
 import keras
 import numpy as np
@@ -18,7 +18,8 @@ class Patches(keras.layers.Layer):
     There patches end where they end, and the fine cells inside of a coarse one are learned apart
     from each other: small galaxies do not show them, so that what large ones show is a lattice.
     Here patches fade out (a quadratic B-spline), their fine detail is learned more slowly than
-    their coarse shape, and features that are the same everywhere give numbers that are.
+    their coarse shape, and features that are the same everywhere give numbers that are (but in the
+    outermost cells, which lack neighbours).
 
     Parameters:
         fineness:       Fine cells along each side of a coarse one.

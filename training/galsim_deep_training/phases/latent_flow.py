@@ -42,7 +42,9 @@ class LatentFlow(GradientPhase):
                     blur=settings.vector_jitter * blur)
 
     def latents(self, dataset):
-        """Of the deepest training examples: mean, scale, context and the columns, arrays."""
+        """Of the deepest training examples: arrays ``mean``, ``scale``, ``context`` and, under
+        ``columns``, a dict of them.
+        """
         names = [column.name for column in self.family.recipe.columns]
 
         @tf.function(reduce_retracing=True)
@@ -57,8 +59,10 @@ class LatentFlow(GradientPhase):
             batch = dataset.read(indices[first:first + 256], augment=rng)
             found.append([tensor.numpy() for tensor in encode(batch)]
                           + [batch[name] for name in names])
-        return {name: np.concatenate(parts) for name, parts in zip(
-            ["mean", "scale", "context", *names], zip(*found, strict=True), strict=True)}
+        mean, scale, context, *columns = (
+            np.concatenate(parts) for parts in zip(*found, strict=True))
+        return dict(mean=mean, scale=scale, context=context,
+                    columns=dict(zip(names, columns, strict=True)))
 
     def _deepest(self, dataset):
         rows = dataset.train_indices

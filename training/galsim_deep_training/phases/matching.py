@@ -4,7 +4,7 @@ __all__ = ["Matching"]
 
 import numpy as np
 import tensorflow as tf
-from galsim import GalSimConfigError
+from galsim import GalSimConfigError, GalSimError
 
 from ..energy_distance import energy_distance
 from ..physics.appearance import NAMES, appearance
@@ -25,7 +25,8 @@ class Matching(LatentFlow):
     at once and over each with the columns.  The likelihood of the latents stays in the loss, per
     number: it keeps what has no name here.
 
-    On several devices each compares its own share of a batch, which is noisier than the whole.
+    On several devices each compares its own share of a batch: with more of them the distance is
+    noisier, and the weights are not those that one device would arrive at.
     """
 
     name = "matching"
@@ -36,6 +37,10 @@ class Matching(LatentFlow):
                 f"The recipe {family.recipe.path}, fit, has a phase 'matching', which measures "
                 f"galaxies in units of their size; the autoencoder '{family.autoencoder.name}' "
                 "knows none. Leave the phase out.")
+        if fit.batch_size < 8:
+            raise GalSimConfigError(
+                f"The recipe {family.recipe.path}, fit.matching, has a batch_size of "
+                f"{fit.batch_size}: too few to compare two samples. Take 8 or more.")
         super().__init__(family, fit)
         terms = 1 + 2 * len(family.recipe.columns)
         self.trend, self.scatter = (
@@ -49,8 +54,8 @@ class Matching(LatentFlow):
         while True:
             rng = np.random.default_rng([self.seed, 7, number])
             batch = self.draw(latents, rng)
-            rows = rng.integers(len(known["features"]), size=self.fit.batch_size)
-            yield dict(batch, **{f"known/{name}": values[rows] for name, values in known.items()})
+            rows = rng.integers(len(known["known/features"]), size=self.fit.batch_size)
+            yield dict(batch, **{name: values[rows] for name, values in known.items()})
             number += 1
 
     def _reference(self, latents):
@@ -73,14 +78,20 @@ class Matching(LatentFlow):
             found.append(measure(turn, shape, self._columns(latents, part)).numpy())
         features, context = np.concatenate(found), latents["context"][rows]
         terms = _terms(context).numpy()
+        if len(terms) < 2 * terms.shape[1]:
+            raise GalSimError(f"The phase 'matching' learns what is usual from {len(terms)} "
+                              f"training stamps; it needs {2 * terms.shape[1]} or more.")
         trend = np.linalg.lstsq(terms, features, rcond=None)[0]
         self.trend.assign(trend)
-        self.scatter.assign(np.std(features - terms @ trend, axis=0))
-        return dict(features=self._standardised(features, context).numpy(), context=context,
-                    **self._columns(latents, rows))
+        # What is alike in all is not told apart; in units of nothing it would be infinite.
+        self.scatter.assign(np.maximum(np.std(features - terms @ trend, axis=0), 1e-3))
+        found = {"known/features": self._standardised(features, context).numpy(),
+                 "known/context": context}
+        return found | {f"column/{name}": values
+                        for name, values in self._columns(latents, rows).items()}
 
     def _columns(self, latents, rows):
-        return {column.name: latents[column.name][rows] for column in self.family.recipe.columns}
+        return {name: values[rows] for name, values in latents["columns"].items()}
 
     @property
     def _size_column(self):
@@ -91,17 +102,17 @@ class Matching(LatentFlow):
 
     def loss(self, batch, number):
         surprise, _ = super().loss(batch, number)
-        known = {name.removeprefix("known/"): value for name, value in batch.items()
-                 if name.startswith("known/")}
-        count = tf.shape(known["context"])[0]
+        known, context = batch["known/features"], batch["known/context"]
+        columns = {name.removeprefix("column/"): value for name, value in batch.items()
+                   if name.startswith("column/")}
+        count = tf.shape(context)[0]
         turn_size, shape_size = self.family.autoencoder.turn_size, sum(self.family.prior.sizes)
         turn, normal = tf.split(
             self.normal(number, count, turn_size + shape_size), [turn_size, shape_size], axis=-1)
-        shape = self.family.prior(normal, known["context"])
-        profiles = self.family.autoencoder.generate(turn, shape, known)
-        made = self._standardised(
-            appearance(profiles, known[self._size_column]), known["context"])
-        distance = self._distance(made, known["features"], known["context"])
+        shape = self.family.prior(normal, context)
+        profiles = self.family.autoencoder.generate(turn, shape, columns)
+        made = self._standardised(appearance(profiles, columns[self._size_column]), context)
+        distance = self._distance(made, known, context)
         return distance + surprise / shape_size, dict(distance=distance, surprise=surprise)
 
     def _distance(self, made, known, context):
