@@ -12,28 +12,28 @@ from ..physics.convolution import convolve, psf_transfer
 from ..physics.likelihood import fourier_chi_square
 
 
-def refine(decode, mean, scale, observed, noise_power, steps, held=0, rate=0.2):
+def refine(decode, start, unit, observed, noise_power, steps, held=0, rate=0.2):
     """Climb to the maximum of the posterior of the latents, with Adam.
 
     Parameters:
         decode:         A function: latents [N, L] -> light profiles [N, S, S].
-        mean, scale:    What the encoder says, each [N, L].  Steps are taken in units of the scale,
-                        which makes them about as long as they should be.
+        start:          Latents to start from, [N, L].
+        unit:           Of the steps, [N, L]; about how far off the start may be.
         observed:       A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P] and ``noise_sigma`` [N].
         noise_power:    Power of the noise over that of white noise, [1, S, S/2 + 1].
         steps:          How many steps; the galaxies are refined at the same time, and independently
                         of each other.
         held:           How many latents, the first ones, stay as they are: those that are measured
                         and not inferred.
-        rate:           Length of the first steps; it falls to nothing.
+        rate:           Length of the first steps, in their units; it falls to nothing.
 
     Returns:
         the latents, [N, L]: of each galaxy the best that was met.
     """
     stamps, sigma = observed["stamp"], observed["noise_sigma"]
     transfer = psf_transfer(observed["psf"], stamps.shape[1])
-    free = tf.cast(tf.range(mean.shape[1]) >= held, tf.float32)
-    scale = scale * free
+    free = tf.cast(tf.range(start.shape[1]) >= held, tf.float32)
+    unit = unit * free
 
     def surprise(latent):
         models = convolve(decode(latent), transfer)
@@ -43,7 +43,7 @@ def refine(decode, mean, scale, observed, noise_power, steps, held=0, rate=0.2):
     def step(number, moved, first, second, best, least):
         with tf.GradientTape() as tape:
             tape.watch(moved)
-            latent = mean + scale * moved
+            latent = start + unit * moved
             value = surprise(latent)
         better = value < least
         best = tf.where(better[:, None], latent, best)
@@ -56,10 +56,10 @@ def refine(decode, mean, scale, observed, noise_power, steps, held=0, rate=0.2):
         moved -= rate * (1 - count / (steps + 1)) * slope
         return number + 1, moved, first, second, best, least
 
-    nothing = tf.zeros_like(mean)
+    nothing = tf.zeros_like(start)
     state = tf.while_loop(
         lambda number, *_: number < steps, step,
-        (tf.constant(0), nothing, nothing, nothing, mean, tf.fill(tf.shape(mean)[:1], 1e30)))
+        (tf.constant(0), nothing, nothing, nothing, start, tf.fill(tf.shape(start)[:1], 1e30)))
     moved, best, least = state[1], state[4], state[5]
-    last = mean + scale * moved
+    last = start + unit * moved
     return tf.where((surprise(last) < least)[:, None], last, best)

@@ -177,8 +177,12 @@ class FlowVAE(ModelFamily, name="flow_vae"):
         mean, scale = self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
         if refinement:
             power = self.noise.spectrum()
+            # Size and flux are encoded about those of the catalogue, confidently; where a catalogue
+            # and its stamp disagree, steps by that confidence would not get there.
+            pose = tf.range(mean.shape[1]) < self.autoencoder.pose_size
             mean = refine(
-                lambda latent: self.decode(latent, columns), mean, scale,
+                lambda latent: self.decode(latent, columns), mean,
+                tf.where(pose, tf.maximum(scale, 1.0), scale),
                 dict(stamp=stamps, psf=psfs, noise_sigma=noise_sigma),
                 tf.ones_like(power) if self.settings.likelihood == "pixel" else power,
                 refinement, held=self.autoencoder.turn_size)
