@@ -23,7 +23,6 @@ def shortened(content, kind="none"):
     content["model"]["autoencoder"].update(maps=[2, 0, 0])
     content["model"]["flow"].update(layers=1)
     del content["fit"]["structure"]  # for a strategy the same as the autoencoder
-    del content["fit"]["matching"]  # compares within the share of each device, see its docstring
     for phase in content["fit"].values():
         phase.update(steps=3, warm_up=1, learning_rate=1e-3)
 
@@ -70,7 +69,7 @@ def test_mirrored(alone, make_recipe, new_run, tmp_path):
     assert_close(restore(recipe, run), tmp_path / "weights.npz")
     one, two = ([json.loads(line) for line in (folder / "fit.jsonl").read_text().splitlines()]
                 for folder in (alone[1], run))
-    assert [line["phase"] for line in two] == ["autoencoder", "flow", "columns"]
+    assert [line["phase"] for line in two] == ["autoencoder", "flow", "matching", "columns"]
     for mine, theirs in zip(one, two, strict=True):
         assert mine.keys() == theirs.keys() and mine["checkpoints"] == theirs["checkpoints"]
         for name in ("train/loss", "train/gradient_norm", "test/loss"):

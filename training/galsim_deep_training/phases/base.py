@@ -1,6 +1,6 @@
 """What every phase of a fit offers to the training loop."""
 
-__all__ = ["GradientPhase", "Phase"]
+__all__ = ["GradientPhase", "Phase", "uses_float16"]
 
 import abc
 
@@ -63,7 +63,7 @@ class GradientPhase(Phase):
         self.variables = variables
         self.optimizer = make_optimizer(fit)
         self.optimizer.build(variables)
-        self.loss_scale = LossScale(any(map(_uses_float16, networks.values())))
+        self.loss_scale = LossScale(uses_float16(networks))
         self.typical_norm = tf.Variable(
             0.0, trainable=False, name="typical_norm",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
@@ -122,6 +122,8 @@ class GradientPhase(Phase):
         self.optimizer.finalize_variable_values(self.variables)
 
 
-def _uses_float16(network):
+def uses_float16(networks):
+    """Whether layers of some networks, a dict of them, compute in float16."""
     return any(getattr(layer, "compute_dtype", None) == "float16"
+               for network in networks.values()
                for layer in getattr(network, "_flatten_layers", tuple)())

@@ -8,6 +8,8 @@ from galsim import GalSimConfigError, GalSimError
 
 from ..energy_distance import energy_distance
 from ..physics.appearance import NAMES, appearance
+from ..precision import LossScale
+from .base import uses_float16
 from .latent_flow import LatentFlow
 
 REFERENCE = 8192
@@ -24,9 +26,6 @@ class Matching(LatentFlow):
     (`physics.appearance`), and the energy distance between the two is minimised, over all numbers
     at once and over each with the columns.  The likelihood of the latents stays in the loss, per
     number: it keeps what has no name here.
-
-    On several devices each compares its own share of a batch: with more of them the distance is
-    noisier, and the weights are not those that one device would arrive at.
     """
 
     name = "matching"
@@ -42,6 +41,8 @@ class Matching(LatentFlow):
                 f"The recipe {family.recipe.path}, fit.matching, has a batch_size of "
                 f"{fit.batch_size}: too few to compare two samples. Take 8 or more.")
         super().__init__(family, fit)
+        # The gradient comes through the decoder, which may compute in float16 where flows do not.
+        self.loss_scale = LossScale(uses_float16(family.networks))
         terms = 1 + 2 * len(family.recipe.columns)
         self.trend, self.scatter = (
             tf.Variable(tf.zeros(shape), trainable=False, name=name)
@@ -112,7 +113,8 @@ class Matching(LatentFlow):
         shape = self.family.prior(normal, context)
         profiles = self.family.autoencoder.generate(turn, shape, columns)
         made = self._standardised(appearance(profiles, columns[self._size_column]), context)
-        distance = self._distance(made, known, context)
+        # Samples are compared as a whole, however many devices share them.
+        distance = self._distance(*map(_of_all_devices, (made, known, context)))
         return distance + surprise / shape_size, dict(distance=distance, surprise=surprise)
 
     def _distance(self, made, known, context):
@@ -122,6 +124,12 @@ class Matching(LatentFlow):
             for one, other in zip(tf.split(made, len(NAMES), -1), tf.split(known, len(NAMES), -1),
                                   strict=True)]
         return together + tf.add_n(one_by_one) / len(one_by_one)
+
+
+def _of_all_devices(share):
+    """The shares of a batch that the devices have, one below the other."""
+    replica = tf.distribute.get_replica_context()
+    return replica.all_gather(share, axis=0) if replica.num_replicas_in_sync > 1 else share
 
 
 def _terms(context):
