@@ -114,6 +114,10 @@ def examine_generated(task):
         reconstructed = _through(_profile(task.reconstructed, task), seen)
         numbers["chi2_reconstructed"] = chi2(reconstructed, seen)
         stamps["model_reconstructed"] = reconstructed
+        if seen.truth is not None:
+            # What one would have who knew the galaxy: fits adapt to the noise as well.
+            true = seen.convolved(make_profile(seen.truth, seen.pixel_scale))
+            numbers["chi2_truth"] = chi2(true, seen)
     if _comparable(task):
         numbers.update(light(np.asarray(task.generated, float), seen.pixel_scale, "generated"))
     return measured(seen, dict(generated=generated), numbers, stamps)

@@ -98,6 +98,7 @@ def chief_figures(results):
     for name, rows in bins if "reconstruction" in results else ():
         take(f"chi2_reconstructed_{name}", results["reconstruction"][rows]["reconstructed"])
         take(f"reconstruction_better_{name}", results["reconstruction"][rows]["better"])
+        take(f"truth_better_{name}", results["reconstruction"][rows].get("truth_better"))
     for one in results["bins"] if "reconstruction" in results else ():
         # Of fainter galaxies it is one, whatever the model.
         if one["high"] is not None and one["high"] < results["settings"]["bright"]:

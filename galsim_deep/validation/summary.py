@@ -356,12 +356,19 @@ def _reconstruction(measurements, rows, weights):
     """Chi-square per pixel of reconstruction and parametric fit, galaxy by galaxy.
 
     A reconstruction that is not finite or has no light has none: it is not better than the fit.
+    Where it is known, the truth is compared with the fit in the same way: a fit follows the noise
+    too, so that with faint galaxies even the truth is not better.
     """
     numbers = measurements.numbers
     use = rows & np.isfinite(numbers["chi2_parametric"])
     w = weights[:, use]
     ours, fit = numbers["chi2_reconstructed"][use], numbers["chi2_parametric"][use]
+    truth = {}
+    if "chi2_truth" in numbers:
+        true = numbers["chi2_truth"][use]
+        truth = dict(truth=_median(true, w), truth_better=_mean((true < fit).astype(float), w))
     return dict(
+        **truth,
         n=int(use.sum()), reconstructed=_median(ours, w), parametric=_median(fit, w),
         mean_reconstructed=_mean(ours, w), mean_parametric=_mean(fit, w),
         better=_mean((ours < fit).astype(float), w),

@@ -241,6 +241,13 @@ def test_reconstructions_that_failed_are_not_better():
     assert (found["n"], found["failed"]) == (45, 15)
     assert found["better"]["value"] == pytest.approx(30 / 45)
     assert found["reconstructed"]["value"] == 1.1
+    assert "truth" not in found
+
+    # The truth, where it is known, is compared with the same fits.
+    data.numbers["chi2_truth"] = np.where(np.arange(50) < 20, 1.0, 1.3)
+    found = summarise(data, CARD, Settings())["reconstruction"]["all"]
+    assert found["truth_better"]["value"] == pytest.approx(15 / 45)
+    assert found["truth"]["value"] == 1.3
 
 
 def test_no_mean_ratio_of_too_few_measured_galaxies():
