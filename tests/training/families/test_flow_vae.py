@@ -141,6 +141,25 @@ def test_refinement_finds_more_probable_latents(tiny):
     assert np.all(surprise(refined) < surprise(guess))
 
 
+def test_refinement_gets_to_a_flux_that_the_catalogue_has_wrong(tiny, monkeypatch):
+    """However sure the encoder is of it."""
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    columns["mag_auto"] = columns["mag_auto"] + 0.3  # brighter than it says
+    encode = family.autoencoder.encode
+
+    def surely(*args):
+        mean, scale = encode(*args)
+        return mean, tf.fill(tf.shape(scale), 0.02)
+
+    monkeypatch.setattr(family.autoencoder, "encode", surely)
+    args = batch["stamp"], batch["psf"], batch["noise_sigma"], columns
+    (before, _), (after, _) = (family.encode(*args, refinement=steps) for steps in (0, 20))
+    flux = family.autoencoder.pose_size - 1
+    moved = (after - before).numpy()[:, flux]
+    assert np.median(moved) > 0.5
+
+
 def test_what_is_measured_is_not_refined(tiny):
     family, batch = tiny
     args = batch["stamp"], batch["psf"], batch["noise_sigma"], batch

@@ -178,6 +178,28 @@ def test_rounder_than_round_is_longer_the_other_way(drawing):
     np.testing.assert_allclose(one / peak, other / peak, atol=1e-3)
 
 
+@pytest.mark.parametrize("parity", [1.0, -1.0])
+def test_lopsided_shapes_made_longer_the_other_way(drawing, parity):
+    """A shape with a knot, once drawn across, once made longer along y by hand before."""
+    elongation = -0.15
+    stretch = np.sqrt((1 - elongation) / (1 + elongation))
+
+    def light(x, y):
+        return np.exp(-0.5 * (x**2 + y**2)) + np.exp(
+            -0.5 * ((x - 0.5) ** 2 + (y - 0.9) ** 2) / 0.1)
+
+    across = on(drawing, lambda frame: light(frame.x, frame.y))
+    by_hand = on(drawing, lambda frame: light(frame.x * stretch, frame.y / stretch))
+    angle = np.full(COUNT, 0.4, np.float32)
+    one, other = (
+        drawing.draw(shape, Pose(Orientation(
+            tf.cos(angle), tf.sin(angle), parity=tf.fill([COUNT], parity),
+            elongation=tf.fill([COUNT], g))), SIZE, FLUX).numpy()
+        for shape, g in ((across, elongation), (by_hand, 0.0)))
+    peak = other.max(axis=(1, 2), keepdims=True)
+    assert np.all(np.abs(one - other).max(axis=(1, 2), keepdims=True) < 0.05 * peak)
+
+
 def test_gradients(drawing, shape):
     shape = [tf.Variable(one) for one in shape]
     elongation, angle = tf.Variable(tf.fill([COUNT], 0.3)), tf.fill([COUNT], 0.3)

@@ -177,8 +177,8 @@ class FlowVAE(ModelFamily, name="flow_vae"):
         mean, scale = self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
         if refinement:
             power = self.noise.spectrum()
-            # Size and flux are encoded about those of the catalogue, confidently; where a catalogue
-            # and its stamp disagree, steps by that confidence would not get there.
+            # The encoder is sure of where a galaxy lies, and of a size and a flux close to those of
+            # the catalogue. Where a stamp disagrees, steps by that would not get there.
             pose = tf.range(mean.shape[1]) < self.autoencoder.pose_size
             mean = refine(
                 lambda latent: self.decode(latent, columns), mean,

@@ -20,9 +20,9 @@ class Matching(LatentFlow):
     """Go on with the flows, so that galaxies that they sample are distributed as the observed ones.
 
     Flows of thousands of latents that were learned from some hundred galaxies are right about each
-    latent, but errors that are small in each add up: images come out a little smoother, or
-    rounder.  Here the same is asked of the images.  For the columns of training stamps galaxies
-    are sampled, and for the stamps themselves the posterior is; of both the appearance is measured
+    latent, but errors that are small in each add up: images come out a little smoother, rounder or
+    longer.  Here the same is asked of the images.  For the columns of training stamps galaxies are
+    sampled, and for the stamps themselves the posterior is; of both the appearance is measured
     (`physics.appearance`), and the energy distance between the two is minimised, over all numbers
     at once and over each with the columns.  The likelihood of the latents stays in the loss, per
     number: it keeps what has no name here.
@@ -84,7 +84,7 @@ class Matching(LatentFlow):
                               f"training stamps; it needs {2 * terms.shape[1]} or more.")
         trend = np.linalg.lstsq(terms, features, rcond=None)[0]
         self.trend.assign(trend)
-        # What is alike in all is not told apart; in units of nothing it would be infinite.
+        # In units of nothing, what is alike in all would be infinitely far apart.
         self.scatter.assign(np.maximum(np.std(features - terms @ trend, axis=0), 1e-3))
         found = {"known/features": self._standardised(features, context).numpy(),
                  "known/context": context}
