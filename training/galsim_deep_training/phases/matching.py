@@ -129,7 +129,13 @@ class Matching(LatentFlow):
 def _of_all_devices(share):
     """The shares of a batch that the devices have, one below the other."""
     replica = tf.distribute.get_replica_context()
-    return replica.all_gather(share, axis=0) if replica.num_replicas_in_sync > 1 else share
+    count = replica.num_replicas_in_sync
+    if count == 1:
+        return share
+    # Not all_gather, which TensorFlow 2.21 refuses between several machines of one device each.
+    place = tf.one_hot(replica.replica_id_in_sync_group, count)[:, None, None]
+    shares = replica.all_reduce(tf.distribute.ReduceOp.SUM, place * share)
+    return tf.reshape(shares, [-1, share.shape[-1]])
 
 
 def _terms(context):
