@@ -28,7 +28,12 @@ from galsim.config import (
 )
 
 from .engine import started_here
+from .lookahead import Lookahead, foreseen
 from .model import GenerativeGalaxyModel
+from .profiles import make_profiles
+from .sampler import ROWS
+from .table import read_columns, read_positive
+from .threads import threads
 
 _OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_interpolant": str,
             "pad_factor": float, "strict": bool}
@@ -56,30 +61,46 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     kwargs, _ = GetAllParams(
         config, base, req={name: float for name in columns if name not in optional},
         opt={**_OPTIONS, **dict.fromkeys(optional, float)}, ignore=[*ignore, "flux", "num"])
-    table = {name: kwargs.pop(name, math.nan) for name in columns}
-    identity = kwargs.pop("id", None)
+    galaxy = {name: kwargs.pop(name, math.nan) for name in columns}
+    identity, strict = kwargs.pop("id", None), kwargs.pop("strict", False)
+    card = model.getCard()
     if identity is None:
-        kwargs["rng"] = GetRNG(config, base, logger, "GenerativeModelGalaxy")
+        rng = GetRNG(config, base, logger, "GenerativeModelGalaxy")
+        stamp = model.images(galaxy, rng=rng, strict=strict)[0]
     else:
-        kwargs["seeds"] = [identity]
-    if gsparams:
-        kwargs["gsparams"] = GSParams(**gsparams)
-    return model.sample(table, **kwargs)[0], False
+        read_columns(galaxy, card.columns, card.pixel_scale, strict)  # errors and warnings
+        stamp = _ahead.stamp(model, galaxy, identity, base["obj_num"],
+                             lambda: _upcoming(config, base, columns))
+    radius = read_positive(kwargs.pop("half_light_radius", None), "half_light_radius", 1)
+    return make_profiles(
+        stamp[None], card.pixel_scale, half_light_radius=radius,
+        gsparams=GSParams(**gsparams) if gsparams else None, **kwargs)[0], False
 
 
-# No proxy: a model is a few strings until it samples, and each worker process then loads
-# TensorFlow for itself, so that workers neither wait for one another nor inherit it by fork.
+_ahead = Lookahead()
+
+
+def _upcoming(config, base, columns):
+    """The columns and the ``id`` of the objects that fill up what is made together."""
+    given = [name for name in columns if name in config]
+    return [({name: one.get(name, math.nan) for name in columns}, one["id"])
+            for one in foreseen(config, base, dict(dict.fromkeys(given, float), id=int),
+                                ROWS[-1] * threads() - 1)]
+
+
+# No proxy: a model is a few strings until it samples, and workers need not wait for one another.
 class _ModelLoader(InputLoader):
     def getKwargs(self, config, base, logger):
+        kwargs, safe = super().getKwargs(config, base, logger)
         # Workers are forked later, from this process; GalSim would only log what they raise.
         several = any(base.get(part, {}).get("nproc", 1) != 1 for part in ("image", "output"))
-        if several and started_here():
+        if several and started_here() and GenerativeGalaxyModel(**kwargs).needs_tensorflow():
             raise GalSimConfigError(
-                "A generative galaxy model has been used in this process, so the workers of "
-                "nproc > 1 could not sample: TensorFlow does not survive a fork. Use nproc: 1, or "
-                "run this configuration in a fresh process.")
-        return super().getKwargs(config, base, logger)
-
+                f"The module {kwargs['file_name']} has no compact graph, so TensorFlow samples "
+                "from it, which has been used in this process and does not survive a fork: the "
+                "workers of nproc > 1 could not sample. Use nproc: 1, or run this configuration "
+                "in a fresh process.")
+        return kwargs, safe
 
 RegisterInputType("generative_model", _ModelLoader(GenerativeGalaxyModel, use_proxy=False))
 RegisterObjectType(

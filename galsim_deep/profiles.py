@@ -1,13 +1,127 @@
-"""From a stamp to a GalSim profile, with flux and half-light radius imposed where asked."""
+"""From stamps to GalSim profiles, with flux and half-light radius imposed where asked."""
 
-__all__ = ["make_profile", "measured_radius"]
+__all__ = ["StampProfile", "make_profile", "make_profiles"]
+
+import functools
+import math
 
 import galsim
 import numpy as np
+from galsim import GalSimValueError
+
+from .extents import half_sizes, largest_frequencies
+from .half_light import measured_radius
+
+
+class StampProfile(galsim.InterpolatedImage):
+    """A `galsim.InterpolatedImage` that holds no more than its stamp until it is drawn.
+
+    GalSim pads an image for Fourier transforms, in double precision, as soon as it is wrapped:
+    2 MB for a stamp of 64 kB.  Here that waits until something needs it.  It is equal to the
+    `galsim.InterpolatedImage` of the same stamp, flux, stepk and maxk, and draws the same.
+
+    Made by `make_profiles`.
+    """
+
+    def __init__(self, stamp, wcs, shared, flux, image_flux, stepk, maxk):
+        self.__dict__.update(shared)
+        self._stamp, self._wcs = stamp, wcs
+        self._flux, self._image_flux = flux, image_flux
+        self._stepk, self._maxk = stepk, maxk
+
+    @functools.cached_property
+    def _image(self):
+        image = galsim.Image(np.asarray(self._stamp, float))
+        return self._centred(image)
+
+    @property
+    def _pad_image(self):
+        return self._image  # beyond it there is nothing
+
+    @functools.cached_property
+    def _xim(self):
+        padded = self._centred(galsim.Image(self._pad_size, self._pad_size, dtype=float))
+        padded[self._image.bounds] = self._image
+        return padded
+
+    def _centred(self, image):
+        image.setCenter(0, 0)
+        image.wcs = self._wcs
+        return image
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items()
+                if name not in ("_sbp", "_sbii", "_xim", "_image")}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+    # Hashing and comparing are those of the base class, which Python forgets where one is defined.
+    __eq__ = galsim.InterpolatedImage.__eq__
+    __hash__ = galsim.InterpolatedImage.__hash__
+
+
+def make_profiles(stamps, pixel_scale, flux=None, half_light_radius=None, x_interpolant=None,
+                  k_interpolant=None, pad_factor=4.0, gsparams=None):
+    """Wrap stamps as interpolated images.
+
+    Parameters:
+        stamps:             Light profiles before PSF and pixel, float32 [N, S, S], flux per pixel.
+        pixel_scale:        Size of a pixel [arcsec].
+        flux:               Total fluxes to impose, [N].  [default: None, the sums of the stamps]
+        half_light_radius:  Half-light radii to impose [arcsec], [N], by dilation.
+                            [default: None, as the module made them]
+        x_interpolant:      Interpolant in real space.  [default: galsim.Quintic]
+        k_interpolant:      Interpolant in Fourier space.  [default: galsim.Quintic]
+        pad_factor:         Zero padding for Fourier transforms.  [default: 4]
+        gsparams:           A `galsim.GSParams`.  [default: None]
+
+    Returns:
+        a list of N `StampProfile`.  Imposing is done while they are made rather than by
+        transforming them afterwards, so that the type, and what can be asked of it, stay the same.
+
+    Raises a `galsim.GalSimValueError` for a stamp without light.
+    """
+    if not len(stamps):
+        return []
+    shared = _shared(stamps.shape[1], x_interpolant, k_interpolant, pad_factor,
+                     galsim.GSParams.check(gsparams))
+    sums = stamps.sum(axis=(1, 2), dtype=float)
+    if not sums.all():
+        raise GalSimValueError("A stamp without light is not a light profile; its row:",
+                               int(np.flatnonzero(sums == 0)[0]))
+    interpolant, params = shared["_x_interpolant"], shared["_gsparams"]
+    half = half_sizes(stamps, sums, params.folding_threshold)
+    maxk = np.minimum(largest_frequencies(stamps, sums, params.maxk_threshold), interpolant.krange)
+    scales = np.full(len(stamps), float(pixel_scale))
+    if half_light_radius is not None:
+        scales = np.asarray(half_light_radius, float) / [
+            measured_radius(stamp, x_interpolant) for stamp in stamps]
+    fluxes = sums if flux is None else np.asarray(flux, float)
+    return [
+        StampProfile(stamp, galsim.PixelScale(scale), shared, flux, image_flux,
+                     # In GalSim's order, for the same bits.
+                     stepk=math.pi / (math.hypot(size, interpolant.xrange) * scale), maxk=top)
+        for stamp, scale, flux, image_flux, size, top in zip(
+            stamps, scales.tolist(), fluxes.tolist(), sums.tolist(), half.tolist(),
+            (maxk / scales).tolist(), strict=True)]
+
+
+@functools.lru_cache(maxsize=64)
+def _shared(size, x_interpolant, k_interpolant, pad_factor, gsparams):
+    """What all profiles made alike have in common: attributes of `galsim.InterpolatedImage`."""
+    image = galsim.Image(size, size, scale=1.0, dtype=float)
+    model = galsim.InterpolatedImage(
+        image, x_interpolant=x_interpolant, k_interpolant=k_interpolant, pad_factor=pad_factor,
+        gsparams=gsparams, calculate_stepk=False, calculate_maxk=False)
+    shared = {name: getattr(model, name) for name in (
+        "_offset", "_x_interpolant", "_k_interpolant", "_gsparams", "_pad_factor")}
+    return dict(shared, _pad_size=len(model._xim.array), _calculate_stepk=True,
+                _calculate_maxk=True)
 
 
 def make_profile(stamp, pixel_scale, flux=None, half_light_radius=None, **kwargs):
-    """Wrap a stamp as an interpolated image.
+    """Wrap one stamp as an interpolated image that GalSim makes itself.
 
     Parameters:
         stamp:              Light profile before PSF and pixel, shape [S, S], flux per pixel.
@@ -18,53 +132,9 @@ def make_profile(stamp, pixel_scale, flux=None, half_light_radius=None, **kwargs
         **kwargs:           Passed on to `galsim.InterpolatedImage`.
 
     Returns:
-        a `galsim.InterpolatedImage`.  Imposing is done while it is made rather than by
-        transforming it afterwards, so that the type, and what can be asked of it, stay the same.
+        a `galsim.InterpolatedImage`.
     """
     if half_light_radius is not None:
         pixel_scale = half_light_radius / measured_radius(stamp, kwargs.get("x_interpolant"))
     image = galsim.Image(np.ascontiguousarray(stamp), scale=pixel_scale)
     return galsim.InterpolatedImage(image, flux=flux, **kwargs)
-
-
-def measured_radius(stamp, x_interpolant=None):
-    """Half-light radius of a stamp about its centroid [pixels], interpolated as it will be.
-
-    Within 1 % of `galsim.GSObject.calculateHLR` on a finely drawn profile, also for galaxies that
-    are hardly larger than a pixel.
-    """
-    stamp = np.asarray(stamp, float)
-    total = stamp.sum()
-    y, x = np.indices(stamp.shape)
-    x0, y0 = (x * stamp).sum() / total, (y * stamp).sum() / total
-    radius = _half_light(stamp, np.hypot(x - x0, y - y0), total)
-    if radius < _SMALL:
-        # The circle cuts too few pixels: look again on a grid that is finer by as much as needed.
-        fine = 1 / 8
-        middle = 0.5 * (np.array(stamp.shape) - 1)
-        image = galsim.InterpolatedImage(
-            galsim.Image(stamp, scale=1.0), x_interpolant=x_interpolant, calculate_stepk=False,
-            calculate_maxk=False).shift(middle[1] - x0, middle[0] - y0)
-        size = 2 * int(2 * _SMALL / fine)
-        zoomed = image.drawImage(nx=size, ny=size, scale=fine, method="no_pixel", dtype=float)
-        y, x = np.indices(zoomed.array.shape) - 0.5 * (size - 1)
-        radius = fine * _half_light(zoomed.array, np.hypot(x, y), total)
-    return radius
-
-
-# Below this radius [pixels] a stamp is too coarse for `_half_light`.
-_SMALL = 4.0
-
-
-def _half_light(image, distance, total):
-    """The radius [pixels] of the circle that holds half of ``total``.
-
-    A pixel on the circle counts by the share of it that lies inside, for which a linear ramp one
-    pixel wide is good enough when the circle is some pixels wide.
-    """
-    low, high = 0.0, float(distance.max())
-    while high - low > 1e-4 * high:
-        radius = 0.5 * (low + high)
-        inside = (image * np.clip(radius - distance + 0.5, 0.0, 1.0)).sum()
-        low, high = (radius, high) if inside < 0.5 * total else (low, radius)
-    return radius
