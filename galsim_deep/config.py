@@ -15,9 +15,11 @@ Input type ``generative_model``: the module, as `GenerativeGalaxyModel`.  Object
 
 __all__ = ["BuildGenerativeModelGalaxy"]
 
+import itertools
 import math
+import warnings
 
-from galsim import GalSimConfigError, GSParams
+from galsim import GalSimConfigError, GalSimError, GalSimWarning, GSParams
 from galsim.config import (
     GetAllParams,
     GetInputObj,
@@ -27,11 +29,24 @@ from galsim.config import (
     RegisterObjectType,
 )
 
+from . import latents
+from .catalogues import near_catalogues
 from .engine import started_here
+from .lookahead import Lookahead, Source, foreseen
 from .model import GenerativeGalaxyModel
+from .profiles import make_profiles
+from .sampler import ROWS
+from .table import read_positive
+from .threads import share_cores, threads
 
 _OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_interpolant": str,
             "pad_factor": float, "strict": bool}
+_SHARED = ("x_interpolant", "k_interpolant", "pad_factor")
+
+MOST_AHEAD = 32
+"""How many galaxies are made together at most: too few for a GPU, lest bits depend on how many
+processes there are.
+"""
 
 
 def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
@@ -50,36 +65,83 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
         even when all of its parameters are constant.
     """
     model = GetInputObj("generative_model", config, base, "GenerativeModelGalaxy")
-    columns = model.getColumns()
-    # flux is left to GalSim, which applies it to any object type.
-    optional = [column.name for column in model.getCard().columns if column.optional]
-    kwargs, _ = GetAllParams(
-        config, base, req={name: float for name in columns if name not in optional},
-        opt={**_OPTIONS, **dict.fromkeys(optional, float)}, ignore=[*ignore, "flux", "num"])
-    table = {name: kwargs.pop(name, math.nan) for name in columns}
-    identity = kwargs.pop("id", None)
-    if identity is None:
-        kwargs["rng"] = GetRNG(config, base, logger, "GenerativeModelGalaxy")
-    else:
-        kwargs["seeds"] = [identity]
-    if gsparams:
-        kwargs["gsparams"] = GSParams(**gsparams)
-    return model.sample(table, **kwargs)[0], False
+    share_cores(base.get("current_nproc"))
+    given, base = base, near_catalogues(base)
+    optional = {column.name: column.optional for column in model.getCard().columns}
+
+    def alone():
+        # flux is left to GalSim, which applies it to any object type.
+        fields, _ = GetAllParams(
+            config, base, req={name: float for name in optional if not optional[name]},
+            opt={**_OPTIONS, **{name: float for name in optional if optional[name]}},
+            ignore=[*ignore, "flux", "num"])
+        rng = None
+        if "id" not in fields:
+            original = GetRNG(config, base, logger, "GenerativeModelGalaxy")
+            # A model behind a proxy draws from a copy in another process, and would leave this
+            # generator where it was: it is moved on here, for all models alike.
+            rng = original.duplicate()
+            latents.draw([original], model.getCard().latent.size)
+        return _made(model, [fields], gsparams, rng)[0]
+
+    if "id" not in config:
+        return alone(), False
+    kinds = {name: kind for name, kind in {**dict.fromkeys(optional, float), **_OPTIONS}.items()
+             if name in config}
+    source = Source.of(config, given, kinds, values=(gsparams or {}).items(), objects=[model])
+    return _ahead.galaxy(base["obj_num"], source, alone, lambda: _several(
+        model, foreseen(config, base, kinds, min(ROWS[-1] * threads(), MOST_AHEAD)), gsparams)
+        ), False
 
 
-# No proxy: a model is a few strings until it samples, and each worker process then loads
-# TensorFlow for itself, so that workers neither wait for one another nor inherit it by fork.
+_ahead = Lookahead()
+
+
+def _several(model, wanted, gsparams):
+    """The galaxies of several objects, or none if there is something to be said of one of them."""
+    wanted = list(itertools.takewhile(lambda fields: all(
+        fields.get(name) == wanted[0].get(name) for name in (*_SHARED, "strict")), wanted))
+    if not wanted:
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GalSimWarning)
+        try:
+            return _made(model, wanted, gsparams)
+        except (GalSimError, GalSimWarning):
+            return []  # each says it when its turn has come
+
+
+def _made(model, wanted, gsparams, rng=None):
+    """The galaxies of some objects, of which the fields are given."""
+    options = dict(wanted[0])
+    columns = {name: [fields.get(name, math.nan) for fields in wanted]
+               for name in model.getColumns()}
+    for name in columns:
+        options.pop(name, None)
+    stamps = model.images(columns, strict=options.get("strict", False), **(
+        dict(seeds=[fields["id"] for fields in wanted]) if rng is None else dict(rng=rng)))
+    radius = [fields["half_light_radius"] for fields in wanted] if (
+        "half_light_radius" in options) else None
+    return make_profiles(
+        stamps, model.getCard().pixel_scale,
+        half_light_radius=read_positive(radius, "half_light_radius", len(wanted)),
+        gsparams=GSParams(**gsparams) if gsparams else None,
+        **{name: options[name] for name in _SHARED if name in options})
+
+
+# No proxy: a model is a few strings until it samples, and workers need not wait for one another.
 class _ModelLoader(InputLoader):
     def getKwargs(self, config, base, logger):
+        kwargs, safe = super().getKwargs(config, base, logger)
         # Workers are forked later, from this process; GalSim would only log what they raise.
         several = any(base.get(part, {}).get("nproc", 1) != 1 for part in ("image", "output"))
-        if several and started_here():
+        if several and started_here() and GenerativeGalaxyModel(**kwargs).needs_tensorflow():
             raise GalSimConfigError(
-                "A generative galaxy model has been used in this process, so the workers of "
-                "nproc > 1 could not sample: TensorFlow does not survive a fork. Use nproc: 1, or "
-                "run this configuration in a fresh process.")
-        return super().getKwargs(config, base, logger)
-
+                f"The module {kwargs['file_name']} has no compact graph, so TensorFlow samples "
+                "from it, which has been used in this process and does not survive a fork: the "
+                "workers of nproc > 1 could not sample. Use nproc: 1, or run this configuration "
+                "in a fresh process.")
+        return kwargs, safe
 
 RegisterInputType("generative_model", _ModelLoader(GenerativeGalaxyModel, use_proxy=False))
 RegisterObjectType(

@@ -5,18 +5,22 @@ its first graph.  So nothing is loaded before it is needed, every process loads 
 forked child of a process that had already loaded gets an error at once.
 """
 
-__all__ = ["Engine", "started_here", "tensorflow"]
+__all__ = ["Engine", "gpu_here", "started_here", "tensorflow"]
 
+import multiprocessing
 import os
 import threading
 
 import numpy as np
 from galsim import GalSimError, GalSimValueError
 
-# Batches are cut into chunks.  From eight rows on TensorFlow takes other kernels, which round
-# differently (1e-6 of an image's peak) and are no faster on a CPU; below, every row gives the same
-# bits as alone.
+from .threads import threads
+
+# Batches are cut into chunks.  From eight rows on TensorFlow takes other kernels on a CPU, which
+# round differently (1e-6 of an image's peak); below, every row gives the same bits as alone.
 CHUNK = 6
+# A GPU is for throughput, and is not asked for bits.
+GPU_CHUNK = 256
 
 _started_in = None
 _lock = threading.Lock()
@@ -44,8 +48,8 @@ class Engine:
             a dict of float32 arrays, each [N, ...].
 
         A row's result does not depend on the other rows, nor on their number: to 1e-6 of an image's
-        peak on any machine, and bit for bit where TensorFlow's kernels for up to `CHUNK` rows round
-        alike, as on the machines tried.
+        peak on any machine, and on a CPU bit for bit where TensorFlow's kernels for up to `CHUNK`
+        rows round alike, as on the machines tried.
 
         Raises a `galsim.GalSimError` where the SavedModel cannot be loaded or has no such
         signature.
@@ -55,12 +59,21 @@ class Engine:
         with _lock:
             function = self._function(signature)
             rows = len(next(iter(inputs.values())))
+            size = GPU_CHUNK if tf.config.list_physical_devices("GPU") else CHUNK
             chunks = [
-                function(**{name: tf.constant(values[first:first + CHUNK])
+                function(**{name: tf.constant(values[first:first + size])
                             for name, values in inputs.items()})
-                for first in range(0, rows, CHUNK)]
+                for first in range(0, rows, size)]
             return {name: np.concatenate([chunk[name].numpy() for chunk in chunks])
                     for name in chunks[0]}
+
+    def sample(self, inputs):
+        """The images of the signature ``sample``, [N, S, S], for its inputs by name."""
+        return self.call("sample", **inputs)["image"]
+
+    def sample_inputs(self):
+        """The inputs of the signature ``sample``, see `signature_inputs`."""
+        return self.signature_inputs("sample")
 
     def signature_inputs(self, signature):
         """The inputs of a signature: name -> shape, None for the batch dimension."""
@@ -92,12 +105,37 @@ def started_here():
     return _started_in == os.getpid()
 
 
+def gpu_here():
+    """Whether TensorFlow sees a GPU in this process, a main one; asked only where there may be one.
+    """
+    if multiprocessing.parent_process() is not None or not any(map(os.path.exists, _DRIVERS)):
+        return False
+    try:
+        return bool(tensorflow().config.list_physical_devices("GPU"))
+    except GalSimError:  # not installed, or not to be used here
+        return False
+
+
+_DRIVERS = "/proc/driver/nvidia/version", "/dev/kfd"  # NVIDIA's and AMD's
+
+
 def tensorflow():
     """Import TensorFlow, or refuse to use what was inherited from a parent process."""
     global _started_in
     if _started_in is None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            import tensorflow as tf
+        except ImportError as err:
+            raise GalSimError(
+                "This needs TensorFlow, which is not installed: it samples from modules without a "
+                "compact graph, encodes images and gives densities. Install "
+                "'galsim-deep[tensorflow]'.") from err
         _started_in = os.getpid()
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads())
+        except RuntimeError:
+            pass  # somebody else has started it, and has set what it should be
     elif _started_in != os.getpid():
         raise GalSimError(
             "A generative galaxy model was used before this process was forked from its parent, "

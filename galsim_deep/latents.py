@@ -1,9 +1,9 @@
-"""The random input of a module, drawn from GalSim's own deviates.
+"""The random input of a module, drawn from the bits of GalSim's own deviates.
 
 All randomness of a galaxy is here, outside of the graph: L standard normal numbers.
 """
 
-__all__ = ["deviates", "draw"]
+__all__ = ["deviates", "draw", "one_deviate"]
 
 import operator
 
@@ -19,8 +19,7 @@ def deviates(count, rng=None, seeds=None):
 
     Parameters:
         count:      Number of galaxies N.
-        rng:        A `galsim.BaseDeviate` that all galaxies draw from, one after the other.
-                    An integer is a seed as GalSim takes it: 0 and None mean one from the system.
+        rng:        As `one_deviate` takes it: all galaxies draw from it, one after the other.
         seeds:      Integers, one a galaxy, each of which alone decides that galaxy.
 
     Returns:
@@ -28,9 +27,19 @@ def deviates(count, rng=None, seeds=None):
     """
     if seeds is not None:
         return [galsim.BaseDeviate(_scrambled(seed)) for seed in seeds]
+    return [one_deviate(rng)] * count
+
+
+def one_deviate(rng):
+    """A `galsim.BaseDeviate` that shares its state with the one that is given.
+
+    Parameters:
+        rng:        A `galsim.BaseDeviate`, or an integer, a seed as GalSim takes it: 0 and None
+                    mean one from the system.
+    """
     try:
-        return [galsim.BaseDeviate(rng if rng is None or isinstance(rng, galsim.BaseDeviate)
-                                   else operator.index(rng))] * count
+        return galsim.BaseDeviate(rng if rng is None or isinstance(rng, galsim.BaseDeviate)
+                                  else operator.index(rng))
     except TypeError:
         raise GalSimValueError("rng is a galsim.BaseDeviate or an integer that GalSim takes as a "
                                "seed.", rng) from None
@@ -48,11 +57,12 @@ def draw(rngs, size):
     """
     numbers = np.empty((len(rngs), size), np.float32)
     for row, rng in enumerate(rngs):
-        # A new deviate for each galaxy: it draws numbers in pairs and would keep a spare one.
-        # Called one by one, since its generate() starts OpenMP threads, which hang for ever in
-        # the forked child of a process that has used them.
-        deviate = galsim.GaussianDeviate(rng)
-        numbers[row] = [deviate() for _ in range(size)]
+        # Not galsim.GaussianDeviate: one number at a time takes longer than the network does, and
+        # its generate() starts OpenMP threads, which hang for ever in the forked child of a
+        # process that has used them.  Of numpy's two classes this is the one whose numbers are
+        # promised to stay as they are.  A new one for each galaxy: it draws numbers in pairs and
+        # would keep a spare one.
+        numbers[row] = np.random.RandomState(rng.np.bit_generator).standard_normal(size)
     return numbers
 
 

@@ -2,14 +2,17 @@
 
 __all__ = ["GenerativeGalaxyModel"]
 
+import dataclasses
+import operator
 import os
 from pathlib import PurePath
 
+import galsim
 import numpy as np
-from galsim import GalSimIncompatibleValuesError, GalSimValueError
+from galsim import GalSimIncompatibleValuesError, GalSimRangeError, GalSimValueError
 
 from . import handles, latents
-from .profiles import make_profile
+from .profiles import make_profile, make_profiles
 from .table import read_columns, read_positive, read_seeds
 
 
@@ -79,7 +82,7 @@ class GenerativeGalaxyModel:
         self.pixel_size = self.pixel_scale
 
     def sample(self, table=None, noise=None, rng=None, x_interpolant=None, k_interpolant=None,
-               pad_factor=4.0, noise_pad_size=0, gsparams=None, session_config=None, *,
+               pad_factor=None, noise_pad_size=0, gsparams=None, session_config=None, *,
                seeds=None, flux=None, half_light_radius=None, strict=False, cat=None):
         """Draw one galaxy for each row of a table.
 
@@ -97,7 +100,9 @@ class GenerativeGalaxyModel:
                                 system]
             x_interpolant:      Interpolant in real space.  [default: galsim.Quintic]
             k_interpolant:      Interpolant in Fourier space.  [default: galsim.Quintic]
-            pad_factor:         Zero padding for Fourier transforms.  [default: 4]
+            pad_factor:         Zero padding for Fourier transforms, over the size of the stamps.
+                                [default: 4 over the extent of each galaxy's light; with ``noise``,
+                                over the size of the stamps]
             noise_pad_size:     Size of the padding with noise [arcsec].  [default: 0]
             gsparams:           A `galsim.GSParams`.  [default: None]
             seeds:              One integer a row, such as a catalogue id, that alone decides the
@@ -121,24 +126,76 @@ class GenerativeGalaxyModel:
             GalSimValueError:   A value cannot be used; names column, row and value.
             GalSimRangeError:   With ``strict``, a value is outside of the valid range.
         """
-        columns, rngs = self._rows(_one_of(table, cat), rng, seeds, strict)
-        count = len(rngs)
-        flux = read_positive(flux, "flux", count)
-        radius = read_positive(half_light_radius, "half_light_radius", count, unit="arcsec")
+        rows = self._rows(_one_of(table, cat), rng, seeds, strict)
+        make = self._maker(
+            rows, noise=noise, noise_pad_size=noise_pad_size, flux=flux,
+            half_light_radius=half_light_radius, x_interpolant=x_interpolant,
+            k_interpolant=k_interpolant, pad_factor=pad_factor, gsparams=gsparams)
+        return make(slice(0, len(rows)))
+
+    def stream(self, table=None, rng=None, *, seeds=None, strict=False, cat=None, chunk=1024,
+               progress=False, **options):
+        """Draw the galaxies of a large table, some rows at a time.
+
+        What is wrong with the table is found before the first galaxy is drawn.  The galaxies are
+        those that `sample` gives, and in memory only as long as somebody holds them.
+
+        Parameters:
+            table, rng, seeds, strict, cat:     As in `sample`.
+            chunk:              Rows at a time.  [default: 1024]
+            progress:           Whether to show a progress bar.  [default: False]
+            **options:          Other options of `sample`.
+
+        Returns:
+            an iterator over lists of `galsim.InterpolatedImage`, ``chunk`` in each but the last.
+
+        Raises what `sample` does.
+        """
+        chunk = operator.index(chunk)
+        if chunk < 1:
+            raise GalSimRangeError("A chunk has at least one row.", chunk, 1)
+        rows = self._rows(_one_of(table, cat), rng, seeds, strict)
+        return self._chunks(rows, self._maker(rows, **options), chunk, progress)
+
+    @staticmethod
+    def _chunks(rows, make, chunk, progress):
+        bar = None
+        if progress:
+            from tqdm import tqdm
+
+            bar = tqdm(total=len(rows), unit="galaxy")
+        for first in range(0, len(rows), chunk):
+            galaxies = make(slice(first, min(first + chunk, len(rows))))
+            yield galaxies
+            if bar is not None:
+                bar.update(len(galaxies))
+        if bar is not None:
+            bar.close()
+
+    def _maker(self, rows, noise=None, noise_pad_size=0, flux=None, half_light_radius=None,
+               **options):
+        """A function from a slice of the rows to their profiles, its arguments checked."""
+        given = {name: value for name, value in options.items() if value is not None}
+        flux = read_positive(flux, "flux", len(rows))
+        radius = read_positive(half_light_radius, "half_light_radius", len(rows), unit="arcsec")
         if noise_pad_size and noise is None:
             raise GalSimIncompatibleValuesError(
                 "To pad with noise, say which: give noise as well as noise_pad_size.",
                 noise=noise, noise_pad_size=noise_pad_size)
-        stamps = self._stamps(columns, rngs)
-        pad = {} if noise is None else dict(noise_pad=noise, noise_pad_size=noise_pad_size)
-        return [
-            make_profile(
-                stamps[i], self.pixel_scale,
-                flux=None if flux is None else flux[i],
-                half_light_radius=None if radius is None else radius[i],
-                x_interpolant=x_interpolant, k_interpolant=k_interpolant, pad_factor=pad_factor,
-                gsparams=gsparams, **(dict(pad, rng=rngs[i]) if pad else {}))
-            for i in range(count)]
+
+        def make(part):
+            imposed = {name: values[part] for name, values in
+                       dict(flux=flux, half_light_radius=radius).items() if values is not None}
+            rngs = rows.rngs(part)
+            stamps = self._stamps(rows, part, rngs)
+            if noise is None:
+                return make_profiles(stamps, self.pixel_scale, **imposed, **given)
+            return [make_profile(stamp, self.pixel_scale, noise_pad=noise,
+                                 noise_pad_size=noise_pad_size, rng=rngs[i], **given,
+                                 **{name: values[i] for name, values in imposed.items()})
+                    for i, stamp in enumerate(stamps)]
+
+        return make
 
     def images(self, table=None, rng=None, *, seeds=None, strict=False, cat=None):
         """Draw one stamp for each row of a table: what `sample` wraps as profiles.
@@ -149,7 +206,9 @@ class GenerativeGalaxyModel:
             float32, shape [N, stamp_size, stamp_size]: light before PSF and pixel, in the flux
             units of the card; rows are y, columns x, the centre is the true centre of the stamp.
         """
-        return self._stamps(*self._rows(_one_of(table, cat), rng, seeds, strict))
+        rows = self._rows(_one_of(table, cat), rng, seeds, strict)
+        everything = slice(0, len(rows))
+        return self._stamps(rows, everything, rows.rngs(everything))
 
     def _rows(self, table, rng, seeds, strict):
         """Everything that can be wrong with the arguments is found here, before TensorFlow runs."""
@@ -161,18 +220,21 @@ class GenerativeGalaxyModel:
                     "Give either rng or seeds: with seeds a galaxy depends on its seed alone.",
                     rng=rng, seeds=seeds)
             seeds = read_seeds(seeds, count)
-        return columns, latents.deviates(count, rng, seeds)
+        return _Rows(columns, count, latents.one_deviate(rng), seeds)
 
-    def _stamps(self, columns, rngs):
+    def _stamps(self, rows, part, rngs):
         if not rngs:
             return np.zeros((0, self.stamp_size, self.stamp_size), np.float32)
+        columns = {name: values[part] for name, values in rows.columns.items()}
         stamps = self._module.sample(columns, latents.draw(rngs, self.card.latent.size))
-        bad = np.flatnonzero(~np.isfinite(stamps).all(axis=(1, 2)))
+        # A stamp that is not finite has no finite sum.
+        bad = np.flatnonzero(~np.isfinite(stamps.sum(axis=(1, 2), dtype=float)))
         if len(bad):
             asked = {name: float(values[bad[0]]) for name, values in columns.items()}
             raise GalSimValueError(
-                f"The module {self.card.name} made a stamp that is not finite in row {bad[0]} "
-                f"({len(bad)} rows in all). Its valid ranges are in 'galsim-deep info'.", asked)
+                f"The module {self.card.name} made a stamp that is not finite in row "
+                f"{part.start + bad[0]} ({len(bad)} rows in all). Its valid ranges are in "
+                "'galsim-deep info'.", asked)
         return stamps
 
     # GalSim's config layer asks through methods, which work on a proxy as well.
@@ -184,6 +246,10 @@ class GenerativeGalaxyModel:
     def getCard(self):
         """The card."""
         return self.card
+
+    def needs_tensorflow(self):
+        """Whether sampling takes TensorFlow: the module has no compact graph."""
+        return self._module.sampler is None
 
     def __eq__(self, other):
         return self is other or (
@@ -208,6 +274,24 @@ class GenerativeGalaxyModel:
         if os.path.exists(handle):
             handle = os.path.abspath(handle)
         return GenerativeGalaxyModel, (handle, self.sha256, self.offline)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """What decides some galaxies: the columns, and where their random numbers come from."""
+
+    columns: dict
+    count: int
+    rng: galsim.BaseDeviate
+    seeds: np.ndarray | None
+
+    def __len__(self):
+        return self.count
+
+    def rngs(self, part):
+        """The generators of some of them: a list of `galsim.BaseDeviate`."""
+        return latents.deviates(part.stop - part.start, self.rng,
+                                None if self.seeds is None else self.seeds[part])
 
 
 def _one_of(table, cat):

@@ -10,9 +10,13 @@ import numpy as np
 from galsim import GalSimError
 
 from .card import CARD_PATH, file_digests, read_card
-from .engine import Engine
+from .engine import Engine, gpu_here
+from .sampler import COMPACT_PATH, Sampler
 
 PROBE_PATH = "assets/probe.npz"
+
+GPU_ROWS = 64
+"""From how many rows on it is worth the way to a GPU and back."""
 
 
 class Module:
@@ -24,7 +28,9 @@ class Module:
     Attributes:
         folder:     The folder, a `pathlib.Path`.
         card:       The `card.Card`.
-        engine:     An `engine.Engine`, which runs the module's signatures.
+        engine:     An `engine.Engine`, which runs the module's signatures, in TensorFlow.
+        sampler:    A `sampler.Sampler`, which runs the signature ``sample`` without; None for a
+                    module that has no compact graph.
 
     Raises a `galsim.GalSimError` where the folder is not a module, or is damaged.
     """
@@ -34,7 +40,8 @@ class Module:
         self.card = read_card(self.folder)
         self.verify()
         self.engine = Engine(self.folder)
-        self._checked = False
+        self.sampler = Sampler(self.folder) if COMPACT_PATH in self.card.files else None
+        self._checked = set()
 
     def verify(self):
         """Compare every file with the card; raises a `galsim.GalSimError` naming those at fault."""
@@ -48,7 +55,9 @@ class Module:
                 "Get the module again.")
 
     def sample(self, columns, normal):
-        """Run the signature ``sample``, after checking once that it is what the card says.
+        """Light profiles from columns, by the compact graph or by TensorFlow.
+
+        What runs is checked once against the card.
 
         Parameters:
             columns:    A dict of the columns, float32 [N] each.
@@ -57,22 +66,26 @@ class Module:
         Returns:
             float32, shape [N, S, S].
         """
-        if not self._checked:
-            self._check_sample()
-            self._checked = True
         inputs = {**columns, self.card.latent.name: normal}
-        return self.engine.call("sample", **inputs)["image"]
+        if self.sampler is None or (len(normal) >= GPU_ROWS and gpu_here()):
+            runner = self.engine
+        else:
+            runner = self.sampler
+        if runner not in self._checked:
+            self._check_sample(runner)
+            self._checked.add(runner)
+        return runner.sample(inputs)
 
-    def _check_sample(self):
+    def _check_sample(self, runner):
         card = self.card
         wanted = {column.name: (None,) for column in card.columns}
         wanted[card.latent.name] = (None, card.latent.size)
-        found = self.engine.signature_inputs("sample")
+        found = runner.sample_inputs()
         if wanted != found:
             raise GalSimError(f"The module {self.folder} does not agree with its card: sample "
                               f"takes {found}, the card says {wanted}. Get the module again.")
         rows = {name: np.ones((1, *shape[1:]), np.float32) for name, shape in wanted.items()}
-        shape = self.engine.call("sample", **rows)["image"].shape[1:]
+        shape = runner.sample(rows).shape[1:]
         if shape != (card.stamp_size, card.stamp_size):
             raise GalSimError(f"The module {self.folder} does not agree with its card: it makes "
                               f"stamps of shape {shape}, the card says {card.stamp_size}. Get the "
@@ -85,8 +98,8 @@ class Module:
         them.
 
         Returns:
-            {signature: the largest difference}: in units of each image's peak, and of other numbers
-            in units of the largest of their kind.
+            {signature, or "compact sample": the largest difference}: in units of each image's
+            peak, and of other numbers in units of the largest of their kind.
         """
         inputs, expected = collections.defaultdict(dict), collections.defaultdict(dict)
         with np.load(self.folder / PROBE_PATH) as probe:
@@ -94,16 +107,23 @@ class Module:
                 signature, kind, name = path.split("/")
                 parts = inputs if kind == "inputs" else expected
                 parts[signature][name] = probe[path]
-        return {signature: self._difference(signature, inputs[signature], outputs)
-                for signature, outputs in expected.items()}
+        found = {signature: _difference(
+                     self.engine.call(signature, **inputs[signature]), outputs)
+                 for signature, outputs in expected.items()}
+        if self.sampler is not None:
+            found["compact sample"] = _difference(
+                dict(image=self.sampler.sample(inputs["sample"])), expected["sample"])
+        return found
 
-    def _difference(self, signature, inputs, expected):
-        found, largest = self.engine.call(signature, **inputs), []
-        for name, value in expected.items():
-            axes = (1, 2) if value.ndim > 2 else None
-            scale = np.max(np.abs(value), axis=axes, keepdims=True)
-            largest.append(np.max(np.abs(found[name] - value) / scale))
-        return float(np.max(largest))
+
+def _difference(found, expected):
+    """The largest difference of some arrays by name, as `Module.probe` gives it."""
+    largest = []
+    for name, value in expected.items():
+        axes = (1, 2) if value.ndim > 2 else None
+        scale = np.max(np.abs(value), axis=axes, keepdims=True)
+        largest.append(np.max(np.abs(found[name] - value) / scale))
+    return float(np.max(largest))
 
 
 def load(folder):

@@ -9,6 +9,7 @@ cannot be used is refused here, by column, row and value, before anything slow i
 __all__ = ["read_columns", "read_positive", "read_seeds"]
 
 import difflib
+import functools
 from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Integral, Real
@@ -241,6 +242,7 @@ def _number(value):
     return np.nan
 
 
+@functools.lru_cache(maxsize=64)
 def _unit(unit):
     # The redshift unit counts as no unit. Only astropy.cosmology, which is slow, can parse it.
     return u.Unit("" if str(unit) == "redshift" else unit, parse_strict="silent")

@@ -10,6 +10,7 @@ import pytest
 
 import galsim_deep
 from galsim_deep.card import CARD_PATH
+from galsim_deep.sampler import COMPACT_PATH
 
 REFERENCE_DATA = Path(os.environ.get(
     "GALSIM_DEEP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -36,6 +37,18 @@ def demanding(model, tmp_path_factory):
     card = json.loads((folder / CARD_PATH).read_text())
     for column in card["columns"]:
         column["optional"] = False
+    (folder / CARD_PATH).write_text(json.dumps(card))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plain(model, tmp_path_factory):
+    """The folder of a copy of the module without a compact graph."""
+    folder = tmp_path_factory.mktemp("plain") / "module"
+    shutil.copytree(model._module.folder, folder)
+    (folder / COMPACT_PATH).unlink()
+    card = json.loads((folder / CARD_PATH).read_text())
+    del card["files"][COMPACT_PATH]
     (folder / CARD_PATH).write_text(json.dumps(card))
     return folder
 

@@ -4,7 +4,7 @@ __all__ = ["binned", "differences", "magnitude_column", "measured_conditions", "
 
 import numpy as np
 
-from ..profiles import measured_radius
+from ..half_light import measured_radius
 
 # Sizes that describe the image as observed, through the PSF; all others describe the profile.
 OBSERVED_SIZES = ("flux_radius",)

@@ -1,5 +1,6 @@
 """GalSim config: fields, seeds, and processes; multi-process runs happen in fresh processes."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -93,9 +94,12 @@ def test_several_models():
     assert galsim.config.BuildImage(base) == galsim.config.BuildImage(config())
 
 
-def test_photon_shooting():
-    base = config(dict(flux=20_000.0, id=7, flux_radius=4.0), count=1,
-                  stamp=dict(draw_method="phot"))
+@pytest.mark.parametrize("interpolant", [None, "nearest"])
+def test_photon_shooting(interpolant):
+    gal = dict(flux=20_000.0, id=7, flux_radius=4.0)
+    if interpolant:
+        gal.update(x_interpolant=interpolant)
+    base = config(gal, count=1, stamp=dict(draw_method="phot"))
     assert galsim.config.BuildImage(base).array.sum() == pytest.approx(20_000.0, rel=0.08)
 
 
@@ -217,22 +221,37 @@ def by_one_process(tmp_path_factory):
     return pictures(folder)
 
 
+@pytest.mark.parametrize("nproc", [2, 4])
 @pytest.mark.parametrize("level", ["image", "output"])
-def test_nproc_changes_no_bit(by_one_process, tmp_path, level):
-    """One process and two make the same bytes, and two do not hang."""
+def test_nproc_changes_no_bit(by_one_process, tmp_path, level, nproc):
+    """One process and several make the same bytes, and several do not hang."""
     base = two_files(tmp_path)
-    base[level]["nproc"] = 2
+    base[level]["nproc"] = nproc
     run_galsim(tmp_path, base)
     assert len(by_one_process) == 2
     assert by_one_process[0] != by_one_process[1]
     assert pictures(tmp_path) == by_one_process
 
 
-def test_fork_after_sampling_is_refused_at_once():
-    """A clear error in the child, where TensorFlow would hang."""
+@pytest.mark.parametrize("nproc", [1, 2])
+def test_a_proxy_changes_no_bit(by_one_process, tmp_path, nproc):
+    """The workers may have the model to themselves, which is the default, or share one."""
+    base = two_files(tmp_path)
+    base["image"]["nproc"] = nproc
     script = textwrap.dedent("""
-        import multiprocessing, galsim, galsim_deep
-        model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+        import json, sys, galsim, galsim_deep
+        galsim.config.input.valid_input_types["generative_model"].use_proxy = True
+        galsim.config.Process(json.loads(sys.argv[1]))
+    """)
+    subprocess.run([sys.executable, "-c", script, json.dumps(base)], check=True, timeout=200)
+    assert pictures(tmp_path) == by_one_process
+
+
+def test_tensorflow_is_refused_at_once_in_a_fork(plain):
+    """A clear error in the child, where it would hang."""
+    script = textwrap.dedent("""
+        import multiprocessing, sys, galsim, galsim_deep
+        model = galsim_deep.GenerativeGalaxyModel(sys.argv[1])
         row = dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5)
         def work(seed):
             try:
@@ -243,18 +262,33 @@ def test_fork_after_sampling_is_refused_at_once():
         with multiprocessing.get_context("fork").Pool(2) as pool:
             print(*pool.map(work, [1, 2]), sep="\\n")
     """)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
-                          timeout=200)
+    done = subprocess.run([sys.executable, "-c", script, str(plain)], capture_output=True,
+                          text=True, timeout=200)
     lines = done.stdout.strip().splitlines()
     assert len(lines) == 2, done.stderr
     assert all("forked" in line and "spawn" in line for line in lines)
 
 
-def test_nproc_after_sampling_is_refused_before_any_worker_starts(model, tmp_path):
+@pytest.mark.parametrize("level", ["image", "output"])
+def test_workers_of_a_process_that_has_sampled(tmp_path, by_one_process, level):
+    base = two_files(tmp_path)
+    base[level]["nproc"] = 2
+    script = textwrap.dedent("""
+        import json, sys, galsim, galsim_deep
+        model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+        model.images(dict(flux_radius=[6.0] * 20, mag_auto=22.0, zphot=0.5), seeds=range(20))
+        galsim.config.Process(json.loads(sys.argv[1]))
+    """)
+    subprocess.run([sys.executable, "-c", script, json.dumps(base)], check=True, timeout=200)
+    assert pictures(tmp_path) == by_one_process
+
+
+def test_workers_that_could_not_sample_are_not_started(plain, tmp_path):
     """GalSim only logs what a worker raises; the user would be left with no file and no error."""
-    model.images(COLUMNS, seeds=[1])
+    galsim_deep.GenerativeGalaxyModel(plain).images(COLUMNS, seeds=[1])
     for level in ("image", "output"):
         base = config()
+        base["input"]["generative_model"]["file_name"] = str(plain)
         base["output"] = dict(file_name="never.fits", dir=str(tmp_path))
         base[level]["nproc"] = 2
         with pytest.raises(galsim.GalSimConfigError, match="fresh process"):

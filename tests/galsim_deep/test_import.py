@@ -7,7 +7,7 @@ from pathlib import Path
 import galsim_deep
 
 SLOW = ["tensorflow", "tensorflow_hub", "keras", "tensorflow_probability", "pydantic", "pooch",
-        "matplotlib", "h5py", "pandas"]
+        "matplotlib", "h5py", "pandas", "scipy", "ai_edge_litert", "tqdm"]
 
 
 def test_import_is_light():
@@ -24,6 +24,24 @@ def test_making_a_model_needs_no_tensorflow():
     script = ("import galsim_deep, sys; galsim_deep.GenerativeGalaxyModel('hub:acs_flow_vae'); "
               "sys.exit('tensorflow' in sys.modules)")
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_sampling_needs_no_tensorflow():
+    script = ("import galsim_deep, sys; sys.modules['tensorflow'] = None; "
+              "model = galsim_deep.GenerativeGalaxyModel('hub:acs_flow_vae'); "
+              "row = dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5); "
+              "galaxy, = model.sample(row, seeds=[1]); galaxy.drawImage(scale=0.2)")
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_what_is_needed_where_tensorflow_is_not_installed(plain):
+    script = ("import galsim, galsim_deep, sys; sys.modules['tensorflow'] = None; "
+              "model = galsim_deep.GenerativeGalaxyModel(sys.argv[1])\n"
+              "try: model.sample(dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5))\n"
+              "except galsim.GalSimError as err: print(err)")
+    done = subprocess.run([sys.executable, "-c", script, str(plain)], check=True,
+                          capture_output=True, text=True)
+    assert "galsim-deep[tensorflow]" in done.stdout
 
 
 def test_the_plugin_never_imports_the_workshop():

@@ -53,7 +53,7 @@ def test_profiles_are_ordinary_interpolated_images(model, table):
     galaxies = model.sample(table, seeds=range(7))
     images = model.images(table, seeds=range(7))
     for galaxy, image, magnitude in zip(galaxies, images, table["mag_auto"], strict=True):
-        assert type(galaxy) is galsim.InterpolatedImage
+        assert isinstance(galaxy, galsim.InterpolatedImage)
         assert galaxy.flux == pytest.approx(flux_of(magnitude), rel=1e-4)
         np.testing.assert_allclose(galaxy.image.array, image, atol=1e-6 * image.max())
         drawn = galsim.Convolve(galaxy, galsim.Gaussian(sigma=0.1)).drawImage(
@@ -105,6 +105,32 @@ def test_a_galaxy_belongs_to_its_seed(model, forty, chunk):
         model.images(shuffled[i:i + chunk], seeds=shuffled["id"][i:i + chunk])
         for i in range(0, 40, chunk)])
     assert_same(parts, together[order])
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+@pytest.mark.parametrize("chunk", [1, 9, 64])
+def test_a_stream_is_the_sample_in_parts(model, forty, seeded, chunk):
+    catalogue, _ = forty
+    options = dict(flux=np.linspace(1, 2, 40), half_light_radius=0.4)
+    options.update(dict(seeds=catalogue["id"]) if seeded else dict(rng=5))
+    parts = list(model.stream(catalogue, chunk=chunk, **options))
+    assert [len(part) for part in parts[:-1]] == [chunk] * (len(parts) - 1)
+    assert [galaxy for part in parts for galaxy in part] == model.sample(catalogue, **options)
+
+
+def test_what_is_wrong_with_a_stream_is_said_at_once(model, table):
+    table["mag_auto"][-1] = np.inf
+    with pytest.raises(galsim.GalSimValueError, match="mag_auto"):
+        model.stream(table, chunk=2)
+    with pytest.raises(galsim.GalSimRangeError, match="chunk"):
+        model.stream(table, chunk=0)
+    with pytest.raises(TypeError, match="colour"):
+        next(model.stream({name: values[:1] for name, values in table.items()}, colour=1))
+
+
+def test_progress_of_a_stream(model, table, capsys):
+    assert [len(part) for part in model.stream(table, chunk=4, progress=True)] == [4, 3]
+    assert "7/7" in capsys.readouterr().err
 
 
 def test_another_seed_is_another_galaxy(model, table):

@@ -1,55 +1,159 @@
-"""Profiles from stamps: radii with known values, imposed quantities."""
+"""Profiles from stamps: those that GalSim would make, in less time and memory."""
+
+import pickle
 
 import galsim
 import numpy as np
 import pytest
 
-from galsim_deep.profiles import make_profile, measured_radius
+from galsim_deep.profiles import HELD, StampProfile, make_profile, make_profiles
+
+PSF = galsim.Moffat(beta=3.0, fwhm=0.7)
 
 
-@pytest.mark.parametrize("radius", [1.2, 1.5, 3.0, 3.9, 4.1, 10.0])
-@pytest.mark.parametrize("shift", [(0, 0), (0.4, -0.3)])
-def test_measured_radius_of_a_gaussian(radius, shift):
-    stamp = galsim.Gaussian(half_light_radius=radius).shift(shift).drawImage(
-        nx=128, ny=128, scale=1.0, method="no_pixel").array
-    assert measured_radius(stamp) == pytest.approx(radius, rel=0.01)
+@pytest.fixture(scope="module")
+def stamps(model):
+    """Of a model, over the ranges of its columns."""
+    rng = np.random.default_rng(3)
+    table = {column.name: rng.uniform(*column.valid_range, 60) for column in model.card.columns}
+    return model.images(table, seeds=range(60))
 
 
-def test_measured_radius_of_a_disk():
-    """A uniform disk of radius R holds half of its light within R / sqrt(2)."""
-    y, x = np.indices((128, 128)) - 63.5
-    stamp = (np.hypot(x, y) < 20).astype(float)
-    assert measured_radius(stamp) == pytest.approx(20 / np.sqrt(2), rel=0.01)
+def synthetic(size):
+    """A compact, a wide, an off-centre and a lumpy one."""
+    shapes = [galsim.Gaussian(sigma=1.0), galsim.Exponential(half_light_radius=size / 8),
+              galsim.Exponential(half_light_radius=2.0).shear(g1=0.4).shift(3.0, -2.0),
+              galsim.Gaussian(sigma=6.0) + 0.2 * galsim.Gaussian(sigma=0.6).shift(5.0, 4.0)]
+    return np.stack([shape.withFlux(3.0).drawImage(
+        nx=size, ny=size, scale=1.0, method="no_pixel").array for shape in shapes])
 
 
-def test_measured_radius_ignores_flux_and_orientation():
-    stamp = galsim.Exponential(half_light_radius=6).shear(g1=0.4).shift(2, 1).drawImage(
-        nx=128, ny=128, scale=1.0, method="no_pixel").array
-    radius = measured_radius(stamp)
-    assert measured_radius(7e3 * stamp) == pytest.approx(radius, rel=1e-6)
-    assert measured_radius(np.rot90(stamp)) == pytest.approx(radius, rel=1e-6)
+@pytest.fixture(scope="module", params=["model", 64, 65])
+def some(request, stamps):
+    return stamps if request.param == "model" else synthetic(request.param)
 
 
 @pytest.fixture
 def stamp():
-    return galsim.Exponential(half_light_radius=5, flux=3.0).shear(g2=0.3).drawImage(
-        nx=64, ny=64, scale=1.0, method="no_pixel").array
+    return synthetic(64)[2]
 
 
-def test_plain(stamp):
-    profile = make_profile(stamp, 0.03)
-    assert profile.flux == pytest.approx(stamp.sum(), rel=1e-6)
-    assert profile.image.scale == 0.03
-    assert profile.centroid.x == pytest.approx(0.0, abs=1e-4)
+def test_reach_is_what_galsim_finds(some):
+    """stepk the same; maxk the same, or on its safe side, which is above."""
+    ours, theirs = make_profiles(some, 0.03), [make_profile(stamp, 0.03) for stamp in some]
+    stepk, maxk = (np.array([getattr(one, name) / getattr(other, name) for one, other in
+                             zip(ours, theirs, strict=True)]) for name in ("stepk", "maxk"))
+    np.testing.assert_allclose(stepk, 1.0, rtol=1e-6)
+    assert maxk.min() > 0.99
+    assert np.median(maxk) < 1.1 and maxk.max() < 2.0
 
 
-def test_imposed(stamp):
-    profile = make_profile(stamp, 0.03, flux=8.0, half_light_radius=0.6)
-    assert profile.flux == pytest.approx(8.0, rel=1e-6)
-    assert profile.calculateHLR(size=512, scale=0.02) == pytest.approx(0.6, rel=0.01)
+@pytest.mark.parametrize("params", [dict(folding_threshold=0.02), dict(maxk_threshold=1e-2)])
+def test_reach_follows_gsparams(some, params):
+    gsparams = galsim.GSParams(**params)
+    for ours, stamp in zip(make_profiles(some[:8], 0.03, gsparams=gsparams), some, strict=False):
+        theirs = make_profile(stamp, 0.03, gsparams=gsparams)
+        assert ours.gsparams == gsparams
+        assert ours.stepk == pytest.approx(theirs.stepk)
+        assert ours.maxk > 0.99 * theirs.maxk
 
 
-def test_the_stamp_is_not_changed(stamp):
-    before = stamp.copy()
-    make_profile(stamp, 0.03, flux=8.0, half_light_radius=0.6)
-    np.testing.assert_array_equal(stamp, before)
+def test_drawn_as_galsim_draws_them(some):
+    for ours, stamp in zip(make_profiles(some[:8], 0.03), some, strict=False):
+        theirs = make_profile(stamp, 0.03, pad_factor=ours._pad_factor)
+        drawn, expected = (galsim.Convolve(one, PSF).drawImage(nx=48, ny=48, scale=0.2).array
+                           for one in (ours, theirs))
+        np.testing.assert_allclose(drawn, expected, atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize("psf, scale", [
+    (PSF, 0.2), (galsim.Moffat(beta=3.0, fwhm=0.16), 0.1), (galsim.Gaussian(fwhm=0.08), 0.03)])
+def test_padding_is_enough(stamps, psf, scale):
+    """Compact galaxies are padded less than large ones, and none too little."""
+    pads = set()
+    for ours, more in zip(make_profiles(stamps[:20], 0.03),
+                          make_profiles(stamps[:20], 0.03, pad_factor=8.0), strict=True):
+        pads.add(ours._pad_factor)
+        assert more._pad_factor == 8.0
+        if ours._pad_factor < 4.0:  # which GalSim itself would take
+            drawn, expected = (galsim.Convolve(one.shear(g1=0.1), psf).drawImage(
+                nx=64, ny=64, scale=scale).array for one in (ours, more))
+            np.testing.assert_allclose(drawn, expected, atol=1e-4 * expected.max())
+    assert pads == {2.0, 3.0, 4.0}
+
+
+def test_equal_to_galsims_own(stamp):
+    ours, = make_profiles(stamp[None], 0.03, flux=[8.0])
+    theirs = galsim.InterpolatedImage(
+        galsim.Image(stamp.astype(float), scale=0.03), flux=8.0, pad_factor=ours._pad_factor,
+        _force_stepk=ours.stepk, _force_maxk=ours.maxk)
+    assert isinstance(ours, galsim.InterpolatedImage)
+    assert ours == theirs and theirs == ours and hash(ours) == hash(theirs)
+    assert repr(ours) == repr(theirs)
+    ours, theirs = (one.withGSParams(folding_threshold=0.05, maxk_threshold=0.01)
+                    for one in (ours, make_profile(stamp, 0.03, flux=8.0)))
+    assert ours.stepk == pytest.approx(theirs.stepk)
+
+
+def test_a_profile_holds_its_stamp_and_no_more(stamp):
+    profile, = make_profiles(stamp[None], 0.03)
+    assert len(pickle.dumps(profile)) < 1.5 * stamp.nbytes + 4000
+    profile.drawImage(nx=32, ny=32)
+    assert len(pickle.dumps(profile)) < 1.5 * stamp.nbytes + 4000
+    again = pickle.loads(pickle.dumps(profile))
+    assert isinstance(again, StampProfile) and again == profile and hash(again) == hash(profile)
+    assert again.drawImage(nx=32, ny=32) == profile.drawImage(nx=32, ny=32)
+
+
+def test_those_drawn_last_keep_what_they_were_drawn_with(stamp):
+    profiles = make_profiles(np.stack([stamp] * (HELD + 3)), 0.03)
+    images = [profile.drawImage(nx=32, ny=32) for profile in profiles]
+    assert [("_sbp" in vars(one), "_xim" in vars(one)) for one in profiles] == (
+        [(False, False)] * 3 + [(True, True)] * HELD)
+    assert profiles[0].drawImage(nx=32, ny=32) == images[0]
+    assert "_sbp" in vars(profiles[0]) and "_sbp" not in vars(profiles[3])
+
+
+def test_a_galaxy_does_not_keep_its_table(stamp):
+    many = np.stack([stamp] * 5)
+    profile = make_profiles(many, 0.03)[2]
+    many[:] = 0
+    assert profile._stamp.base is None
+    np.testing.assert_array_equal(profile.image.array, stamp)
+
+
+def test_options_reach_the_profiles(stamp):
+    profile, = make_profiles(stamp[None], 0.03, x_interpolant="linear", k_interpolant="quintic",
+                             pad_factor=1.5)
+    theirs = make_profile(stamp, 0.03, x_interpolant="linear", pad_factor=1.5)
+    assert profile.x_interpolant == theirs.x_interpolant
+    assert profile._xim.bounds == theirs._xim.bounds
+    assert profile.stepk == pytest.approx(theirs.stepk)
+
+
+@pytest.mark.parametrize("make", [
+    lambda stamp, **given: make_profile(stamp, 0.03, **given),
+    lambda stamp, **given: make_profiles(
+        stamp[None], 0.03, **{name: [value] for name, value in given.items()})[0]])
+class TestImposed:
+    def test_nothing(self, make, stamp):
+        profile = make(stamp)
+        assert profile.flux == pytest.approx(stamp.sum(), rel=1e-6)
+        assert profile.image.scale == 0.03
+
+    def test_flux_and_half_light_radius(self, make, stamp):
+        before = stamp.copy()
+        profile = make(stamp, flux=8.0, half_light_radius=0.6)
+        assert profile.flux == pytest.approx(8.0, rel=1e-6)
+        assert profile.calculateHLR(
+            size=512, scale=0.02, centroid=profile.centroid) == pytest.approx(0.6, rel=0.01)
+        np.testing.assert_array_equal(stamp, before)
+
+
+def test_no_stamps():
+    assert make_profiles(np.zeros((0, 8, 8), np.float32), 0.03) == []
+
+
+def test_no_light(stamp):
+    with pytest.raises(galsim.GalSimValueError, match="without light.*1"):
+        make_profiles(np.stack([stamp, 0 * stamp]), 0.03)

@@ -13,9 +13,12 @@ from galsim import GalSimError
 from galsim_deep import __version__
 from galsim_deep.card import write_card
 from galsim_deep.module import PROBE_PATH, load
+from galsim_deep.sampler import COMPACT_PATH
 
+from .compact import write_compact
 from .data.dataset import Dataset
 from .fit import restore
+from .half_precision import Halved
 from .module_page import write_page
 from .short_names import shorten_names
 
@@ -61,13 +64,12 @@ def export(recipe, run, folder):
 
 
 def save(family, folder):
-    """Write the SavedModel of a family."""
-    root = tf.Module()
+    """Write SavedModel and compact graph of a family, whose kernels are rounded to 16 bits."""
+    weights, root = Halved(family.networks), tf.Module()
     # Variables alone: the networks themselves would bring Keras's own functions along.
-    root.weights = [variable.value for network in family.networks.values()
-                    for variable in network.variables]
+    root.weights = weights.variables
     signatures = {
-        name: tf.function(signature.call).get_concrete_function(**{
+        name: tf.function(weights.call(signature.call)).get_concrete_function(**{
             key: tf.TensorSpec(spec.shape, spec.dtype, key)
             for key, spec in signature.inputs.items()})
         for name, signature in family.signatures().items()}
@@ -75,6 +77,9 @@ def save(family, folder):
                         signatures=dict(signatures, serving_default=signatures["sample"]))
     shorten_names(folder)
     (folder / "fingerprint.pb").unlink(missing_ok=True)  # that of the graph with long names
+    (folder / COMPACT_PATH).parent.mkdir(exist_ok=True)
+    sample = family.signatures()["sample"]
+    write_compact(weights.call(sample.call), sample.inputs, weights.variables, folder)
 
 
 def _write_probe(family, dataset, folder):

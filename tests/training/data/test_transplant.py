@@ -9,7 +9,7 @@ import pytest
 import yaml
 from astropy.table import Table
 
-from galsim_deep.profiles import measured_radius
+from galsim_deep.half_light import measured_radius
 from galsim_deep_training.data.build import build, make_builder
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.data.noise import read_correlation

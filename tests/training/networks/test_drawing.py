@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep.profiles import measured_radius
+from galsim_deep.half_light import measured_radius
 from galsim_deep_training.networks.drawing import Drawing, Pose, edge_window
 from galsim_deep_training.networks.frame import GalaxyFrame
 from galsim_deep_training.networks.orientation import Orientation

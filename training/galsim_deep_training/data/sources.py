@@ -14,7 +14,7 @@ import numpy as np
 from galsim import GalSimConfigError
 from scipy import ndimage
 
-from galsim_deep.profiles import measured_radius
+from galsim_deep.half_light import measured_radius
 from galsim_deep.validation.parametric import fit_sersic
 
 from ..recipe import Settings

@@ -30,7 +30,7 @@ import galsim
 import numpy as np
 from galsim import GalSimConfigError
 
-from galsim_deep.profiles import measured_radius
+from galsim_deep.half_light import measured_radius
 
 from ..recipe import Settings
 from .build import Builder

@@ -87,16 +87,27 @@ class GalaxyFrame:
             [N, C, C], interpolated linearly; zero where nothing was.  There is no gradient to the
             matrix.
         """
-        # The gradient inverts all matrices of a batch, and one that is NaN would stop it.
+        # An index that is not a number may be any; there is no gradient to what it comes from.
         known = tf.reduce_all(tf.math.is_finite(matrix), axis=[1, 2], keepdims=True)
-        matrix = tf.where(known, matrix, tf.eye(2))
-        middle = 0.5 * (self.cells - 1)
-        move = middle * (1.0 - tf.reduce_sum(matrix, axis=-1))
-        transforms = tf.reshape(tf.concat([matrix, move[..., None]], axis=-1), [-1, 6])
-        return tf.raw_ops.ImageProjectiveTransformV3(
-            images=images[..., None], transforms=tf.pad(transforms, [[0, 0], [0, 2]]),
-            output_shape=[self.cells, self.cells], fill_value=0.0, interpolation="BILINEAR",
-            fill_mode="CONSTANT")[..., 0]
+        matrix = tf.stop_gradient(tf.where(known, matrix, tf.eye(2)))
+        # TensorFlow has one operation for all of this, but compact graphs do not.
+        place = (np.arange(self.cells) - 0.5 * (self.cells - 1)).astype(np.float32)
+        width = self.cells + 2  # with a margin in which there is nothing
+        x, y = (tf.clip_by_value(
+            row[:, 0, None, None] * place + row[:, 1, None, None] * place[:, None]
+            + 0.5 * (width - 1), 0.0, width - 1.001) for row in tf.unstack(matrix, axis=1))
+        left, below = tf.floor(x), tf.floor(y)
+        x, y = x - left, y - below
+        corner = tf.reshape(tf.cast(below, tf.int32) * width + tf.cast(left, tf.int32),
+                            [-1, self.cells**2])
+        padded = tf.reshape(tf.pad(images, [[0, 0], [1, 1], [1, 1]]), [-1, width**2])
+
+        def at(right, up):
+            return tf.reshape(tf.gather(padded, corner + (up * width + right), batch_dims=1),
+                              [-1, self.cells, self.cells])
+
+        return ((at(0, 0) * (1 - x) + at(1, 0) * x) * (1 - y)
+                + (at(0, 1) * (1 - x) + at(1, 1) * x) * y)
 
     def _weights(self, size, scale, shift=None, even=False):
         """What each cell adds to each pixel along one axis: [N, size, C].

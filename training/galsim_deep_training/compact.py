@@ -1,0 +1,41 @@
+"""The compact graph of a module: what its signature ``sample`` does, for LiteRT.
+
+Most who use a module sample from it and do nothing else.  For that TensorFlow is large, slow to
+start, slow with one galaxy at a time, and hangs in forked processes; the interpreter of LiteRT is
+none of that (``docs/design-notes``).  TensorFlow writes its file, from the same graph.
+"""
+
+__all__ = ["write_compact"]
+
+import gzip
+import tempfile
+
+import tensorflow as tf
+
+from galsim_deep.sampler import COMPACT_PATH, ROWS, signature_of
+
+
+def write_compact(call, inputs, weights, folder):
+    """Write the compact graph into the folder of a module.
+
+    Parameters:
+        call:       A function of the inputs, by name.
+        inputs:     Name -> `tf.TensorSpec`, batch dimension None.
+        weights:    All variables that the function reads.
+        folder:     The folder of the module.
+    """
+    root = tf.Module()
+    root.weights = weights
+    # One graph for each number of rows: shapes that are known beforehand compute faster.
+    signatures = {
+        signature_of(rows): tf.function(call).get_concrete_function(**{
+            name: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype, name)
+            for name, spec in inputs.items()})
+        for rows in ROWS}
+    with tempfile.TemporaryDirectory() as scratch:
+        tf.saved_model.save(root, scratch, signatures=signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            scratch, signature_keys=list(signatures))
+        graph = converter.convert()
+    # Weights rounded to 16 bits are zeros by half.
+    (folder / COMPACT_PATH).write_bytes(gzip.compress(graph, mtime=0))
