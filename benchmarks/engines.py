@@ -1,0 +1,115 @@
+#!/usr/bin/env python
+"""What it takes to run a module's signature `sample` with LiteRT and with TensorFlow.
+
+    python benchmarks/engines.py [--module hub:acs_flow_vae] [--output engines.md]
+
+Prints a table, as Markdown: installed size, with what is installed for it alone; time from the
+start of the engine to the first galaxy; resident memory of the process, and how much of it is not
+that of Python, numpy and GalSim; and milliseconds a galaxy, of one galaxy a call and in batches, by
+the clock and of the processor.  Each engine runs in a process of its own, with all cores.
+"""
+import argparse
+import importlib.metadata
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PACKAGES = dict(sampler="ai-edge-litert", engine="tensorflow")
+COUNTS = 1, 8, 64, 1024
+
+
+def measured(name, handle):
+    """A dict of numbers, measured in this process."""
+    import galsim  # noqa: F401 - what is there anyway
+    import numpy as np
+
+    import galsim_deep
+    from galsim_deep import latents
+
+    model = galsim_deep.GenerativeGalaxyModel(handle)
+    card, rng = model.card, np.random.default_rng(3)
+    inputs = {column.name: rng.uniform(column.quantiles["0.25"], column.quantiles["0.75"],
+                                       max(COUNTS)).astype(np.float32) for column in card.columns}
+    inputs[card.latent.name] = latents.draw(
+        latents.deviates(max(COUNTS), seeds=range(max(COUNTS))), card.latent.size)
+    before, start = resident(), time.perf_counter()
+    runner = getattr(model._module, name)
+    runner.sample({key: values[:1] for key, values in inputs.items()})
+    found = dict(first=time.perf_counter() - start, base=before)
+    for count in COUNTS:
+        batch, clock, processor = {key: values[:count] for key, values in inputs.items()}, [], []
+        for _ in range(3 if count > 64 else 15):
+            start, used = time.perf_counter(), time.process_time()
+            runner.sample(batch)
+            clock.append(time.perf_counter() - start)
+            processor.append(time.process_time() - used)
+        found[f"{count}"] = [1e3 * statistics.median(times) / count for times in (clock, processor)]
+    return dict(found, memory=resident())
+
+
+def resident():
+    """Resident memory of this process [MB]."""
+    text = Path("/proc/self/status").read_text()
+    return int(text.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def installed(package, others=()):
+    """Megabytes that a package and what it needs take, without those that are needed anyway."""
+    todo, seen = [package], set(others)
+    size = 0
+    while todo:
+        name = re.sub("[-_.]+", "-", todo.pop()).lower()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        size += sum(path.stat().st_size for path in
+                    (Path(found.locate_file(file)) for file in found.files or ())
+                    if path.is_file())
+        todo += [re.match(r"[\w.-]+", need)[0] for need in found.requires or ()
+                 if "extra" not in need]
+    return size / 1e6, seen
+
+
+def main():
+    if sys.argv[1:2] == ["--child"]:
+        print(json.dumps(measured(*sys.argv[2:])))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--module", default="hub:acs_flow_vae")
+    parser.add_argument("--output", type=Path, help="write the table there as well")
+    options = parser.parse_args()
+    anyway = set()
+    for package in ("galsim", "scipy", "astropy", "pooch", "pydantic", "tqdm"):
+        anyway |= installed(package)[1]
+    columns = {}
+    for name, package in PACKAGES.items():
+        done = subprocess.run(
+            [sys.executable, os.path.abspath(__file__), "--child", name, options.module],
+            check=True, capture_output=True, text=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        columns[name] = [
+            f"{package} {importlib.metadata.version(package)}",
+            f"{installed(package, anyway)[0]:,.0f} MB", f"{found['first']:.2f} s",
+            f"{found['memory']:.0f} MB ({found['memory'] - found['base']:.0f} MB)",
+            *("{:.2f} ({:.2f}) ms".format(*found[f"{count}"]) for count in COUNTS)]
+    names = ["", "installed", "to the first galaxy", "memory (of it its own)",
+             "one galaxy a call (processor)",
+             *(f"a galaxy of {count:,} (processor)" for count in COUNTS[1:])]
+    lines = ["| " + " | ".join(row) + " |" for row in zip(names, *columns.values(), strict=True)]
+    lines.insert(1, "|---|---|---|")
+    print("\n".join(lines))
+    if options.output:
+        options.output.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
