@@ -7,50 +7,67 @@ long as a galaxy takes to be made.
 
 __all__ = ["near_catalogues"]
 
+import contextlib
 from multiprocessing.managers import BaseProxy
 
+from galsim.utilities import lazy_property
+
 MOST = 8_000_000
-"""How many values of a catalogue a worker copies, 64 MB; larger ones it goes on asking."""
+"""How many values of a catalogue a worker copies, 64 MB of numbers; larger ones it goes on asking.
+"""
 
-KEPT = 4
-_known = []  # the last ones, each with what stands for it
+_known = []  # those of the last configuration, each with what stands for it
 
 
+@contextlib.contextmanager
 def near_catalogues(base):
-    """A configuration whose input catalogues are quick to ask.
+    """Have the input catalogues of a configuration be quick to ask, for a while.
 
     Parameters:
-        base:       The whole configuration, which stays as it is.
-
-    Returns:
-        another dict with the same entries but for the catalogues, which give the same values.
+        base:       The whole configuration.  It is changed in place, and back: a copy would lose
+                    what GalSim keeps there while it reads.
     """
     inputs = base.get("_input_objs", {})
-    if "catalog" not in inputs:
-        return base
-    near = [catalogue and _near(catalogue) for catalogue in inputs["catalog"]]
-    return dict(base, _input_objs=dict(inputs, catalog=near))
+    catalogues = inputs.get("catalog", ())
+    if not any(catalogues):
+        yield
+        return
+    inputs["catalog"] = [_near(catalogue) for catalogue in catalogues]
+    _known[:] = [*zip(catalogues, inputs["catalog"], strict=True)]
+    try:
+        yield
+    finally:
+        inputs["catalog"] = catalogues
 
 
 def _near(catalogue):
     for known, near in _known:
         if known is catalogue:
             return near
-    near = _NearCatalogue(catalogue)
-    _known[:] = [*_known, (catalogue, near)][-KEPT:]
-    return near
+    return catalogue and _NearCatalogue(catalogue)
 
 
 class _NearCatalogue:
     """What stands for a `galsim.Catalog`, or a proxy of one."""
 
     def __init__(self, catalogue):
-        self._catalogue, self._columns = catalogue, {}
-        self._count, self._is_fits = catalogue.getNObjects(), catalogue.isFits()
-        if self._is_fits and (not isinstance(catalogue, BaseProxy)
-                              or self._count * len(catalogue.names) <= MOST):
-            data = _data(catalogue)
-            self._columns = {name: data[name] for name in catalogue.names}
+        self._catalogue = catalogue
+
+    @lazy_property
+    def _count(self):
+        return self._catalogue.getNObjects()
+
+    @lazy_property
+    def _is_fits(self):
+        return self._catalogue.isFits()
+
+    @lazy_property
+    def _columns(self):
+        names = self._catalogue.names if self._is_fits else ()
+        if isinstance(self._catalogue, BaseProxy) and self._count * len(names) > MOST:
+            return {}
+        data = _data(self._catalogue) if names else None
+        return {name: data[name] for name in names}
 
     def get(self, index, col):
         if col in self._columns and isinstance(index, int) and 0 <= index < self._count:

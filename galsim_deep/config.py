@@ -17,9 +17,8 @@ __all__ = ["BuildGenerativeModelGalaxy"]
 
 import itertools
 import math
-import warnings
 
-from galsim import GalSimConfigError, GalSimError, GalSimWarning, GSParams
+from galsim import GalSimConfigError, GalSimError, GSParams
 from galsim.config import (
     GetAllParams,
     GetInputObj,
@@ -36,12 +35,12 @@ from .lookahead import Lookahead, Source, foreseen
 from .model import GenerativeGalaxyModel
 from .profiles import make_profiles
 from .sampler import ROWS
-from .table import read_positive
+from .table import in_ranges, read_positive
 from .threads import share_cores, threads
 
 _OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_interpolant": str,
             "pad_factor": float, "strict": bool}
-_SHARED = ("x_interpolant", "k_interpolant", "pad_factor")
+_SHARED = ("x_interpolant", "k_interpolant", "pad_factor", "strict")
 
 MOST_AHEAD = 32
 """How many galaxies are made together at most: too few for a GPU, lest bits depend on how many
@@ -66,15 +65,15 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     """
     model = GetInputObj("generative_model", config, base, "GenerativeModelGalaxy")
     share_cores(base.get("current_nproc"))
-    given, base = base, near_catalogues(base)
     optional = {column.name: column.optional for column in model.getCard().columns}
 
     def alone():
-        # flux is left to GalSim, which applies it to any object type.
-        fields, _ = GetAllParams(
-            config, base, req={name: float for name in optional if not optional[name]},
-            opt={**_OPTIONS, **{name: float for name in optional if optional[name]}},
-            ignore=[*ignore, "flux", "num"])
+        with near_catalogues(base):
+            # flux is left to GalSim, which applies it to any object type.
+            fields, _ = GetAllParams(
+                config, base, req={name: float for name in optional if not optional[name]},
+                opt={**_OPTIONS, **{name: float for name in optional if optional[name]}},
+                ignore=[*ignore, "flux", "num"])
         rng = None
         if "id" not in fields:
             original = GetRNG(config, base, logger, "GenerativeModelGalaxy")
@@ -88,27 +87,33 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
         return alone(), False
     kinds = {name: kind for name, kind in {**dict.fromkeys(optional, float), **_OPTIONS}.items()
              if name in config}
-    source = Source.of(config, given, kinds, values=(gsparams or {}).items(), objects=[model])
-    return _ahead.galaxy(base["obj_num"], source, alone, lambda: _several(
-        model, foreseen(config, base, kinds, min(ROWS[-1] * threads(), MOST_AHEAD)), gsparams)
-        ), False
+
+    def several():
+        with near_catalogues(base):
+            wanted = foreseen(config, base, kinds, min(ROWS[-1] * threads(), MOST_AHEAD))
+        return _several(model, wanted, gsparams)
+
+    source = Source.of(config, base, kinds, values=(gsparams or {}).items(), objects=[model])
+    return _ahead.galaxy(base["obj_num"], source, alone, several), False
 
 
 _ahead = Lookahead()
 
 
 def _several(model, wanted, gsparams):
-    """The galaxies of several objects, or none if there is something to be said of one of them."""
-    wanted = list(itertools.takewhile(lambda fields: all(
-        fields.get(name) == wanted[0].get(name) for name in (*_SHARED, "strict")), wanted))
-    if not wanted:
+    """The galaxies of several objects, as far as they can be made together.
+
+    That is as long as they have the same options, and there is nothing to be said of them: errors
+    and warnings are for those that are made alone.
+    """
+    columns = model.getCard().columns
+    wanted = list(itertools.takewhile(
+        lambda fields: all(fields.get(name) == wanted[0].get(name) for name in _SHARED)
+        and in_ranges(fields, columns), wanted))
+    try:
+        return _made(model, wanted, gsparams) if wanted else []
+    except GalSimError:
         return []
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", GalSimWarning)
-        try:
-            return _made(model, wanted, gsparams)
-        except (GalSimError, GalSimWarning):
-            return []  # each says it when its turn has come
 
 
 def _made(model, wanted, gsparams, rng=None):
@@ -126,7 +131,7 @@ def _made(model, wanted, gsparams, rng=None):
         stamps, model.getCard().pixel_scale,
         half_light_radius=read_positive(radius, "half_light_radius", len(wanted)),
         gsparams=GSParams(**gsparams) if gsparams else None,
-        **{name: options[name] for name in _SHARED if name in options})
+        **{name: options[name] for name in _SHARED if name in options and name != "strict"})
 
 
 # No proxy: a model is a few strings until it samples, and workers need not wait for one another.

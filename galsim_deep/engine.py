@@ -7,6 +7,7 @@ forked child of a process that had already loaded gets an error at once.
 
 __all__ = ["Engine", "gpu_here", "started_here", "tensorflow"]
 
+import functools
 import multiprocessing
 import os
 import threading
@@ -108,8 +109,14 @@ def started_here():
 def gpu_here():
     """Whether TensorFlow sees a GPU in this process, a main one; asked only where there may be one.
     """
-    if multiprocessing.parent_process() is not None or not any(map(os.path.exists, _DRIVERS)):
+    if (multiprocessing.parent_process() is not None or not any(map(os.path.exists, _DRIVERS))
+            or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")):
         return False
+    return _tensorflow_has_gpu(os.getpid())
+
+
+@functools.cache
+def _tensorflow_has_gpu(process):
     try:
         return bool(tensorflow().config.list_physical_devices("GPU"))
     except GalSimError:  # not installed, or not to be used here
@@ -145,6 +152,8 @@ def tensorflow():
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
-        if not tf.config.experimental.get_memory_growth(gpu):
+        try:
             tf.config.experimental.set_memory_growth(gpu, True)
+        except (RuntimeError, ValueError):
+            pass  # as above, or it has been cut into virtual ones
     return tf

@@ -10,8 +10,13 @@ import functools
 
 import numpy as np
 
+from .forking import not_while_forking
+
 CAUTION = 0.7
 """What counts as nothing, over what would between the modes of a finer grid."""
+
+SMOOTH = 0.125
+"""Up to which mode, over their number, a stamp counts as smooth."""
 
 BLOCK = 16
 """Stamps that are looked at together."""
@@ -31,6 +36,8 @@ def half_sizes(stamps, flux, folding_threshold):
         float64 [N], in pixels.
     """
     inside = np.concatenate([_inside(some) for some in _blocks(stamps)])
+    if inside.shape[1] < 2:
+        return np.full(len(stamps), 0.5 * stamps.shape[1])
     # A single pixel is never taken to be large enough; nor is there anything beyond the stamp.
     enough = np.sign(flux)[:, None] * (
         inside[:, 1:] - (1 - folding_threshold) * flux[:, None]) >= 0
@@ -88,10 +95,23 @@ def _below_diagonal(size):
 
 def _last_modes(stamps, bounds):
     """The number of the last mode along either axis that has more power than the bound, [N]."""
-    from scipy import fft  # takes a while to import
-
     size = stamps.shape[1]
-    spectrum = fft.rfft2(stamps)
+    last = _last_above(stamps, bounds, size)
+    # Light that is smooth all over a stamp is so in the modes of its own grid as well, but not
+    # between them.
+    smooth = np.flatnonzero(last < SMOOTH * size)
+    if len(smooth):
+        finer = _last_above(stamps[smooth], bounds[smooth], 2 * size)
+        last[smooth] = np.maximum(last[smooth], np.ceil(0.5 * finer))
+    return last
+
+
+def _last_above(stamps, bounds, size):
+    """The same on a grid of so many modes."""
+    with not_while_forking:
+        from scipy import fft  # takes a while to import
+
+        spectrum = fft.rfft2(stamps, (size, size))
     above = np.square(spectrum.real) + np.square(spectrum.imag) > bounds[:, None, None]
     ky, kx = np.abs(np.fft.fftfreq(size, 1 / size)), np.fft.rfftfreq(size, 1 / size)
     return np.maximum((above.any(axis=2) * ky).max(axis=1), (above.any(axis=1) * kx).max(axis=1))

@@ -16,6 +16,8 @@ RUN = 2
 """How many objects in a row make it likely that the next ones will be asked for here as well."""
 
 _PREDICTABLE = ("Catalog", "Sequence")
+# What sequences count from begins anew in each file.
+_NUMBERS = ("file_num", "image_num", "start_obj_num")
 
 
 class Source(NamedTuple):
@@ -38,7 +40,8 @@ class Source(NamedTuple):
         if not _counts_objects(base) or not all(_predictable(config[name]) for name in names):
             return None
         catalogues = base.get("_input_objs", {}).get("catalog", ())
-        return cls((*values, *((name, _plain(config[name])) for name in names)),
+        numbers = [base.get(name, 0) for name in _NUMBERS]
+        return cls((*numbers, *values, *((name, _plain(config[name])) for name in names)),
                    (*catalogues, *objects))
 
     def same(self, other):
@@ -103,7 +106,10 @@ def foreseen(config, base, kinds, count):
 def _predictable(value):
     """Whether a field depends on the number of the object alone."""
     if isinstance(value, dict):
-        return (value.get("type") in _PREDICTABLE and _counts_objects(value)
+        # GalSim goes by what it read last where something other than a sequence is repeated.
+        kind = value.get("type")
+        return (kind in _PREDICTABLE and (kind == "Sequence" or "repeat" not in value)
+                and _counts_objects(value)
                 and all(map(_predictable, _items(value).values())))
     return isinstance(value, (bool, int, float)) or (
         isinstance(value, str) and not value.startswith(("$", "@")))

@@ -33,8 +33,8 @@ class GenerativeGalaxyModel:
 
         >>> galaxies = model.sample(table, seeds=table["id"])
 
-    Making a model reads its card and checks its files; TensorFlow is imported by the first call
-    that samples.  Models compare equal if they hold the same module, and can be pickled.
+    Making a model reads its card and checks its files; its graph is loaded by the first call that
+    samples.  Models compare equal if they hold the same module, and can be pickled.
 
     Parameters:
         file_name:      The handle of the module.
@@ -137,14 +137,16 @@ class GenerativeGalaxyModel:
                progress=False, **options):
         """Draw the galaxies of a large table, some rows at a time.
 
-        What is wrong with the table is found before the first galaxy is drawn.  The galaxies are
-        those that `sample` gives, and in memory only as long as somebody holds them.
+        What is wrong with table or options is found before the first galaxy is drawn.  The galaxies
+        are those that `sample` gives, and in memory only as long as somebody holds them.  With
+        ``rng`` they are drawn from it as they come, so that nothing else should be in between.
 
         Parameters:
             table, rng, seeds, strict, cat:     As in `sample`.
             chunk:              Rows at a time.  [default: 1024]
             progress:           Whether to show a progress bar.  [default: False]
-            **options:          Other options of `sample`.
+            **options:          Other options of `sample`.  ``noise`` takes ``seeds``: it would draw
+                                from ``rng`` between the galaxies.
 
         Returns:
             an iterator over lists of `galsim.InterpolatedImage`, ``chunk`` in each but the last.
@@ -154,6 +156,10 @@ class GenerativeGalaxyModel:
         chunk = operator.index(chunk)
         if chunk < 1:
             raise GalSimRangeError("A chunk has at least one row.", chunk, 1)
+        if seeds is None and options.get("noise") is not None:
+            raise GalSimIncompatibleValuesError(
+                "To pad a stream with noise, give seeds: noise and galaxies would draw from rng by "
+                "turns, which depend on the size of a chunk.", noise=options["noise"], rng=rng)
         rows = self._rows(_one_of(table, cat), rng, seeds, strict)
         return self._chunks(rows, self._maker(rows, **options), chunk, progress)
 
@@ -176,6 +182,8 @@ class GenerativeGalaxyModel:
                **options):
         """A function from a slice of the rows to their profiles, its arguments checked."""
         given = {name: value for name, value in options.items() if value is not None}
+        empty = np.zeros((0, self.stamp_size, self.stamp_size), np.float32)
+        make_profiles(empty, self.pixel_scale, **given)  # which says what is wrong with them
         flux = read_positive(flux, "flux", len(rows))
         radius = read_positive(half_light_radius, "half_light_radius", len(rows), unit="arcsec")
         if noise_pad_size and noise is None:
@@ -211,7 +219,7 @@ class GenerativeGalaxyModel:
         return self._stamps(rows, everything, rows.rngs(everything))
 
     def _rows(self, table, rng, seeds, strict):
-        """Everything that can be wrong with the arguments is found here, before TensorFlow runs."""
+        """Everything that can be wrong with the arguments is found here, before a network runs."""
         columns = read_columns(table, self.card.columns, self.pixel_scale, strict)
         count = len(columns[self.columns[0]])
         if seeds is not None:

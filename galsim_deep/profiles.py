@@ -5,11 +5,11 @@ __all__ = ["StampProfile", "make_profile", "make_profiles"]
 import collections
 import functools
 import math
-import weakref
+import threading
 
 import galsim
 import numpy as np
-from galsim import GalSimValueError
+from galsim import GalSimRangeError, GalSimValueError
 
 from .extents import half_sizes, largest_frequencies
 from .half_light import measured_radius
@@ -27,16 +27,17 @@ LEAST_PADDING = 2.0
 """The same over the size of the stamp, for light far out that is little, but not nothing."""
 
 HELD = 32
-"""How many profiles keep what was made to draw them, in each process."""
+"""Of how many profiles each thread keeps what it made to draw them."""
 
 
 class StampProfile(galsim.InterpolatedImage):
-    """A `galsim.InterpolatedImage` that holds no more than its stamp until it is drawn.
+    """A `galsim.InterpolatedImage` that holds no more than its stamp.
 
     GalSim pads an image for Fourier transforms, in double precision, as soon as it is wrapped, and
-    keeps it and its transform: 4 MB for a stamp of 64 kB.  Here that waits until something needs
-    it, and only the `HELD` galaxies drawn last keep it.  A profile is equal to the
-    `galsim.InterpolatedImage` of the same stamp, flux, padding, stepk and maxk, and draws the same.
+    keeps it and its transform: 4 MB for a stamp of 64 kB.  Here that waits until the profile is
+    drawn, and each thread keeps it of the `HELD` profiles alone that it has drawn last.  A profile
+    is equal to the `galsim.InterpolatedImage` of the same stamp, flux, padding, stepk and maxk, and
+    draws the same.
 
     Made by `make_profiles`.
     """
@@ -48,28 +49,76 @@ class StampProfile(galsim.InterpolatedImage):
         self._flux, self._image_flux = flux, image_flux
         self._stepk, self._maxk = stepk, maxk
 
-    @functools.cached_property
+    @property
     def _xim(self):
         size, padding = len(self._stamp), self._pad_size
         array = np.zeros((padding, padding))
         first = padding // 2 - size // 2
         array[first:first + size, first:first + size] = self._stamp
-        _hold(self)
         return galsim._Image(array, _centred_bounds(padding), self._wcs)
 
     @property
     def _image(self):
-        return self._xim[_centred_bounds(len(self._stamp))]
+        return galsim._Image(
+            self._stamp.astype(float), _centred_bounds(len(self._stamp)), self._wcs)
 
     _pad_image = _image  # beyond it there is nothing
 
-    def _release(self):
-        """Let go of what can be made again from the stamp."""
-        for name in _REMADE:
-            self.__dict__.pop(name, None)
+    @property
+    def _sbp(self):
+        # Whoever asks for this (profiles convolved in real space, say) may keep it, and it reads
+        # the padded image for as long as it lives: so this one stays with the profile.
+        if "_permanent" not in self.__dict__:
+            self._permanent = self._padded()
+        return self._permanent._sbp
+
+    def _padded(self):
+        """The same profile as GalSim would hold it."""
+        padded = galsim.InterpolatedImage.__new__(galsim.InterpolatedImage)
+        padded.__dict__.update(self.__getstate__(), _xim=self._xim)
+        padded._image = padded._pad_image = padded._xim[_centred_bounds(len(self._stamp))]
+        return padded
+
+    def _getMaxK(self, calculate_maxk, force_maxk):  # asked when GSParams change
+        return self._padded()._getMaxK(calculate_maxk, force_maxk)
+
+    # What drawing comes down to.  There is one cache for each thread and there are no locks, which
+    # a forked child would find locked.
+
+    def _drawKImage(self, image, jac=None):
+        _ready(self)._drawKImage(image, jac)
+
+    def _drawReal(self, image, jac=None, offset=(0., 0.), flux_scaling=1.):
+        _ready(self)._drawReal(image, jac, offset, flux_scaling)
+
+    def _shoot(self, photons, rng):
+        _ready(self)._shoot(photons, rng)
+
+    def _xValue(self, pos):
+        return _ready(self)._xValue(pos)
+
+    def _kValue(self, kpos):
+        return _ready(self)._kValue(kpos)
+
+    @property
+    def _centroid(self):
+        return _ready(self)._centroid
+
+    @property
+    def _positive_flux(self):
+        return _ready(self)._positive_flux
+
+    @property
+    def _negative_flux(self):
+        return _ready(self)._negative_flux
+
+    @property
+    def _max_sb(self):
+        return _ready(self)._max_sb
 
     def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name not in _REMADE}
+        return {name: value for name, value in self.__dict__.items()
+                if name not in ("_permanent", "_hash")}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -79,17 +128,26 @@ class StampProfile(galsim.InterpolatedImage):
     __hash__ = galsim.InterpolatedImage.__hash__
 
 
-_REMADE = "_sbp", "_sbii", "_xim"
-_held = collections.deque()
+class _Drawn(threading.local):
+    """What this thread drew last: {id: (profile, the same as GalSim would hold it)}."""
+
+    def __init__(self):
+        self.profiles = collections.OrderedDict()
 
 
-def _hold(profile):
-    """Let a profile keep what was made to draw it, and the one that has kept it longest not."""
-    _held.append(weakref.ref(profile))
-    if len(_held) > HELD:
-        oldest = _held.popleft()()
-        if oldest is not None:
-            oldest._release()
+_drawn = _Drawn()
+
+
+def _ready(profile):
+    """A profile as GalSim would hold it, for this thread to draw."""
+    profiles = _drawn.profiles
+    if id(profile) in profiles:  # the profile is held as well, so that the number stays its own
+        profiles.move_to_end(id(profile))
+    else:
+        profiles[id(profile)] = profile, profile._padded()
+        if len(profiles) > HELD:
+            profiles.popitem(last=False)
+    return profiles[id(profile)][1]
 
 
 @functools.cache
@@ -117,12 +175,15 @@ def make_profiles(stamps, pixel_scale, flux=None, half_light_radius=None, x_inte
         a list of N `StampProfile`.  Imposing is done while they are made rather than by
         transforming them afterwards, so that the type, and what can be asked of it, stay the same.
 
-    Raises a `galsim.GalSimValueError` for a stamp without light.
+    Raises a `galsim.GalSimError` for options that cannot be, even if there are no stamps, and for a
+    stamp without light.
     """
-    if not len(stamps):
-        return []
+    if pad_factor is not None and not pad_factor > 0:
+        raise GalSimRangeError("Padding is a positive factor.", pad_factor, 0)
     shared = _shared(stamps.shape[1] % 2, x_interpolant, k_interpolant,
                      galsim.GSParams.check(gsparams))
+    if not len(stamps):
+        return []
     sums = stamps.sum(axis=(1, 2), dtype=float)
     if not sums.all():
         raise GalSimValueError("A stamp without light is not a light profile; its row:",
@@ -165,7 +226,7 @@ def _pad_size(size, half, pad_factor):
     if pad_factor is None:
         wanted = max(PADDING * min(2 * half, size), LEAST_PADDING * size)
     else:
-        wanted = pad_factor * size
+        wanted = max(pad_factor, 1) * size
     return galsim.Image.good_fft_size(math.ceil(wanted))
 
 

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from galsim import GalSimError
 
+from .forking import not_while_forking
 from .threads import threads
 
 COMPACT_PATH = "assets/sample.tflite.gz"
@@ -118,7 +119,8 @@ class Sampler:
             return self._load()
 
     def _load(self):
-        from ai_edge_litert.interpreter import Interpreter
+        with not_while_forking:
+            from ai_edge_litert.interpreter import Interpreter
 
         try:
             if self._graph is None:

@@ -6,7 +6,7 @@ of arrays, lists, single values or ``Quantity`` objects, a pandas ``DataFrame``,
 cannot be used is refused here, by column, row and value, before anything slow is started.
 """
 
-__all__ = ["read_columns", "read_positive", "read_seeds"]
+__all__ = ["in_ranges", "read_columns", "read_positive", "read_seeds"]
 
 import difflib
 import functools
@@ -71,6 +71,21 @@ def read_columns(table, columns, pixel_scale=None, strict=False):
     for column in columns:
         _check_range(column, arrays[column.name], strict)
     return arrays
+
+
+def in_ranges(row, columns):
+    """Whether there is nothing to be said of a row: all of its numbers are in their valid ranges.
+
+    Parameters:
+        row:        A dict of numbers by name; optional columns may be missing or NaN.
+        columns:    As `read_columns` takes them.
+    """
+    for column in columns:
+        value, (low, high) = row.get(column.name, np.nan), column.valid_range
+        missing = column.optional and value != value
+        if not (missing or np.float32(low) <= np.float32(value) <= np.float32(high)):
+            return False
+    return True
 
 
 def read_positive(values, name, length, unit=None):

@@ -1,9 +1,9 @@
 """How many threads this process computes galaxies with, in one place for all that computes.
 
-In the main process as many as there are cores to run on.  GalSim's ``nproc`` divides them among
-its workers.  Any other process that `multiprocessing` started (a worker of a pool, of Dask) has
-others beside it, nobody knows how many, and takes one.  ``$GALSIM_DEEP_THREADS`` and `set_threads`
-overrule all of this.  No galaxy depends on it.
+In the main process as many as there are cores to run on, up to `MOST`.  GalSim's ``nproc`` divides
+them among its workers.  Any other process that `multiprocessing` started (a worker of a pool, of
+Dask) has others beside it, nobody knows how many, and takes one.  ``$GALSIM_DEEP_THREADS`` and
+`set_threads` overrule all of this.  No galaxy depends on it.
 """
 
 __all__ = ["set_threads", "share_cores", "threads"]
@@ -13,6 +13,9 @@ import operator
 import os
 
 from galsim import GalSimConfigError, GalSimRangeError
+
+MOST = 16
+"""How many threads are used unless more are asked for: each takes 20 MB."""
 
 _wanted = None
 _processes = None
@@ -29,8 +32,8 @@ def threads():
                 f"GALSIM_DEEP_THREADS is a number of threads, 1 or more, not '{asked}'.")
         return int(asked)
     if _processes is not None:
-        return max(1, _cores() // _processes)
-    return _cores() if multiprocessing.parent_process() is None else 1
+        return min(max(1, _cores() // _processes), MOST)
+    return min(_cores(), MOST) if multiprocessing.parent_process() is None else 1
 
 
 def share_cores(processes):

@@ -1,5 +1,6 @@
 """Catalogues that are near give what those of GalSim give, errors included."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -20,11 +21,17 @@ def file(tmp_path_factory):
     return path
 
 
+def near(*catalogues):
+    """What stands for some catalogues."""
+    base = dict(_input_objs=dict(catalog=[*catalogues]))
+    with near_catalogues(base):
+        return base["_input_objs"]["catalog"]
+
+
 @pytest.fixture
 def pair(file):
     catalogue = galsim.Catalog(str(file))
-    return catalogue, near_catalogues(dict(_input_objs=dict(catalog=[catalogue])))[
-        "_input_objs"]["catalog"][0]
+    return catalogue, near(catalogue)[0]
 
 
 def test_the_same_values(pair):
@@ -52,24 +59,38 @@ def test_text(tmp_path):
     path = tmp_path / "catalogue.txt"
     path.write_text("1 2.5\n3 4.5\n")
     catalogue = galsim.Catalog(str(path))
-    near, = near_catalogues(dict(_input_objs=dict(catalog=[catalogue])))["_input_objs"]["catalog"]
-    assert not near.isFits() and near.getFloat(1, 1) == 4.5
+    found, = near(catalogue)
+    assert not found.isFits() and found.getFloat(1, 1) == 4.5
 
 
-def test_the_configuration_stays_as_it_is(file):
+def test_the_configuration_is_changed_back(file):
     catalogue, other = galsim.Catalog(str(file)), object()
-    base = dict(a=1, _input_objs=dict(catalog=[catalogue, None], other=[other]))
-    near = near_catalogues(base)
-    assert base["_input_objs"]["catalog"] == [catalogue, None]
-    assert near["a"] == 1 and near["_input_objs"]["other"] == [other]
-    assert near["_input_objs"]["catalog"][1] is None
-    again = near_catalogues(base)
-    assert again["_input_objs"]["catalog"][0] is near["_input_objs"]["catalog"][0]
+    catalogues = [catalogue, None]
+    base = dict(a=1, _input_objs=dict(catalog=catalogues, other=[other]))
+    found = []
+    for _ in range(2):
+        with pytest.raises(KeyError), near_catalogues(base):
+            base["kept"] = True
+            found.append(base["_input_objs"]["catalog"])
+            raise KeyError
+        assert base["_input_objs"]["catalog"] is catalogues and base["kept"]
+    assert base == dict(a=1, kept=True, _input_objs=dict(catalog=catalogues, other=[other]))
+    assert found[0][1] is None and found[0][0] is found[1][0]
 
 
-@pytest.mark.parametrize("base", [{}, dict(_input_objs={}), dict(_input_objs=dict(other=[1]))])
+def test_many_catalogues_that_nobody_reads():
+    """Nothing is asked of a catalogue before it is read."""
+    catalogues = [object() for _ in range(20)]
+    first, second = near(*catalogues), near(*catalogues)
+    assert all(one is other for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("base", [{}, dict(_input_objs={}), dict(_input_objs=dict(other=[1])),
+                                  dict(_input_objs=dict(catalog=[None]))])
 def test_no_catalogue(base):
-    assert near_catalogues(base) == base
+    before = copy.deepcopy(base)
+    with near_catalogues(base):
+        assert base == before
 
 
 @pytest.mark.parametrize("most", [0, 100])
@@ -82,7 +103,8 @@ catalogues.MOST = int(sys.argv[2])
 config = dict(input=dict(catalog=dict(file_name=sys.argv[1])), image=dict(nproc=2))
 galsim.config.ProcessInput(config)
 proxy, = config["_input_objs"]["catalog"]
-near, = catalogues.near_catalogues(config)["_input_objs"]["catalog"]
+with catalogues.near_catalogues(config):
+    near, = config["_input_objs"]["catalog"]
 found = [[near.getInt(row, "a"), near.getFloat(row, "b"), near.get(row, "name")]
          for row in range(5)]
 try:

@@ -1,6 +1,7 @@
 """What is made ahead is made for those that come, and changes nothing but time."""
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -170,6 +171,93 @@ def test_another_catalogue(catalogue, asked):
         galaxy = galsim.config.BuildGSObject(base, "gal")[0]
     expected = dict(second, obj_num=5, gal=config(path)["gal"])
     assert galaxy == galsim.config.BuildGSObject(expected, "gal")[0]
+
+
+@pytest.mark.parametrize("repeat", [2, 3, 5])
+@pytest.mark.parametrize("where", ["column", "sequence", "index"])
+def test_values_that_are_repeated(catalogue, asked, monkeypatch, repeat, where):
+    gal = dict(
+        column=dict(flux_radius=dict(type="Catalog", col="flux_radius", repeat=repeat)),
+        sequence=dict(flux_radius=dict(type="Sequence", first=5, step=0.5, repeat=repeat)),
+        index=dict(flux_radius=dict(type="Catalog", col="flux_radius", index=dict(
+            type="Sequence", repeat=repeat))))[where]
+    image = galsim.config.BuildImage(config(catalogue, **gal)).array
+    monkeypatch.setattr(config_module, "_several", lambda *_: [])
+    np.testing.assert_array_equal(galsim.config.BuildImage(config(catalogue, **gal)).array, image)
+
+
+@pytest.mark.parametrize("level", ["image", "output"])
+@pytest.mark.parametrize("nproc", [1, 3])
+def test_several_files(catalogue, alone, nproc, level, tmp_path):
+    """Each file has the first rows of the catalogue, whatever was made ahead in the one before."""
+    base = config(catalogue)
+    base["image"]["nx_tiles"] = 5
+    base[level] = dict(base.get(level, {}), nproc=nproc)
+    name = dict(type="NumberedFile", root="image", num=dict(type="Sequence", last=2), ext=".fits")
+    base["output"] = dict(base.get("output", {}), dir=str(tmp_path), file_name=name, nfiles=3)
+    script = "import json, sys, galsim; galsim.config.Process(json.loads(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", script, json.dumps(base)], check=True, timeout=200)
+    files = sorted(tmp_path.glob("*.fits"))
+    assert len(files) == 3
+    for file in files:
+        np.testing.assert_array_equal(galsim.fits.read(str(file)).array, alone[:, :80])
+
+
+def test_a_warning_is_given_as_often_as_without(catalogue, asked, monkeypatch):
+    """Once for each place in the code, as Python does unless it is told otherwise."""
+    counts = []
+    for several in (config_module._several, lambda *_: []):
+        monkeypatch.setattr(config_module, "_several", several)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            galsim.config.BuildImage(config(catalogue, mag_auto=26.4))
+        counts.append(len(caught))
+    assert counts[0] == counts[1]
+
+
+def test_objects_before_one_that_is_odd_are_made_together(catalogue, asked):
+    table = Table.read(catalogue)
+    table["mag_auto"][10] = 29.0
+    odd = catalogue.parent / "tenth.fits"
+    table.write(odd, overwrite=True)
+    asked.clear()
+    with pytest.warns(galsim.GalSimWarning, match="mag_auto"):
+        galsim.config.BuildImage(config(odd))
+    assert asked == [1, 1, 1, 7, 1, 8, 8]
+
+
+def test_a_catalogue_that_nobody_reads(catalogue):
+    """What GalSim keeps in the configuration while it reads stays there."""
+    images = []
+    for inputs in ({}, dict(catalog=dict(file_name=str(catalogue)))):
+        base = config(catalogue, **dict.fromkeys(["id", "flux_radius", "zphot"]))
+        base["gal"].update(
+            flux_radius=6.0, mag_auto=dict(type="RandomGaussian", mean=23, sigma=0.3),
+            shear=dict(type="G1G2", g1=dict(type="RandomGaussian", sigma=0.1), g2=0.0))
+        base["input"] = dict(generative_model=base["input"]["generative_model"], **inputs)
+        images.append(galsim.config.BuildImage(base).array)
+    np.testing.assert_array_equal(*images)
+
+
+@pytest.mark.parametrize("nproc, expected", [(1, 6), (2, 3), (4, 1)])
+def test_threads_of_workers(catalogue, nproc, expected, tmp_path):
+    """GalSim's nproc divides the cores."""
+    script = """
+import json, os, sys, galsim, galsim_deep
+from galsim_deep import sampler, threads
+threads._cores = lambda: 6
+def noted(self, function, blocks):
+    with open(sys.argv[2], "a") as file:
+        print(threads.threads(), file=file)
+    return map(function, blocks)
+sampler.Sampler._mapped = noted
+galsim.config.BuildImage(json.loads(sys.argv[1]))
+"""
+    environment = {name: value for name, value in os.environ.items()
+                   if name != "GALSIM_DEEP_THREADS"}
+    subprocess.run([sys.executable, "-c", script, json.dumps(config(catalogue, nproc=nproc)),
+                    str(tmp_path / "threads")], check=True, timeout=200, env=environment)
+    assert set((tmp_path / "threads").read_text().split()) == {str(expected)}
 
 
 SOURCE = Source((1,), ())

@@ -124,8 +124,14 @@ def test_what_is_wrong_with_a_stream_is_said_at_once(model, table):
         model.stream(table, chunk=2)
     with pytest.raises(galsim.GalSimRangeError, match="chunk"):
         model.stream(table, chunk=0)
+    table["mag_auto"][-1] = 24.0
     with pytest.raises(TypeError, match="colour"):
-        next(model.stream({name: values[:1] for name, values in table.items()}, colour=1))
+        model.stream(table, colour=1)
+    with pytest.raises(galsim.GalSimError, match="foo"):
+        model.stream(table, x_interpolant="foo")
+    with pytest.raises(galsim.GalSimIncompatibleValuesError, match="give seeds"):
+        model.stream(table, rng=galsim.BaseDeviate(3), noise=galsim.GaussianNoise(sigma=1e-3),
+                     noise_pad_size=6.0)
 
 
 def test_progress_of_a_stream(model, table, capsys):

@@ -9,7 +9,8 @@ import pytest
 
 from galsim_deep import handles
 from galsim_deep.card import CARD_PATH
-from galsim_deep.module import Module
+from galsim_deep.engine import gpu_here
+from galsim_deep.module import GPU_ROWS, Module
 
 SHIPPED = sorted(name for name, folder in handles.available(offline=True).items() if folder)
 
@@ -139,3 +140,34 @@ def test_damage_is_seen(module, tmp_path, damage, word):
     damage(folder)
     with pytest.raises(galsim.GalSimError, match=word):
         Module(folder)
+
+
+def test_large_batches_go_to_a_gpu(model, monkeypatch):
+    """By TensorFlow, which here computes on the CPU what it would there; small ones do not."""
+    module, asked = Module(model._module.folder), []
+    monkeypatch.setattr("galsim_deep.module.gpu_here", lambda: True)
+    sample = module.engine.sample
+    monkeypatch.setattr(module.engine, "sample",
+                        lambda inputs: asked.append(len(inputs["zphot"])) or sample(inputs))
+    rng, count = np.random.default_rng(3), GPU_ROWS
+    columns = {column.name: rng.uniform(
+        column.quantiles["0.25"], column.quantiles["0.75"], count).astype(np.float32)
+        for column in module.card.columns}
+    normal = rng.standard_normal((count, module.card.latent.size)).astype(np.float32)
+    large = module.sample(columns, normal)
+    assert asked == [1, count]  # one row to check it against the card
+    small = module.sample({name: values[:-1] for name, values in columns.items()}, normal[:-1])
+    assert asked == [1, count]
+    peak = small.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(large[:-1] / peak, small / peak, atol=2e-5)
+
+
+@pytest.mark.parametrize("visible", ["", "-1"])
+def test_no_gpu_where_none_is_to_be_seen(monkeypatch, visible):
+    """Nor is TensorFlow imported to ask."""
+    monkeypatch.setattr("galsim_deep.engine._DRIVERS", (__file__,))
+    monkeypatch.setattr("galsim_deep.engine._tensorflow_has_gpu", lambda _: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpu_here()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert not gpu_here()

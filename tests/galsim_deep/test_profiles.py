@@ -1,12 +1,17 @@
 """Profiles from stamps: those that GalSim would make, in less time and memory."""
 
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import galsim
 import numpy as np
 import pytest
 
-from galsim_deep.profiles import HELD, StampProfile, make_profile, make_profiles
+from galsim_deep.profiles import HELD, StampProfile, _drawn, make_profile, make_profiles
 
 PSF = galsim.Moffat(beta=3.0, fwhm=0.7)
 
@@ -105,13 +110,78 @@ def test_a_profile_holds_its_stamp_and_no_more(stamp):
     assert again.drawImage(nx=32, ny=32) == profile.drawImage(nx=32, ny=32)
 
 
-def test_those_drawn_last_keep_what_they_were_drawn_with(stamp):
+def test_only_those_drawn_last_are_held(stamp):
     profiles = make_profiles(np.stack([stamp] * (HELD + 3)), 0.03)
-    images = [profile.drawImage(nx=32, ny=32) for profile in profiles]
-    assert [("_sbp" in vars(one), "_xim" in vars(one)) for one in profiles] == (
-        [(False, False)] * 3 + [(True, True)] * HELD)
-    assert profiles[0].drawImage(nx=32, ny=32) == images[0]
-    assert "_sbp" in vars(profiles[0]) and "_sbp" not in vars(profiles[3])
+    before = [set(vars(profile)) for profile in profiles]
+    images = []
+    for profile in profiles:
+        images.append(profile.drawImage(nx=32, ny=32))
+        profiles[0].drawImage(nx=32, ny=32)  # again and again
+        assert len(_drawn.profiles) <= HELD
+    assert id(profiles[0]) in _drawn.profiles and id(profiles[1]) not in _drawn.profiles
+    assert profiles[1].drawImage(nx=32, ny=32) == images[1]
+    # Nor do the profiles themselves hold anything.
+    assert [set(vars(profile)) for profile in profiles] == before
+
+
+def test_what_others_keep_stays(stamp):
+    """A profile convolved in real space reads the padded image as long as it lives."""
+    profiles = make_profiles(np.stack([stamp] * (2 * HELD)), 0.03)
+    smooth = galsim.Convolve(profiles[0], galsim.Pixel(0.1), real_space=True)
+    before = smooth.xValue(0, 0)
+    for profile in profiles[1:]:
+        profile.drawImage(nx=32, ny=32)
+    rubbish = [np.full((192, 192), 7.0) for _ in range(50)]  # where memory was let go of
+    assert smooth.xValue(0, 0) == before and len(rubbish) == 50
+
+
+def test_threads_draw(some):
+    """Several threads, whether they share profiles or not."""
+    profiles = make_profiles(some[:4], 0.03) * HELD
+    expected = [one.drawImage(nx=32, ny=32).array.copy() for one in profiles[:4]] * HELD
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for image, wanted in zip(pool.map(
+                    lambda one: one.drawImage(nx=32, ny=32).array, profiles), expected,
+                    strict=True):
+                np.testing.assert_array_equal(image, wanted)
+    finally:
+        sys.setswitchinterval(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_children_draw_while_threads_of_their_parent_do(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent("""
+        import os, threading, time, galsim, galsim_deep, numpy as np
+        from galsim_deep.profiles import make_profiles
+        stamp = galsim.Gaussian(sigma=5).drawImage(nx=128, ny=128, scale=1).array
+        profiles = make_profiles(np.stack([stamp] * 100), 0.03)
+        def draw():
+            while True:
+                for profile in make_profiles(np.stack([stamp] * 20), 0.03):
+                    profile.drawImage(nx=16, ny=16)
+        threading.Thread(target=draw, daemon=True).start()
+        for number in range(100):
+            child = os.fork()
+            if not child:
+                for profile in (profiles[number], *make_profiles(stamp[None], 0.03)):
+                    profile.drawImage(nx=16, ny=16)
+                os._exit(0)
+            for _ in range(500):
+                found, status = os.waitpid(child, os.WNOHANG)
+                if found:
+                    break
+                time.sleep(0.01)
+            else:
+                os.kill(child, 9)
+                os._exit(5)
+            assert status == 0
+        os._exit(0)
+    """))
+    assert subprocess.run([sys.executable, str(script)], timeout=200).returncode == 0
 
 
 def test_a_galaxy_does_not_keep_its_table(stamp):
@@ -148,6 +218,38 @@ class TestImposed:
         assert profile.calculateHLR(
             size=512, scale=0.02, centroid=profile.centroid) == pytest.approx(0.6, rel=0.01)
         np.testing.assert_array_equal(stamp, before)
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_light_that_is_smooth_all_over_the_stamp(size):
+    """There is none in the modes of the stamp's own grid, but there is between them."""
+    window = np.hanning(size)
+    for stamp in (np.outer(window, window), np.ones((size, size))):
+        ours, = make_profiles(stamp[None].astype(np.float32), 0.03)
+        theirs = make_profile(stamp.astype(np.float32), 0.03)
+        assert ours.maxk > 0.99 * theirs.maxk
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_tiny_stamps(size):
+    profile, = make_profiles(np.ones((1, size, size), np.float32), 0.03)
+    assert profile.drawImage(nx=32, ny=32, scale=0.03).array.sum() == pytest.approx(
+        size**2, rel=0.05)
+
+
+@pytest.mark.parametrize("options, error", [
+    (dict(pad_factor=0.0), galsim.GalSimRangeError), (dict(pad_factor=-1.0),
+                                                      galsim.GalSimRangeError),
+    (dict(x_interpolant="best"), galsim.GalSimError), (dict(gsparams=3), TypeError)])
+def test_options_that_cannot_be(options, error):
+    with pytest.raises(error):
+        make_profiles(np.zeros((0, 8, 8), np.float32), 0.03, **options)
+
+
+def test_less_padding_than_the_stamp(stamp):
+    profile, = make_profiles(stamp[None], 0.03, pad_factor=0.5)
+    assert len(profile._xim.array) == len(stamp)
+    assert profile.drawImage(nx=32, ny=32).array.sum() > 0
 
 
 def test_no_stamps():

@@ -51,7 +51,8 @@ def tensors(**arrays):
     return {name: tf.constant(value) for name, value in arrays.items()}
 
 
-def assert_same_images(images, expected, tolerance=1e-5):
+# Where a frame is turned, places in it are rounded to 4e-6 of a cell, in each graph otherwise.
+def assert_same_images(images, expected, tolerance=2e-5):
     peak = np.max(expected, axis=(1, 2), keepdims=True)
     np.testing.assert_allclose(images / peak, expected / peak, atol=tolerance)
 
@@ -110,7 +111,7 @@ def test_page(module_folder, recipe):
 
 def test_probe(module):
     found = module.probe()
-    assert set(found) == {"sample", "decode", "encode", "log_prob"}
+    assert set(found) == {"sample", "compact sample", "decode", "encode", "log_prob"}
     assert all(difference < 1e-5 for name, difference in found.items() if name != "encode")
     check(module)
     with np.load(module.folder / PROBE_PATH) as probe:
@@ -152,7 +153,7 @@ def test_tensorflow_hub(module_folder, normal):
     for name in ("sample", "serving_default"):
         images = loaded.signatures[name](
             **tensors(random_normal=random_normal, **COLUMNS))["image"].numpy()
-        assert_same_images(images, expected, 1e-6)
+        assert_same_images(images, expected)
     galaxies = model.sample(COLUMNS, seeds=seeds)
     for galaxy, image in zip(galaxies, expected, strict=True):
         assert galaxy.flux == pytest.approx(image.sum(dtype=float), rel=1e-5)
