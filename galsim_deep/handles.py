@@ -46,6 +46,10 @@ class HandleError(GalSimError, OSError):
     def __repr__(self):
         return f"galsim_deep.handles.HandleError({str(self)!r})"
 
+    def __reduce__(self):
+        # tblib, which Dask brings along, pickles errors its own way, and fails with two bases.
+        return HandleError, self.args
+
 
 def resolve(handle, sha256=None, offline=None):
     """Find the local folder of a module, downloading and unpacking it if it has to be.

@@ -60,6 +60,6 @@ def test_names_of_galsim_hubs_arguments(model):
     galaxies = model.sample(cat=cat, noise=None, rng=galsim.BaseDeviate(1), x_interpolant="quintic",
                             k_interpolant="quintic", pad_factor=4, noise_pad_size=0, gsparams=None,
                             session_config=None)
-    assert galaxies == model.sample(cat, rng=galsim.BaseDeviate(1))
+    assert galaxies == model.sample(cat, rng=galsim.BaseDeviate(1), pad_factor=4)
     assert model.quantities == list(model.columns)
     assert model.pixel_size == model.pixel_scale

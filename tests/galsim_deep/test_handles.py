@@ -289,6 +289,23 @@ def test_not_found(cache, server):
     assert pickle.loads(pickle.dumps(error)) == error
 
 
+def test_errors_reach_the_client_of_dask():
+    script = """
+import pickle, sys
+import distributed, tblib.pickling_support
+tblib.pickling_support.install()  # as Dask's workers do
+from galsim_deep.handles import HandleError
+try:
+    try:
+        raise ValueError("cause")
+    except ValueError as cause:
+        raise HandleError("fault") from cause
+except HandleError as error:
+    assert pickle.loads(pickle.dumps(error)) == error
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=100)
+
+
 def test_unreachable(cache):
     url = f"http://127.0.0.1:{closed_port()}/toy.tar.gz"
     start = time.monotonic()
