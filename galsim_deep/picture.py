@@ -1,10 +1,8 @@
-"""Pictures of stamps and scenes as PNG files, with nothing but what the plugin needs anyway."""
+"""Pictures of stamps and scenes as PNG files."""
 
 __all__ = ["contact_sheet", "render", "write_png"]
 
 import numpy as np
-
-from .engine import tensorflow
 
 
 def render(image, softening, peak=None, floor=0.0):
@@ -41,5 +39,6 @@ def contact_sheet(images, columns, gap=2):
 
 def write_png(path, picture):
     """Write a picture, uint8 [H, W, 3]."""
-    with open(path, "wb") as file:
-        file.write(tensorflow().io.encode_png(picture).numpy())
+    from PIL import Image
+
+    Image.fromarray(picture).save(path, format="png", optimize=True)

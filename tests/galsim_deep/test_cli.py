@@ -1,6 +1,8 @@
 """The command ``galsim-deep``."""
 
 import json
+import subprocess
+import sys
 
 import galsim
 import numpy as np
@@ -128,3 +130,20 @@ def test_demo(tmp_path, capsys):
     assert scene.max() > 50 * np.median(np.abs(scene))
     with open(paths[1], "rb") as file:
         assert file.read(4) == b"\x89PNG"
+
+
+def test_what_the_plugin_does_without_its_extras(tmp_path, catalog):
+    """Nothing but what `pip install galsim-deep` brings."""
+    script = """
+import sys
+for name in ("tensorflow", "tensorflow_hub", "keras", "matplotlib", "h5py", "sklearn", "statmorph"):
+    sys.modules[name] = None
+from galsim_deep.cli import main
+assert main(["list"]) == main(["info", "acs_flow_vae"]) == 0
+assert main(["sample", "acs_flow_vae", "--catalog", sys.argv[1], "--output", "stamps.fits"]) == 0
+assert main(["demo"]) == 0
+"""
+    subprocess.run([sys.executable, "-c", script, str(catalog)], check=True, cwd=tmp_path,
+                   timeout=200)
+    assert (tmp_path / "galsim_deep_demo.png").stat().st_size > 1000
+    assert (tmp_path / "stamps.fits").exists()
