@@ -19,6 +19,8 @@ import sys
 import time
 from pathlib import Path
 
+from common import catalogue, resident
+
 PACKAGES = dict(sampler="ai-edge-litert", engine="tensorflow")
 COUNTS = 1, 8, 64, 1024
 
@@ -32,9 +34,8 @@ def measured(name, handle):
     from galsim_deep import latents
 
     model = galsim_deep.GenerativeGalaxyModel(handle)
-    card, rng = model.card, np.random.default_rng(3)
-    inputs = {column.name: rng.uniform(column.quantiles["0.25"], column.quantiles["0.75"],
-                                       max(COUNTS)).astype(np.float32) for column in card.columns}
+    card, table = model.card, catalogue(model, max(COUNTS), seed=3)
+    inputs = {name: table[name].astype(np.float32) for name in model.columns}
     inputs[card.latent.name] = latents.draw(
         latents.deviates(max(COUNTS), seeds=range(max(COUNTS))), card.latent.size)
     before, start = resident(), time.perf_counter()
@@ -50,12 +51,6 @@ def measured(name, handle):
             processor.append(time.process_time() - used)
         found[f"{count}"] = [1e3 * statistics.median(times) / count for times in (clock, processor)]
     return dict(found, memory=resident())
-
-
-def resident():
-    """Resident memory of this process [MB]."""
-    text = Path("/proc/self/status").read_text()
-    return int(text.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def installed(package, others=()):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import galsim
 import numpy as np
+from common import catalogue
 
 INTERPOLANTS = "nearest", "linear", "cubic", "quintic", "lanczos3", "lanczos5", "lanczos7"
 EXACT = "lanczos15"
@@ -77,10 +78,7 @@ def main():
     parser.add_argument("--output", type=Path, help="write the table there as well")
     options = parser.parse_args()
     model = galsim_deep.GenerativeGalaxyModel(options.module)
-    rng = np.random.default_rng(11)
-    table = {column.name: rng.uniform(column.quantiles["0.25"], column.quantiles["0.75"],
-                                      options.galaxies) for column in model.card.columns}
-    table["id"] = np.arange(options.galaxies)
+    table = catalogue(model, options.galaxies, seed=11)
     lines = [f"GalSim {galsim.__version__}; {options.photons:,.0f} photons a galaxy.", "",
              "| PSF and pixel | interpolant | Fourier, ms | photons, ms | photons needed "
              "| flux shot | image off by | size off by |",

@@ -27,12 +27,14 @@ from pathlib import Path
 import galsim
 import numpy as np
 from astropy.table import Table
+from common import catalogue, resident
 
 PSF = dict(type="Kolmogorov", fwhm=0.7)
 SIZE, SCALE = 64, 0.2
 ROUNDS = 7
 CALLS = 16
 FILES = 4
+SEED = 5
 
 
 def turns(ours, theirs, count, rounds=ROUNDS):
@@ -51,16 +53,6 @@ def turns(ours, theirs, count, rounds=ROUNDS):
 def repeated(call):
     for _ in range(CALLS):
         call()
-
-
-def catalogue(model, count, seed=5):
-    """Columns over the middle of what the module knows, and ids."""
-    rng = np.random.default_rng(seed)
-    table = Table({column.name: rng.uniform(
-        column.quantiles["0.25"], column.quantiles["0.75"], count)
-        for column in model.card.columns})
-    table["id"] = np.arange(count)
-    return table
 
 
 # ---- GalSim-Hub's way -----------------------------------------------------------------------
@@ -183,16 +175,10 @@ def run_stream(argument):
     import galsim_deep
 
     model = galsim_deep.GenerativeGalaxyModel(argument["module"])
-    table, found = catalogue(model, argument["count"]), []
+    table, found = Table(catalogue(model, argument["count"], SEED)), []
     for _ in model.stream(table, seeds=table["id"], chunk=1024):
         found.append(resident())
     return found[20], max(found[20:])
-
-
-def resident():
-    """Resident memory of this process [MB]."""
-    text = Path("/proc/self/status").read_text()
-    return int(text.split("VmRSS:")[1].split()[0]) / 1024
 
 
 CHILDREN = dict(config=run_config, stream=run_stream)
@@ -216,7 +202,7 @@ def rows(options, folder):
     import galsim_deep
 
     model = galsim_deep.GenerativeGalaxyModel(options.module)
-    table = catalogue(model, 1024)
+    table = Table(catalogue(model, 1024, SEED))
     table.write(folder / "catalogue.fits")
     seeds = table["id"]
     stamps = model.images(table[:128], seeds=seeds[:128])

@@ -33,9 +33,8 @@ from .catalogues import near_catalogues
 from .engine import started_here
 from .lookahead import Lookahead, Source, foreseen
 from .model import GenerativeGalaxyModel
-from .profiles import make_profiles
 from .sampler import ROWS
-from .table import in_ranges, read_positive
+from .table import in_ranges
 from .threads import share_cores, threads
 
 _OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_interpolant": str,
@@ -118,20 +117,16 @@ def _several(model, wanted, gsparams):
 
 def _made(model, wanted, gsparams, rng=None):
     """The galaxies of some objects, of which the fields are given."""
-    options = dict(wanted[0])
-    columns = {name: [fields.get(name, math.nan) for fields in wanted]
-               for name in model.getColumns()}
-    for name in columns:
-        options.pop(name, None)
-    stamps = model.images(columns, strict=options.get("strict", False), **(
-        dict(seeds=[fields["id"] for fields in wanted]) if rng is None else dict(rng=rng)))
-    radius = [fields["half_light_radius"] for fields in wanted] if (
-        "half_light_radius" in options) else None
-    return make_profiles(
-        stamps, model.getCard().pixel_scale,
-        half_light_radius=read_positive(radius, "half_light_radius", len(wanted)),
-        gsparams=GSParams(**gsparams) if gsparams else None,
-        **{name: options[name] for name in _SHARED if name in options and name != "strict"})
+    given = {name: wanted[0][name] for name in _SHARED if name in wanted[0]}
+    if "half_light_radius" in wanted[0]:
+        given["half_light_radius"] = [fields["half_light_radius"] for fields in wanted]
+    if rng is None:
+        given["seeds"] = [fields["id"] for fields in wanted]
+    if gsparams:
+        given["gsparams"] = GSParams(**gsparams)
+    table = {name: [fields.get(name, math.nan) for fields in wanted]
+             for name in model.getColumns()}
+    return model.sample(table, rng=rng, **given)
 
 
 # No proxy: a model is a few strings until it samples, and workers need not wait for one another.

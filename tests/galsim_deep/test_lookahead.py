@@ -43,15 +43,15 @@ def config(catalogue, nproc=1, **gal):
 
 @pytest.fixture
 def asked(monkeypatch, model):
-    """How many stamps were made at a time."""
-    found, images = [], type(model).images
+    """How many galaxies were made at a time."""
+    found, sample = [], type(model).sample
 
     def counted(self, table, **kwargs):
-        made = images(self, table, **kwargs)
+        made = sample(self, table, **kwargs)
         found.append(len(made))
         return made
 
-    monkeypatch.setattr(type(model), "images", counted)
+    monkeypatch.setattr(type(model), "sample", counted)
     monkeypatch.setattr(config_module, "threads", lambda: 1)
     monkeypatch.setattr(config_module, "_ahead", Lookahead())
     return found
