@@ -4,7 +4,7 @@ The card is ``assets/galsim_module.json`` in the folder of the module.  It is re
 without TensorFlow; ``docs/module_format.md`` describes every field.
 """
 
-__all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "Column", "read_card", "rewrite",
+__all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "Cluster", "Column", "read_card", "rewrite",
            "write_card"]
 
 import hashlib
@@ -46,6 +46,27 @@ class Column(_Part):
             raise ValueError(f"the valid range {self.valid_range} is empty")
         Unit(self.unit)  # raises a ValueError that lists near matches
         return self
+
+
+class Cluster(_Part):
+    """A class of galaxies that the module tells apart.  Its id is its place on the card."""
+
+    name: str
+    description: str
+    share: float = pydantic.Field(ge=0, le=1)
+    """How frequent it is among galaxies that the module draws for the training sample."""
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _distinct(cls, name):
+        # Tables give a class by its name or its id; text from files comes with blanks around it.
+        try:
+            float(name)
+        except ValueError:
+            if name and name == name.strip():
+                return name
+        raise ValueError(f"{name!r} is no name of a class: it is empty, begins or ends with a "
+                         "blank, or reads as a number")
 
 
 class Flux(_Part):
@@ -101,6 +122,9 @@ class Card(_Part):
     columns: tuple[Column, ...] = pydantic.Field(min_length=1)
     latent: Latent
     signatures: tuple[str, ...]
+    clusters: tuple[Cluster, ...] = ()
+    """The classes that the signature ``cluster`` takes, in the order of their ids; empty for a
+    module that has none."""
     training_data: TrainingData
     trained_through: str
     """The PSFs and the noise of the training data."""
@@ -113,11 +137,19 @@ class Card(_Part):
 
     @pydantic.model_validator(mode="after")
     def _whole(self):
-        names = [column.name for column in self.columns]
-        if len({*names, self.latent.name}) != len(names) + 1:
+        names = [column.name for column in self.columns] + [self.latent.name]
+        if self.clusters:
+            names.append("cluster")
+        if len({*names}) != len(names):
             raise ValueError("two inputs have the same name")
-        if "sample" not in self.signatures:
-            raise ValueError("the signature 'sample' is missing")
+        for name in ["sample", "cluster"] if self.clusters else ["sample"]:
+            if name not in self.signatures:
+                raise ValueError(f"the signature '{name}' is missing")
+        if len({cluster.name for cluster in self.clusters}) != len(self.clusters):
+            raise ValueError("two classes have the same name")
+        shares = sum(cluster.share for cluster in self.clusters)
+        if self.clusters and abs(shares - 1) > 1e-3:
+            raise ValueError(f"the shares of the classes sum to {shares:g}, not to 1")
         if "saved_model.pb" not in self.files:
             raise ValueError("files: saved_model.pb is missing, so nothing vouches for it")
         return self

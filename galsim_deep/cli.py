@@ -61,6 +61,9 @@ def _parser():
     sample.add_argument("--seed", type=_seed, default=1, help="random seed [default: 1]")
     sample.add_argument("--id", metavar="COLUMN",
                         help="integer column that decides each galaxy, instead of the seed")
+    sample.add_argument("--cluster", metavar="CLASS",
+                        help="class of all galaxies, by id or name, of a module with classes "
+                             "[default: by the column 'cluster', if there is one]")
     sample.add_argument("--strict", action="store_true",
                         help="refuse values outside of the range the module was trained on")
     sample.add_argument("--overwrite", action="store_true", help="replace the output file")
@@ -98,6 +101,8 @@ def _parser():
     demo.add_argument("--output", type=Path, default=Path(), help="folder [default: this one]")
     demo.add_argument("--module", default="hub:acs_flow_vae", help="a name, or any handle")
     demo.add_argument("--seed", type=_seed, default=7, help="another seed, another scene")
+    demo.add_argument("--cluster", metavar="CLASS",
+                      help="galaxies of one class alone, by id or name [default: all]")
     return parser
 
 
@@ -158,6 +163,10 @@ def _info(options):
         low, high = column.valid_range
         print(f"  {column.name} [{column.unit or '1'}], {low:g} to {high:g}"
               f"{', may be missing' if column.optional else ''}: {column.meaning}")
+    if card.clusters:
+        print("\nclasses")
+    for number, cluster in enumerate(card.clusters):
+        print(f"  {number} {cluster.name}, {100 * cluster.share:.1f} %: {cluster.description}")
     for galaxies, found in card.quality.items():
         print(f"\nvalidated on {galaxies}")
         for name, value in found.items():
@@ -181,12 +190,13 @@ def _sample(options):
     table = _read_table(options.catalog, options.format)
     rows = _table_hdu(table, options.catalog)
     if options.id is None:
-        images = model.images(table, rng=options.seed, strict=options.strict)
+        random = dict(rng=options.seed)
     elif options.id in table.colnames:
-        images = model.images(table, seeds=table[options.id], strict=options.strict)
+        random = dict(seeds=table[options.id])
     else:
         raise GalSimError(f"{options.catalog} has no column '{options.id}'; it has: "
                           f"{', '.join(table.colnames)}.")
+    images = model.images(table, cluster=options.cluster, strict=options.strict, **random)
     cube = fits.PrimaryHDU(np.asarray(images))
     cube.header["MODULE"] = (model.card.name, "galsim-deep module")
     cube.header["MODVERS"] = (model.card.version, "version of the module")
@@ -254,7 +264,7 @@ def _validate(options):
 def _demo(options):
     from .demo import run
 
-    for path in run(options.output, _handle(options.module), options.seed):
+    for path in run(options.output, _handle(options.module), options.seed, options.cluster):
         print(path.resolve())
 
 

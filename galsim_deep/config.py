@@ -18,15 +18,17 @@ __all__ = ["BuildGenerativeModelGalaxy"]
 import itertools
 import math
 
-from galsim import GalSimConfigError, GalSimError, GSParams
+from galsim import GalSimConfigError, GalSimConfigValueError, GalSimError, GSParams
 from galsim.config import (
     GetAllParams,
     GetInputObj,
     GetRNG,
     InputLoader,
+    ParseValue,
     RegisterInputType,
     RegisterObjectType,
 )
+from galsim.config.value import valid_value_types
 
 from . import latents
 from .catalogues import near_catalogues
@@ -34,7 +36,7 @@ from .engine import started_here
 from .lookahead import Lookahead, Source, foreseen
 from .model import GenerativeGalaxyModel
 from .sampler import ROWS
-from .table import in_ranges
+from .table import cluster_id, in_ranges
 from .threads import share_cores, threads
 
 _OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_interpolant": str,
@@ -55,8 +57,9 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     Fields besides the columns of the module: ``half_light_radius`` [arcsec], ``flux`` and
     everything else that GalSim applies to any ``gal``, ``num`` (which of several input models),
     ``id``: an integer that, with the columns, decides the galaxy; without it the galaxy takes its
-    random numbers from the object's own generator; and ``x_interpolant``, ``k_interpolant``,
-    ``pad_factor`` and ``strict``, as in `GenerativeGalaxyModel.sample`.
+    random numbers from the object's own generator; ``cluster``, an id or a name, of a model with
+    classes; and ``x_interpolant``, ``k_interpolant``, ``pad_factor`` and ``strict``, as in
+    `GenerativeGalaxyModel.sample`.
 
     Returns:
         (profile, False): a random object is never safe to be used again for the next stamp, not
@@ -65,6 +68,8 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     model = GetInputObj("generative_model", config, base, "GenerativeModelGalaxy")
     share_cores(base.get("current_nproc"))
     optional = {column.name: column.optional for column in model.getCard().columns}
+    clusters = model.getClusters()
+    cluster = _cluster_field(config, model)
 
     def alone():
         with near_catalogues(base):
@@ -72,7 +77,13 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
             fields, _ = GetAllParams(
                 config, base, req={name: float for name in optional if not optional[name]},
                 opt={**_OPTIONS, **{name: float for name in optional if optional[name]}},
-                ignore=[*ignore, "flux", "num"])
+                ignore=[*ignore, "flux", "num", *cluster])
+            for name, kind in cluster.items():
+                fields[name] = ParseValue(config, name, base, kind)[0]
+        if not _has_class(fields, clusters):
+            raise GalSimConfigValueError(
+                f"The field cluster is a class of {model.getCard().name}, by id, from 0 to "
+                f"{len(clusters) - 1}, or by name, or -1 for any.", fields["cluster"], clusters)
         rng = None
         if "id" not in fields:
             original = GetRNG(config, base, logger, "GenerativeModelGalaxy")
@@ -84,8 +95,8 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
 
     if "id" not in config:
         return alone(), False
-    kinds = {name: kind for name, kind in {**dict.fromkeys(optional, float), **_OPTIONS}.items()
-             if name in config}
+    kinds = {name: kind for name, kind in
+             {**dict.fromkeys(optional, float), **_OPTIONS, **cluster}.items() if name in config}
 
     def several():
         with near_catalogues(base):
@@ -99,16 +110,39 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
 _ahead = Lookahead()
 
 
+def _cluster_field(config, model):
+    """The field ``cluster``, if it is there, and the type that GalSim is to read it as.
+
+    It is a number or a name, which is no type that GalSim knows.  Text holds both; other than text
+    is what is generated as numbers alone.
+    """
+    if "cluster" not in config or "cluster" in model.getColumns():
+        return {}
+    if not model.getClusters():
+        raise GalSimConfigError(f"The module {model.getCard().name} has no classes, so that there "
+                                "is no field cluster.")
+    value = config["cluster"]
+    if isinstance(value, dict):
+        _, kinds = valid_value_types.get(value.get("type"), (None, ()))
+        return dict(cluster=next((kind for kind in (str, int, float) if kind in kinds), str))
+    return dict(cluster=str if isinstance(value, (str, list)) else None)  # None: as it is
+
+
+def _has_class(fields, clusters):
+    """Whether there is nothing to be said of the class that a galaxy is to be of."""
+    return not clusters or cluster_id(fields.get("cluster"), clusters) is not None
+
+
 def _several(model, wanted, gsparams):
     """The galaxies of several objects, as far as they can be made together.
 
     That is as long as they have the same options, and there is nothing to be said of them: errors
     and warnings are for those that are made alone.
     """
-    columns = model.getCard().columns
+    columns, clusters = model.getCard().columns, model.getClusters()
     wanted = list(itertools.takewhile(
         lambda fields: all(fields.get(name) == wanted[0].get(name) for name in _SHARED)
-        and in_ranges(fields, columns), wanted))
+        and in_ranges(fields, columns) and _has_class(fields, clusters), wanted))
     try:
         return _made(model, wanted, gsparams) if wanted else []
     except GalSimError:
@@ -126,6 +160,8 @@ def _made(model, wanted, gsparams, rng=None):
         given["gsparams"] = GSParams(**gsparams)
     table = {name: [fields.get(name, math.nan) for fields in wanted]
              for name in model.getColumns()}
+    if "cluster" in wanted[0]:
+        table["cluster"] = [fields["cluster"] for fields in wanted]
     return model.sample(table, rng=rng, **given)
 
 

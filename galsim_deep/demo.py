@@ -36,20 +36,22 @@ def catalogue(count, rng):
         zphot=np.clip(np.exp(-0.1 + 0.27 * faintness + 0.5 * draw(normal)), 0.05, 4.0))
 
 
-def draw_scene(handle="hub:acs_flow_vae", count=120, seed=7):
+def draw_scene(handle="hub:acs_flow_vae", count=120, seed=7, cluster=None):
     """Draw a noisy, PSF-convolved scene.
 
     Parameters:
         handle:     The module.
         count:      How many galaxies.
         seed:       Decides everything; the same seed makes the same scene.
+        cluster:    The class of all galaxies, by id or name.  [default: None, as they come]
 
     Returns:
         a `galsim.Image` of 512 x 512 pixels of 0.1 arcsec, in e-/s of HST/ACS F814W.
     """
     rng = galsim.BaseDeviate(seed)
     model = GenerativeGalaxyModel(handle)
-    galaxies = model.sample(catalogue(count, rng), seeds=np.arange(count) + seed * count)
+    galaxies = model.sample(catalogue(count, rng), seeds=np.arange(count) + seed * count,
+                            cluster=cluster)
     psf = galsim.Moffat(beta=3.5, fwhm=0.25)
     scene = galsim.ImageF(SIZE, SIZE, scale=PIXEL_SCALE)
     place = galsim.UniformDeviate(rng)
@@ -64,7 +66,7 @@ def draw_scene(handle="hub:acs_flow_vae", count=120, seed=7):
     return scene
 
 
-def run(folder=".", handle="hub:acs_flow_vae", seed=7):
+def run(folder=".", handle="hub:acs_flow_vae", seed=7, cluster=None):
     """Draw the scene to ``galsim_deep_demo.fits`` and ``.png`` in a folder.
 
     Returns:
@@ -72,7 +74,7 @@ def run(folder=".", handle="hub:acs_flow_vae", seed=7):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    scene = draw_scene(handle, seed=seed)
+    scene = draw_scene(handle, seed=seed, cluster=cluster)
     fits, png = folder / "galsim_deep_demo.fits", folder / "galsim_deep_demo.png"
     scene.write(str(fits))
     picture = render(scene.array, softening=2 * NOISE, peak=300 * NOISE, floor=-NOISE)

@@ -32,10 +32,12 @@ class Engine:
 
     Parameters:
         folder:     The folder of the SavedModel.
+        sampling:   The signature that samples.  [default: "sample"]
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, sampling="sample"):
         self.folder = folder
+        self._sampling = sampling
         self._loaded = None
 
     def call(self, signature, **inputs):
@@ -69,12 +71,12 @@ class Engine:
                     for name in chunks[0]}
 
     def sample(self, inputs):
-        """The images of the signature ``sample``, [N, S, S], for its inputs by name."""
-        return self.call("sample", **inputs)["image"]
+        """The images of the signature that samples, [N, S, S], for its inputs by name."""
+        return self.call(self._sampling, **inputs)["image"]
 
     def sample_inputs(self):
-        """The inputs of the signature ``sample``, see `signature_inputs`."""
-        return self.signature_inputs("sample")
+        """The inputs of the signature that samples, see `signature_inputs`."""
+        return self.signature_inputs(self._sampling)
 
     def signature_inputs(self, signature):
         """The inputs of a signature: name -> shape, None for the batch dimension."""
@@ -98,7 +100,7 @@ class Engine:
         return self._loaded.signatures[signature]
 
     def __getstate__(self):
-        return dict(folder=self.folder, _loaded=None)
+        return dict(folder=self.folder, _sampling=self._sampling, _loaded=None)
 
 
 def started_here():

@@ -13,7 +13,7 @@ from galsim import GalSimIncompatibleValuesError, GalSimRangeError, GalSimValueE
 
 from . import handles, latents
 from .profiles import make_profile, make_profiles
-from .table import read_columns, read_positive, read_seeds
+from .table import read_clusters, read_columns, read_positive, read_seeds
 
 
 class GenerativeGalaxyModel:
@@ -33,6 +33,11 @@ class GenerativeGalaxyModel:
 
         >>> galaxies = model.sample(table, seeds=table["id"])
 
+    A module may tell classes of galaxies apart.  Which class each is of is for the module to draw,
+    or is asked for by a column ``cluster`` of the table or by the argument of that name::
+
+        >>> galaxies = model.sample(table, seeds=table["id"], cluster=model.clusters[0])
+
     Making a model reads its card and checks its files; its graph is loaded by the first call that
     samples.  Models compare equal if they hold the same module, and can be pickled.
 
@@ -47,6 +52,8 @@ class GenerativeGalaxyModel:
         file_name:      The handle, as given.
         card:           The card: all metadata of the module (`galsim_deep.card.Card`).
         columns:        Names of the catalogue columns, a tuple of strings.
+        clusters:       Names of the module's classes in the order of their ids, a tuple of strings;
+                        empty for a module without classes.
         stamp_size:     Pixels on a side of a stamp.
         pixel_scale:    Size of a stamp's pixel [arcsec].
         quantities:     The columns, under the name they have in GalSim-Hub.
@@ -76,6 +83,7 @@ class GenerativeGalaxyModel:
                 f"The module {self.card.name} has several bands; this release of galsim-deep "
                 "samples modules of one band.", self.card.bands)
         self.columns = tuple(column.name for column in self.card.columns)
+        self.clusters = tuple(cluster.name for cluster in self.card.clusters)
         self.stamp_size = self.card.stamp_size
         self.pixel_scale = self.card.pixel_scale
         self.quantities = list(self.columns)
@@ -83,7 +91,8 @@ class GenerativeGalaxyModel:
 
     def sample(self, table=None, noise=None, rng=None, x_interpolant=None, k_interpolant=None,
                pad_factor=None, noise_pad_size=0, gsparams=None, session_config=None, *,
-               seeds=None, flux=None, half_light_radius=None, strict=False, cat=None):
+               seeds=None, cluster=None, flux=None, half_light_radius=None, strict=False,
+               cat=None):
         """Draw one galaxy for each row of a table.
 
         Parameters:
@@ -91,7 +100,8 @@ class GenerativeGalaxyModel:
                                 QTable or Row, structured array, dict of arrays or numbers, pandas
                                 DataFrame, `galsim.Catalog`.  Units are converted.  Values of
                                 columns that the card calls optional may be missing (NaN or
-                                masked): they are drawn given the others.
+                                masked): they are drawn given the others.  Of a module with classes
+                                a column ``cluster`` is read, if there is one.
             noise:              Noise to pad the profiles with, as `galsim.InterpolatedImage` takes
                                 it in ``noise_pad``.  The stamps are free of noise and end in zero,
                                 so none is needed.  [default: None]
@@ -108,6 +118,10 @@ class GenerativeGalaxyModel:
             seeds:              One integer a row, such as a catalogue id, that alone decides the
                                 random part of that galaxy; instead of ``rng``.  Up to 64 bits;
                                 seeds that agree modulo 2^64 are the same.  [default: None]
+            cluster:            The class of the galaxies, by its id or its name, one for all or one
+                                a row; -1, NaN, None, masked or empty where it is to be drawn.  It
+                                takes no random numbers from the rest of the galaxy.  [default: the
+                                column ``cluster`` of the table; without, all are drawn]
             flux:               Flux to give the galaxies, a number or one a row.
                                 [default: that of the module, by the magnitude asked for]
             half_light_radius:  Half-light radius to give the profiles before PSF [arcsec], about
@@ -126,15 +140,15 @@ class GenerativeGalaxyModel:
             GalSimValueError:   A value cannot be used; names column, row and value.
             GalSimRangeError:   With ``strict``, a value is outside of the valid range.
         """
-        rows = self._rows(_one_of(table, cat), rng, seeds, strict)
+        rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
         make = self._maker(
             rows, noise=noise, noise_pad_size=noise_pad_size, flux=flux,
             half_light_radius=half_light_radius, x_interpolant=x_interpolant,
             k_interpolant=k_interpolant, pad_factor=pad_factor, gsparams=gsparams)
         return make(slice(0, len(rows)))
 
-    def stream(self, table=None, rng=None, *, seeds=None, strict=False, cat=None, chunk=1024,
-               progress=False, **options):
+    def stream(self, table=None, rng=None, *, seeds=None, cluster=None, strict=False, cat=None,
+               chunk=1024, progress=False, **options):
         """Draw the galaxies of a large table, some rows at a time.
 
         What is wrong with table or options is found before the first galaxy is drawn.  The galaxies
@@ -142,7 +156,7 @@ class GenerativeGalaxyModel:
         ``rng`` they are drawn from it as they come, so that nothing else should be in between.
 
         Parameters:
-            table, rng, seeds, strict, cat:     As in `sample`.
+            table, rng, seeds, cluster, strict, cat:    As in `sample`.
             chunk:              Rows at a time.  [default: 1024]
             progress:           Whether to show a progress bar.  [default: False]
             **options:          Other options of `sample`.  ``noise`` takes ``seeds``: it would draw
@@ -160,7 +174,7 @@ class GenerativeGalaxyModel:
             raise GalSimIncompatibleValuesError(
                 "To pad a stream with noise, give seeds: noise and galaxies would draw from rng by "
                 "turns, which depend on the size of a chunk.", noise=options["noise"], rng=rng)
-        rows = self._rows(_one_of(table, cat), rng, seeds, strict)
+        rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
         return self._chunks(rows, self._maker(rows, **options), chunk, progress)
 
     @staticmethod
@@ -205,7 +219,7 @@ class GenerativeGalaxyModel:
 
         return make
 
-    def images(self, table=None, rng=None, *, seeds=None, strict=False, cat=None):
+    def images(self, table=None, rng=None, *, seeds=None, cluster=None, strict=False, cat=None):
         """Draw one stamp for each row of a table: what `sample` wraps as profiles.
 
         Parameters are those of `sample`.
@@ -214,31 +228,43 @@ class GenerativeGalaxyModel:
             float32, shape [N, stamp_size, stamp_size]: light before PSF and pixel, in the flux
             units of the card; rows are y, columns x, the centre is the true centre of the stamp.
         """
-        rows = self._rows(_one_of(table, cat), rng, seeds, strict)
+        rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
         everything = slice(0, len(rows))
         return self._stamps(rows, everything, rows.rngs(everything))
 
-    def _rows(self, table, rng, seeds, strict):
+    def _rows(self, table, rng, seeds, cluster, strict):
         """Everything that can be wrong with the arguments is found here, before a network runs."""
-        columns = read_columns(table, self.card.columns, self.pixel_scale, strict)
+        if cluster is not None and not self.clusters:
+            raise GalSimValueError(f"The module {self.card.name} has no classes.", cluster)
+        columns = read_columns(table, self.card.columns, self.pixel_scale, strict, self.clusters)
         count = len(columns[self.columns[0]])
+        clusters = columns.pop("cluster", None) if self.clusters else None
+        if cluster is not None:
+            if clusters is not None:
+                raise GalSimIncompatibleValuesError(
+                    "The table has a column 'cluster': give the classes there or as an argument.",
+                    cluster=cluster)
+            clusters = read_clusters(cluster, self.clusters, count)
         if seeds is not None:
             if rng is not None:
                 raise GalSimIncompatibleValuesError(
                     "Give either rng or seeds: with seeds a galaxy depends on its seed alone.",
                     rng=rng, seeds=seeds)
             seeds = read_seeds(seeds, count)
-        return _Rows(columns, count, latents.one_deviate(rng), seeds)
+        return _Rows(columns, count, latents.one_deviate(rng), seeds, clusters)
 
     def _stamps(self, rows, part, rngs):
         if not rngs:
             return np.zeros((0, self.stamp_size, self.stamp_size), np.float32)
         columns = {name: values[part] for name, values in rows.columns.items()}
-        stamps = self._module.sample(columns, latents.draw(rngs, self.card.latent.size))
+        clusters = None if rows.clusters is None else rows.clusters[part]
+        stamps = self._module.sample(columns, latents.draw(rngs, self.card.latent.size), clusters)
         # A stamp that is not finite has no finite sum.
         bad = np.flatnonzero(~np.isfinite(stamps.sum(axis=(1, 2), dtype=float)))
         if len(bad):
             asked = {name: float(values[bad[0]]) for name, values in columns.items()}
+            if clusters is not None:
+                asked["cluster"] = int(clusters[bad[0]])
             raise GalSimValueError(
                 f"The module {self.card.name} made a stamp that is not finite in row "
                 f"{part.start + bad[0]} ({len(bad)} rows in all). Its valid ranges are in "
@@ -250,6 +276,10 @@ class GenerativeGalaxyModel:
     def getColumns(self):
         """The names of the columns."""
         return self.columns
+
+    def getClusters(self):
+        """The names of the classes."""
+        return self.clusters
 
     def getCard(self):
         """The card."""
@@ -286,12 +316,13 @@ class GenerativeGalaxyModel:
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """What decides some galaxies: the columns, and where their random numbers come from."""
+    """What decides some galaxies: columns, classes, and where their random numbers come from."""
 
     columns: dict
     count: int
     rng: galsim.BaseDeviate
     seeds: np.ndarray | None
+    clusters: np.ndarray | None
 
     def __len__(self):
         return self.count

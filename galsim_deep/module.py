@@ -29,8 +29,8 @@ class Module:
         folder:     The folder, a `pathlib.Path`.
         card:       The `card.Card`.
         engine:     An `engine.Engine`, which runs the module's signatures, in TensorFlow.
-        sampler:    A `sampler.Sampler`, which runs the signature ``sample`` without; None for a
-                    module that has no compact graph.
+        sampler:    A `sampler.Sampler`, which samples without; None for a module that has no
+                    compact graph.
 
     Raises a `galsim.GalSimError` where the folder is not a module, or is damaged.
     """
@@ -39,7 +39,8 @@ class Module:
         self.folder = Path(folder)
         self.card = read_card(self.folder)
         self.verify()
-        self.engine = Engine(self.folder)
+        # ``cluster`` is ``sample`` with one input more.
+        self.engine = Engine(self.folder, "cluster" if self.card.clusters else "sample")
         self.sampler = Sampler(self.folder) if COMPACT_PATH in self.card.files else None
         self._checked = set()
 
@@ -54,7 +55,7 @@ class Module:
                 f"The module {self.folder} is not what its card vouches for: {', '.join(faults)}. "
                 "Get the module again.")
 
-    def sample(self, columns, normal):
+    def sample(self, columns, normal, cluster=None):
         """Light profiles from columns, by the compact graph or by TensorFlow.
 
         What runs is checked once against the card.
@@ -62,11 +63,13 @@ class Module:
         Parameters:
             columns:    A dict of the columns, float32 [N] each.
             normal:     Standard normal numbers, float32 [N, L].
+            cluster:    The class of each, int32 [N], -1 where it is to be drawn; for a module with
+                        classes.  [default: None, all are drawn]
 
         Returns:
             float32, shape [N, S, S].
         """
-        inputs = {**columns, self.card.latent.name: normal}
+        inputs = self._inputs({**columns, self.card.latent.name: normal}, cluster)
         if self.sampler is None or (len(normal) >= GPU_ROWS and gpu_here()):
             runner = self.engine
         else:
@@ -76,16 +79,26 @@ class Module:
             self._checked.add(runner)
         return runner.sample(inputs)
 
+    def _inputs(self, inputs, cluster=None):
+        """Those of what samples, from the inputs of the signature ``sample``."""
+        if not self.card.clusters:
+            return inputs
+        if cluster is None:
+            cluster = np.full(len(inputs[self.card.latent.name]), -1, np.int32)
+        return dict(inputs, cluster=cluster)
+
     def _check_sample(self, runner):
         card = self.card
         wanted = {column.name: (None,) for column in card.columns}
         wanted[card.latent.name] = (None, card.latent.size)
+        rows = {name: np.ones((1, *shape[1:]), np.float32) for name, shape in wanted.items()}
+        if card.clusters:
+            wanted["cluster"] = (None,)
         found = runner.sample_inputs()
         if wanted != found:
             raise GalSimError(f"The module {self.folder} does not agree with its card: sample "
                               f"takes {found}, the card says {wanted}. Get the module again.")
-        rows = {name: np.ones((1, *shape[1:]), np.float32) for name, shape in wanted.items()}
-        shape = runner.sample(rows).shape[1:]
+        shape = runner.sample(self._inputs(rows)).shape[1:]
         if shape != (card.stamp_size, card.stamp_size):
             raise GalSimError(f"The module {self.folder} does not agree with its card: it makes "
                               f"stamps of shape {shape}, the card says {card.stamp_size}. Get the "
@@ -98,8 +111,8 @@ class Module:
         them.
 
         Returns:
-            {signature, or "compact sample": the largest difference}: in units of each image's
-            peak, and of other numbers in units of the largest of their kind.
+            {signature, or "compact sample", "compact cluster": the largest difference}: in units
+            of each image's peak, and of other numbers in units of the largest of their kind.
         """
         inputs, expected = collections.defaultdict(dict), collections.defaultdict(dict)
         with np.load(self.folder / PROBE_PATH) as probe:
@@ -111,8 +124,10 @@ class Module:
                      self.engine.call(signature, **inputs[signature]), outputs)
                  for signature, outputs in expected.items()}
         if self.sampler is not None:
-            found["compact sample"] = _difference(
-                dict(image=self.sampler.sample(inputs["sample"])), expected["sample"])
+            for signature in ("sample", "cluster") if self.card.clusters else ("sample",):
+                rows = inputs[signature]
+                image = self.sampler.sample(self._inputs(rows, rows.get("cluster")))
+                found[f"compact {signature}"] = _difference(dict(image=image), expected[signature])
         return found
 
 

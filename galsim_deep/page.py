@@ -19,7 +19,7 @@ magnitude. Bottom: the same galaxies convolved with PSFs of the training data, w
 | column | unit | valid range | median of the training sample | meaning |
 |---|---|---|---|---|
 {columns}
-
+{classes}
 * Stamps: {stamp_size} x {stamp_size} pixels of {pixel_scale} arcsec, bands {bands}; the origin is
   at the true centre; light is before PSF and pixel and falls to zero at the edge.
 * Flux: the sum of a stamp; AB zero point {zero_point} for {exposure_time:g} s.
@@ -49,7 +49,8 @@ def render_page(card):
         bands=", ".join(card.bands), signatures=", ".join(card.signatures),
         zero_point=card.flux.zero_point, exposure_time=card.flux.exposure_time,
         latent=card.latent.size, recipe=card.recipe.name, recipe_sha256=card.recipe.sha256,
-        columns="\n".join(map(_column_row, card.columns)), quality=_quality(card))
+        columns="\n".join(map(_column_row, card.columns)), classes=_classes(card),
+        quality=_quality(card))
 
 
 def _column_row(column):
@@ -57,6 +58,19 @@ def _column_row(column):
     median = column.quantiles.get("0.5")
     return (f"| `{column.name}` | {column.unit} | {low:g} to {high:g} | "
             f"{'' if median is None else f'{median:g}'} | {column.meaning} |")
+
+
+def _classes(card):
+    """A table of the classes, and their picture."""
+    if not card.clusters:
+        return ""
+    rows = [f"| {number} | {cluster.name} | {100 * cluster.share:.1f} % | {cluster.description} |"
+            for number, cluster in enumerate(card.clusters)]
+    return "\n".join([
+        "", "| `cluster` | class | share | description |", "|---|---|---|---|", *rows, "",
+        "![classes](classes.png)", "",
+        "A row for each class, in this order: what it makes of the same rows of the test catalogue",
+        "and of the same random numbers.", ""])
 
 
 def _quality(card):

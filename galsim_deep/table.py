@@ -6,7 +6,8 @@ of arrays, lists, single values or ``Quantity`` objects, a pandas ``DataFrame``,
 cannot be used is refused here, by column, row and value, before anything slow is started.
 """
 
-__all__ = ["in_ranges", "read_columns", "read_positive", "read_seeds"]
+__all__ = ["cluster_id", "in_ranges", "read_clusters", "read_columns", "read_positive",
+           "read_seeds"]
 
 import difflib
 import functools
@@ -33,7 +34,7 @@ _KINDS = ("astropy Table, QTable or Row", "numpy structured array or record", "d
 _MAGNITUDES = (u.mag, u.ABmag)  # the same number, but astropy does not convert between the two
 
 
-def read_columns(table, columns, pixel_scale=None, strict=False):
+def read_columns(table, columns, pixel_scale=None, strict=False, clusters=()):
     """Read the columns of a module from a table.
 
     Single values are repeated to the length of the other columns read; a table of single values
@@ -48,10 +49,13 @@ def read_columns(table, columns, pixel_scale=None, strict=False):
                         each other. [default: None]
         strict:         Whether values outside of ``valid_range`` are an error rather than a
                         warning. [default: False]
+        clusters:       The names of the module's classes. If there are any, a column ``cluster``
+                        is read as well where the table has one. [default: ()]
 
     Returns:
         a dict from each name, in the order of ``columns``, to a new float32 array [N] in the
-        unit of that column; NaN for what is missing.
+        unit of that column; NaN for what is missing. From ``cluster``, if that was read, to an
+        array of ids as `read_clusters` gives it.
 
     Raises:
         GalSimKeyError:                 a column is missing.
@@ -59,9 +63,11 @@ def read_columns(table, columns, pixel_scale=None, strict=False):
         GalSimIncompatibleValuesError:  columns of different lengths.
         GalSimRangeError:               a value out of range, if ``strict``.
     """
-    given = _take(table, [column.name for column in columns])
+    given = _take(table, [column.name for column in columns], ["cluster"] if clusters else [])
     arrays = {c.name: _read(given[c.name], c.unit, np.float32, pixel_scale, c.optional)
               for c in columns}
+    if clusters and "cluster" in given:
+        arrays["cluster"] = _ids(given["cluster"], clusters)
     lengths = {name: array.size for name, array in arrays.items() if array.ndim}
     if len(set(lengths.values())) > 1:
         raise GalSimIncompatibleValuesError(
@@ -86,6 +92,44 @@ def in_ranges(row, columns):
         if not (missing or np.float32(low) <= np.float32(value) <= np.float32(high)):
             return False
     return True
+
+
+def read_clusters(values, clusters, length):
+    """Read the classes that N galaxies are to be of.
+
+    Parameters:
+        values:     One value, or N: ids or names of classes, or what leaves the class to be drawn,
+                    which is -1, NaN, None, masked or empty text.
+        clusters:   The names of the classes, in the order of their ids.
+        length:     The number of rows, N.
+
+    Returns:
+        a new int32 array [N] of ids, -1 where the class is to be drawn.
+
+    Raises:
+        GalSimValueError:   a wrong length, or a value that is no class.
+    """
+    given = _unwrap(values, "Argument 'cluster'")
+    ids = _ids(given, clusters)
+    if ids.ndim:
+        _check_length(given, length)
+    return _repeat(ids, length)
+
+
+def cluster_id(value, clusters):
+    """The id of one class, as `read_clusters` reads it; None for what is no class."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if isinstance(value, str):
+        value = value.strip()  # as files are read, there may be blanks around a name
+        if value in clusters:
+            return clusters.index(value)
+        if value.lower() in ("", "nan"):
+            return -1
+    if _is_missing(value):
+        return -1
+    number = _number(value)
+    return int(number) if number in range(-1, len(clusters)) else None
 
 
 def read_positive(values, name, length, unit=None):
@@ -148,8 +192,11 @@ class _Given(NamedTuple):
     unit: object
 
 
-def _take(table, wanted):
-    """Find the kind of a table, and take a `_Given` of each wanted name out of it."""
+def _take(table, wanted, welcome=()):
+    """Find the kind of a table, and take a `_Given` of each wanted name out of it.
+
+    Names that are welcome are taken where they are there.
+    """
     if isinstance(table, Catalog):
         if not table.isFits():
             raise GalSimValueError(
@@ -171,7 +218,8 @@ def _take(table, wanted):
         raise GalSimValueError("This kind of table is not understood. Use one of these.",
                                type(table).__name__, _KINDS)
     _check_names(wanted, names)
-    return {name: _unwrap(table[name], f"Column {name!r}", units.get(name)) for name in wanted}
+    return {name: _unwrap(table[name], f"Column {name!r}", units.get(name))
+            for name in [*wanted, *(name for name in welcome if name in names)]}
 
 
 def _check_names(wanted, names):
@@ -233,7 +281,8 @@ def _missing(given):
 
 
 def _is_missing(value):
-    return value is None or value is np.ma.masked or (isinstance(value, Real) and value != value)
+    return (value is None or value is np.ma.masked or (isinstance(value, Real) and value != value)
+            or type(value).__name__ == "NAType")  # that of pandas
 
 
 def _numbers(given):
@@ -275,6 +324,17 @@ def _convert(given, numbers, wanted, pixel_scale):
         raise GalSimValueError(f"{given.label} has unit '{unit}', which cannot be converted to "
                                f"'{wanted}'{hint}. Convert it or mend its unit.",
                                str(unit)) from error
+
+
+def _ids(given, clusters):
+    """The ids of classes, int32, or say which rows name none."""
+    found = [cluster_id(value, clusters) for value in given.array.ravel().tolist()]
+    ids = np.array([-1 if one is None else one for one in found], np.int32)
+    ids = np.where(given.mask, np.int32(-1), ids.reshape(given.array.shape))
+    bad = np.array([one is None for one in found], bool).reshape(given.array.shape) & ~given.mask
+    _refuse(given, bad, "a class of the module, by id or by name ("
+            + ", ".join(f"{k} {name!r}" for k, name in enumerate(clusters)) + "), or -1 for any,")
+    return ids
 
 
 def _seed(value):

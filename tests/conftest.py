@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,22 @@ def plain(model, tmp_path_factory):
     del card["files"][COMPACT_PATH]
     (folder / CARD_PATH).write_text(json.dumps(card))
     return folder
+
+
+@pytest.fixture(scope="session")
+def shapes_folder(tmp_path_factory):
+    """The folder of a small module with classes: disc, bulge and ring."""
+    folder = tmp_path_factory.mktemp("shapes") / "module"
+    script = Path(__file__).with_name("module_with_classes.py")
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True,
+                   timeout=200)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shapes(shapes_folder):
+    """The model of a module with classes."""
+    return galsim_deep.GenerativeGalaxyModel(shapes_folder)
 
 
 @pytest.fixture

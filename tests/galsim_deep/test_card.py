@@ -102,6 +102,48 @@ def test_damaged_cards(copied, changes, word):
             read(copied)
 
 
+def test_most_modules_have_no_classes(copied):
+    edit(copied, clusters=None)
+    assert read_card(copied).clusters == ()
+
+
+def test_classes(shapes_folder):
+    clusters = read_card(shapes_folder).clusters
+    assert [cluster.name for cluster in clusters] == ["disc", "bulge", "ring"]
+    assert [cluster.share for cluster in clusters] == [0.5, 0.3, 0.2]
+    assert all(cluster.description for cluster in clusters)
+
+
+def named(*names, **changes):
+    return [dict(name=name, description="", share=1 / len(names)) | changes for name in names]
+
+
+@pytest.mark.parametrize("changes, word", [
+    (dict(clusters=named("")), "empty"),
+    (dict(clusters=named("disc", " ring")), "blank"),
+    (dict(clusters=named("disc", "2")), "reads as a number"),
+    (dict(clusters=named("-1")), "reads as a number"),
+    (dict(clusters=named("nan")), "reads as a number"),
+    (dict(clusters=named("disc", "disc")), "same name"),
+    (dict(clusters=named("disc", "ring", share=0.4)), "sum to 0.8"),
+    (dict(clusters=named("disc", share=-1)), "clusters.0.share"),
+    (dict(clusters=[dict(name="disc", share=1)]), "clusters.0.description"),
+    (dict(signatures=["sample"]), "'cluster' is missing"),
+    (dict(columns=[dict(name="cluster", unit="", meaning="", valid_range=[1, 2])]), "same name"),
+])
+def test_damaged_classes(shapes_folder, tmp_path, changes, word):
+    folder = shutil.copytree(shapes_folder, tmp_path / "module")
+    edit(folder, **changes)
+    with pytest.raises(galsim.GalSimValueError, match=word):
+        read_card(folder)
+
+
+def test_a_column_may_be_called_cluster_where_there_are_no_classes(copied):
+    column = dict(name="cluster", unit="", meaning="richness", valid_range=[1, 2])
+    edit(copied, columns=[column])
+    assert read_card(copied).columns[0].name == "cluster"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00\x01"])
 def test_cards_that_are_no_json_object(copied, text):
     (copied / CARD_PATH).write_text(text)

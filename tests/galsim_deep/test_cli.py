@@ -147,3 +147,51 @@ assert main(["demo"]) == 0
                    timeout=200)
     assert (tmp_path / "galsim_deep_demo.png").stat().st_size > 1000
     assert (tmp_path / "stamps.fits").exists()
+
+
+def test_info_lists_classes(shapes_folder, capsys):
+    assert main(["info", str(shapes_folder)]) == 0
+    text = capsys.readouterr().out
+    assert "0 disc, 50.0 %: An exponential disc." in text
+    assert "2 ring, 20.0 %: A ring with a hole." in text
+    assert main(["info", "acs_flow_vae"]) == 0
+    assert "classes" not in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("cluster", ["ring", "2"])
+def test_sample_of_a_class(shapes_folder, shapes, catalog, table, tmp_path, cluster):
+    output = tmp_path / "stamps.fits"
+    assert main(["sample", str(shapes_folder), "--catalog", str(catalog), "--output", str(output),
+                 "--id", "id", "--cluster", cluster]) == 0
+    np.testing.assert_array_equal(
+        fits.getdata(output), shapes.images(table, seeds=np.arange(7) + 50, cluster="ring"))
+
+
+def test_sample_by_a_column_of_classes(shapes_folder, shapes, table, tmp_path):
+    catalog, output = tmp_path / "catalogue.csv", tmp_path / "stamps.fits"
+    asked = ["ring", "0", "", "disc", "-1", "bulge", "1"]
+    Table(dict(table, cluster=asked)).write(catalog)
+    assert main(["sample", str(shapes_folder), "--catalog", str(catalog),
+                 "--output", str(output)]) == 0
+    np.testing.assert_array_equal(
+        fits.getdata(output), shapes.images(table, rng=1, cluster=[2, 0, -1, 0, -1, 1, 1]))
+    assert main(["sample", str(shapes_folder), "--catalog", str(catalog), "--output", str(output),
+                 "--overwrite", "--cluster", "disc"]) == 1
+
+
+@pytest.mark.parametrize("module, cluster, word", [
+    ("shapes", "spiral", "'disc'"), ("shapes", "3", "'disc'"), ("acs", "0", "no classes")])
+def test_sample_of_no_class(shapes_folder, catalog, tmp_path, capsys, module, cluster, word):
+    handle = dict(shapes=str(shapes_folder), acs="acs_flow_vae")[module]
+    assert main(["sample", handle, "--catalog", str(catalog), "--cluster", cluster,
+                 "--output", str(tmp_path / "out.fits")]) == 1
+    assert word in capsys.readouterr().err
+    assert not (tmp_path / "out.fits").exists()
+
+
+def test_demo_of_a_class(shapes_folder, tmp_path, capsys):
+    scenes = []
+    for more in ([], ["--cluster", "disc"]):
+        assert main(["demo", "--module", str(shapes_folder), "--output", str(tmp_path), *more]) == 0
+        scenes.append(fits.getdata(capsys.readouterr().out.split()[0]))
+    assert np.any(scenes[0] != scenes[1])

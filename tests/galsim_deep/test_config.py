@@ -9,6 +9,7 @@ import galsim
 import numpy as np
 import pytest
 import yaml
+from astropy.table import Table
 
 import galsim_deep
 
@@ -299,3 +300,137 @@ def test_registered_by_import():
     assert galsim_deep
     assert "GenerativeModelGalaxy" in galsim.config.gsobject.valid_gsobject_types
     assert "generative_model" in galsim.config.input.valid_input_types
+
+
+# ---- classes --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_classes(shapes_folder):
+    """``with_classes(gal, **top)``: a configuration of the module with classes."""
+    def make(gal=None, **top):
+        base = config(dict(id=dict(type="Sequence", first=40)) | (gal or {}), **top)
+        del base["gal"]["zphot"]
+        base["input"]["generative_model"]["file_name"] = str(shapes_folder)
+        return base
+    return make
+
+
+def of_classes(shapes, asked):
+    """What `with_classes` makes of four galaxies of these classes."""
+    galaxies = shapes.sample(dict(flux_radius=[6.0] * 4, mag_auto=22.0, cluster=asked),
+                             seeds=range(40, 44))
+    return np.hstack([expected_stamp(galaxy) for galaxy in galaxies])
+
+
+CLASS_FIELDS = {
+    "id": (1, [1] * 4),
+    "float": (1.0, [1] * 4),
+    "text": ("1", [1] * 4),
+    "name": ("ring", [2] * 4),
+    "any": (-1, [-1] * 4),
+    "none": (None, [-1] * 4),
+    "sequence": (dict(type="Sequence", first=0, last=2), [0, 1, 2, 0]),
+    "list of names": (dict(type="List", items=["ring", "disc", "ring", "bulge"]), [2, 0, 2, 1]),
+    "list of both": (["ring", 0, 1.0, -1], [2, 0, 1, -1]),
+    "evaluated id": ("$obj_num % 2", [0, 1, 0, 1]),
+    "evaluated name": ("$['ring', 'disc'][obj_num % 2]", [2, 0, 2, 0]),
+    "evaluated constant": ("$1 + 1", [2] * 4),
+    "referred to": ("@eval_variables.skind", [2] * 4),
+    "named variable": ("$kind", [2] * 4),
+    "formatted": (dict(type="FormattedStr", format="%s", items=["bulge"]), [1] * 4),
+}
+
+
+@pytest.mark.parametrize("kind", CLASS_FIELDS)
+def test_classes(with_classes, shapes, kind):
+    field, ids = CLASS_FIELDS[kind]
+    base = with_classes(dict(cluster=field))
+    base["eval_variables"] = dict(skind="ring")
+    image = galsim.config.BuildImage(base).array
+    expected = of_classes(shapes, ids)
+    np.testing.assert_allclose(image, expected, atol=1e-6 * expected.max())
+
+
+@pytest.mark.parametrize("by", [["ring", "disc", "", "bulge"], [2, 0, -1, 1], [2.0, 0.0, -1.0, 1.0],
+                                [2.0, 0.0, np.nan, 1.0]], ids=str)
+def test_classes_of_a_catalogue(with_classes, shapes, tmp_path, by):
+    Table(dict(kind=by)).write(tmp_path / "catalogue.fits")
+    base = with_classes(dict(cluster=dict(type="Catalog", col="kind")))
+    base["input"]["catalog"] = dict(file_name=str(tmp_path / "catalogue.fits"))
+    image = galsim.config.BuildImage(base).array
+    expected = of_classes(shapes, [2, 0, -1, 1])
+    np.testing.assert_allclose(image, expected, atol=1e-6 * expected.max())
+
+
+def test_classes_of_an_ascii_catalogue(with_classes, shapes, tmp_path):
+    (tmp_path / "catalogue.txt").write_text("1 ring\n2 disc\n3 -1\n4 1\n")
+    base = with_classes(dict(cluster=dict(type="Catalog", col=1)))
+    base["input"]["catalog"] = dict(file_name=str(tmp_path / "catalogue.txt"))
+    image = galsim.config.BuildImage(base).array
+    expected = of_classes(shapes, [2, 0, -1, 1])
+    np.testing.assert_allclose(image, expected, atol=1e-6 * expected.max())
+
+
+@pytest.mark.parametrize("field", [
+    dict(type="Random", min=0, max=2), dict(type="RandomBinomial", N=2, p=0.5),
+    dict(type="List", items=["disc", "ring"], index=dict(type="Random", min=0, max=1))])
+def test_random_classes(with_classes, field):
+    """They are drawn from the object's own generator, as any field is."""
+    images = [galsim.config.BuildImage(with_classes(dict(cluster=field))) for _ in range(2)]
+    assert images[0] == images[1]
+    assert images[0] != galsim.config.BuildImage(with_classes())
+
+
+def test_without_the_field_classes_are_drawn(with_classes):
+    natural = galsim.config.BuildImage(with_classes())
+    assert galsim.config.BuildImage(with_classes(dict(cluster=-1))) == natural
+
+
+@pytest.mark.parametrize("cluster", [None, "ring"])
+def test_classes_leave_the_generator_where_it_was(with_classes, shapes, cluster):
+    base = with_classes(dict(cluster=cluster), count=1)
+    del base["gal"]["id"]
+    base.update(index_key="obj_num", obj_num=0, rng=galsim.BaseDeviate(77))
+    galsim.config.ProcessInput(base)
+    galaxy, _ = galsim.config.BuildGSObject(base, "gal")
+    rng, row = galsim.BaseDeviate(77), dict(flux_radius=6.0, mag_auto=22.0)
+    assert galaxy == shapes.sample(row, rng=rng, cluster=cluster)[0]
+    assert base["rng"] == rng
+
+
+@pytest.mark.parametrize("field, word", [
+    ("spiral", "spiral"), (3, "3"), (-2, "-2"), (0.5, "0.5"), ("$0.5", "0.5"), (True, "True"),
+    (dict(type="List", items=["disc", "spiral"]), "spiral"),
+    (dict(type="Sequence", first=2), "3")])
+def test_unknown_classes(with_classes, shapes, monkeypatch, field, word):
+    sample, ran = type(shapes._module).sample, []
+    monkeypatch.setattr(type(shapes._module), "sample",
+                        lambda *arguments: ran.append(1) or sample(*arguments))
+    with pytest.raises(galsim.GalSimConfigError) as caught:
+        galsim.config.BuildImage(with_classes(dict(cluster=field)))
+    for text in (word, "disc", "bulge", "ring"):
+        assert text in str(caught.value)
+    assert len(ran) == isinstance(field, dict)  # the object before
+
+
+def test_no_class_of_a_module_without_classes():
+    for gal in (dict(cluster=0), dict(cluster=-1, id=3)):
+        with pytest.raises(galsim.GalSimConfigError, match="no classes"):
+            galsim.config.BuildImage(config(gal))
+
+
+@pytest.mark.parametrize("level, nproc", [("image", 2), ("image", 3), ("output", 2)])
+def test_nproc_changes_no_bit_of_classes(with_classes, tmp_path, level, nproc):
+    def scene(folder, **options):
+        name = dict(type="NumberedFile", root="image", num=dict(type="Sequence", last=1),
+                    ext=".fits")
+        base = with_classes(dict(cluster=["ring", "disc", -1, "bulge"]))
+        base["output"] = dict(file_name=name, dir=str(folder), nfiles=2)
+        base[level].update(options)
+        return base
+
+    galsim.config.Process(scene(tmp_path / "one"))
+    run_galsim(tmp_path, scene(tmp_path / "several", nproc=nproc))
+    assert len(pictures(tmp_path / "one")) == 2
+    assert pictures(tmp_path / "several") == pictures(tmp_path / "one")

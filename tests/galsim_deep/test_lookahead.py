@@ -323,3 +323,88 @@ def test_processes_change_no_bit(catalogue, alone, nproc, proxy, tmp_path):
 def test_no_more_than_a_cpu_computes():
     """Bits would depend on the number of processes if a GPU computed for one of them."""
     assert config_module.MOST_AHEAD < GPU_ROWS
+
+
+# ---- classes --------------------------------------------------------------------------------
+
+
+def classes(shapes_folder, catalogue, kinds, **gal):
+    """A configuration of the module with classes, and a column of these in the catalogue."""
+    table = Table.read(catalogue)
+    table["kind"] = np.resize(kinds, COUNT)
+    path = catalogue.parent / "kinds.fits"
+    table.write(path, overwrite=True)
+    base = config(path, **dict(dict(zphot=None, cluster=dict(type="Catalog", col="kind")), **gal))
+    base["input"]["generative_model"]["file_name"] = str(shapes_folder)
+    return base
+
+
+@pytest.mark.parametrize("gal", [
+    {}, dict(cluster="ring"), dict(cluster=1), dict(cluster=-1), dict(cluster=None),
+    dict(cluster=dict(type="Sequence", first=0, last=2))], ids=str)
+@pytest.mark.parametrize("kinds", [["ring", "disc", "", "bulge", "disc"], [2, 0, -1, 1, 0]],
+                         ids=str)
+def test_classes_are_known(shapes_folder, catalogue, asked, gal, kinds, monkeypatch):
+    image = galsim.config.BuildImage(classes(shapes_folder, catalogue, kinds, **gal)).array
+    assert asked[:6] == [1, 1, 1, 8, 8, 8]
+    monkeypatch.setattr(config_module, "_several", lambda *_: [])
+    np.testing.assert_array_equal(galsim.config.BuildImage(
+        classes(shapes_folder, catalogue, kinds, **gal)).array, image)
+
+
+def test_names_and_ids_are_the_same(shapes_folder, catalogue, asked):
+    images = [galsim.config.BuildImage(classes(shapes_folder, catalogue, kinds)).array
+              for kinds in (["ring", "disc", "", "bulge"], [2, 0, -1, 1])]
+    np.testing.assert_array_equal(*images)
+
+
+@pytest.mark.parametrize("gal", [dict(cluster=["ring", "disc"]), dict(cluster="$obj_num % 3"),
+                                 dict(cluster=dict(type="Random", min=0, max=2))])
+def test_classes_that_are_not_known_beforehand(shapes_folder, catalogue, asked, gal):
+    galsim.config.BuildImage(classes(shapes_folder, catalogue, ["disc"], **gal))
+    assert set(asked) == {1}
+
+
+def test_an_unknown_class_is_the_fault_of_its_own_object(shapes_folder, catalogue, asked):
+    kinds = ["disc"] * 10 + ["spiral"] + ["disc"] * 9
+    base = classes(shapes_folder, catalogue, kinds)
+    base["image"].update(nx_tiles=10)
+    galsim.config.BuildImage(base)
+    # The first ten are made together with none that is wrong.
+    assert asked == [1, 1, 1, 7]
+    with pytest.raises(galsim.GalSimConfigError, match="spiral.*disc.*bulge.*ring"):
+        galsim.config.BuildImage(classes(shapes_folder, catalogue, kinds))
+
+
+@pytest.mark.parametrize("change", ["disc", 2, -1, dict(type="Catalog", col="kind")], ids=str)
+def test_a_class_that_changes_between_objects(shapes_folder, catalogue, asked, change):
+    base = classes(shapes_folder, catalogue, ["bulge", "disc"], cluster="ring")
+    galsim.config.ProcessInput(base)
+    for number in range(8):
+        base["obj_num"] = number
+        if number == 5:
+            base["gal"]["cluster"] = change
+        galaxy = galsim.config.BuildGSObject(base, "gal")[0]
+    assert max(asked) == 8
+    expected = classes(shapes_folder, catalogue, ["bulge", "disc"], cluster=change)
+    galsim.config.ProcessInput(expected)
+    expected["obj_num"] = 7
+    assert galaxy == galsim.config.BuildGSObject(expected, "gal")[0]
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+@pytest.mark.parametrize("nproc", [1, 2])
+def test_processes_change_no_bit_of_classes(shapes_folder, catalogue, nproc, proxy, tmp_path):
+    kinds = ["ring", "disc", "", "bulge", "disc"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config_module, "_several", lambda *_: [])
+        alone = galsim.config.BuildImage(classes(shapes_folder, catalogue, kinds)).array
+    base = classes(shapes_folder, catalogue, kinds)
+    base["image"]["nproc"] = nproc
+    script = ("import json, sys, galsim, galsim_deep, numpy as np\n"
+              "loader = galsim.config.input.valid_input_types['generative_model']\n"
+              "loader.use_proxy = bool(int(sys.argv[3]))\n"
+              "np.save(sys.argv[2], galsim.config.BuildImage(json.loads(sys.argv[1])).array)\n")
+    subprocess.run([sys.executable, "-c", script, json.dumps(base),
+                    str(tmp_path / "image.npy"), str(int(proxy))], check=True, timeout=200)
+    np.testing.assert_array_equal(np.load(tmp_path / "image.npy"), alone)

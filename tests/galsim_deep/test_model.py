@@ -403,3 +403,146 @@ def test_stamps_that_are_not_finite_are_refused(model, table, monkeypatch):
     monkeypatch.setattr(model._module, "sample", lambda *_: broken)
     with pytest.raises(galsim.GalSimValueError, match="row 4"):
         model.sample(table)
+
+
+# ---- classes --------------------------------------------------------------------------------
+
+NAMES = ("disc", "bulge", "ring")
+MIXED = ["ring", 0, None, "disc", 1.0, -1, b"bulge"]
+MIXED_IDS = [2, 0, -1, 0, 1, -1, 1]
+
+
+def test_names_of_the_classes(shapes, model):
+    assert shapes.clusters == shapes.getClusters() == NAMES
+    assert model.clusters == ()
+
+
+@pytest.mark.parametrize("number, name", [*enumerate(NAMES)])
+def test_a_class_by_id_and_by_name(shapes, table, number, name):
+    images = shapes.images(table, seeds=range(7), cluster=name)
+    for asked in (number, float(number), str(number), name.encode(), [number] * 7):
+        np.testing.assert_array_equal(shapes.images(table, seeds=range(7), cluster=asked), images)
+    in_table = dict(table, cluster=name)
+    np.testing.assert_array_equal(shapes.images(in_table, seeds=range(7)), images)
+    hollow = images[-1, 15:17, 15:17].max() < 0.5 * images[-1].max()
+    assert hollow == (name == "ring")
+
+
+def test_classes_that_are_not_asked_for_are_drawn(shapes, table):
+    """As the module says how frequent they are, by the random numbers of the galaxy alone."""
+    natural = shapes.images(table, seeds=range(7))
+    for anything in (-1, "", [np.nan] * 7, np.ma.masked_all(7, int), [None] * 7):
+        found = shapes.images(dict(table, cluster=anything), seeds=range(7))
+        np.testing.assert_array_equal(found, natural)
+    alone = [shapes.images(table, seeds=range(7), cluster=name) for name in NAMES]
+    same = np.array([(images == natural).all(axis=(1, 2)) for images in alone])
+    assert (same.sum(axis=0) == 1).all() and (same.sum(axis=1) < 7).all()
+
+
+def test_shares_of_the_classes(shapes):
+    table, count = dict(flux_radius=8.0, mag_auto=np.full(2000, 22.0)), 2000
+    natural = shapes.images(table, seeds=range(count))
+    for cluster in shapes.card.clusters:
+        images = shapes.images(table, seeds=range(count), cluster=cluster.name)
+        found = np.mean((images == natural).all(axis=(1, 2)))
+        assert found == pytest.approx(cluster.share, abs=0.04)
+
+
+@pytest.mark.parametrize("asked", [MIXED, MIXED_IDS, np.array(MIXED, object)], ids=str)
+def test_rows_of_several_classes(shapes, table, asked):
+    """Each is the galaxy that it would be alone."""
+    images = shapes.images(dict(table, cluster=asked), seeds=range(7))
+    for row, number in enumerate(MIXED_IDS):
+        one = {name: values[row] for name, values in table.items()}
+        alone = shapes.images(one, seeds=[row], cluster=number)
+        np.testing.assert_array_equal(images[row], alone[0])
+
+
+@pytest.mark.parametrize("asked", [None, "ring", 0, MIXED])
+def test_classes_take_no_random_numbers(shapes, table, asked):
+    rng, other = galsim.BaseDeviate(5), galsim.BaseDeviate(5)
+    shapes.images(table, rng=rng, cluster=asked)
+    shapes.images(table, rng=other)
+    assert rng == other
+
+
+def test_profiles_and_streams_of_classes(shapes, table):
+    galaxies = shapes.sample(table, seeds=range(7), cluster=MIXED, flux=2.0)
+    assert galaxies == shapes.sample(dict(table, cluster=MIXED_IDS), seeds=range(7), flux=2.0)
+    for streamed in (shapes.stream(table, seeds=range(7), cluster=MIXED, chunk=3, flux=2.0),
+                     shapes.stream(dict(table, cluster=MIXED), seeds=range(7), chunk=3, flux=2.0)):
+        assert [galaxy for part in streamed for galaxy in part] == galaxies
+
+
+def test_a_model_with_classes_obeys_galsims_rules(shapes, table):
+    check_object(shapes)
+    twin = pickle.loads(pickle.dumps(shapes))
+    assert twin.clusters == shapes.clusters
+    np.testing.assert_array_equal(twin.images(table, seeds=range(7), cluster=MIXED),
+                                  shapes.images(table, seeds=range(7), cluster=MIXED))
+
+
+CLASSES_IN_PROCESSES = """
+import multiprocessing, sys
+import galsim_deep, numpy as np
+
+model = galsim_deep.GenerativeGalaxyModel(sys.argv[1])
+table = dict(flux_radius=np.linspace(4., 12., 20), mag_auto=np.linspace(21., 25., 20),
+             cluster=np.array(["ring", 0, None, "disc", -1] * 4, object))
+
+def images(seed):
+    return model.images(table, seeds=range(seed, seed + 20))
+
+if __name__ == "__main__":
+    here = [images(seed) for seed in (1, 2)]
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            np.testing.assert_array_equal(pool.map(images, [1, 2]), here)
+    assert "tensorflow" not in sys.modules
+"""
+
+
+def test_classes_in_other_processes(shapes_folder, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(CLASSES_IN_PROCESSES)
+    done = subprocess.run([sys.executable, str(script), str(shapes_folder)], capture_output=True,
+                          text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+
+
+BAD_CLASSES = {
+    "name in a column": (dict(cluster=[0, 1, "spiral", 0, 0, 0, 0]), {}, ["'spiral'", "row 2"]),
+    "id in a column": (dict(cluster=[0, 1, 2, 3, 0, 0, 0]), {}, ["'3'", "row 3"]),
+    "fraction": (dict(cluster=np.linspace(0, 2, 7)), {}, ["row 1", "0.33"]),
+    "name": ({}, dict(cluster="spiral"), ["'spiral'"]),
+    "id": ({}, dict(cluster=-2), ["'-2'"]),
+    "truth": ({}, dict(cluster=True), ["'True'"]),
+}
+
+
+@pytest.mark.parametrize("call", ["sample", "stream", "images"])
+@pytest.mark.parametrize("case", BAD_CLASSES)
+def test_unknown_classes(shapes, table, case, call, monkeypatch):
+    columns, options, words = BAD_CLASSES[case]
+    monkeypatch.setattr(shapes._module, "sample", lambda *_: pytest.fail("a graph ran"))
+    with pytest.raises(galsim.GalSimValueError) as caught:
+        getattr(shapes, call)(dict(table, **columns), **options)
+    for word in [*words, *NAMES]:
+        assert word in str(caught.value)
+
+
+def test_classes_are_given_once(shapes, table):
+    with pytest.raises(galsim.GalSimIncompatibleValuesError, match="cluster"):
+        shapes.sample(dict(table, cluster="disc"), cluster="disc")
+    with pytest.raises(galsim.GalSimValueError, match="'cluster' has 2 value.*7 row"):
+        shapes.sample(table, cluster=["disc", "disc"])
+
+
+def test_a_module_without_classes(model, table):
+    """A catalogue may say to which cluster of galaxies one belongs."""
+    np.testing.assert_array_equal(
+        model.images(dict(table, cluster=["Coma"] * 7), seeds=range(7)),
+        model.images(table, seeds=range(7)))
+    for asked in ("disc", 0, -1):
+        with pytest.raises(galsim.GalSimValueError, match="has no classes"):
+            model.sample(table, cluster=asked)

@@ -1,6 +1,7 @@
 """Modules on disk, for every module that is shipped: whole, equal to their networks, loadable."""
 
 import json
+import pickle
 import shutil
 
 import galsim
@@ -11,6 +12,7 @@ from galsim_deep import handles
 from galsim_deep.card import CARD_PATH
 from galsim_deep.engine import gpu_here
 from galsim_deep.module import GPU_ROWS, Module
+from galsim_deep.sampler import COMPACT_PATH
 
 SHIPPED = sorted(name for name, folder in handles.available(offline=True).items() if folder)
 
@@ -33,7 +35,8 @@ def inputs(module, count, level="0.5"):
 
 def test_graph_equals_the_network_it_was_exported_from(module):
     found = module.probe()
-    assert "sample" in found and set(found) == {*module.card.signatures, "compact sample"}
+    compact = {f"compact {name}" for name in {"sample", "cluster"} & {*module.card.signatures}}
+    assert "sample" in found and set(found) == {*module.card.signatures, *compact}
     for signature, difference in found.items():
         # Steps uphill carry on what was rounded.
         assert difference < (1e-2 if signature == "encode" else 1e-5)
@@ -171,3 +174,76 @@ def test_no_gpu_where_none_is_to_be_seen(monkeypatch, visible):
     assert gpu_here()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert not gpu_here()
+
+
+# ---- modules with classes -------------------------------------------------------------------
+
+
+def shapes_inputs(count=13):
+    rng = np.random.default_rng(4)
+    columns = dict(flux_radius=rng.uniform(4, 12, count).astype(np.float32),
+                   mag_auto=rng.uniform(21, 25, count).astype(np.float32))
+    return columns, rng.standard_normal((count, 3), np.float32)
+
+
+def test_probe_of_a_module_with_classes(shapes_folder):
+    found = Module(shapes_folder).probe()
+    assert set(found) == {"sample", "cluster", "compact sample", "compact cluster"}
+    assert max(found.values()) < 1e-5
+
+
+def test_no_class_asked_for_is_the_natural_mix(shapes_folder):
+    module, (columns, normal) = Module(shapes_folder), shapes_inputs()
+    anything = np.full(13, -1, np.int32)
+    images = module.sample(columns, normal)
+    np.testing.assert_array_equal(module.sample(columns, normal, anything), images)
+    rows = dict(columns, random_normal=normal)
+    natural = module.engine.call("sample", **rows)["image"]
+    for found in (images, module.engine.call("cluster", **rows, cluster=anything)["image"]):
+        np.testing.assert_allclose(found, natural, atol=1e-5 * natural.max())
+
+
+def test_classes_without_a_compact_graph(shapes_folder, tmp_path):
+    folder = shutil.copytree(shapes_folder, tmp_path / "module")
+    (folder / COMPACT_PATH).unlink()
+    card = json.loads((folder / CARD_PATH).read_text())
+    del card["files"][COMPACT_PATH]
+    (folder / CARD_PATH).write_text(json.dumps(card))
+    plain, columns, normal = Module(folder), *shapes_inputs()
+    assert plain.sampler is None
+    asked = np.resize(np.int32([0, 1, 2, -1]), 13)
+    expected = Module(shapes_folder).sample(columns, normal, asked)
+    for runner in (plain, pickle.loads(pickle.dumps(plain))):
+        np.testing.assert_allclose(runner.sample(columns, normal, asked), expected,
+                                   atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_a_card_that_does_not_know_of_classes_of_the_graph(shapes_folder, tmp_path, compact):
+    """The signature ``sample`` takes none; a compact graph that does is not the card's."""
+    folder = shutil.copytree(shapes_folder, tmp_path / "module")
+    card = json.loads((folder / CARD_PATH).read_text())
+    del card["clusters"]
+    if not compact:
+        del card["files"][COMPACT_PATH]
+    (folder / CARD_PATH).write_text(json.dumps(card))
+    damaged = Module(folder)
+    if not compact:
+        assert damaged.sample(*shapes_inputs()).shape == (13, 32, 32)
+        return
+    with pytest.raises(galsim.GalSimError, match="sample takes.*cluster"):
+        damaged.sample(*shapes_inputs())
+
+
+def test_a_graph_that_does_not_know_of_classes_of_the_card(module, tmp_path):
+    if module.card.clusters:
+        pytest.skip(f"{module.card.name} has classes")
+    folder = shutil.copytree(module.folder, tmp_path / "module")
+    card = json.loads((folder / CARD_PATH).read_text())
+    card["signatures"].append("cluster")
+    card["clusters"] = [dict(name="any", description="", share=1.0)]
+    (folder / CARD_PATH).write_text(json.dumps(card))
+    damaged = Module(folder)
+    columns = {column.name: np.ones(1, np.float32) for column in damaged.card.columns}
+    with pytest.raises(galsim.GalSimError, match="sample takes"):
+        damaged.sample(columns, np.zeros((1, damaged.card.latent.size), np.float32))

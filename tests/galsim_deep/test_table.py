@@ -15,7 +15,7 @@ from astropy.io import fits
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
-from galsim_deep.table import read_columns, read_positive, read_seeds
+from galsim_deep.table import cluster_id, read_clusters, read_columns, read_positive, read_seeds
 
 MAG = SimpleNamespace(name="mag_auto", unit="mag", meaning="total magnitude",
                       valid_range=(18., 25.2), optional=False)
@@ -677,3 +677,100 @@ def test_an_optional_column_must_still_be_there():
     """A misspelt name must not be taken for a wish to have it drawn."""
     with pytest.raises(galsim.GalSimKeyError, match="flux_radius"):
         read_columns({"mag_auto": [24.0]}, [MAG, OPTIONAL])
+
+
+def test_what_pandas_calls_missing():
+    pandas = pytest.importorskip("pandas")
+    values = read_one(pandas.Series([10, None, 3], dtype="Int64"), OPTIONAL)
+    np.testing.assert_array_equal(values, [10, np.nan, 3])
+
+
+# ---- classes --------------------------------------------------------------------------------
+
+CLASSES = ("disc", "bulge", "ring", "ring 2")
+
+ASKED = {
+    "ids": [2, 0, -1, 1],
+    "array of ids": np.array([2, 0, -1, 1], ">i2"),
+    "floats": np.array([2, 0, np.nan, 1], np.float32),
+    "names": ["ring", "disc", "", "bulge"],
+    "array of names": np.array(["ring", "disc", "", "bulge"]),
+    "bytes": np.array([b"ring", b"disc", b"", b"bulge"]),
+    "names with blanks": ["ring ", " disc", "  ", "bulge"],
+    "both": ["ring", 0, None, np.float32(1)],
+    "array of both": np.array(["ring", 0.0, np.nan, b"bulge"], object),
+    "numbers as text": ["2", "0", "-1", "1.0"],
+    "missing number as text": ["2.0", "disc", "nan", "1"],
+    "masked ids": MaskedColumn([2, 0, 77, 1], mask=[0, 0, 1, 0]),
+    "masked names": MaskedColumn(["ring", "disc", "no class", "bulge"], mask=[0, 0, 1, 0]),
+    "masked item": ["ring", "disc", np.ma.masked, "bulge"],
+    "decimals": [Decimal(2), Decimal(0), Decimal(-1), Decimal(1)],
+}
+
+
+@pytest.mark.parametrize("kind", ASKED)
+def test_classes_by_id_and_name(kind):
+    ids = read_clusters(ASKED[kind], CLASSES, 4)
+    assert ids.dtype == np.int32 and ids.tolist() == [2, 0, -1, 1]
+    table = {"mag_auto": [20., 21., 22., 23.], "cluster": ASKED[kind]}
+    assert read_columns(table, [MAG], clusters=CLASSES)["cluster"].tolist() == [2, 0, -1, 1]
+
+
+@pytest.mark.parametrize("dtype", ["str", "object", "string", "category"])
+def test_classes_in_a_data_frame(dtype):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"mag_auto": [20., 21., 22.],
+                              "cluster": pandas.Series(["ring", None, "ring 2"], dtype=dtype)})
+    assert read_columns(frame, [MAG], clusters=CLASSES)["cluster"].tolist() == [2, -1, 3]
+
+
+@pytest.mark.parametrize("names", [["ring", "disc", ""], [2, 0, -1]])
+def test_classes_in_a_fits_file(names, tmp_path):
+    Table({**VALUES, "cluster": names}).write(tmp_path / "catalog.fits")
+    for table in (galsim.Catalog(str(tmp_path / "catalog.fits")),
+                  Table.read(tmp_path / "catalog.fits"), fits.getdata(tmp_path / "catalog.fits")):
+        arrays = read_columns(table, COLUMNS, clusters=CLASSES)
+        assert arrays["cluster"].tolist() == [2, 0, -1]
+
+
+@pytest.mark.parametrize("value, wanted", [
+    ("ring", 2), ("ring 2", 3), (b"disc", 0), (3, 3), ("3", 3), (np.int64(1), 1), (-1, -1),
+    (None, -1), (np.nan, -1), ("", -1), (np.ma.masked, -1),
+    (4, None), (-2, None), (0.5, None), ("rings", None), ("Ring", None), (True, None),
+    (np.True_, None), ("1.5", None), (1j, None), (b"\xff", None), (np.inf, None), ([1], None)])
+def test_a_class(value, wanted):
+    assert cluster_id(value, CLASSES) == wanted
+
+
+@pytest.mark.parametrize("value", ["rings", 4, -2, 0.5, True, b"rings", np.inf])
+def test_what_is_no_class_is_refused(value):
+    values = np.array(["ring", 0, value, value], object)
+    with pytest.raises(galsim.GalSimValueError) as info:
+        read_columns({"mag_auto": 22., "cluster": values}, [MAG], clusters=CLASSES)
+    for word in ("Column 'cluster'", "2 of 4 rows", "row 2", repr(str(value)), *CLASSES):
+        assert word in str(info.value)
+    assert info.value.value == value
+    with pytest.raises(galsim.GalSimValueError, match="Argument 'cluster'"):
+        read_clusters(value, CLASSES, 3)
+
+
+def test_a_single_class_is_repeated_and_a_single_row_too():
+    arrays = read_columns({"mag_auto": [20., 21.], "cluster": "bulge"}, [MAG], clusters=CLASSES)
+    assert arrays["cluster"].tolist() == [1, 1]
+    arrays = read_columns({"mag_auto": 20., "cluster": ["bulge", 0]}, [MAG], clusters=CLASSES)
+    assert arrays["mag_auto"].tolist() == [20., 20.] and arrays["cluster"].tolist() == [1, 0]
+    assert read_clusters("bulge", CLASSES, 3).tolist() == [1, 1, 1]
+    assert read_clusters([], CLASSES, 0).tolist() == []
+
+
+def test_classes_of_another_length():
+    with pytest.raises(galsim.GalSimIncompatibleValuesError):
+        read_columns({"mag_auto": [20., 21.], "cluster": [1, 2, 3]}, [MAG], clusters=CLASSES)
+    with pytest.raises(galsim.GalSimValueError, match="'cluster' has 1 value.*2 row"):
+        read_clusters([1], CLASSES, 2)
+
+
+def test_a_column_cluster_is_read_only_where_there_are_classes():
+    table = {"mag_auto": [20., 21.], "cluster": ["Coma", "Virgo"]}
+    assert list(read_columns(table, [MAG])) == ["mag_auto"]
+    assert list(read_columns({"mag_auto": 20.}, [MAG], clusters=CLASSES)) == ["mag_auto"]

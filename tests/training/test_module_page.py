@@ -1,5 +1,7 @@
 """The page of a module for people, for a recipe unlike those that are shipped."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -62,3 +64,33 @@ def test_pictures(module):
     np.testing.assert_array_equal(ring, np.broadcast_to(ring[0, 0, 0], ring.shape))
     assert np.all(above[:, 14:18, 14:18].max(axis=(1, 2, 3)) > ring.max() + 50)
     assert np.all(below[:, [0, -1]].std(axis=(1, 2, 3)) > 0)
+
+
+# ---- modules with classes -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def classes(shapes_folder, data_file, tmp_path_factory):
+    """A module with classes that has a page."""
+    folder = shutil.copytree(shapes_folder, tmp_path_factory.mktemp("classes") / "module")
+    write_page(Module(folder), Dataset(data_file))
+    return folder
+
+
+def test_table_of_classes(classes, module):
+    page = (classes / "README.md").read_text()
+    for line in ("| 0 | disc | 50.0 % | An exponential disc. |",
+                 "| 2 | ring | 20.0 % | A ring with a hole. |", "![classes](classes.png)"):
+        assert line in page.splitlines()
+    assert "class" not in (module.folder / "README.md").read_text()
+
+
+def test_a_row_of_samples_for_each_class(classes, module):
+    picture = tf.io.decode_png((classes / "classes.png").read_bytes()).numpy()
+    assert picture.shape == (3 * 34 + 2, 10 * 34 + 2, 3)
+    disc, bulge, ring = (
+        np.array([picture[y:y + 32, 2 + 34 * n:34 + 34 * n] for n in range(10)], float)
+        for y in (2, 36, 70))
+    for one, other in ((disc, bulge), (bulge, ring), (ring, disc)):
+        assert np.all(np.abs(one - other).max(axis=(1, 2, 3)) > 20)
+    assert not (module.folder / "classes.png").exists()
