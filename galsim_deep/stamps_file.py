@@ -14,6 +14,8 @@ PSF images ``P`` x ``P``, correlation functions ``C`` x ``C``:
 ``noise_index``        [N]        which of these the noise of an example has
 ``source``             [N]        number of the galaxy the example was made from
 ``test``               [N]        True for the test split; a source is on one side only
+``label``              [N]        class of an example by its number, -1 where it is not known;
+                                  files without this part know none
 ``columns/NAME``       [N]        catalogue columns
 ``truth_index``        [T]        examples whose noiseless, PSF-free profile is known
 ``truth``              [T, S, S]  those profiles, without what is too fine for the pixels
@@ -29,6 +31,7 @@ __all__ = ["FORMAT_VERSION", "StampsFile"]
 
 from pathlib import Path
 
+import numpy as np
 from galsim import GalSimError
 
 FORMAT_VERSION = 2
@@ -56,6 +59,7 @@ class StampsFile:
         noise_index:        Shape [N].
         source:             Shape [N].
         test:               Bool, shape [N].
+        label:              Shape [N]; -1 where the class is not known.
         columns:            A dict of float32 arrays, shape [N].
         truth_index:        Shape [T].
 
@@ -76,6 +80,8 @@ class StampsFile:
         self.noise_index = self._file["noise_index"][:]
         self.source = self._file["source"][:]
         self.test = self._file["test"][:].astype(bool)
+        self.label = (self._file["label"][:] if "label" in self._file
+                      else np.full(len(self.psf_index), -1, np.int32))
         self.columns = {name: data[:] for name, data in self._file["columns"].items()}
         self.truth_index = self._file["truth_index"][:]
         # Looked up once: a fit reads a million stamps.

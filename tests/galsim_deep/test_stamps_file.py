@@ -40,6 +40,15 @@ def test_what_is_in_it(path):
     assert file.columns.keys() == {"size"} and file.truth_index.tolist() == [2]
 
 
+def test_labels(path):
+    """Files that say nothing of classes know none."""
+    labels = StampsFile(path).label
+    assert labels.dtype == np.int32 and labels.tolist() == [-1, -1, -1]
+    with h5py.File(path, "a") as file:
+        file["label"] = np.array([2, -1, 0], "i4")
+    assert StampsFile(path).label.tolist() == [2, -1, 0]
+
+
 def test_no_file(tmp_path):
     with pytest.raises(galsim.GalSimError, match="no data set .*none.h5.*galsim-deep-train data"):
         StampsFile(tmp_path / "none.h5")

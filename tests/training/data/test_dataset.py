@@ -24,7 +24,8 @@ def make_example(n):
     return Example(
         stamp=rng.standard_normal((6, 6)), psf_index=n % 3, noise_sigma=0.1 + n, source=n // 2,
         test=n // 2 % 5 == 0, columns=dict(size=float(n), mag=-float(n), unused=0.0),
-        truth=rng.random((6, 6)) if n // 2 % 5 == 0 else None, noise_index=n % 2)
+        truth=rng.random((6, 6)) if n // 2 % 5 == 0 else None, noise_index=n % 2,
+        label=n % 4 - 1)
 
 
 @pytest.fixture
@@ -53,7 +54,8 @@ def test_round_trip(small):
     assert sorted([*small.test_indices, *small.train_indices]) == list(range(23))
     assert set(small.columns) == {"size", "mag"}
     batch = small.read([7, 2, 7])
-    assert set(batch) == {"stamp", "psf", "noise_sigma", "noise_power", "size", "mag"}
+    assert set(batch) == {"stamp", "psf", "noise_sigma", "noise_power", "label", "size",
+                          "mag"}
     assert all(value.dtype == np.float32 for value in batch.values())
     for row, n in enumerate([7, 2, 7]):
         example = make_example(n)
@@ -63,6 +65,20 @@ def test_round_trip(small):
         np.testing.assert_allclose(batch["noise_power"][row],
                                    relative_power(CORRELATIONS[n % 2], 6), rtol=1e-5)
         assert batch["size"][row] == n and batch["mag"][row] == -n
+        assert batch["label"][row] == n % 4 - 1
+    assert small.label.dtype == np.int32
+    assert small.label.tolist() == [n % 4 - 1 for n in range(23)]
+
+
+def test_no_class_is_known(tmp_path, path):
+    example = make_example(0)
+    with DatasetWriter(tmp_path / "data.h5", STAMP, COLUMNS, PSFS) as writer:
+        writer.add(Example(example.stamp, 0, 1.0, example.columns, source=0, test=False))
+    with h5py.File(path, "r+") as file:  # a file from before there were labels
+        del file["label"]
+    for dataset in (Dataset(tmp_path / "data.h5"), Dataset(path)):
+        assert np.all(dataset.label == -1) and len(dataset.label) == len(dataset)
+        np.testing.assert_array_equal(dataset.read([0])["label"], [-1])
 
 
 def test_truth(small):

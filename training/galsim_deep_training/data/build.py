@@ -52,7 +52,8 @@ class Builder(abc.ABC):
 
     @abc.abstractmethod
     def noise_correlations(self):
-        """The correlation functions of the noise, shape [M, C, C], 1 in the middle."""
+        """The correlation functions of the noise, shape [M, C, C], 1 in the middle; or None, white.
+        """
 
     @abc.abstractmethod
     def example(self, number):
@@ -75,7 +76,7 @@ class Builder(abc.ABC):
 
 def make_builder(recipe):
     """The builder a recipe names, with its settings checked."""
-    for module in ("transplant", "real_galaxies"):
+    for module in ("transplant", "real_galaxies", "first_sources", "images"):
         importlib.import_module(f"{__package__}.{module}")
     if recipe.data.builder not in Builder.registry:
         raise GalSimConfigError(

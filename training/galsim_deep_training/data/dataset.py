@@ -35,6 +35,8 @@ class Example:
     test: bool
     truth: np.ndarray | None = None
     noise_index: int = 0
+    label: int = -1
+    """The number of its class; -1 where that is not known."""
 
 
 class DatasetWriter:
@@ -72,8 +74,9 @@ class DatasetWriter:
         self._grow("truth", (size, size), np.float32)
         for name, kind in [("psf_index", np.int32), ("noise_sigma", np.float32),
                            ("noise_index", np.int32), ("source", np.int32), ("test", bool),
-                           ("truth_index", np.int32)]:
+                           ("label", np.int32), ("truth_index", np.int32)]:
             self._grow(name, (), kind)
+        self._file.create_group("columns")
         for name in columns:
             self._grow(f"columns/{name}", (), np.float32)
         self.columns = tuple(columns)
@@ -105,7 +108,8 @@ class DatasetWriter:
         if known:
             self._append("truth_index", [self._written + n for n in known])
             self._append("truth", np.stack([self._waiting[n].truth for n in known]))
-        for name in ("stamp", "psf_index", "noise_sigma", "noise_index", "source", "test"):
+        for name in ("stamp", "psf_index", "noise_sigma", "noise_index", "source", "test",
+                     "label"):
             self._append(name, np.stack([getattr(example, name) for example in self._waiting]))
         for name in self.columns:
             self._append(f"columns/{name}", [example.columns[name] for example in self._waiting])
@@ -148,6 +152,7 @@ class Dataset:
         self.noise_correlation = self._file.noise_correlation
         self.noise_index = self._file.noise_index
         self.source = self._file.source
+        self.label = self._file.label
         self.columns = self._file.columns
         self.train_indices = np.flatnonzero(~self._file.test)
         self.test_indices = np.flatnonzero(self._file.test)
@@ -173,6 +178,12 @@ class Dataset:
         used = np.unique(self.psf_index[self.train_indices])
         return np.mean(self.psfs[used], axis=0, dtype=float)
 
+    def deepest(self, share):
+        """The training examples with the least noise, such a share of them: indices, in order."""
+        rows = self.train_indices
+        count = max(1, round(share * len(rows)))
+        return np.sort(rows[np.argsort(self.noise_sigma[rows], kind="stable")[:count]])
+
     def read(self, indices, augment=None):
         """Read examples.
 
@@ -183,8 +194,9 @@ class Dataset:
 
         Returns:
             a dict of ``stamp`` [n, S, S], ``psf`` [n, P, P], ``noise_sigma`` [n], ``noise_power``
-            [n, S, S//2+1] and one entry [n] for each column, all float32.  The noise power is
-            relative to white noise of the same sigma, see `noise.relative_power`.
+            [n, S, S//2+1], ``label`` [n] and one entry [n] for each column, all float32.  The
+            noise power is relative to white noise of the same sigma, see `noise.relative_power`.
+            The label is -1 where the class is not known.
         """
         indices = np.asarray(indices)
         stamps = np.stack([self._file.stamp(i) for i in indices])
@@ -198,7 +210,7 @@ class Dataset:
         power = np.stack([self._noise_power(int(kind), int(symmetry)) for kind, symmetry in
                           zip(self.noise_index[indices], symmetries, strict=True)])
         batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[indices],
-                     noise_power=power)
+                     noise_power=power, label=self.label[indices].astype(np.float32))
         batch.update({name: values[indices] for name, values in self.columns.items()})
         return batch
 
@@ -237,12 +249,12 @@ class Dataset:
                 len(self.train_indices))
         return self._orders[seed, epoch]
 
-    def batches(self, batch_size, seed, start=0, stop=None):
-        """Yield augmented training batches for the steps from ``start`` on."""
+    def batches(self, batch_size, seed, start=0, stop=None, augmented=True):
+        """Yield training batches for the steps from ``start`` on, turned and mirrored or not."""
         step = start
         while stop is None or step < stop:
             yield self.read(self.batch_indices(step, batch_size, seed),
-                            augment=np.random.default_rng([seed, step, 1]))
+                            np.random.default_rng([seed, step, 1]) if augmented else None)
             step += 1
 
 

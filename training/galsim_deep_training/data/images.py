@@ -1,0 +1,66 @@
+"""Build a data set from images that have no PSF and no noise, such as those of a benchmark."""
+
+__all__ = ["Images"]
+
+import numpy as np
+from galsim import GalSimConfigError
+
+from ..recipe import Settings as Group
+from .build import Builder
+from .dataset import Example
+
+
+class Settings(Group):
+    """Settings of the ``images`` builder."""
+
+    file_name: str
+    """An ``.npz`` file."""
+    images: str = "images"
+    """Key of the images, [n, S, S], of the size of the recipe's stamp."""
+    labels: str | None = None
+    """Key of their classes, integers from 0, [n]; without one they are not known."""
+    full_scale: float = 1.0
+    """The value that becomes 1."""
+    test_share: float = 0.1
+    """Share of the images that is held out."""
+
+
+class Images(Builder, name="images"):
+    """Each image as it is; there are no columns."""
+
+    Settings = Settings
+
+    def __init__(self, settings, recipe):
+        super().__init__(settings, recipe)
+        path, size = self.locate(settings.file_name), recipe.stamp.size
+        try:
+            with np.load(path) as content:
+                self._images = content[settings.images].astype(np.float32) / settings.full_scale
+                self._labels = (np.full(len(self._images), -1) if settings.labels is None
+                                else content[settings.labels])
+        except (OSError, KeyError, ValueError) as err:
+            raise GalSimConfigError(f"The images {path} cannot be read: {err}") from err
+        if self._images.shape[1:] != (size, size):
+            raise GalSimConfigError(
+                f"The images {path} have the shape {self._images.shape[1:]}, the stamps of the "
+                f"recipe {recipe.path} have {size} pixels on a side.")
+        order = np.random.default_rng([recipe.seed, 1]).permutation(len(self._images))
+        self._test = np.zeros(len(order), bool)
+        self._test[order[:round(settings.test_share * len(order))]] = True
+
+    def __len__(self):
+        return len(self._images)
+
+    def psfs(self):
+        size = self.recipe.stamp.psf_size
+        point = np.zeros((1, size, size))
+        point[0, size // 2, size // 2] = 1.0
+        return point
+
+    def noise_correlations(self):
+        return None
+
+    def example(self, number):
+        return Example(stamp=self._images[number], psf_index=0, noise_sigma=0.0, columns={},
+                       source=number, test=bool(self._test[number]),
+                       label=int(self._labels[number]))
