@@ -131,6 +131,16 @@ TINY_FAMILIES = {
         # and gradients that are often clipped.
         fit={phase: dict(steps=12, batch_size=8, average=0.5, clip=1.0)
              for phase in ("autoencoder", "structure", "flow", "matching", "columns")}),
+    "mpcc": dict(
+        model=dict(
+            canvas=dict(kind="galaxy_frame", psf_radius=2.0, cells=8, core=4, core_fineness=4,
+                        core_seen_fineness=4),
+            classes=3, conditional=False, latent_size=4, start=4, generator_channels=8,
+            critic_channels=8, halvings=1, hidden=8, discriminator_steps=2, encoder_steps=2,
+            jitter=dict(shift=0.02, turn=0.1, stretch=0.05), offset=0.5, least_diversity=0.0,
+            flow=dict(kind="coupling", layers=2, hidden=8)),
+        fit={phase: dict(steps=12, batch_size=8, average=0.5, clip=1.0)
+             for phase in ("adversarial", "inference", "classes", "flow", "columns")}),
 }
 
 

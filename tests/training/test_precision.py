@@ -84,7 +84,7 @@ def test_a_fit(name, size):
     keras.utils.set_random_seed(0)
     with under_policy(name):
         phase = Regression(size)
-    assert phase.loss_scale.active == (name == "mixed_float16")
+    assert phase.descent.loss_scale.active == (name == "mixed_float16")
     step = tf.function(phase.step)
     rng = np.random.default_rng(0)
     losses = [float(step(dict(x=tf.constant(rng.standard_normal((64, 4)), tf.float32)),

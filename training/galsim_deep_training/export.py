@@ -78,7 +78,9 @@ def save(family, folder):
     shorten_names(folder)
     (folder / "fingerprint.pb").unlink(missing_ok=True)  # that of the graph with long names
     (folder / COMPACT_PATH).parent.mkdir(exist_ok=True)
-    sample = family.signatures()["sample"]
+    # Where there are classes, one graph serves both: -1 stands for none.
+    offered = family.signatures()
+    sample = offered.get("cluster", offered["sample"])
     write_compact(weights.call(sample.call), sample.inputs, weights.variables, folder)
 
 
@@ -86,12 +88,18 @@ def _write_probe(family, dataset, folder):
     """Keep some inputs of each signature, and what the eager networks make of them."""
     rows = dataset.read(dataset.test_indices[:PROBES])
     rng, kept, made = np.random.default_rng(family.recipe.seed), {}, {}
+    classes = max(1, len(family.classes(dataset)))
     for name, signature in family.signatures().items():
         given = {}
         for key, spec in signature.inputs.items():
             known = dict(rows, image=rows["stamp"], **made)
-            given[key] = known[key] if key in known else rng.standard_normal(
-                (PROBES, *spec.shape[1:]), np.float32)
+            if key == "cluster":
+                given[key] = np.arange(PROBES, dtype=np.int32) % classes
+            else:
+                given[key] = known[key] if key in known else rng.standard_normal(
+                    (PROBES, *spec.shape[1:]), np.float32)
+        if name == "cluster":
+            given[name][0] = -1
         if family.optional_columns:
             # The last row lacks its last column.
             last = family.recipe.columns[-1].name
@@ -134,7 +142,7 @@ def card_fields(recipe, family, dataset):
                       optional=family.optional_columns, quantiles=quantiles(c.name))
                  for c in recipe.columns],
         latent=dict(name="random_normal", size=family.latent_size),
-        signatures=[*family.signatures()],
+        signatures=[*family.signatures()], clusters=family.classes(dataset),
         training_data=recipe.training_data.model_dump(),
         trained_through=(
             f"{len(np.unique(dataset.psf_index[train]))} PSFs; noise of {sigma[1]:.4g} a pixel "

@@ -138,7 +138,12 @@ def _run_phase(phase, title, dataset, run, distribution, progress):
             if not distribution.chief:
                 continue
             if done or (number + 1) % EVALUATE_EVERY == 0:
-                loss = log.write(number + 1, scalars, evaluate(test), time.time() - seconds)
+                judged = {name: float(value) for name, value in evaluate(test).items()}
+                loss = log.write(number + 1, scalars, judged, time.time() - seconds)
+                fault = phase.fault(number + 1, judged)
+                if fault:
+                    raise GalSimError(f"The phase '{phase.name}' was stopped at step "
+                                      f"{number + 1}: {fault}")
                 if not np.isfinite(loss):
                     raise GalSimError(
                         f"The loss of the phase '{phase.name}' is {loss} at step {number + 1}: "

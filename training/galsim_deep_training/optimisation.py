@@ -1,37 +1,43 @@
 """Optimisers and learning rates, by the names that recipes use."""
 
-__all__ = ["Adafactor", "SquareRootDecay", "learning_rate", "make_optimizer"]
+__all__ = ["Adafactor", "Constant", "SquareRootDecay", "learning_rate", "make_optimizer"]
 
 import keras
 import tensorflow as tf
 
 
-def make_optimizer(fit):
+def make_optimizer(fit, base=None, **options):
     """The optimiser of a phase; it keeps the exponential moving average of the weights.
 
     Parameters:
         fit:            A `recipe.Fit`.
+        base:           The highest learning rate in place of that of ``fit``.
+        options:        Of the optimiser, such as ``beta_1``.
 
     Returns:
         a Keras optimiser.  Gradients are clipped by the phase, not here.
     """
     kinds = dict(adam=keras.optimizers.Adam, adafactor=Adafactor)
-    return kinds[fit.optimizer](learning_rate(fit), use_ema=True, ema_momentum=fit.average)
+    options = dict(dict(use_ema=True, ema_momentum=fit.average), **options)
+    return kinds[fit.optimizer](learning_rate(fit, base), **options)
 
 
-def learning_rate(fit):
+def learning_rate(fit, base=None):
     """The learning rate of a phase as a function of the step, a Keras schedule.
 
     It rises from zero over ``warm_up`` steps (at most half of all), and then
 
     * ``cosine``: falls to zero at the last step as half a cosine,
-    * ``square_root``: falls as the inverse square root of the step, see `SquareRootDecay`.
+    * ``square_root``: falls as the inverse square root of the step, see `SquareRootDecay`,
+    * ``constant``: stays as it is.
     """
-    warm_up = min(fit.warm_up, fit.steps // 2)
+    warm_up, base = min(fit.warm_up, fit.steps // 2), base or fit.learning_rate
+    if fit.schedule == "constant":
+        return Constant(base, warm_up)
     if fit.schedule == "square_root":
-        return SquareRootDecay(fit.learning_rate, warm_up)
+        return SquareRootDecay(base, warm_up)
     return keras.optimizers.schedules.CosineDecay(
-        0.0, max(fit.steps - warm_up, 1), warmup_target=fit.learning_rate, warmup_steps=warm_up)
+        0.0, max(fit.steps - warm_up, 1), warmup_target=base, warmup_steps=warm_up)
 
 
 @keras.saving.register_keras_serializable("galsim_deep")
@@ -56,6 +62,22 @@ class SquareRootDecay(keras.optimizers.schedules.LearningRateSchedule):
         decay = tf.sqrt(warm_up / tf.maximum(step, warm_up))
         rise = tf.minimum(step / warm_up, 1.0) if self.warm_up else 1.0
         return self.base * rise * decay
+
+    def get_config(self):
+        return dict(base=self.base, warm_up=self.warm_up)
+
+
+@keras.saving.register_keras_serializable("galsim_deep")
+class Constant(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that rises from zero over ``warm_up`` steps and then stays at ``base``."""
+
+    def __init__(self, base, warm_up):
+        super().__init__()
+        self.base, self.warm_up = base, warm_up
+
+    def __call__(self, step):
+        step = tf.cast(step, tf.float32) + 1.0
+        return self.base * tf.minimum(step / float(max(self.warm_up, 1)), 1.0)
 
     def get_config(self):
         return dict(base=self.base, warm_up=self.warm_up)

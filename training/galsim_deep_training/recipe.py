@@ -82,7 +82,7 @@ class Fit(Settings):
     optimizer: Literal["adam", "adafactor"] = "adam"
     learning_rate: float = 1e-3
     """The learning rate at its highest."""
-    schedule: Literal["cosine", "square_root"] = "cosine"
+    schedule: Literal["cosine", "square_root", "constant"] = "cosine"
     """How the learning rate falls, see `optimisation.learning_rate`."""
     warm_up: int = 200
     """Steps over which the learning rate rises from zero."""

@@ -83,7 +83,7 @@ def test_sizes_have_to_be_known(make_recipe):
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_gradients_through_a_decoder_in_float16_are_scaled(make_recipe, precision):
     phases = {phase.name: phase for phase in make_family(make_recipe(), precision).phases}
-    assert phases["matching"].loss_scale.active == (precision == "mixed_float16")
+    assert phases["matching"].descent.loss_scale.active == (precision == "mixed_float16")
 
 
 def test_too_few_to_compare(make_recipe):

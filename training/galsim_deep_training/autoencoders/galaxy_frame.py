@@ -18,7 +18,8 @@ from ..networks.encoder import Encoder
 from ..networks.frame import GalaxyFrame
 from ..networks.half_light import SIZES
 from ..networks.ladder import Ladder
-from ..networks.orientation import LARGEST, SMALLEST, Orientation, measure, with_ends
+from ..networks.orientation import of_latents
+from ..networks.views import look
 from ..recipe import Settings
 from .base import Autoencoder, Inference, divergence
 
@@ -164,26 +165,8 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
 
     def _look(self, stamps, psfs, noise_sigma, columns):
         """Stamps as the encoder sees them, a list of [N, C, C, 3], and the orientation found."""
-        wide = self.views[0]
         scale = self.drawing.scale(columns[self.settings.size_column])
-        orientation = measure(
-            wide, wide.from_stamp(stamps, scale), wide.from_stamp(psfs, scale), noise_sigma, scale)
-        scale *= orientation.lengthening
-        orientation = with_ends(
-            wide, wide.resample(wide.from_stamp(stamps, scale), orientation.to_sky), orientation)
-        return [self._channels(
-            *(view.resample(view.from_stamp(images, scale), orientation.to_sky)
-              for images in (stamps, psfs)),
-            noise_sigma, scale, self.flux(columns)) for view in self.views], orientation
-
-    def _channels(self, stamps, psfs, noise_sigma, scale, flux):
-        """[N, C, C] each, [N] each -> [N, C, C, 3]."""
-        area, flux = tf.square(scale)[:, None, None], flux[:, None, None]
-        # The galaxy in units of the noise (what can be seen) and of its own mean brightness (what
-        # it looks like), and the PSF, without which nothing could be deconvolved (section 4.2.1).
-        return tf.stack([0.3 * tf.asinh(stamps / noise_sigma[:, None, None]),
-                         0.5 * tf.asinh(20.0 * stamps * area / flux),
-                         tf.asinh(psfs * area)], axis=-1)
+        return look(self.views, stamps, psfs, noise_sigma, scale, self.flux(columns))
 
     def _suggest(self, seen, orientation, context):
         """What the encoder says, with the elongation counted from the one measured."""
@@ -197,11 +180,7 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
 
     def _orientation(self, angle, vector):
         """From the latents (cos, sin, parity) and the latent vector."""
-        cosine, sine, parity = tf.unstack(angle, axis=-1)
-        norm = tf.math.rsqrt(tf.maximum(tf.square(cosine) + tf.square(sine), 1e-12))
-        elongation = self.elongation_zero + self.elongation_unit * vector[:, 0]
-        return Orientation(cosine * norm, sine * norm, tf.where(parity < 0, -1.0, 1.0),
-                           tf.clip_by_value(elongation, SMALLEST, LARGEST))
+        return of_latents(angle, self.elongation_zero + self.elongation_unit * vector[:, 0])
 
     def _pose(self, angle, latents, vector):
         """From the latents of the angle, those of shift, size and flux, and the vector."""

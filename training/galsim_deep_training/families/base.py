@@ -71,6 +71,14 @@ class ModelFamily(abc.ABC):
     def signatures(self):
         """What the module offers: a dict of name -> `Signature`; ``sample`` is required."""
 
+    def classes(self, dataset):
+        """The discrete classes of the model: dicts of ``name``, ``description`` and ``share``.
+
+        With any, there is a signature ``cluster``: ``sample`` with one more input, the class of
+        each row, int32 [N], -1 to draw it.
+        """
+        return []
+
     @classmethod
     def all_settings(cls, settings, recipe):
         """Settings with all defaults, as JSON has them: what checkpoints belong to."""

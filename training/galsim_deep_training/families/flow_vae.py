@@ -16,7 +16,7 @@ from galsim import GalSimConfigError
 
 from ..autoencoders import choose_autoencoder
 from ..autoencoders.refine import refine
-from ..networks.completion import Completion
+from ..networks.completion import Completion, completed
 from ..networks.flows import all_flow_settings, all_map_flow_settings, make_flow, make_map_flow
 from ..networks.latent_prior import LatentPrior
 from ..networks.noise_power import NoisePower
@@ -156,21 +156,8 @@ class FlowVAE(ModelFamily, name="flow_vae"):
     # What the model does; all eager or in a graph.
 
     def completed(self, columns, normal=None):
-        """The columns, with a value drawn for each that is NaN.
-
-        Parameters:
-            columns:    A dict, [N] each.
-            normal:     Standard normal numbers, [N, C]; without them it is the median given the
-                        other columns.
-        """
-        values = self.context(columns)
-        given = tf.math.is_finite(values)
-        drawn = self.context.columns_of(self.completion(
-            values, given, tf.zeros_like(values) if normal is None else normal))
-        return {column.name: tf.where(
-                    given[:, place], columns[column.name],
-                    tf.clip_by_value(drawn[column.name], *column.valid_range))
-                for place, column in enumerate(self.recipe.columns)}
+        """The columns, with a value drawn for each that is NaN; see `networks.completion`."""
+        return completed(self.completion, self.context, columns, normal)
 
     def encode(self, stamps, psfs, noise_sigma, columns, refinement=0):
         """Mean and scale of the latent, each [N, L]; the mean moved by so many steps."""

@@ -1,6 +1,6 @@
 """Columns that are not given, drawn from what the training sample has beside those that are."""
 
-__all__ = ["Completion"]
+__all__ = ["Completion", "completed"]
 
 import keras
 import numpy as np
@@ -79,3 +79,23 @@ class Completion(keras.Model):
         shape, shift, scale = tf.split(tf.transpose(raw), [3 * self.bins - 1, 1, 1])
         return (spline_of(shape, self.bins, self._bound), bounded(shift)[0],
                 tf.exp(bounded(scale)[0]))
+
+
+def completed(completion, context, columns, normal=None):
+    """Columns with a value drawn for each that is NaN.
+
+    Parameters:
+        completion:     A `Completion`.
+        context:        The `families.base.Context` that standardises them.
+        columns:        A dict, [N] each.
+        normal:         Standard normal numbers, [N, C]; without them it is the median given the
+                        other columns.
+    """
+    values = context(columns)
+    given = tf.math.is_finite(values)
+    drawn = context.columns_of(completion(
+        values, given, tf.zeros_like(values) if normal is None else normal))
+    return {column.name: tf.where(
+                given[:, place], columns[column.name],
+                tf.clip_by_value(drawn[column.name], *column.valid_range))
+            for place, column in enumerate(context.columns)}

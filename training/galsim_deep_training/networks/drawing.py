@@ -97,7 +97,7 @@ class Drawing(keras.layers.Layer):
         scale = self.scale(size) * orientation.lengthening
         scale *= self.half_light(shape, centre, size, scale) * tf.exp(pose.ln_size)
         shift = pose.shift - scale[:, None] * orientation.turned(centre)
-        light = tf.add_n([frame.to_stamp(frame.resample(one, orientation.upright), scale, shift)
+        light = tf.add_n([frame.to_stamp(frame.lay(one, orientation.upright), scale, shift)
                           for frame, one in zip(self.frames, shape, strict=True)])
         # The kernel has negative lobes, which show beside the sharpest peaks.
         light = tf.nn.relu(light)

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from .blocks import ResidualBlock, bounded_scale, dense
-from .patches import Patches, finer
+from .patches import Patches, finer, leave
 
 
 class Ladder(keras.Model):
@@ -77,14 +77,7 @@ class Ladder(keras.Model):
         return tf.reshape(x, [-1, self.base, self.base, self.start])
 
     def _end(self, x):
-        x = tf.nn.relu(x)
-        numbers = []
-        for (cells, _), leave in zip(self.grids, self.exits, strict=True):
-            # With what the convolution sees around the middle.
-            cut = max((self.finest - cells) // 2 - 1, 0)
-            here = x[:, cut:self.finest - cut, cut:self.finest - cut]
-            numbers.append(leave(here))
-        return numbers
+        return leave(tf.nn.relu(x), self.exits, self.grids)
 
 
 class Rung(keras.layers.Layer):

@@ -4,7 +4,7 @@ All are measured on its image by weighted moments.  Seen so that they are undone
 their morphology alone, which is what networks are to learn.
 """
 
-__all__ = ["LARGEST", "SMALLEST", "Orientation", "measure", "with_ends"]
+__all__ = ["LARGEST", "SMALLEST", "Orientation", "measure", "of_latents", "with_ends"]
 
 import numpy as np
 import tensorflow as tf
@@ -83,6 +83,19 @@ class Orientation:
         About, and of half-light radii in a circle: for an axis ratio of 0.2 this is 1.67.
         """
         return 1.0 + self.elongation
+
+
+def of_latents(turn, elongation=None):
+    """The `Orientation` that numbers [N, 3] stand for: cosine, sine and, by its sign, parity.
+
+    Standard normal ones give position angles that are the same everywhere; the first two need not
+    be on the unit circle.
+    """
+    cosine, sine, parity = tf.unstack(turn, axis=-1)
+    norm = tf.math.rsqrt(tf.maximum(tf.square(cosine) + tf.square(sine), 1e-12))
+    if elongation is not None:
+        elongation = tf.clip_by_value(elongation, SMALLEST, LARGEST)
+    return Orientation(cosine * norm, sine * norm, tf.where(parity < 0, -1.0, 1.0), elongation)
 
 
 def measure(frame, images, psfs, noise_sigma, scale):

@@ -1,6 +1,6 @@
 """From features in coarse cells to numbers in fine ones, without a trace of the coarse grid."""
 
-__all__ = ["Patches", "finer"]
+__all__ = ["Patches", "finer", "leave"]
 
 import keras
 import numpy as np
@@ -25,20 +25,21 @@ class Patches(keras.layers.Layer):
         fineness:       Fine cells along each side of a coarse one.
         padding:        Of the convolution: ``same``, or ``valid`` where the outermost features are
                         there for their neighbours' sake alone.
+        first:          Initialises the weights.  [default: "zeros": what is drawn first is the
+                        bare envelope]
     """
 
-    def __init__(self, fineness, padding="same"):
+    def __init__(self, fineness, padding="same", first="zeros"):
         super().__init__(dtype="float32")
-        self.fineness, self.padding = fineness, padding
+        self.fineness, self.padding, self.first = fineness, padding, first
         place = (np.arange(REACH * fineness) + 0.5) / fineness - 0.5 * REACH
         self.fading = _spline(place).astype(np.float32)
         self.shaping = (self.fading[:, None] * _slow(REACH * fineness)).astype(np.float32)
 
     def build(self, features_shape):
         side = REACH * self.fineness
-        # From zero: what is drawn first is the bare envelope.
-        self.weight = self.add_weight(shape=(side, side, features_shape[-1]), initializer="zeros",
-                                      name="weight")
+        self.weight = self.add_weight(shape=(side, side, features_shape[-1]),
+                                      initializer=self.first, name="weight")
         self.bias = self.add_weight(shape=(1,), initializer="zeros", name="bias")
         super().build(features_shape)
 
@@ -60,6 +61,27 @@ class Patches(keras.layers.Layer):
         # A convolution looks from the fine cell to the coarse one, a patch the other way.
         patches = tf.transpose(tf.reverse(patches, axis=[0, 2]), [0, 2, 4, 1, 3])
         return tf.reshape(patches, [REACH, REACH, -1, self.fineness**2])
+
+
+def leave(features, exits, grids):
+    """Numbers on nested grids, from features on the coarse cells of the widest.
+
+    Parameters:
+        features:       [N, h, h, c].
+        exits:          A `Patches` for each grid; with the padding ``valid`` where a grid covers
+                        the middle only.
+        grids:          A list of (cells, fineness).
+
+    Returns:
+        a list of [N, cells * fineness, cells * fineness].
+    """
+    finest = features.shape[1]
+    numbers = []
+    for (cells, _), patches in zip(grids, exits, strict=True):
+        # With what the convolution sees around the middle.
+        cut = max((finest - cells) // 2 - 1, 0)
+        numbers.append(patches(features[:, cut:finest - cut, cut:finest - cut]))
+    return numbers
 
 
 def finer(x, factor):

@@ -7,7 +7,7 @@ import abc
 import tensorflow as tf
 
 from ..optimisation import make_optimizer
-from ..precision import LossScale
+from .descent import Descent
 
 
 class Phase(abc.ABC):
@@ -42,9 +42,34 @@ class Phase(abc.ABC):
     def state(self):
         """A dict of trackable objects for the checkpoint."""
 
+    def normal(self, number, count, size, stream=0):
+        """Standard normal numbers for the examples of step ``number``: [count, size].
+
+        They depend on the seed, the step and an example's place in the whole batch, not on how many
+        devices share it: draw the noise of a loss here.  A step that draws several times does so
+        from several ``stream``s.
+        """
+        replica = tf.distribute.get_replica_context()
+        seed = tf.stack([self.seed, tf.cast(number, tf.int32)])
+        if stream:
+            seed = tf.random.experimental.stateless_fold_in(seed, stream)
+        everyone = tf.random.stateless_normal(
+            [count * replica.num_replicas_in_sync, size], seed=seed)
+        first = count * replica.replica_id_in_sync_group
+        return everyone[first:first + count]
+
     def evaluate(self, batch):
         """Scalars on a test batch, without training (inside a `tf.function`); may be empty."""
         return {}
+
+    def fault(self, number, scalars):
+        """What is wrong with the fit after so many steps, a sentence; None if nothing is.
+
+        Parameters:
+            number:     Steps that have been made.
+            scalars:    Those of `evaluate`, as numbers.
+        """
+        return None
 
     def finish(self):  # noqa: B027 - a phase may have nothing to finish
         """Called once after the last step."""
@@ -53,73 +78,38 @@ class Phase(abc.ABC):
 class GradientPhase(Phase):
     """A phase that minimises one loss, with the optimiser that the recipe asks for.
 
-    Gradients are clipped at a multiple of their running typical norm (single bright galaxies raise
-    the norm a hundredfold); the weights that are kept are an exponential moving average.
+    The weights that are kept are an exponential moving average.
+
+    Parameters:
+        fit:            A `recipe.Fit`.
+        seed:           Decides batches and noise.
+        networks:       A dict of all that is saved.
+        variables:      What is fitted.
+        float16:        Whether the loss comes from layers that compute in float16.  [default:
+                        whether the networks do]
     """
 
-    def __init__(self, fit, seed, networks, variables):
+    def __init__(self, fit, seed, networks, variables, float16=None):
         super().__init__(fit, seed)
         self.networks = networks
         self.variables = variables
-        self.optimizer = make_optimizer(fit)
-        self.optimizer.build(variables)
-        self.loss_scale = LossScale(uses_float16(networks))
-        self.typical_norm = tf.Variable(
-            0.0, trainable=False, name="typical_norm",
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        if float16 is None:
+            float16 = uses_float16(networks)
+        self.descent = Descent(variables, make_optimizer(fit), fit.clip, float16)
 
     @abc.abstractmethod
     def loss(self, batch, number):
         """The loss on a batch and a dict of scalars to log: (scalar, dict)."""
 
-    def normal(self, number, count, size):
-        """Standard normal numbers for the examples of step ``number``: [count, size].
-
-        They depend on the seed, the step and an example's place in the whole batch, not on how many
-        devices share it: draw the noise of a loss here.
-        """
-        replica = tf.distribute.get_replica_context()
-        everyone = tf.random.stateless_normal(
-            [count * replica.num_replicas_in_sync, size],
-            seed=tf.stack([self.seed, tf.cast(number, tf.int32)]))
-        first = count * replica.replica_id_in_sync_group
-        return everyone[first:first + count]
-
     def step(self, batch, number):
-        with tf.GradientTape() as tape:
-            loss, scalars = self.loss(batch, number)
-            scaled = self.loss_scale.scaled(loss)
-        gradients = self.loss_scale.unscaled(
-            tape.gradient(scaled, [v.value for v in self.variables]))
-        replica = tf.distribute.get_replica_context()
-        if replica.num_replicas_in_sync > 1:
-            # The mean over equal shares of a batch, before it is clipped.
-            gradients = replica.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
-        gradients, norm = self._clip(gradients)
-        self.loss_scale.update(tf.math.is_finite(norm))
-        # The optimiser adds up what all replicas hand in.
-        self.optimizer.apply_gradients(
-            (gradient / replica.num_replicas_in_sync, variable)
-            for gradient, variable in zip(gradients, self.variables, strict=True))
+        loss, scalars, norm = self.descent.step(lambda: self.loss(batch, number))
         return dict(scalars, loss=loss, gradient_norm=norm)
 
-    def _clip(self, gradients):
-        norm = tf.linalg.global_norm(gradients)
-        typical = tf.where(self.typical_norm > 0, self.typical_norm, norm)
-        clipped = tf.minimum(norm, self.fit.clip * typical)
-        usable = tf.math.is_finite(norm) & (norm > 0)
-        self.typical_norm.assign(
-            tf.where(usable, typical * tf.pow(clipped / typical, 0.02), self.typical_norm))
-        factor = clipped / norm
-        # A step whose gradient overflowed, or vanished altogether, is passed over.
-        return [tf.where(usable, g * factor, tf.zeros_like(g)) for g in gradients], norm
-
     def state(self):
-        return dict(self.networks, optimizer=self.optimizer, typical_norm=self.typical_norm,
-                    loss_scale=self.loss_scale)
+        return dict(self.networks, **self.descent.state())
 
     def finish(self):
-        self.optimizer.finalize_variable_values(self.variables)
+        self.descent.optimizer.finalize_variable_values(self.variables)
 
 
 def uses_float16(networks):

@@ -15,12 +15,12 @@ class LatentFlow(GradientPhase):
     name = "flow"
     independent_of = ("model.refinement",)
 
-    def __init__(self, family, fit):
+    def __init__(self, family, fit, float16=None):
         self.family = family
         if Structure.name not in family.recipe.fit:
             self.independent_of = (*self.independent_of, "model.structure_error")
         super().__init__(fit, family.recipe.seed, dict(prior=family.prior),
-                         family.prior.trainable_variables)
+                         family.prior.trainable_variables, float16)
 
     def batches(self, dataset, start):
         latents = self.latents(dataset)
@@ -53,7 +53,7 @@ class LatentFlow(GradientPhase):
                 batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
             return self.family.shape(mean), self.family.shape(scale), self.family.context(batch)
 
-        indices, found = self._deepest(dataset), []
+        indices, found = dataset.deepest(self.family.settings.flow_share), []
         rng = np.random.default_rng([self.seed, 3])
         for first in range(0, len(indices), 256):
             batch = dataset.read(indices[first:first + 256], augment=rng)
@@ -63,11 +63,6 @@ class LatentFlow(GradientPhase):
             np.concatenate(parts) for parts in zip(*found, strict=True))
         return dict(mean=mean, scale=scale, context=context,
                     columns=dict(zip(names, columns, strict=True)))
-
-    def _deepest(self, dataset):
-        rows = dataset.train_indices
-        count = max(1, round(self.family.settings.flow_share * len(rows)))
-        return np.sort(rows[np.argsort(dataset.noise_sigma[rows], kind="stable")[:count]])
 
     def loss(self, batch, number):
         return self._surprise(batch["latent"], batch["context"], batch["blur"]), {}

@@ -8,7 +8,6 @@ from galsim import GalSimConfigError, GalSimError
 
 from ..energy_distance import energy_distance
 from ..physics.appearance import NAMES, appearance
-from ..precision import LossScale
 from .base import uses_float16
 from .latent_flow import LatentFlow
 
@@ -40,9 +39,8 @@ class Matching(LatentFlow):
             raise GalSimConfigError(
                 f"The recipe {family.recipe.path}, fit.matching, has a batch_size of "
                 f"{fit.batch_size}: too few to compare two samples. Take 8 or more.")
-        super().__init__(family, fit)
         # The gradient comes through the decoder, which may compute in float16 where flows do not.
-        self.loss_scale = LossScale(uses_float16(family.networks))
+        super().__init__(family, fit, float16=uses_float16(family.networks))
         terms = 1 + 2 * len(family.recipe.columns)
         self.trend, self.scatter = (
             tf.Variable(tf.zeros(shape), trainable=False, name=name)

@@ -1,0 +1,325 @@
+"""What MPCC promises besides what every family does."""
+
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training import fit as fitting
+from galsim_deep_training.data.build import build
+from galsim_deep_training.data.dataset import Dataset
+from galsim_deep_training.families import make_family
+from galsim_deep_training.fit import fit
+from galsim_deep_training.networks.spectral import SpectralConv, SpectralDense, layers_of
+from galsim_deep_training.recipe import read_recipe
+
+# Settings on top of the tiny recipe's: the variants of the thesis and of columns.
+VARIANTS = {
+    "columns in training": dict(conditional=True),
+    "columns afterwards": dict(),
+    "one class": dict(classes=1, prior_learning_rate=1.0),
+    "split": dict(conditional=True, injection="split", latent_size=6),
+    "class": dict(injection="class"),
+    "not shared": dict(share=False),
+}
+
+
+def variant(name):
+    def change(content):
+        content["model"].update(VARIANTS[name])
+        if content["model"]["conditional"]:
+            del content["fit"]["flow"]
+    return change
+
+
+@pytest.fixture(scope="module")
+def make(make_recipe, data_file):
+    """``make(name)``: the family of a variant, prepared, and its data set."""
+    def of(name):
+        recipe = make_recipe(variant(name), family="mpcc")
+        dataset = Dataset.of(recipe, data_file)
+        family = make_family(recipe)
+        family.prepare(dataset)
+        return family, dataset
+    return of
+
+
+def batch_of(dataset, count=8):
+    return {name: tf.constant(value)
+            for name, value in dataset.read(dataset.train_indices[:count]).items()}
+
+
+def values(networks):
+    return {path: variable.numpy() for path, variable in (
+        (f"{name}/{number}", variable) for name, network in networks.items()
+        for number, variable in enumerate(network.trainable_variables))}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_step_moves_every_player(name, make):
+    family, dataset = make(name)
+    phase = family.phases[0]
+    before = values(phase.networks)
+    batch = next(phase.batches(dataset, 0))
+    for number in range(2):
+        scalars = phase.step({k: tf.constant(v) for k, v in batch.items()}, tf.constant(number))
+    assert all(np.isfinite(value) for value in scalars.values())
+    after = values(phase.networks)
+    moved = {path.split("/")[0] for path in before
+             if not np.array_equal(before[path], after[path])}
+    expected = {"generator", "encoder", "trunk", "own_trunk", "discriminator"}
+    assert moved == expected | ({"prior"} if family.settings.classes > 1 else set())
+
+
+def test_with_sharing_there_is_one_trunk(make):
+    family, _ = make("columns in training")
+    assert family.own_trunk is family.trunk
+    family, _ = make("not shared")
+    assert family.own_trunk is not family.trunk
+
+
+def test_one_class_is_a_standard_normal_prior(make):
+    family, _ = make("one class")
+    assert "prior" not in family.phases[0].players
+    normal = tf.constant(np.random.default_rng(1).standard_normal((6, 4)), tf.float32)
+    drawn = family.prior.draw(normal, tf.ones([6, 1]), tf.zeros([6, 0]))
+    np.testing.assert_allclose(drawn, normal, rtol=1e-6)
+
+
+def test_the_generator_learns_nothing_from_the_encoder(make):
+    """Loss II reaches the encoder alone (Algorithm 1)."""
+    family, dataset = make("columns in training")
+    phase, batch = family.phases[0], batch_of(dataset)
+    made = phase.making.views(batch, tf.constant(0), 1, training=True)
+    with tf.GradientTape() as tape:
+        loss, _ = phase._missed(tf.nest.map_structure(tf.stop_gradient, made), batch)
+    found = tape.gradient(loss, [v.value for v in family.generator.trainable_variables])
+    assert all(gradient is None for gradient in found)
+
+
+def test_the_adversary_moves_the_prior_through_the_latents(make):
+    family, dataset = make("columns in training")
+    phase, batch = family.phases[0], batch_of(dataset)
+    with tf.GradientTape() as tape:
+        loss, _ = phase._deceive(batch, tf.constant(0))
+    gradient = tape.gradient(loss, family.prior.means.value)
+    assert np.abs(gradient).max() > 0
+
+
+def test_what_is_generated_is_observed(make):
+    """Networks see profiles through the PSF and the noise of the stamps at hand."""
+    family, dataset = make("columns in training")
+    making, batch = family.phases[0].making, batch_of(dataset)
+
+    def seen(**changes):
+        views, _, _ = making.views({**batch, **changes}, tf.constant(3), 0)
+        return np.concatenate([view[..., :2].numpy().ravel() for view in views])
+
+    plain = seen()
+    assert np.abs(seen(psf=tf.roll(batch["psf"], 2, axis=1)) - plain).max() > 1e-3
+    assert np.abs(seen(noise_sigma=3 * batch["noise_sigma"]) - plain).max() > 1e-3
+    np.testing.assert_array_equal(seen(), plain)
+    # And the module's own images are not: no PSF and no noise enters them.
+    inputs = family.signatures()["sample"].inputs
+    assert set(inputs) == {"flux_radius", "mag_auto", "zphot", "random_normal"}
+
+
+def test_asking_for_a_class_is_decoding_its_latent(make):
+    family, dataset = make("columns in training")
+    batch = batch_of(dataset, 3)
+    columns = {name: batch[name] for name in ("flux_radius", "mag_auto", "zphot")}
+    normal = np.random.default_rng(1).standard_normal((3, family.latent_size)).astype(np.float32)
+    cluster = tf.constant([2, 0, 1])
+    signatures = family.signatures()
+    image = signatures["cluster"].call(random_normal=normal, cluster=cluster, **columns)["image"]
+    prior = signatures["prior"].call(cluster=cluster, **columns)
+    turn, epsilon = normal[:, :3], normal[:, 3:7]
+    latent = tf.concat([turn, prior["mean"] + prior["scale"] * epsilon], axis=-1)
+    again = signatures["decode"].call(latent=latent, cluster=cluster, **columns)["image"]
+    np.testing.assert_allclose(again, image, atol=1e-6 * np.max(image))
+    assert np.all(prior["log_weight"].numpy() < 0)
+
+
+def test_natural_draws_are_as_frequent_as_the_prior_says(make, awaken):
+    from scipy import stats
+
+    family, dataset = make("columns in training")
+    awaken(family.class_weights, size=0.5)
+    columns = {name: tf.repeat(batch_of(dataset, 1)[name], 20000)
+               for name in ("flux_radius", "mag_auto", "zphot")}
+    drawn, generate = [], family.generate
+
+    def spy(latent, classes, turn, columns):
+        drawn.append(np.argmax(classes, axis=-1))
+        return generate(latent[:1], classes[:1], turn[:1],
+                        {name: value[:1] for name, value in columns.items()})
+
+    family.generate = spy
+    normal = tf.random.stateless_normal([20000, family.latent_size], [1, 2])
+    family.sample(normal, columns)
+    weights = np.exp(family.log_class_weights(columns, 20000))[0]
+    assert np.ptp(weights) > 0.05
+    counts = np.bincount(drawn[0], minlength=3)
+    assert stats.chisquare(counts, 20000 * weights / weights.sum()).pvalue > 0.01
+
+
+@pytest.mark.parametrize("name", ["columns in training", "columns afterwards"])
+def test_fitted_the_generator_stands_alone(name, make_recipe, new_run):
+    """Weights are settled, statistics taken: a row is what it is alone."""
+    recipe = make_recipe(variant(name), family="mpcc")
+    family = fit(recipe, new_run(), progress=False)
+    layers = layers_of(family.generator, (SpectralConv, SpectralDense))
+    assert layers and all(float(layer.norm) == 1.0 for layer in layers)
+    assert all(float(norm.batches) == 16 for norm in [family.generator.norm])
+    normal = np.random.default_rng(1).standard_normal((5, family.latent_size)).astype(np.float32)
+    columns = dict(flux_radius=tf.fill([5], 4.0), mag_auto=tf.fill([5], 22.0),
+                   zphot=tf.fill([5], 0.6))
+    together = family.sample(normal, columns).numpy()
+    alone = family.sample(normal[2:3], {k: v[:1] for k, v in columns.items()}).numpy()
+    np.testing.assert_allclose(alone[0], together[2], atol=1e-6 * together.max())
+
+
+def test_an_interrupted_fit_ends_where_an_uninterrupted_one_does(make_recipe, new_run, monkeypatch):
+    recipe = make_recipe(variant("columns in training"), family="mpcc")
+    whole, run = fit(recipe, new_run(), progress=False), new_run()
+    save = tf.train.CheckpointManager.save
+
+    class Stopped(Exception):
+        pass
+
+    def stop(manager, checkpoint_number):
+        if checkpoint_number == 10:
+            raise Stopped
+        return save(manager, checkpoint_number=checkpoint_number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "SAVE_EVERY", 5)
+        # Nor does it matter when it is looked at.
+        patch.setattr(fitting, "EVALUATE_EVERY", 3)
+        patch.setattr(tf.train.CheckpointManager, "save", stop)
+        with pytest.raises(Stopped):
+            fit(recipe, run, progress=False)
+    resumed = fit(recipe, run, progress=False)
+    one, other = values(whole.networks), values(resumed.networks)
+    for path, value in one.items():
+        np.testing.assert_array_equal(value, other[path], err_msg=path)
+
+
+def test_a_fit_in_which_a_mode_dies_is_stopped(make_recipe, new_run):
+    def change(content):
+        variant("columns in training")(content)
+        content["model"]["least_diversity"] = 1e6
+        content["fit"]["adversarial"]["steps"] = 6
+
+    with pytest.raises(galsim.GalSimError, match="adversarial.*mode has died"):
+        fit(make_recipe(change, family="mpcc"), new_run(), progress=False)
+
+
+def test_diversity():
+    from galsim_deep_training.phases.adversarial import diversity
+
+    rng = np.random.default_rng(1)
+    views = [rng.standard_normal((40, 4, 4, 1)).astype(np.float32)]
+    classes = np.repeat(np.eye(2, dtype=np.float32), 20, axis=0)
+    views[0][:20] *= 2.0
+    found = diversity(views, tf.constant(classes)).numpy()
+    np.testing.assert_allclose(found, [4.0, 1.0], rtol=0.2)
+    views[0][20:] = 0.3  # all alike
+    assert diversity(views, tf.constant(classes)).numpy()[1] == pytest.approx(0.0, abs=1e-6)
+
+
+# ---- labels ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A recipe of plain images of two classes, bars along x and along y, with its data set."""
+    import yaml
+
+    folder = tmp_path_factory.mktemp("bars")
+    rng = np.random.default_rng(1)
+    label = np.arange(60) % 2
+    images = np.zeros((60, 8, 8), np.float32)
+    for image, across in zip(images, label, strict=True):
+        image[rng.integers(2, 6)] = 1.0
+        if across:
+            image[:] = image.T.copy()
+    np.savez(folder / "bars.npz", images=images, labels=label)
+    phase = dict(steps=10, batch_size=8)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(dict(
+        name="bars", version="0.0.1", summary="Bars.", family="mpcc", seed=1,
+        stamp=dict(size=8, pixel_scale=1.0, band="none", zero_point=0.0, psf_size=1), columns=[],
+        training_data=dict(description="Bars.", citation="none", licence="CC0"),
+        data=dict(builder="images", settings=dict(file_name="bars.npz", labels="labels")),
+        model=dict(canvas=dict(kind="plain"), classes=2, supervised=True, latent_size=4, start=2,
+                   generator_channels=8, critic_channels=8, halvings=1, hidden=8,
+                   injection="class", discriminator_steps=1, encoder_steps=1, least_diversity=0.0,
+                   class_names=[dict(name="along", description="bars along x"),
+                                dict(name="across", description="bars along y")]),
+        fit=dict(adversarial=phase, inference=phase, classes=phase))))
+    recipe = read_recipe(folder / "recipe.yaml")
+    build(recipe, folder / "run" / "data.h5", processes=1, progress=False)
+    return recipe, folder / "run"
+
+
+def test_images_are_built_as_they_are(labelled):
+    recipe, run = labelled
+    dataset = Dataset.of(recipe, run / "data.h5")
+    assert len(dataset) == 60 and len(dataset.test_indices) == 6
+    rows = dataset.read(np.arange(60))
+    np.testing.assert_array_equal(rows["label"], np.arange(60) % 2)
+    assert rows["stamp"].max() == 1.0 and (rows["stamp"].sum(axis=(1, 2)) == 8).all()
+
+
+def test_labels_are_the_classes(labelled):
+    recipe, run = labelled
+    family = fit(recipe, run, progress=False)
+    dataset = Dataset(run / "data.h5")
+    batch = batch_of(dataset)
+    _, classes = family.phases[0].making.latents(batch, tf.constant(0), 0)
+    np.testing.assert_array_equal(np.argmax(classes, axis=-1), batch["label"])
+    assert [one["name"] for one in family.classes(dataset)] == ["along", "across"]
+    # An image may be judged otherwise as one of another class.
+    views = family.look(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
+    context = family.given(batch, 8)
+    judged = [family.judge(views, family.one_hot(tf.fill([8], number)), context).numpy()
+              for number in range(2)]
+    assert np.abs(judged[0] - judged[1]).max() > 1e-6
+
+
+def test_labels_beyond_the_classes_are_refused(labelled):
+    recipe, run = labelled
+    dataset = Dataset(run / "data.h5")
+    dataset.label = dataset.label + 1
+    with pytest.raises(galsim.GalSimConfigError, match="labels .* go from 1 to 2"):
+        make_family(recipe).prepare(dataset)
+
+
+# ---- recipes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda model: model.update(injection="push"), "injection.*one of split, copy, class"),
+    (lambda model: model.update(classes=0), "classes"),
+    (lambda model: model.update(start=3), "cannot be had by doubling 3"),
+    (lambda model: model.update(canvas=dict(kind="paper")), "canvas.*'paper'; there are: galaxy"),
+    (lambda model: model.update(canvas=dict(kind="plain", fineness=5)), "does not divide"),
+    (lambda model: model.update(canvas=dict(kind="sky")), "flux_column.*'flux'"),
+    (lambda model: model.update(class_names=[dict(name="a", description="b")]), "1 for 3 classes"),
+    (lambda model: model.update(conditional=True), "phase 'flow'"),
+])
+def test_what_cannot_be_is_refused(change, words, make_recipe):
+    with pytest.raises(galsim.GalSimConfigError, match=words):
+        make_family(make_recipe(lambda content: change(content["model"]), family="mpcc"))
+
+
+def test_names_of_classes_do_not_matter_to_checkpoints(make_recipe):
+    from galsim_deep_training.fit import titles
+
+    def named(content):
+        content["model"]["class_names"] = [
+            dict(name=name, description="") for name in ("a", "b", "c")]
+
+    recipes = [make_recipe(family="mpcc"), make_recipe(named, family="mpcc")]
+    one, other = (titles(make_family(recipe).phases, recipe) for recipe in recipes)
+    assert one == other

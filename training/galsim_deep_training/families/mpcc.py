@@ -1,0 +1,341 @@
+"""MPCC: a GAN whose latent has a mixture of Gaussians as its prior, so that it finds classes.
+
+Matching priors and conditionals for clustering (Astorga 2021, section 7.2 and chapter 8; Astorga et
+al. 2020).  A class y is drawn, a latent z from the Gaussian of that class, a profile from both by
+the generator.  What the discriminator and the encoder see is that profile through the PSF of a real
+stamp and with its noise; so the generator makes light before PSF.  Classes are found without
+labels, or given with them.
+
+Columns enter everywhere: generator, discriminator, encoder and prior.  Or nowhere, and a flow and
+the shares of the classes are fitted afterwards on what the encoder finds in real stamps.
+"""
+
+__all__ = ["MPCC"]
+
+import numpy as np
+import pydantic
+import tensorflow as tf
+from galsim import GalSimConfigError
+
+from ..canvases import choose_canvas
+from ..networks.class_weights import ClassWeights
+from ..networks.completion import Completion, completed
+from ..networks.critic import CodeEncoder, Discriminator, Trunk
+from ..networks.flows import all_flow_settings, make_flow
+from ..networks.generator import INJECTIONS, Generator
+from ..networks.mixture import FLOOR, MixturePrior, class_of, uniform_of
+from ..phases.adversarial import Adversarial
+from ..phases.classes import ClassShares
+from ..phases.columns import ColumnCompletion
+from ..phases.inference import Inference
+from ..phases.mixture_flow import MixtureFlow
+from ..recipe import Settings
+from .base import ModelFamily, Signature
+
+
+class Class(Settings):
+    """What a class is called."""
+
+    name: str
+    description: str
+
+
+class Jitter(Settings):
+    """How images move before the discriminator sees them, see `networks.jitter.jittered`."""
+
+    shift: float = pydantic.Field(0.0, ge=0)
+    turn: float = pydantic.Field(0.0, ge=0)
+    stretch: float = pydantic.Field(0.0, ge=0)
+
+
+class MPCCSettings(Settings):
+    """Settings of the ``mpcc`` family (the ``model`` part of a recipe)."""
+
+    canvas: dict
+    """Its ``kind`` and its settings, see `galsim_deep_training.canvases`."""
+    classes: int = pydantic.Field(10, gt=0)
+    """K.  One class is a GAN with an encoder and a standard normal prior (AIM-MPCC)."""
+    class_names: tuple[Class, ...] = ()
+    """What the classes are called, in their order; no network depends on it."""
+    supervised: bool = False
+    """Whether classes are the labels of the data set (conditional MPCC)."""
+    conditional: bool = True
+    """Whether networks are given the columns while they are trained; if not, a recipe may have a
+    phase ``flow``, which learns what the columns say about a latent."""
+    latent_size: int = pydantic.Field(32, gt=0)
+    """J."""
+    injection: str = "copy"
+    """How latent and class reach the generator, see `networks.generator.Generator`."""
+    start: int = 6
+    """Cells on a side where the generator begins."""
+    generator_channels: int = 64
+    critic_channels: int = 64
+    halvings: int = pydantic.Field(2, ge=0)
+    """How many blocks of the discriminator halve the grid."""
+    hidden: int = 128
+    """Units of the layer before the encoder's heads."""
+    share: bool = True
+    """Whether discriminator and encoder share their first blocks."""
+    discriminator_steps: int = pydantic.Field(4, gt=0)
+    encoder_steps: int = pydantic.Field(4, gt=0)
+    prior_learning_rate: float = pydantic.Field(6e-4, gt=0)
+    """eta_p: by how much classes are driven apart."""
+    prior_weight: float = pydantic.Field(0.01, ge=0)
+    """lambda_p: weight of the regulariser of the prior (eq. 7.16)."""
+    floor: float = pydantic.Field(FLOOR, ge=0, lt=1)
+    """Smallest standard deviation of a class in its latent."""
+    jitter: Jitter = Jitter()
+    offset: float = pydantic.Field(0.0, ge=0)
+    """Centroids of observed galaxies are off the middle of a stamp by up to this many pixels."""
+    clip: float | None = None
+    """Observed stamps are zero below so many times the noise; None where they are not."""
+    least_diversity: float = pydantic.Field(0.05, ge=0)
+    """A fit is stopped when what one class makes differs by less than this share of what real
+    images differ by."""
+    flow: dict = {"kind": "spline"}
+    """Kind and settings of the flow of the phase ``flow``, see `networks.flows`."""
+    class_share: float = pydantic.Field(1.0, gt=0, le=1)
+    """Share of the training stamps, those with the least noise, that class weights and flow learn
+    from."""
+
+    @pydantic.field_validator("injection")
+    @classmethod
+    def _known(cls, value):
+        if value not in INJECTIONS:
+            raise ValueError(f"should be one of {', '.join(INJECTIONS)}")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _named(self):
+        if self.class_names and len(self.class_names) != self.classes:
+            raise ValueError(f"class_names: there are {len(self.class_names)} for {self.classes} "
+                             "classes")
+        return self
+
+
+class MPCC(ModelFamily, name="mpcc"):
+    """See the module's docstring."""
+
+    Settings = MPCCSettings
+    phase_names = ("adversarial", "inference", "classes")
+    optional_phases = ("flow", "columns")
+
+    def __init__(self, settings, recipe):
+        super().__init__(settings, recipe)
+        cls, chosen = choose_canvas(settings.canvas, recipe)
+        self.canvas = cls(chosen, recipe)
+        self.conditional = settings.conditional and bool(recipe.columns)
+        self.optional_columns = "columns" in recipe.fit
+        if "flow" in recipe.fit and self.conditional:
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, fit, has a phase 'flow', for models that know nothing "
+                "of columns while they are trained. Leave it out, or say model.conditional: false.")
+        width = len(recipe.columns) if self.conditional else 0
+        cells = self.canvas.drawn[0][0]
+        blocks = int(np.log2(cells / settings.start))
+        if settings.start * 2**blocks != cells:
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, model.start: the {cells} cells of the canvas cannot be "
+                f"had by doubling {settings.start}.")
+        self.prior = MixturePrior(settings.classes, settings.latent_size, width, settings.floor,
+                                  seed=recipe.seed)
+        self.generator = Generator(
+            settings.latent_size, settings.classes, settings.start, blocks,
+            settings.generator_channels, self.canvas.drawn, self.canvas.scalars,
+            settings.injection)
+        channels, halvings, seen = (
+            settings.critic_channels, settings.halvings, self.canvas.seen)
+        self.trunk = Trunk(channels, halvings, seen)
+        self.discriminator = Discriminator(channels, self.conditional or settings.supervised)
+        self.own_trunk = self.trunk if settings.share else Trunk(channels, halvings, seen)
+        self.encoder = CodeEncoder(settings.latent_size, channels, seen[0][0] // 2**halvings,
+                                   settings.hidden)
+        self.class_weights = ClassWeights(settings.classes, len(recipe.columns))
+        self.completion = Completion(len(recipe.columns), seed=recipe.seed)
+        self.flow = self._make_flow() if "flow" in recipe.fit else None
+        self._parts = [self.canvas.turn_size, settings.latent_size, len(recipe.columns), 1]
+        self.latent_size = sum(self._parts)
+        self._create_weights()
+        self.networks.update(
+            self.canvas.layers, generator=self.generator, prior=self.prior,
+            encoder=self.encoder, own_trunk=self.own_trunk, class_weights=self.class_weights,
+            completion=self.completion)
+        if self.flow is not None:
+            self.networks["flow"] = self.flow
+
+    def _make_flow(self):
+        settings = self.settings
+        return make_flow(latent_size=settings.latent_size, seed=self.recipe.seed, **settings.flow)
+
+    def _create_weights(self):
+        stamp, count = self.recipe.stamp, 2
+        columns = {name: tf.ones([count]) for name in self.column_specs()}
+        stamps = self.sample(tf.zeros([count, self.latent_size]), columns)
+        views = self.look(stamps, tf.ones([count, stamp.psf_size, stamp.psf_size]),
+                          tf.ones([count]), columns)
+        self.judge(views, self.one_hot(tf.zeros([count], tf.int32)), self.given(columns, count))
+        self.infer(views, self.given(columns, count))
+        if columns:
+            self.completed(columns)
+
+    @classmethod
+    def all_settings(cls, settings, recipe):
+        canvas, chosen = choose_canvas(settings.canvas, recipe)
+        return dict(
+            super().all_settings(settings, recipe),
+            canvas=dict(chosen.model_dump(mode="json"), kind=canvas.name, format=canvas.format),
+            flow=all_flow_settings(**settings.flow))
+
+    def classes(self, dataset):
+        """Names, descriptions and shares of the classes, the latter over the training columns."""
+        rows = {name: tf.constant(values[dataset.train_indices])
+                for name, values in dataset.columns.items()}
+        shares = np.mean(np.exp(self.log_class_weights(rows, len(dataset.train_indices))), axis=0)
+        named = self.settings.class_names or [
+            Class(name=f"class {number}", description="") for number in range(len(shares))]
+        return [dict(name=one.name, description=one.description, share=round(float(share), 6))
+                for one, share in zip(named, shares, strict=True)]
+
+    def prepare(self, dataset):
+        if self.recipe.columns:
+            super().prepare(dataset)
+        self.canvas.prepare(dataset)
+        if self.settings.supervised:
+            labels = dataset.label[dataset.train_indices]
+            if labels.min() < 0 or labels.max() >= self.settings.classes:
+                raise GalSimConfigError(
+                    f"The recipe {self.recipe.path}, model.supervised: the labels of the training "
+                    f"stamps go from {labels.min()} to {labels.max()} (-1: not known); there are "
+                    f"{self.settings.classes} classes, from 0.")
+
+    @property
+    def phases(self):
+        kinds = (Adversarial, Inference, ClassShares, MixtureFlow, ColumnCompletion)
+        return [kind(self, self.recipe.fit[kind.name]) for kind in kinds
+                if kind.name in self.recipe.fit]
+
+    # What the model does; all eager or in a graph.
+
+    def one_hot(self, classes):
+        """Classes int [N] -> [N, K]."""
+        return tf.one_hot(classes, self.settings.classes)
+
+    def given(self, columns, count):
+        """What networks are told of the columns: [N, C], or [N, 0]."""
+        return self.context(columns) if self.conditional else tf.zeros([count, 0])
+
+    def all_columns(self, columns, count):
+        """All standardised columns, [N, C], whether networks are told of them or not."""
+        return self.context(columns) if self.recipe.columns else tf.zeros([count, 0])
+
+    def completed(self, columns, normal=None):
+        """The columns, with a value drawn for each that is NaN; see `networks.completion`."""
+        if not self.optional_columns:
+            return columns
+        return completed(self.completion, self.context, columns, normal)
+
+    def generate(self, latent, classes, turn, columns, **how):
+        """Light profiles [N, S, S] of latents [N, J], one-hot classes [N, K], turns and columns.
+
+        The rest is as `Generator` takes it.
+        """
+        context = self.given(columns, tf.shape(latent)[0])
+        numbers, scalars = self.generator(latent, classes, context, **how)
+        return self.canvas.paint(numbers, scalars, turn, columns)
+
+    def look(self, stamps, psfs, noise_sigma, columns):
+        """Stamps as discriminator and encoder see them, a list of [N, C, C, K]."""
+        return self.canvas.look(stamps, psfs, noise_sigma, columns)[0]
+
+    def judge(self, views, classes, context, training=False):
+        """How real views look, [N]; with labels, as images of that class."""
+        beside = [context] + ([classes] if self.settings.supervised else [])
+        return self.discriminator(self.trunk(views, training=training),
+                                  tf.concat(beside, axis=-1), training=training)
+
+    def infer(self, views, context, training=False):
+        """Mean and scale of q(z | x), [N, J] each."""
+        return self.encoder(self.own_trunk(views, training=training), context, training=training)
+
+    def draw_latent(self, normal, classes, columns):
+        """Latents [N, J] of classes, from standard normal numbers [N, J]."""
+        count = tf.shape(normal)[0]
+        if self.flow is not None:
+            normal = self.flow.transform(
+                normal, tf.concat([self.all_columns(columns, count), classes], axis=-1))
+        return self.prior.draw(normal, classes, self.given(columns, count))
+
+    def log_class_weights(self, columns, count):
+        """log p(y | columns), [N, K]."""
+        return self.class_weights(self.all_columns(columns, count))
+
+    def sample(self, normal, columns, cluster=None):
+        """From standard normal numbers [N, latent_size] to light profiles [N, S, S].
+
+        ``cluster`` [N] is the class of each, -1 to draw it; without it all are drawn.
+        """
+        turn, normal, missing, last = tf.split(normal, self._parts, axis=-1)
+        columns = self.completed(columns, missing)
+        weights = tf.exp(self.log_class_weights(columns, tf.shape(normal)[0]))
+        # Drawn where one is asked for as well: what is asked must not change what else is random.
+        drawn = class_of(uniform_of(last[:, 0]), weights)
+        if cluster is not None:
+            drawn = tf.where(cluster >= 0, tf.minimum(cluster, self.settings.classes - 1), drawn)
+        classes = self.one_hot(drawn)
+        latent = self.draw_latent(normal, classes, columns)
+        return self.generate(latent, classes, turn, columns)
+
+    def membership(self, latent, columns):
+        """log q(y | z, columns), [N, K]."""
+        count = tf.shape(latent)[0]
+        return self.prior.log_membership(
+            latent, self.log_class_weights(columns, count), self.given(columns, count))
+
+    def signatures(self):
+        stamp, columns = self.recipe.stamp, self.column_specs()
+
+        def sample(random_normal, **columns):
+            return dict(image=self.sample(random_normal, columns))
+
+        def cluster(random_normal, cluster, **columns):
+            return dict(image=self.sample(random_normal, columns, cluster))
+
+        def decode(latent, cluster, **columns):
+            turn, latent = tf.split(
+                latent, [self.canvas.turn_size, self.settings.latent_size], axis=-1)
+            return dict(image=self.generate(
+                latent, self.one_hot(cluster), turn, self.completed(columns)))
+
+        def prior(cluster, **columns):
+            columns, count = self.completed(columns), tf.shape(cluster)[0]
+            classes = self.one_hot(cluster)
+            zeros = tf.zeros([count, self.settings.latent_size])
+            context = self.given(columns, count)
+            mean = self.prior.draw(zeros, classes, context)
+            return dict(mean=mean, scale=self.prior.draw(zeros + 1.0, classes, context) - mean,
+                        log_weight=tf.reduce_sum(
+                            classes * self.log_class_weights(columns, count), axis=-1))
+
+        def encode(image, psf, noise_sigma, **columns):
+            columns = self.completed(columns)
+            views, turn = self.canvas.look(image, psf, noise_sigma, columns)
+            mean, scale = self.infer(views, self.given(columns, tf.shape(image)[0]))
+            # Of latents as ``decode`` takes them; how a source lies is measured.
+            return dict(mean=tf.concat([turn, mean], axis=-1),
+                        scale=tf.concat([tf.fill(tf.shape(turn), 1e-3), scale], axis=-1),
+                        log_membership=self.membership(mean, columns))
+
+        normal = tf.TensorSpec([None, self.latent_size], tf.float32)
+        latent = tf.TensorSpec(
+            [None, self.canvas.turn_size + self.settings.latent_size], tf.float32)
+        wanted = tf.TensorSpec([None], tf.int32)
+        images = dict(
+            image=tf.TensorSpec([None, stamp.size, stamp.size], tf.float32),
+            psf=tf.TensorSpec([None, stamp.psf_size, stamp.psf_size], tf.float32),
+            noise_sigma=tf.TensorSpec([None], tf.float32))
+        return dict(
+            sample=Signature(sample, dict(columns, random_normal=normal)),
+            cluster=Signature(cluster, dict(columns, random_normal=normal, cluster=wanted)),
+            decode=Signature(decode, dict(columns, latent=latent, cluster=wanted)),
+            prior=Signature(prior, dict(columns, cluster=wanted)),
+            encode=Signature(encode, dict(columns, **images)))

@@ -1,0 +1,215 @@
+"""The phase in which generator, prior, discriminator and encoder learn from each other."""
+
+__all__ = ["Adversarial"]
+
+import numpy as np
+import tensorflow as tf
+
+from ..losses import class_surprise, deceive, latent_surprise, prior_regulariser, tell_apart
+from ..networks.jitter import SIZE, jittered
+from ..networks.spectral import accounts, settle
+from ..networks.standing_norm import take_statistics
+from ..optimisation import make_optimizer
+from .base import Phase, uses_float16
+from .descent import Descent
+from .making import Making
+
+BETAS = dict(beta_1=0.0, beta_2=0.999)
+"""Of Adam, for all players (Astorga 2021, section 8.1.4)."""
+# Streams of random numbers besides those of what is generated, see `Phase.normal`.
+JITTER, STATISTICS, MIXTURE = 1000, 500, 501
+
+
+class Adversarial(Phase):
+    """Algorithm 1 of Astorga 2021.
+
+    In each step the discriminator is moved several times, each with real stamps of its own; then
+    generator and prior once; then the encoder several times, on generated images alone, and with
+    the first of these the prior, so that classes stay apart and wide.  What is generated has the
+    columns, the PSFs and the noise of real stamps.
+    """
+
+    name = "adversarial"
+    independent_of = ("model.class_names", "model.flow", "model.class_share",
+                      "model.least_diversity")
+
+    def __init__(self, family, fit):
+        super().__init__(fit, family.recipe.seed)
+        self.family = family
+        settings = family.settings
+        critics = dict(trunk=family.trunk, discriminator=family.discriminator)
+        self.networks = dict(family.networks, **critics)
+        halves = uses_float16(self.networks)
+
+        def player(networks, base=None, average=False):
+            variables = {id(v): v for network in networks for v in network.trainable_variables}
+            return Descent(list(variables.values()),
+                           make_optimizer(fit, base, use_ema=average, **BETAS), fit.clip, halves)
+
+        self.players = dict(
+            discriminator=player(critics.values()),
+            generator=player([family.generator, family.prior], average=True),
+            encoder=player([family.own_trunk, family.encoder]))
+        if family.settings.classes > 1:
+            self.players["prior"] = player([family.prior], settings.prior_learning_rate)
+        self.making = Making(family, self.normal)
+        self._rows = None
+
+    def batches(self, dataset, start):
+        # For the statistics of the generator, at the end.
+        self._rows = {name: values[dataset.train_indices]
+                      for name, values in dict(dataset.columns, label=dataset.label).items()}
+        return dataset.batches(
+            self.fit.batch_size * self.family.settings.discriminator_steps, self.seed, start,
+            augmented=self.family.canvas.any_way_up)
+
+    def step(self, batch, number):
+        settings, scalars = self.family.settings, {}
+        steps = settings.discriminator_steps
+        parts = [{name: value[k::steps] for name, value in batch.items()} for k in range(steps)]
+        # Drawn each from a stream of its own.  The encoder sees what the discriminator has seen,
+        # and more if it makes more steps: what is generated takes longer to make than to look at.
+        made = [tf.nest.map_structure(tf.stop_gradient, self.making.views(
+                    parts[k % steps], number, 1 + k, training=True))
+                for k in range(max(steps, settings.encoder_steps))]
+        for k, part in enumerate(parts):
+            loss, judged, _ = self.players["discriminator"].step(
+                lambda: self._tell_apart(made[k], part, number, k))  # noqa: B023 - called at once
+            scalars.update(judged, loss=loss)
+        _, _, norm = self.players["generator"].step(lambda: self._deceive(parts[0], number))
+        scalars.update(generator_norm=norm)
+        for k in range(settings.encoder_steps):
+            missed, _, _ = self.players["encoder"].step(
+                lambda: self._missed(made[k], parts[k % steps]))  # noqa: B023
+            if k == 0 and "prior" in self.players:
+                _, mixed, _ = self.players["prior"].step(lambda: self._mixed(parts[0], number))
+                scalars.update(mixed)
+        return dict(scalars, missed=missed)
+
+    # The losses of the players.
+
+    def _judge(self, views, classes, batch, number, stream):
+        """What the discriminator says of views, [N], which are moved a little if that is wanted."""
+        jitter, count = self.family.settings.jitter, tf.shape(views[0])[0]
+        if jitter.shift or jitter.turn or jitter.stretch:
+            normal = self.normal(number, count, SIZE, JITTER + stream)
+            views = jittered(views, normal, jitter.shift, jitter.turn, jitter.stretch)
+        return self.family.judge(views, classes, self.family.given(batch, count), training=True)
+
+    def _tell_apart(self, made, batch, number, stream):
+        views, _, classes = made
+        known = self.family.one_hot(tf.cast(batch["label"], tf.int32))
+        # Both in one batch: the networks run once.
+        both = [tf.concat(pair, axis=0) for pair in zip(
+            self.making.look(batch["stamp"], batch), views, strict=True)]
+        twice = {column.name: tf.tile(batch[column.name], [2])
+                 for column in self.family.recipe.columns}
+        real, made = tf.split(self._judge(
+            both, tf.concat([known, classes], axis=0), twice, number, 1 + stream), 2)
+        return tell_apart(real, made), dict(real=tf.reduce_mean(real), made=tf.reduce_mean(made))
+
+    def _deceive(self, batch, number):
+        views, _, classes = self.making.views(batch, number, 0, training=True)
+        return deceive(self._judge(views, classes, batch, number, 0)), {}
+
+    def _missed(self, made, batch):
+        """What the encoder misses of the latents, per pixel (eq. 7.13, section 8.1.4)."""
+        views, latent, _ = made
+        mean, scale = self.family.infer(
+            views, self.family.given(batch, tf.shape(latent)[0]), training=True)
+        pixels = batch["stamp"].shape[1] * batch["stamp"].shape[2]
+        return tf.reduce_mean(latent_surprise(latent, mean, scale)) / pixels, {}
+
+    def _mixed(self, batch, number):
+        """How much the classes overlap (eq. 7.14), and how narrow they are (eq. 7.16)."""
+        prior, shares = self.family.prior, self.making.class_shares
+        latent, classes = self.making.latents(batch, number, MIXTURE)
+        context = self.family.given(batch, tf.shape(latent)[0])
+        overlap = tf.reduce_mean(class_surprise(
+            classes, prior.log_membership(latent, tf.math.log(shares), context)))
+        narrow = prior_regulariser(shares, prior.components(context)[1])
+        return (overlap + self.family.settings.prior_weight * narrow,
+                dict(overlap=overlap, narrow=narrow))
+
+    # What is watched.
+
+    def evaluate(self, batch):
+        """How the players stand, how many classes are found, and whether any has died.
+
+        ``found`` is the share of generated images whose class the encoder recovers; ``usage`` the
+        least share of a class among real stamps, in units of that of equal shares; ``explained``
+        the share of the latents' variance that the encoder recovers; ``diversity`` by how much the
+        images of the poorest class differ, over that of real ones.
+        """
+        family = self.family
+        views, latent, classes = self.making.views(batch, tf.constant(-1), 0, batchwise=True)
+        real, count = self.making.look(batch["stamp"], batch), tf.shape(latent)[0]
+        context = family.given(batch, count)
+        known = family.one_hot(tf.cast(batch["label"], tf.int32))
+        mean, _ = family.infer(views, context)
+        of_real, _ = family.infer(real, context)
+        assigned = family.one_hot(tf.argmax(family.membership(mean, batch), axis=-1))
+        usage = tf.reduce_mean(
+            family.one_hot(tf.argmax(family.membership(of_real, batch), axis=-1)), axis=0)
+        missed = tf.reduce_mean(tf.square(mean - latent))
+        each, of_all = diversity(views, classes), diversity(real, tf.ones_like(classes[:, :1]))
+        return dict(
+            real=tf.reduce_mean(family.judge(real, known, context)),
+            made=tf.reduce_mean(family.judge(views, classes, context)),
+            found=tf.reduce_mean(tf.reduce_sum(assigned * classes, axis=-1)),
+            usage=tf.reduce_min(usage) * family.settings.classes,
+            explained=1.0 - missed / tf.math.reduce_variance(latent),
+            diversity=tf.reduce_min(each) / of_all[0])
+
+    def fault(self, number, scalars):
+        # A generator begins with one image.
+        begun = number > self.fit.steps // 5
+        if begun and scalars["diversity"] < self.family.settings.least_diversity:
+            return (
+                "what one of the classes makes is always the same (its images differ by "
+                f"{scalars['diversity']:.3f} of what real ones differ by; model.least_diversity is "
+                f"{self.family.settings.least_diversity:g}). The mode has died. Lower the learning "
+                "rates or raise model.discriminator_steps, take fewer classes, or another seed; "
+                "remove the checkpoints, which go on from here.")
+        return None
+
+    def state(self):
+        found = {}
+        for name, player in self.players.items():
+            found.update({f"{name}_{key}": value for key, value in player.state().items()})
+        return dict(self.networks, accounts=accounts(self.networks), **found)
+
+    def finish(self):
+        """Keep the averages, and what the layers of the generator need to work on their own."""
+        generator = self.players["generator"]
+        generator.optimizer.finalize_variable_values(generator.variables)
+        settle(self.family.generator)
+        take_statistics(self.family.generator, self._generate)
+
+    def _generate(self, number):
+        """Run the generator once for columns and classes as they are in the training set."""
+        rng = np.random.default_rng([self.seed, 9, number])
+        rows = rng.integers(len(self._rows["label"]), size=4 * self.fit.batch_size)
+        batch = {name: tf.constant(values[rows]) for name, values in self._rows.items()}
+        latents = self.making.latents(batch, tf.constant(number), STATISTICS)
+        self.family.generator(*latents, self.family.given(batch, len(rows)))
+
+
+def diversity(views, classes):
+    """By how much images of one class differ from each other: mean squared deviation, [K].
+
+    Parameters:
+        views:      A list of [N, C, C, K'].
+        classes:    One-hot, [N, K].  A class of fewer than two images is as diverse as the others
+                    are on average.
+    """
+    images = tf.concat([tf.reshape(view, [tf.shape(view)[0], -1]) for view in views], axis=-1)
+    count = tf.reduce_sum(classes, axis=0)
+    mean = tf.matmul(classes, images, transpose_a=True) / tf.maximum(count, 1.0)[:, None]
+    square = tf.reduce_mean(tf.square(images - tf.matmul(classes, mean)), axis=-1)
+    total = tf.linalg.matvec(classes, square, transpose_a=True)
+    several = count > 1
+    each = total / tf.maximum(count - 1.0, 1.0)
+    usual = tf.reduce_sum(tf.where(several, each, 0.0)) / tf.maximum(
+        tf.reduce_sum(tf.cast(several, tf.float32)), 1.0)
+    return tf.where(several, each, usual)

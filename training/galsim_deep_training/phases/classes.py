@@ -1,0 +1,58 @@
+"""The phase that learns how frequent classes are, given the columns."""
+
+__all__ = ["ClassShares"]
+
+import numpy as np
+import tensorflow as tf
+
+from .adversarial import Adversarial
+from .base import GradientPhase
+from .encoded import encoded
+
+
+class ClassShares(GradientPhase):
+    """Fit p(y | columns) on the classes of the training stamps: labels, or what the encoder says.
+
+    While a GAN is trained classes are equally frequent; this is what they are in the real ones.
+    """
+
+    name = "classes"
+    independent_of = tuple(
+        key for key in Adversarial.independent_of if key != "model.class_share")
+
+    def __init__(self, family, fit):
+        self.family = family
+        super().__init__(fit, family.recipe.seed, dict(class_weights=family.class_weights),
+                         family.class_weights.trainable_variables)
+
+    def batches(self, dataset, start):
+        indices = dataset.deepest(self.family.settings.class_share)
+        known = encoded(self.family, dataset, indices, self.seed)
+        if self.family.settings.supervised:
+            known["membership"] = np.eye(self.family.settings.classes, dtype=np.float32)[
+                dataset.label[indices]]
+        number = start
+        while True:
+            rng = np.random.default_rng([self.seed, 2, number])
+            rows = rng.integers(len(indices), size=self.fit.batch_size)
+            yield {name: known[name][rows] for name in ("membership", "context")}
+            number += 1
+
+    def loss(self, batch, number):
+        return self._surprise(batch["membership"], batch["context"]), {}
+
+    def _surprise(self, membership, context):
+        return -tf.reduce_mean(
+            tf.reduce_sum(membership * self.family.class_weights(context), axis=-1))
+
+    def evaluate(self, batch):
+        family, count = self.family, tf.shape(batch["stamp"])[0]
+        if family.settings.supervised:
+            membership = family.one_hot(tf.cast(batch["label"], tf.int32))
+        else:
+            given = family.given(batch, count)
+            mean, _ = family.infer(
+                family.look(batch["stamp"], batch["psf"], batch["noise_sigma"], batch), given)
+            membership = tf.exp(family.prior.log_membership(
+                mean, tf.zeros([1, family.settings.classes]), given))
+        return dict(surprise=self._surprise(membership, family.all_columns(batch, count)))

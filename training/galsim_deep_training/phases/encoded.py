@@ -1,0 +1,38 @@
+"""What the encoder of an MPCC finds in real stamps."""
+
+__all__ = ["encoded"]
+
+import numpy as np
+import tensorflow as tf
+
+
+def encoded(family, dataset, indices, seed):
+    """Latents and classes of stamps.
+
+    Parameters:
+        family:     A `families.mpcc.MPCC`.
+        dataset:    A `data.dataset.Dataset`.
+        indices:    Which examples, [N].
+        seed:       Turns and mirrors the stamps.
+
+    Returns:
+        a dict of float32 arrays: ``mean`` and ``scale`` [N, J] of the latents, ``membership``
+        [N, K], the weights of the classes, and ``context`` [N, C], the standardised columns.
+    """
+    @tf.function(reduce_retracing=True)
+    def encode(batch):
+        count = tf.shape(batch["stamp"])[0]
+        given = family.given(batch, count)
+        mean, scale = family.infer(
+            family.look(batch["stamp"], batch["psf"], batch["noise_sigma"], batch), given)
+        # As frequent as each other, as they are in the fit.
+        shares = tf.zeros([1, family.settings.classes])
+        membership = tf.exp(family.prior.log_membership(mean, shares, given))
+        return dict(mean=mean, scale=scale, membership=membership,
+                    context=family.all_columns(batch, count))
+
+    rng, found = np.random.default_rng([seed, 3]) if family.canvas.any_way_up else None, []
+    for first in range(0, len(indices), 256):
+        batch = encode(dataset.read(indices[first:first + 256], augment=rng))
+        found.append({name: value.numpy() for name, value in batch.items()})
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}

@@ -1,0 +1,83 @@
+"""Generated images as a survey would have observed them, for the phases that need some."""
+
+__all__ = ["Making", "moved"]
+
+import numpy as np
+import tensorflow as tf
+
+from ..networks.mixture import class_of, uniform_of
+from ..physics.observation import clipped, observe
+
+
+class Making:
+    """Draws latents and classes, generates, and observes as the stamps of a batch were.
+
+    Parameters:
+        family:     A `families.mpcc.MPCC`.
+        normal:     `phases.base.Phase.normal` of the phase: random numbers by step and stream.
+    """
+
+    def __init__(self, family, normal):
+        self.family, self.settings, self._normal = family, family.settings, normal
+
+    @property
+    def class_shares(self):
+        """How frequent classes are where they are not given: all alike, [1, K]."""
+        return tf.fill([1, self.settings.classes], 1.0 / self.settings.classes)
+
+    def latents(self, batch, number, stream):
+        """Latents and classes for the rows of a batch: [N, J] and one-hot [N, K].
+
+        With labels the classes are those of the batch.
+        """
+        family, count = self.family, tf.shape(batch["label"])[0]
+        normal = self._normal(number, count, self.settings.latent_size + 1, 2 * stream)
+        if self.settings.supervised:
+            chosen = tf.cast(batch["label"], tf.int32)
+        else:
+            chosen = class_of(uniform_of(normal[:, -1]), self.class_shares)
+        classes = family.one_hot(chosen)
+        return family.prior.draw(normal[:, :-1], classes, family.given(batch, count)), classes
+
+    def views(self, batch, number, stream, **how):
+        """Images as networks see them, of latents that are drawn.
+
+        Parameters:
+            batch:      With the columns, PSFs and noise that are to be used.
+            number:     Of the step.
+            stream:     Keeps what is drawn several times in a step apart.
+            how:        ``training`` or ``batchwise`` of the generator.
+
+        Returns:
+            (views, a list of [N, C, C, K']; latents [N, J]; classes, one-hot [N, K]).
+        """
+        family, settings, size = self.family, self.settings, batch["stamp"].shape[1]
+        latent, classes = self.latents(batch, number, stream)
+        width = family.canvas.turn_size
+        turn, move, noise = tf.split(
+            self._normal(number, tf.shape(latent)[0], width + 2 + size**2, 2 * stream + 1),
+            [width, 2, size**2], axis=-1)
+        profiles = family.generate(latent, classes, turn, batch, **how)
+        if settings.offset:
+            profiles = moved(profiles, settings.offset * (2.0 * uniform_of(move) - 1.0))
+        stamps = observe(profiles, batch["psf"], batch["noise_sigma"], batch["noise_power"],
+                         tf.reshape(noise, [-1, size, size]))
+        if settings.clip is not None:
+            stamps = clipped(stamps, batch["noise_sigma"], settings.clip)
+        return self.look(stamps, batch), latent, classes
+
+    def look(self, stamps, batch):
+        """Stamps, observed as those of a batch, as networks see them."""
+        return self.family.look(stamps, batch["psf"], batch["noise_sigma"], batch)
+
+
+def moved(profiles, shift):
+    """Profiles [N, S, S] moved by less than a few pixels, along x and y [N, 2], in Fourier space.
+    """
+    size = profiles.shape[1]
+    rows, columns = (frequencies.astype(np.float32) for frequencies in (
+        np.fft.fftfreq(size), np.fft.rfftfreq(size)))
+    phase = -2 * np.float32(np.pi) * (shift[:, 1, None, None] * rows[:, None]
+                                      + shift[:, 0, None, None] * columns)
+    turned = tf.complex(tf.cos(phase), tf.sin(phase))
+    return tf.signal.irfft2d(tf.signal.rfft2d(profiles) * turned, fft_length=[size, size])
