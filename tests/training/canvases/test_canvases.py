@@ -1,0 +1,144 @@
+"""What every canvas promises, and what is particular to each."""
+
+import types
+
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training.canvases import Canvas, choose_canvas
+from galsim_deep_training.recipe import Column, Stamp
+
+SIZE = 48
+COLUMNS = dict(flux=tf.constant([5.0, 80.0, 900.0]), flux_radius=tf.constant([4.0, 5.0, 6.5]),
+               mag_auto=tf.constant([21.0, 22.0, 23.0]))
+SETTINGS = {"galaxy_frame": dict(psf_radius=2.0, cells=24), "plain": dict(fineness=2),
+            "sky": dict(fineness=2)}
+
+
+def recipe():
+    return types.SimpleNamespace(
+        path="recipe.yaml", stamp=Stamp(size=SIZE, band="b", zero_point=25.0, psf_size=17),
+        columns=[Column(name=name, unit="", meaning="", valid_range=(0.1, 1e4))
+                 for name in COLUMNS])
+
+
+def canvas(kind, **settings):
+    cls, chosen = choose_canvas(dict(SETTINGS[kind], kind=kind, **settings), recipe())
+    made = cls(chosen, recipe())
+    made.prepare(types.SimpleNamespace(mean_psf=lambda: gaussian(17, 1.5)))
+    return made
+
+
+def gaussian(size, sigma):
+    return galsim.Gaussian(sigma=sigma).drawImage(
+        nx=size, ny=size, scale=1.0, method="no_pixel", dtype=float).array
+
+
+@pytest.fixture(params=sorted(SETTINGS))
+def each(request):
+    return canvas(request.param)
+
+
+def numbers(canvas, seed=1, size=1.0):
+    rng = np.random.default_rng(seed)
+    return [tf.constant(size * rng.standard_normal((3, cells * fine, cells * fine)), tf.float32)
+            for cells, fine in canvas.drawn]
+
+
+def painted(canvas, seed=1, turn=None, columns=COLUMNS):
+    rng = np.random.default_rng(seed + 1)
+    turn = rng.standard_normal((3, canvas.turn_size)) if turn is None else turn
+    return canvas.paint(numbers(canvas, seed), tf.zeros([3, canvas.scalars]),
+                        tf.constant(turn, tf.float32), columns)
+
+
+def test_all_are_tested():
+    canvas("plain")  # which reads all that there are
+    assert set(Canvas.registry) == set(SETTINGS)
+
+
+def test_paint(each):
+    images = painted(each).numpy()
+    assert images.shape == (3, SIZE, SIZE) and images.dtype == np.float32
+    assert np.isfinite(images).all() and (images >= 0).all()
+
+
+def test_look(each):
+    psfs = np.repeat(gaussian(17, 1.5)[None], 3, axis=0).astype(np.float32)
+    views, turn = each.look(painted(each), psfs, tf.fill([3], 0.01), COLUMNS)
+    assert turn.shape == (3, each.turn_size)
+    for view, (cells, fineness) in zip(views, each.seen, strict=True):
+        assert view.shape[:3] == (3, cells * fineness, cells * fineness)
+        assert np.isfinite(view.numpy()).all() and np.abs(view.numpy()).max() < 30
+
+
+def test_gradients_go_from_what_is_seen_to_what_is_painted(each):
+    given = numbers(each)
+    psfs = np.repeat(gaussian(17, 1.5)[None], 3, axis=0).astype(np.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        image = each.paint(given, tf.zeros([3, each.scalars]), tf.ones([3, each.turn_size]),
+                           COLUMNS)
+        views, _ = each.look(image, psfs, tf.fill([3], 0.01), COLUMNS)
+        loss = tf.add_n([tf.reduce_sum(view[..., :2] ** 2) for view in views])
+    for gradient in tape.gradient(loss, given):
+        assert np.isfinite(gradient.numpy()).all() and np.abs(gradient.numpy()).max() > 0
+
+
+@pytest.mark.parametrize("kind, column, flux", [
+    ("sky", "flux", lambda value: value),
+    ("galaxy_frame", "mag_auto", lambda value: 10 ** (-0.4 * (value - 25.0)))])
+def test_flux_is_as_asked(kind, column, flux):
+    images = painted(canvas(kind)).numpy()
+    np.testing.assert_allclose(images.sum(axis=(1, 2)), flux(COLUMNS[column].numpy()), rtol=1e-4)
+    for edge in (images[:, 0], images[:, :, -1]):
+        np.testing.assert_array_equal(edge, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["sky", "galaxy_frame"])
+def test_how_a_source_lies_is_undone(kind):
+    """Seen, a source is the same however it was laid on the sky; and how it lay is found."""
+    made = canvas(kind)
+    light = np.zeros((3, SIZE, SIZE), np.float32)
+    source = galsim.Gaussian(sigma=3.0).shear(g1=0.5)
+    # One end longer and brighter, a little to one side: it has an orientation and a handedness.
+    source += 0.5 * galsim.Gaussian(sigma=1.5).shift(6.0, 2.0)
+    angles = [0.0, 40.0, 250.0]
+    for row, angle in enumerate(angles):
+        laid = source.rotate(angle * galsim.degrees)
+        light[row] = laid.drawImage(nx=SIZE, ny=SIZE, scale=1.0, dtype=float).array
+    light *= 900.0
+    columns = {name: value[1] * tf.ones([3]) for name, value in COLUMNS.items()}
+    psfs = np.repeat(gaussian(17, 1.5)[None], 3, axis=0).astype(np.float32)
+    views, turn = made.look(light, psfs, tf.fill([3], 0.01), columns)
+    view = views[0].numpy()[..., 0]
+    for row in (1, 2):
+        assert np.corrcoef(view[0].ravel(), view[row].ravel())[0, 1] > 0.99
+    angle = np.degrees(np.arctan2(turn[:, 1], turn[:, 0]))
+    np.testing.assert_allclose((angle - angle[0] - angles + 180) % 360 - 180, 0.0, atol=4.0)
+    # Mirrored, it is seen the same way, with the other parity.
+    _, mirrored = made.look(light[:, ::-1], psfs, tf.fill([3], 0.01), columns)
+    np.testing.assert_array_equal(mirrored[:, 2], -turn[:, 2])
+
+
+def test_neighbours_do_not_decide_how_a_source_lies():
+    made = canvas("sky", focus=6.0)
+    source = galsim.Gaussian(sigma=3.0).shear(g1=0.5)
+    image = source.drawImage(nx=SIZE, ny=SIZE, scale=1.0, dtype=float).array
+    both = image + (0.4 * galsim.Gaussian(sigma=1.5)).shift(3.0, 20.0).drawImage(
+        nx=SIZE, ny=SIZE, scale=1.0, dtype=float).array
+    stamps = np.stack([image, both, both]).astype(np.float32)
+    psfs = np.repeat(gaussian(17, 1.5)[None], 3, axis=0).astype(np.float32)
+    _, turn = made.look(stamps, psfs, tf.fill([3], 1e-5), COLUMNS)
+    assert np.abs(turn[1, 1]) < 0.1
+
+
+def test_plain_images_are_between_zero_and_one():
+    made = canvas("plain")
+    image = made.paint([100 * one for one in numbers(made)], None, tf.zeros([3, 0]), {})
+    assert image.numpy().min() == 0.0 and image.numpy().max() == 1.0
+    views, _ = made.look(image, None, None, {})
+    assert views[0].numpy().min() == -1.0 and views[0].numpy().max() == 1.0
+    assert not made.any_way_up

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training.data.noise import relative_power
+from galsim_deep_training.physics.observation import clipped, correlated, observe
+
+
+def point(size):
+    psf = np.zeros((1, size, size), np.float32)
+    psf[0, size // 2, size // 2] = 1.0
+    return psf
+
+
+def test_through_a_point_without_noise_nothing_changes():
+    image = np.random.default_rng(1).uniform(size=(1, 16, 16)).astype(np.float32)
+    seen = observe(image, point(5), tf.zeros([1]), tf.ones([1, 16, 9]), tf.ones([1, 16, 16]))
+    np.testing.assert_allclose(seen, image, atol=1e-6)
+
+
+def test_white_noise_has_the_deviation_that_is_asked_for():
+    normal = tf.random.stateless_normal([200, 16, 16], [1, 2])
+    zero = tf.zeros([200, 16, 16])
+    sigma = tf.concat([tf.fill([100], 0.5), tf.fill([100], 2.0)], axis=0)
+    seen = observe(zero, np.repeat(point(3), 200, 0), sigma, tf.ones([200, 16, 9]), normal)
+    found = np.std(seen, axis=(1, 2))
+    assert found[:100].mean() == pytest.approx(0.5, rel=0.02)
+    assert found[100:].mean() == pytest.approx(2.0, rel=0.02)
+    np.testing.assert_allclose(correlated(normal, tf.ones([1, 16, 9])), normal, atol=1e-5)
+
+
+def test_noise_is_correlated_as_it_should_be():
+    lags = np.arange(9) - 4
+    correlation = np.exp(-0.5 * np.hypot(*np.meshgrid(lags, lags)) ** 2)
+    power = relative_power(correlation, 32)
+    normal = tf.random.stateless_normal([400, 32, 32], [3, 4])
+    noise = correlated(normal, power[None]).numpy()
+    assert noise.std() == pytest.approx(1.0, rel=0.02)
+    assert np.mean(noise[:, :, 1:] * noise[:, :, :-1]) == pytest.approx(np.exp(-0.5), abs=0.04)
+    assert np.mean(noise[:, 3:] * noise[:, :-3]) == pytest.approx(np.exp(-4.5), abs=0.04)
+
+
+def test_clipped():
+    stamps = tf.constant([[[0.5, 2.9, 3.1]], [[0.5, 2.9, 3.1]]])
+    found = clipped(stamps, tf.constant([1.0, 0.1]), 3.0)
+    np.testing.assert_allclose(found, [[[0, 0, 3.1]], [[0.5, 2.9, 3.1]]])
