@@ -1,0 +1,59 @@
+import galsim
+import numpy as np
+import pytest
+
+from galsim_deep_training.data.build import build
+from galsim_deep_training.data.dataset import Dataset
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "images.npz"
+    rng = np.random.default_rng(1)
+    np.savez(path, images=rng.integers(0, 17, (20, 8, 8)), labels=np.arange(20) % 3)
+    return path
+
+
+@pytest.fixture
+def of(make_recipe, images):
+    def make(**settings):
+        def change(content):
+            content["data"] = dict(builder="images", settings=dict(
+                file_name=str(images), full_scale=16.0, **settings))
+            content.update(columns=[], family="mpcc")
+            content["stamp"].update(size=settings.pop("size", 8), psf_size=1)
+
+        return make_recipe(change)
+
+    return make
+
+
+def test_images_and_labels(of, images, tmp_path):
+    build(of(labels="labels", test_share=0.25), tmp_path / "data.h5", processes=1, progress=False)
+    dataset, content = Dataset(tmp_path / "data.h5"), np.load(images)
+    rows = dataset.read(np.arange(20))
+    np.testing.assert_allclose(rows["stamp"], content["images"] / 16.0, rtol=1e-6)
+    np.testing.assert_array_equal(rows["label"], content["labels"])
+    assert len(dataset.test_indices) == 5 and not dataset.columns
+    assert (rows["noise_sigma"] == 0).all() and (rows["psf"] == 1).all()
+
+
+def test_without_labels_classes_are_not_known(of, tmp_path):
+    build(of(), tmp_path / "data.h5", processes=1, progress=False)
+    assert (Dataset(tmp_path / "data.h5").label == -1).all()
+
+
+@pytest.mark.parametrize("settings, words", [
+    (dict(images="stamps"), "stamps"), (dict(labels="kinds"), "kinds")])
+def test_what_cannot_be_read(of, settings, words, tmp_path):
+    with pytest.raises(galsim.GalSimConfigError, match=f"cannot be read.*{words}"):
+        build(of(**settings), tmp_path / "data.h5", processes=1, progress=False)
+
+
+def test_images_of_another_size(make_recipe, images, tmp_path):
+    def change(content):
+        content["data"] = dict(builder="images", settings=dict(file_name=str(images)))
+        content.update(columns=[])
+
+    with pytest.raises(galsim.GalSimConfigError, match=r"\(8, 8\).*32 pixels"):
+        build(make_recipe(change), tmp_path / "data.h5", processes=1, progress=False)
