@@ -80,6 +80,24 @@ def test_mirrored(alone, make_recipe, new_run, tmp_path):
                 assert theirs[name] == pytest.approx(mine[name], rel=2e-3)
 
 
+def test_mirrored_adversaries(make_recipe, new_run, tmp_path):
+    """Four optimisers take turns on two devices.
+
+    Batch normalisation is of each device's share, so they do not arrive where one device does.
+    """
+    def few(content):
+        content["distribute"] = "mirrored"
+        del content["fit"]["flow"], content["fit"]["columns"]
+        for phase in content["fit"].values():
+            phase.update(steps=2, warm_up=1)
+
+    recipe, run = make_recipe(few, family="mpcc"), new_run()
+    finish(start(recipe, run, tmp_path / "weights.npz", cpus=2), seconds=300)
+    assert_close(restore(recipe, run), tmp_path / "weights.npz")
+    line = json.loads((run / "fit.jsonl").read_text().splitlines()[0])
+    assert all(np.isfinite(value) for value in line.values() if isinstance(value, float))
+
+
 def test_multi_worker(alone, make_recipe, new_run, tmp_path):
     """Two processes that talk to each other; the chief alone writes."""
     recipe = make_recipe(lambda content: shortened(content, "multi_worker"))

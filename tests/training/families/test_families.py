@@ -158,10 +158,18 @@ def test_classes(family, inputs, dataset):
     assert signature.inputs["cluster"].dtype == tf.int32
 
     def of(*wanted):
-        return signature.call(**inputs, cluster=tf.constant(wanted, tf.int32))["image"].numpy()
+        found = signature.call(**inputs, cluster=tf.constant(wanted, tf.int32))
+        assert found["cluster"].dtype == tf.int32 and found["cluster"].shape == (5,)
+        known = np.array(wanted) >= 0
+        np.testing.assert_array_equal(found["cluster"][known], np.array(wanted)[known])
+        return found["image"].numpy(), found["cluster"].numpy()
 
-    np.testing.assert_array_equal(of(-1, -1, -1, -1, -1), sample(family, inputs))
-    first, mixed = of(0, 0, 0, 0, 0), of(0, 1, 0, -1, 0)
+    natural, drawn = of(-1, -1, -1, -1, -1)
+    np.testing.assert_array_equal(natural, sample(family, inputs))
+    # Asking for what would be drawn changes nothing.
+    assert np.all((drawn >= 0) & (drawn < len(classes)))
+    np.testing.assert_array_equal(of(*drawn)[0], natural)
+    first, mixed = of(0, 0, 0, 0, 0)[0], of(0, 1, 0, -1, 0)[0]
     # A row is of its own class, whatever the others are.
     np.testing.assert_allclose(mixed[[0, 2, 4]], first[[0, 2, 4]], atol=1e-6 * first.max())
     assert np.abs(mixed[1] - first[1]).max() > 1e-3 * first[1].max()

@@ -274,6 +274,10 @@ class MPCC(ModelFamily, name="mpcc"):
 
         ``cluster`` [N] is the class of each, -1 to draw it; without it all are drawn.
         """
+        return self.sample_classes(normal, columns, cluster)[0]
+
+    def sample_classes(self, normal, columns, cluster=None):
+        """What `sample` gives, and the class that each profile is of, int32 [N]."""
         turn, normal, missing, last = tf.split(normal, self._parts, axis=-1)
         columns = self.completed(columns, missing)
         weights = tf.exp(self.log_class_weights(columns, tf.shape(normal)[0]))
@@ -283,7 +287,7 @@ class MPCC(ModelFamily, name="mpcc"):
             drawn = tf.where(cluster >= 0, tf.minimum(cluster, self.settings.classes - 1), drawn)
         classes = self.one_hot(drawn)
         latent = self.draw_latent(normal, classes, columns)
-        return self.generate(latent, classes, turn, columns)
+        return self.generate(latent, classes, turn, columns), drawn
 
     def membership(self, latent, columns):
         """log q(y | z, columns), [N, K]."""
@@ -298,7 +302,8 @@ class MPCC(ModelFamily, name="mpcc"):
             return dict(image=self.sample(random_normal, columns))
 
         def cluster(random_normal, cluster, **columns):
-            return dict(image=self.sample(random_normal, columns, cluster))
+            image, drawn = self.sample_classes(random_normal, columns, cluster)
+            return dict(image=image, cluster=drawn)
 
         def decode(latent, cluster, **columns):
             turn, latent = tf.split(

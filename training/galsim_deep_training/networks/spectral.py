@@ -13,6 +13,8 @@ import tensorflow as tf
 
 INITIAL = 0.02
 """Standard deviation of the first weights."""
+# Devices that share a batch all find the same norm: it is that of the weights.
+ALIKE = "only_first_replica"
 
 
 class _Spectral(keras.layers.Layer):
@@ -31,10 +33,10 @@ class _Spectral(keras.layers.Layer):
                                     name="bias") if self.use_bias else None
         self.direction = self.add_weight(
             shape=(1, self.units), initializer=keras.initializers.RandomNormal(), trainable=False,
-            autocast=False, name="direction")
+            autocast=False, aggregation=ALIKE, name="direction")
         # Until it is trained, a kernel is taken as it is.
         self.norm = self.add_weight(shape=(), initializer="ones", trainable=False, autocast=False,
-                                    name="norm")
+                                    aggregation=ALIKE, name="norm")
 
     def _normalised(self, training):
         kernel = tf.convert_to_tensor(self.kernel)

@@ -53,6 +53,8 @@ class Phase(abc.ABC):
         seed = tf.stack([self.seed, tf.cast(number, tf.int32)])
         if stream:
             seed = tf.random.experimental.stateless_fold_in(seed, stream)
+        if replica is None:  # between steps, all devices are asked as one
+            return tf.random.stateless_normal([count, size], seed=seed)
         everyone = tf.random.stateless_normal(
             [count * replica.num_replicas_in_sync, size], seed=seed)
         first = count * replica.replica_id_in_sync_group
