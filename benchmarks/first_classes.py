@@ -114,7 +114,8 @@ def main():
         of_class = test[dataset.label[test] == number]
         right = np.mean(found[dataset.label[test] == number] == number)
         rows = rng.choice(train[dataset.label[train] == number], options.count)
-        taken = probabilities(networks, shown(*made(model, dataset, rows, number, 1))).argmax(axis=1)
+        images = shown(*made(model, dataset, rows, number, 1))
+        taken = probabilities(networks, images).argmax(axis=1)
         shares = np.bincount(taken, minlength=classes) / options.count
         lines.append(
             f"| {name} | {len(of_class)} | {right:.3f} | {options.count} | {shares[number]:.3f} "

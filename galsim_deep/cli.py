@@ -255,6 +255,10 @@ def _validate(options):
         training=options.training, zero_point=options.zero_point, progress=not options.quiet,
         cache=options.cache)
     print(write_report(validation, options.output).resolve())
+    found = validation.results.get("classes", {}).get("frequencies", {})
+    if found.get("p") is not None and np.isfinite(found["p"]):
+        print(f"classes of {found['draws']} draws: chi-square {found['chi_square']:.4g} with "
+              f"{found['degrees']} degrees of freedom, p = {found['p']:.3g}")
     if options.write_card:
         figures = {validation.survey.name: chief_figures(validation.results)}
         rewrite(folder, quality=validation.card.quality | figures)

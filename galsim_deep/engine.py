@@ -48,7 +48,7 @@ class Engine:
             inputs:     Arrays with the rows of the batch along the first axis, shape [N, ...].
 
         Returns:
-            a dict of float32 arrays, each [N, ...].
+            a dict of arrays, each [N, ...].
 
         A row's result does not depend on the other rows, nor on their number: to 1e-6 of an image's
         peak on any machine, and on a CPU bit for bit where TensorFlow's kernels for up to `CHUNK`
@@ -57,32 +57,50 @@ class Engine:
         Raises a `galsim.GalSimError` where the SavedModel cannot be loaded or has no such
         signature.
         """
+        return self._call(signature, inputs)
+
+    def _call(self, signature, inputs, kept=None):
+        """The outputs named, all of them by default."""
         tf = tensorflow()
         # GalSim may serve several worker processes from threads of one manager process.
         with _lock:
             function = self._function(signature)
             rows = len(next(iter(inputs.values())))
             size = GPU_CHUNK if tf.config.list_physical_devices("GPU") else CHUNK
-            chunks = [
-                function(**{name: tf.constant(values[first:first + size])
-                            for name, values in inputs.items()})
-                for first in range(0, rows, size)]
+            chunks = []
+            for first in range(0, rows, size):
+                found = function(**{name: tf.constant(values[first:first + size])
+                                    for name, values in inputs.items()})
+                chunks.append({name: found[name] for name in kept or found})
             return {name: np.concatenate([chunk[name].numpy() for chunk in chunks])
                     for name in chunks[0]}
 
     def sample(self, inputs):
         """The images of the signature that samples, [N, S, S], for its inputs by name."""
-        return self.call(self._sampling, **inputs)["image"]
+        return self._call(self._sampling, inputs, ["image"])["image"]
+
+    def clusters(self, inputs):
+        """The classes of the same galaxies, int32 [N]; of a module that has classes."""
+        return self._call(self._sampling, inputs, ["cluster"])["cluster"]
 
     def sample_inputs(self):
         """The inputs of the signature that samples, see `signature_inputs`."""
         return self.signature_inputs(self._sampling)
+
+    def sample_outputs(self):
+        """The names of what the signature that samples gives, a set."""
+        return self.signature_outputs(self._sampling)
 
     def signature_inputs(self, signature):
         """The inputs of a signature: name -> shape, None for the batch dimension."""
         with _lock:
             specs = self._function(signature).structured_input_signature[1]
         return {name: tuple(spec.shape) for name, spec in specs.items()}
+
+    def signature_outputs(self, signature):
+        """The names of the outputs of a signature, a set."""
+        with _lock:
+            return {*self._function(signature).structured_outputs}
 
     def _function(self, signature):
         if self._loaded is None:

@@ -37,6 +37,7 @@ class GenerativeGalaxyModel:
     or is asked for by a column ``cluster`` of the table or by the argument of that name::
 
         >>> galaxies = model.sample(table, seeds=table["id"], cluster=model.clusters[0])
+        >>> table["class"] = model.draw_clusters(table, seeds=table["id"])  # of the natural mix
 
     Making a model reads its card and checks its files; its graph is loaded by the first call that
     samples.  Models compare equal if they hold the same module, and can be pickled.
@@ -231,6 +232,29 @@ class GenerativeGalaxyModel:
         rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
         everything = slice(0, len(rows))
         return self._stamps(rows, everything, rows.rngs(everything))
+
+    def draw_clusters(self, table=None, rng=None, *, seeds=None, strict=False, cluster=None,
+                      cat=None):
+        """The class of each galaxy that `sample` draws for the same arguments: a truth catalogue.
+
+        Parameters are those of `sample`.  Where the galaxies are drawn as well, give ``seeds`` to
+        both, or one of them a copy of ``rng`` (``rng.duplicate()``): this draws from it as `sample`
+        without ``noise`` does.  It also takes the time of `images`, which it makes and throws away.
+
+        Returns:
+            int32, shape [N]: ids, places in `clusters`; where a class is asked for, that one.
+
+        Raises:
+            GalSimValueError:   The module has no classes; or what `sample` raises.
+        """
+        if not self.clusters:
+            raise GalSimValueError(f"The module {self.card.name} has no classes.", cluster)
+        rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
+        rngs = rows.rngs(slice(0, len(rows)))
+        if not rngs:
+            return np.zeros(0, np.int32)
+        normal = latents.draw(rngs, self.card.latent.size)
+        return self._module.draw_clusters(rows.columns, normal, rows.clusters)
 
     def _rows(self, table, rng, seeds, cluster, strict):
         """Everything that can be wrong with the arguments is found here, before a network runs."""

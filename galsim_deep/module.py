@@ -39,7 +39,7 @@ class Module:
         self.folder = Path(folder)
         self.card = read_card(self.folder)
         self.verify()
-        # ``cluster`` is ``sample`` with one input more.
+        # ``cluster`` is ``sample`` with one input and one output more.
         self.engine = Engine(self.folder, "cluster" if self.card.clusters else "sample")
         self.sampler = Sampler(self.folder) if COMPACT_PATH in self.card.files else None
         self._checked = set()
@@ -69,36 +69,60 @@ class Module:
         Returns:
             float32, shape [N, S, S].
         """
-        inputs = self._inputs({**columns, self.card.latent.name: normal}, cluster)
-        if self.sampler is None or (len(normal) >= GPU_ROWS and gpu_here()):
+        return self._runner(len(normal)).sample(self._inputs(columns, normal, cluster))
+
+    def draw_clusters(self, columns, normal, cluster=None):
+        """The classes of the galaxies that `sample` makes of the same arguments.
+
+        Takes as long as `sample`: one graph says both.  For a module with classes.
+
+        Parameters:
+            columns, normal, cluster:   As `sample` takes them.
+
+        Returns:
+            int32, shape [N]: what was asked for, and elsewhere what was drawn.
+        """
+        return self._runner(len(normal)).clusters(self._inputs(columns, normal, cluster))
+
+    def _runner(self, count):
+        """What samples so many galaxies; checked once."""
+        if self.sampler is None or (count >= GPU_ROWS and gpu_here()):
             runner = self.engine
         else:
             runner = self.sampler
         if runner not in self._checked:
             self._check_sample(runner)
             self._checked.add(runner)
-        return runner.sample(inputs)
+        return runner
 
-    def _inputs(self, inputs, cluster=None):
-        """Those of what samples, from the inputs of the signature ``sample``."""
+    def _inputs(self, columns, normal, cluster=None):
+        """The inputs of what samples, by name."""
+        inputs = {**columns, self.card.latent.name: normal}
         if not self.card.clusters:
             return inputs
         if cluster is None:
-            cluster = np.full(len(inputs[self.card.latent.name]), -1, np.int32)
+            cluster = np.full(len(normal), -1, np.int32)
         return dict(inputs, cluster=cluster)
 
     def _check_sample(self, runner):
         card = self.card
         wanted = {column.name: (None,) for column in card.columns}
+        columns = {name: np.ones(1, np.float32) for name in wanted}
         wanted[card.latent.name] = (None, card.latent.size)
-        rows = {name: np.ones((1, *shape[1:]), np.float32) for name, shape in wanted.items()}
         if card.clusters:
             wanted["cluster"] = (None,)
         found = runner.sample_inputs()
         if wanted != found:
             raise GalSimError(f"The module {self.folder} does not agree with its card: sample "
                               f"takes {found}, the card says {wanted}. Get the module again.")
-        shape = runner.sample(self._inputs(rows)).shape[1:]
+        outputs = {"image", "cluster"} if card.clusters else {"image"}
+        found = runner.sample_outputs()
+        if not outputs <= found:
+            raise GalSimError(f"The module {self.folder} does not agree with its card: it gives "
+                              f"{sorted(found)}, the card asks for {sorted(outputs)}. Get the "
+                              "module again.")
+        rows = self._inputs(columns, np.ones((1, card.latent.size), np.float32))
+        shape = runner.sample(rows).shape[1:]
         if shape != (card.stamp_size, card.stamp_size):
             raise GalSimError(f"The module {self.folder} does not agree with its card: it makes "
                               f"stamps of shape {shape}, the card says {card.stamp_size}. Get the "
@@ -112,7 +136,8 @@ class Module:
 
         Returns:
             {signature, or "compact sample", "compact cluster": the largest difference}: in units
-            of each image's peak, and of other numbers in units of the largest of their kind.
+            of each image's peak, and of other numbers in units of the largest of their kind.  Of
+            whole numbers, such as classes, as it is: they have to be the same.
         """
         inputs, expected = collections.defaultdict(dict), collections.defaultdict(dict)
         with np.load(self.folder / PROBE_PATH) as probe:
@@ -125,9 +150,13 @@ class Module:
                  for signature, outputs in expected.items()}
         if self.sampler is not None:
             for signature in ("sample", "cluster") if self.card.clusters else ("sample",):
-                rows = inputs[signature]
-                image = self.sampler.sample(self._inputs(rows, rows.get("cluster")))
-                found[f"compact {signature}"] = _difference(dict(image=image), expected[signature])
+                given = inputs[signature]
+                columns = {column.name: given[column.name] for column in self.card.columns}
+                rows = self._inputs(columns, given[self.card.latent.name], given.get("cluster"))
+                made = dict(image=self.sampler.sample(rows))
+                if signature == "cluster":
+                    made["cluster"] = self.sampler.clusters(rows)
+                found[f"compact {signature}"] = _difference(made, expected[signature])
         return found
 
 
@@ -135,8 +164,11 @@ def _difference(found, expected):
     """The largest difference of some arrays by name, as `Module.probe` gives it."""
     largest = []
     for name, value in expected.items():
-        axes = (1, 2) if value.ndim > 2 else None
-        scale = np.max(np.abs(value), axis=axes, keepdims=True)
+        scale = 1.0
+        if value.dtype.kind == "f":
+            axes = (1, 2) if value.ndim > 2 else None
+            scale = np.max(np.abs(value), axis=axes, keepdims=True)
+            scale = np.where(scale == 0, 1.0, scale)  # of what should be nothing, all counts
         largest.append(np.max(np.abs(found[name] - value) / scale))
     return float(np.max(largest))
 

@@ -38,7 +38,7 @@ class Sampler:
 
     def __init__(self, folder):
         self._path = folder / COMPACT_PATH
-        self._graph = self._shape = None
+        self._graph = self._given = None
         self._start()
         _samplers.add(self)
 
@@ -51,39 +51,54 @@ class Sampler:
         return Sampler, (self._path.parent.parent,)
 
     def sample(self, inputs):
-        """Run the graph.
+        """The images of the graph.
 
         Parameters:
-            inputs:     Name -> float32 array, each with N rows.
+            inputs:     Name -> array, each with N rows.
 
         Returns:
             float32, shape [N, S, S].  The bits of a row depend on nothing but its own inputs.
 
         Raises a `galsim.GalSimError` where the graph cannot be loaded or run.
         """
+        return self._output("image", inputs)
+
+    def clusters(self, inputs):
+        """The classes of the same galaxies, int32 [N]; of a module that has classes."""
+        return self._output("cluster", inputs)
+
+    def _output(self, name, inputs):
+        """One of the outputs, [N, ...]; the others are not kept."""
         count, most = len(next(iter(inputs.values()))), ROWS[-1]
         rows = 1 if count < most else most
         # The last block reaches back: rows that are computed twice come out the same.
         blocks = [slice(first, first + rows)
                   for first in (min(k, count - rows) for k in range(0, count, rows))]
-        images = np.empty((count, *self._image_shape()), np.float32)
+        shape, kind = self._outputs()[name]
+        values = np.empty((count, *shape), kind)
 
         def fill(block):
-            images[block] = self._run(inputs, block)
+            values[block] = self._run(inputs, block)[name]
 
         for _ in self._mapped(fill, blocks):
             pass
-        return images
+        return values
 
     def sample_inputs(self):
         """The inputs of the graph: name -> shape, None for the rows."""
         details = self._details("get_input_details")
         return {name: (None, *map(int, detail["shape"][1:])) for name, detail in details.items()}
 
-    def _image_shape(self):
-        if self._shape is None:
-            self._shape = tuple(map(int, self._details("get_output_details")["image"]["shape"][1:]))
-        return self._shape
+    def sample_outputs(self):
+        """The names of what the graph gives, a set."""
+        return {*self._outputs()}
+
+    def _outputs(self):
+        """What the graph gives: name -> (shape of a row, dtype)."""
+        if self._given is None:
+            self._given = {name: (tuple(map(int, detail["shape"][1:])), detail["dtype"])
+                           for name, detail in self._details("get_output_details").items()}
+        return self._given
 
     def _details(self, what):
         runners = self._take()
@@ -101,11 +116,11 @@ class Sampler:
         return self._pool.map(function, blocks)
 
     def _run(self, inputs, block):
-        """The images of one block of rows."""
+        """The outputs for one block of rows, by name."""
         runners = self._take()
         try:
             return runners[block.stop - block.start](
-                **{name: values[block] for name, values in inputs.items()})["image"]
+                **{name: values[block] for name, values in inputs.items()})
         except (RuntimeError, ValueError) as err:
             raise GalSimError(f"The compact graph {self._path} cannot be run: {err}") from err
         finally:

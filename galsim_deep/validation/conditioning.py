@@ -1,6 +1,7 @@
 """Does a module give what its columns ask for?  Sizes and magnitudes, measured against asked."""
 
-__all__ = ["binned", "differences", "magnitude_column", "measured_conditions", "size_column"]
+__all__ = ["binned", "differences", "magnitude_column", "measured_conditions", "quantiles",
+           "size_column"]
 
 import numpy as np
 
@@ -117,15 +118,15 @@ def binned(asked, difference, weights, count=6):
 
 
 def _summary(asked, difference, weights):
-    low, median, high = _quantiles(difference, np.ones((1, len(difference))))[0]
-    samples = _quantiles(difference, weights)
+    low, median, high = quantiles(difference, np.ones((1, len(difference))))[0]
+    samples = quantiles(difference, weights)
     spread = 0.5 * (samples[:, 2] - samples[:, 0])
     return dict(low=float(asked.min()), high=float(asked.max()), n=len(asked),
                 median=float(median), median_error=float(np.nanstd(samples[:, 1])),
                 scatter=float(0.5 * (high - low)), scatter_error=float(np.nanstd(spread)))
 
 
-def _quantiles(values, weights, levels=(0.16, 0.5, 0.84)):
+def quantiles(values, weights, levels=(0.16, 0.5, 0.84)):
     """Weighted quantiles for every row of weights, shape [B, 3]; NaN where there is no weight."""
     order = np.argsort(values)
     cumulative = np.cumsum(weights[:, order], axis=1)

@@ -3,7 +3,7 @@
 This is the unit of work of a validation; it needs no TensorFlow and runs in worker processes.
 """
 
-__all__ = ["Task", "examine", "examine_generated", "single_threaded"]
+__all__ = ["Task", "draw_generated", "examine", "examine_generated", "single_threaded"]
 
 import dataclasses
 
@@ -105,10 +105,7 @@ def examine_generated(task):
     Raises a `galsim.GalSimError` where noise level or PSF of the real galaxy make no sense.
     """
     seen = task.observation
-    profile = _profile(task.generated, task)
-    convolved = _through(profile, seen)
-    generated = seen.drawn_like(convolved, rng("generated", seen, task.seed))
-    stamps = dict(generated=generated, profile=_on_grid(profile, task))
+    profile, convolved, stamps = _drawn(task)
     numbers = _of_profile(profile, convolved, task)
     if task.reconstructed is not None:
         reconstructed = _through(_profile(task.reconstructed, task), seen)
@@ -120,7 +117,31 @@ def examine_generated(task):
             numbers["chi2_truth"] = chi2(true, seen)
     if _comparable(task):
         numbers.update(light(np.asarray(task.generated, float), seen.pixel_scale, "generated"))
-    return measured(seen, dict(generated=generated), numbers, stamps)
+    return measured(seen, dict(generated=stamps["generated"]), numbers, stamps)
+
+
+def draw_generated(task):
+    """The generated galaxy of `examine_generated`, drawn and not measured.
+
+    Parameters:
+        task:   A `Task`.
+
+    Returns:
+        {``generated``: as it would have been observed, ``profile``: before PSF, on the pixels of
+        the survey}, float64 [S, S] each.
+
+    Raises a `galsim.GalSimError` where noise level or PSF of the real galaxy make no sense.
+    """
+    return _drawn(task)[2]
+
+
+def _drawn(task):
+    """The generated galaxy: its profile, that through the PSF, and the stamps of both."""
+    seen = task.observation
+    profile = _profile(task.generated, task)
+    convolved = _through(profile, seen)
+    generated = seen.drawn_like(convolved, rng("generated", seen, task.seed))
+    return profile, convolved, dict(generated=generated, profile=_on_grid(profile, task))
 
 
 def _profile(stamp, task):

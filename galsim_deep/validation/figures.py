@@ -3,32 +3,32 @@
 Each takes a `Validation` and gives a matplotlib figure, or None where there is nothing to show.
 """
 
-__all__ = ["FIGURES", "draw"]
+__all__ = ["COLOURS", "FIGURES", "bright_to_faint", "draw"]
 
 import numpy as np
 
 from .conditioning import differences, magnitude_column
 from .examined import SAMPLES
 from .statistics import STATISTICS
+from .tiles import MAP, Stretch, mosaic, new_figure
 
 COLOURS = dict(real="#222222", generated="#d1495b", parametric="#3c7dc4")
-MAP = "magma"
 _LABEL = {statistic.name: statistic.label for statistic in STATISTICS}
 
 
-def draw(validation, folder):
-    """Write all figures of a validation as PNG files.
+def draw(validation, folder, figures):
+    """Write figures of a validation as PNG files.
 
     Parameters:
         validation:     A `Validation`.
         folder:         Where to.
+        figures:        Which, such as `FIGURES`.
 
     Returns:
         a list of (file name, caption) of the figures there are.
     """
-    # Without pyplot: no backend is chosen for the program that calls this, nothing is left open.
     drawn = []
-    for name, figure_of, caption in FIGURES:
+    for name, figure_of, caption in figures:
         figure = figure_of(validation)
         if figure is not None:
             figure.savefig(folder / f"{name}.png", dpi=110, bbox_inches="tight")
@@ -36,59 +36,40 @@ def draw(validation, folder):
     return drawn
 
 
-def _figure(width, height):
-    from matplotlib.figure import Figure
+def bright_to_faint(measurements, card, count, share=1.0):
+    """Places of kept galaxies from bright to faint, evenly through the sample.
 
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _shown(image, sigma, peak):
-    """An arcsinh stretch around the noise."""
-    return np.arcsinh(np.asarray(image, float) / (2 * sigma)) / np.arcsinh(peak / (2 * sigma))
+    Parameters:
+        measurements:   A `Measurements`.
+        card:           The card of the module.
+        count:          How many at most.
+        share:          Only among so many of the brightest.  [default: 1, all]
+    """
+    # Stamps of which nothing could be shown are left out.
+    shown = np.flatnonzero(np.isfinite(measurements.stamps["real"]).any(axis=(1, 2)))
+    column = magnitude_column(card)
+    if column is not None:
+        shown = shown[np.argsort(measurements.columns[column.name][shown])]
+    shown = shown[:max(min(count, len(shown)), round(share * len(shown)))]
+    return shown[np.unique(np.linspace(0, len(shown) - 1, min(count, len(shown))).astype(int))]
 
 
 def _chosen(validation, count):
-    """Places of kept galaxies from bright to faint, evenly through the sample."""
-    # Stamps of which nothing could be shown are left out.
-    stamps = validation.measurements.stamps
-    shown = np.flatnonzero(np.isfinite(stamps["real"]).any(axis=(1, 2)))
-    column = magnitude_column(validation.card)
-    if column is not None:
-        shown = shown[np.argsort(validation.measurements.columns[column.name][shown])]
-    return shown[np.unique(np.linspace(0, len(shown) - 1, min(count, len(shown))).astype(int))]
+    return bright_to_faint(validation.measurements, validation.card, count)
 
 
 def _tiles(validation, chosen, rows, labels):
     """Stamps in a grid, one galaxy a column, one kind of image a row, as one picture."""
-    from matplotlib import colormaps
-
     if not len(chosen):
         return None
-    stamps, gap = validation.measurements.stamps, 3
-    size = stamps["real"].shape[1] + gap
-    picture = np.ones((size * len(rows) - gap, size * len(chosen) - gap, 3))
-    for i, n in enumerate(chosen):
-        sigma = validation.survey.observation(int(n)).noise_sigma
-        finite = stamps["real"][n][np.isfinite(stamps["real"][n])]
-        sigma = sigma if sigma > 0 else float(finite.std()) or 1.0
-        peak = max(float(finite.max()), 10 * sigma)
-        for j, row in enumerate(rows):
-            image, residual = row(n)
-            if residual:
-                tile = colormaps["RdBu_r"](np.clip(image / (12 * sigma) + 0.5, 0, 1))
-            else:
-                tile = colormaps[MAP](np.clip((_shown(image, sigma, peak) + 0.1) / 1.1, 0, 1))
-            x, y = size * i, size * j
-            # The first row of a stamp is at the bottom.
-            picture[y:y + size - gap, x:x + size - gap] = tile[::-1, :, :3]
-    figure = _figure(1.25 * len(chosen) + 0.9, 1.3 * len(rows))
-    axis = figure.subplots()
-    axis.imshow(picture, interpolation="nearest")
-    axis.set_yticks(size * (np.arange(len(rows)) + 0.5), labels, fontsize=9)
-    axis.set_xticks([])
-    axis.tick_params(length=0)
-    axis.set_frame_on(False)
-    return figure
+    real = validation.measurements.stamps["real"]
+    tiles = [[] for _ in rows]
+    for n in chosen:
+        stretch = Stretch.of(real[n], validation.survey.observation(int(n)).noise_sigma)
+        for row, shown in zip(tiles, rows, strict=True):
+            image, residual = shown(n)
+            row.append(stretch.residual(image) if residual else stretch.image(image))
+    return mosaic(tiles, labels)
 
 
 def samples(validation):
@@ -135,7 +116,7 @@ def latents(validation):
     if column is not None:
         colours = dict(c=validation.measurements.columns[column.name][:len(good)][good],
                        cmap="viridis")
-    figure = _figure(8, 7.5)
+    figure = new_figure(8, 7.5)
     count = len(found.which)
     axes = figure.subplots(count, count, squeeze=False)
     limits = np.quantile(np.concatenate([real, generated]), [0.005, 0.995], axis=0).T
@@ -170,7 +151,7 @@ def latents(validation):
 def moments(validation):
     """Figure 6: sizes and ellipticities."""
     data = validation.measurements
-    figure = _figure(9, 3.4)
+    figure = new_figure(9, 3.4)
     left, right = figure.subplots(1, 2)
     use = data.measured("size")
     values = {sample: data.values[sample]["size"][use] for sample in SAMPLES}
@@ -207,7 +188,7 @@ def conditioning(validation):
         return None
     data = validation.measurements
     changes = differences(data, validation.card)
-    figure = _figure(4.6 * len(keys), 6.4)
+    figure = new_figure(4.6 * len(keys), 6.4)
     axes = figure.subplots(2, len(keys), squeeze=False)
     for j, key in enumerate(keys):
         one = found[key]
@@ -240,7 +221,7 @@ def conditioning(validation):
 def mid(validation):
     """Figure 8: M, I and D of the three samples."""
     data = validation.measurements
-    figure = _figure(9, 3.2)
+    figure = new_figure(9, 3.2)
     for axis, name in zip(figure.subplots(1, 3), ("multimode", "intensity", "deviation"),
                           strict=True):
         use = data.measured(name)
@@ -258,7 +239,7 @@ def _planes(validation, x, y, log):
     use = data.measured(x) & data.measured(y)
     if not use.any():
         return None
-    figure = _figure(9, 3.2)
+    figure = new_figure(9, 3.2)
     axes = figure.subplots(1, 3, sharex=True, sharey=True)
 
     def values(sample, name):
@@ -295,7 +276,7 @@ def ratios(validation):
     if not rows:
         return None
     widths = validation.results["distances"]["all"]
-    figure = _figure(8, 0.32 * len(rows) + 1)
+    figure = new_figure(8, 0.32 * len(rows) + 1)
     axis = figure.subplots()
     for i, row in enumerate(rows):
         scale = widths[row["statistic"]]["width"] or 1.0
@@ -320,7 +301,7 @@ def truth(validation):
     found = validation.results.get("truth", {})
     if not any(one["power"] for one in found.values()):
         return None
-    figure = _figure(6, 3.4)
+    figure = new_figure(6, 3.4)
     axis = figure.subplots()
     for i, (name, one) in enumerate(found.items()):
         if not one["power"]:
@@ -350,7 +331,7 @@ def reconstruction_chi2(validation):
     if not good.any():
         return None
     ours, fit = ours[good], fit[good]
-    figure = _figure(4.4, 4)
+    figure = new_figure(4.4, 4)
     axis = figure.subplots()
     column = magnitude_column(validation.card)
     colours = {}

@@ -1,6 +1,6 @@
 """All galaxies examined, as arrays: the parallel loop over `examine`."""
 
-__all__ = ["Measurements", "measure_survey"]
+__all__ = ["BLOCK", "Measurements", "generated_inputs", "measure_survey"]
 
 import collections
 import concurrent.futures
@@ -102,23 +102,37 @@ def _stacked(values):
     return np.array([np.broadcast_to(value, shape) for value in values], float)
 
 
+def generated_inputs(survey, module, seed, numbers):
+    """What the galaxies are generated from.
+
+    Parameters:
+        survey:     A `Survey`.
+        module:     The `galsim_deep.module.Module`.
+        seed:       Decides the galaxies.
+        numbers:    Their places in the survey, n integers.
+
+    Returns:
+        (columns, normal): a dict of float32 [n], and standard normal numbers, float32 [n, L].
+    """
+    numbers = np.asarray(numbers)
+    rngs = latents.deviates(len(numbers), seeds=[(seed << 32) + int(one) for one in numbers])
+    columns = {name: values[numbers].astype(np.float32) for name, values in survey.columns.items()}
+    return columns, latents.draw(rngs, module.card.latent.size)
+
+
 def _tasks(survey, module, reconstructor, gain, seed, keep, cache):
     """Generate and encode in blocks, one task a galaxy."""
     for first in range(0, len(survey), BLOCK):
         numbers = range(first, min(first + BLOCK, len(survey)))
         seen = [survey.observation(number) for number in numbers]
-        rngs = latents.deviates(len(seen), seeds=[(seed << 32) + number for number in numbers])
         # Straight from the module: what is wrong with a stamp is for the report to say.
-        generated = module.sample(
-            {name: values[first:first + BLOCK].astype(np.float32)
-             for name, values in survey.columns.items()},
-            latents.draw(rngs, module.card.latent.size))
+        generated = module.sample(*generated_inputs(survey, module, seed, numbers))
         reconstructed = [None] * len(seen)
         if reconstructor is not None:
             in_module_units = [dataclasses.replace(one, noise_sigma=one.noise_sigma / gain)
                                for one in seen]
-            mean, _ = reconstructor.encode([one.stamp / gain for one in seen], in_module_units)
-            reconstructed = reconstructor.decode(mean, seen)
+            reconstructed = reconstructor.reconstruct(
+                [one.stamp / gain for one in seen], in_module_units)
         for n, number in enumerate(numbers):
             yield Task(observation=seen[n], generated=generated[n],
                        reconstructed=reconstructed[n], card=module.card, gain=gain, seed=seed,

@@ -7,9 +7,9 @@ import json
 import math
 from pathlib import Path
 
-from . import figures
+from . import class_figures, figures
 from .examined import SAMPLES
-from .statistics import FLAGS
+from .statistics import FLAGS, STATISTICS
 
 MARKS = {
     "pass": "✓ pass", "closer": "~ closer", "fail": "✗ fail", "too small": "sample too small"}
@@ -31,23 +31,28 @@ def write_report(validation, folder):
     folder.mkdir(parents=True, exist_ok=True)
     numbers = json.dumps(_plain(validation.results), indent=1, allow_nan=False)
     (folder / "report.json").write_text(numbers + "\n", encoding="utf-8")
-    _galaxies(validation.measurements).write(folder / "galaxies.fits", overwrite=True)
-    drawn = [(caption, base64.b64encode((folder / name).read_bytes()).decode())
-             for name, caption in figures.draw(validation, folder)]
+    _galaxies(validation).write(folder / "galaxies.fits", overwrite=True)
+
+    def drawn(which):
+        return [(caption, base64.b64encode((folder / name).read_bytes()).decode())
+                for name, caption in figures.draw(validation, folder, which)]
+
     page = Environment(loader=PackageLoader("galsim_deep.validation", "."), autoescape=True,
                        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page.filters.update(number=_number, value=_value)
     path = folder / "report.html"
     path.write_text(page.get_template("report.html.j2").render(
-        results=validation.results, card=validation.card, figures=drawn, flags=FLAGS,
-        marks=MARKS), encoding="utf-8")
+        results=validation.results, card=validation.card, figures=drawn(figures.FIGURES),
+        class_figures=drawn(class_figures.FIGURES) if validation.classes else [], flags=FLAGS,
+        marks=MARKS, labels={one.name: one.label for one in STATISTICS}), encoding="utf-8")
     return path
 
 
-def _galaxies(measurements):
+def _galaxies(validation):
     """All measurements as an astropy Table: one row a galaxy."""
     from astropy.table import Table
 
+    measurements, classes = validation.measurements, validation.classes
     table = Table({**measurements.columns, "source": measurements.source})
     for sample in SAMPLES:
         for name, values in measurements.values[sample].items():
@@ -56,6 +61,10 @@ def _galaxies(measurements):
             table[f"{sample}_{name}"] = values
     for name, values in measurements.numbers.items():
         table[name] = values
+    if classes is not None:
+        table["generated_cluster"] = classes.drawn
+        for sample, values in classes.found.items():
+            table[f"{sample}_cluster_found"] = values
     return table
 
 
@@ -114,6 +123,12 @@ def chief_figures(results):
     take("ring_flux_largest", results["profiles"]["ring_flux"]["largest"])
     take("shear_response_minus_real",
          results["shear"].get("all", {}).get("generated_minus_real"))
+    if "classes" in results:
+        take("class_chi_square_p", results["classes"]["frequencies"]["p"])
+        take("class_recovered", results["classes"].get("recovered", {}).get("all"))
+        for name, one in results["classes"]["explained"].items():
+            for kind in ("generated", "real", "generated_found"):
+                take(f"eta2_{name}_{kind}", one.get(kind))
     return found
 
 

@@ -15,8 +15,13 @@ from .._version import __version__
 from ..card import Card
 from ..module import load
 from .cache import Cache
+from .class_figures import BRIGHT, COUNT
+from .classes import summarise_classes
+from .classify import Classified, classify
 from .copies import search_copies
 from .encoded import Latents, encode_kept
+from .figures import bright_to_faint
+from .frequencies import class_frequencies
 from .measurements import Measurements, measure_survey
 from .reconstruction import Reconstructor
 from .summary import Settings, summarise
@@ -37,6 +42,8 @@ class Validation:
         latents:        The latents that say most of the stamps, an `encoded.Latents`; None if the
                         module does not encode.
         results:        All numbers of the report, as in report.json.
+        classes:        The classes of all galaxies, a `classify.Classified`; None if the module has
+                        none.
     """
 
     card: Card
@@ -44,6 +51,7 @@ class Validation:
     measurements: Measurements
     latents: Latents | None
     results: dict
+    classes: Classified | None = None
 
 
 def validate(file_name, real, *, count=None, seed=1, processes=None, columns=None, split="test",
@@ -93,6 +101,8 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
         reconstructor = Reconstructor(module, survey)
     except GalSimError as err:
         why = str(err)
+    if card.clusters:
+        frequencies = class_frequencies(module, survey.columns, seed)
     measurements = measure_survey(
         survey, module, reconstructor, gain=gain, seed=seed,
         processes=processes or _cores(), keep=min(KEEP, len(survey)), progress=progress,
@@ -112,7 +122,14 @@ def validate(file_name, real, *, count=None, seed=1, processes=None, columns=Non
     latents = None
     if reconstructor is not None:
         latents = encode_kept(reconstructor, survey, measurements, gain, seed)
-    return Validation(card, survey, measurements, latents, results)
+    classes = None
+    if card.clusters:
+        rows = bright_to_faint(measurements, card, COUNT, BRIGHT)
+        classes = classify(survey, module, reconstructor, rows, gain=gain, seed=seed,
+                           progress=progress)
+        results["classes"] = summarise_classes(measurements, classes, card, settings, frequencies,
+                                               survey.pixel_scale)
+    return Validation(card, survey, measurements, latents, results, classes)
 
 
 def _cores():

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import structure
 from .conditioning import binned, differences, magnitude_column
+from .estimates import estimate, mean
 from .examined import SAMPLES
 from .statistics import FLAGS, STATISTICS
 from .two_sample import (
@@ -135,29 +136,11 @@ def _usable(measurements, rows, weights):
     whole = {sample: np.all([np.isfinite(measurements.values[sample][s.name][rows])
                              for s in STATISTICS], axis=0).astype(float) for sample in SAMPLES}
     w = weights[:, rows]
-    found = {sample: _mean(share, w) for sample, share in whole.items()}
-    lost = _mean(whole["real"] - whole["generated"], w)
+    found = {sample: mean(share, w) for sample, share in whole.items()}
+    lost = mean(whole["real"] - whole["generated"], w)
     bad = lost["value"] > max(3 * lost["error"], 0.01)
     return dict(found, mark="fail" if bad else "pass",
                 compared=int(np.prod([whole[sample] for sample in SAMPLES], axis=0).sum()))
-
-
-def _value(estimate, samples):
-    """An estimate with the spread of its bootstrap samples."""
-    samples = np.asarray(samples, float)
-    known = np.isfinite(samples)
-    return dict(value=float(estimate),
-                error=float(np.std(samples[known])) if known.any() else float("nan"))
-
-
-def _mean(values, weights):
-    """Mean and bootstrap error of numbers that may be NaN."""
-    good = np.isfinite(values)
-    if not good.any():
-        return dict(value=float("nan"), error=float("nan"))
-    values, weights = values[good], weights[:, good]
-    with np.errstate(invalid="ignore"):
-        return _value(values.mean(), weights @ values / weights.sum(axis=1))
 
 
 def _means(measurements, rows, weights):
@@ -167,13 +150,13 @@ def _means(measurements, rows, weights):
         use = rows & measurements.measured(statistic.name)
         w = weights[:, use]
         values = {sample: measurements.values[sample][statistic.name][use] for sample in SAMPLES}
-        one = dict(n=int(use.sum()), **{sample: _mean(v, w) for sample, v in values.items()})
+        one = dict(n=int(use.sum()), **{sample: mean(v, w) for sample, v in values.items()})
         if use.any():
             one["width"] = float(np.std(values["real"]))
             with np.errstate(invalid="ignore", divide="ignore"):
                 for sample in SAMPLES[1:]:
                     ratio = w @ values[sample] / (w @ values["real"])
-                    one[f"{sample}_over_real"] = _value(
+                    one[f"{sample}_over_real"] = estimate(
                         values[sample].mean() / values["real"].mean(), ratio)
         found[statistic.name] = one
     return found
@@ -198,8 +181,8 @@ def _distances(measurements, rows, weights, settings):
             one[sample] = dict(ks=dataclasses.asdict(ks), w1=dataclasses.asdict(w1))
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = samples["generated"] / samples["parametric"]
-            one["ratio"] = _value(np.float64(one["generated"]["w1"]["value"])
-                                  / one["parametric"]["w1"]["value"], ratio)
+            one["ratio"] = estimate(np.float64(one["generated"]["w1"]["value"])
+                                    / one["parametric"]["w1"]["value"], ratio)
             one["ratio_ks"] = float(np.float64(one["generated"]["ks"]["value"])
                                     / one["parametric"]["ks"]["value"])
         one["mark"] = judge(one, settings)
@@ -209,7 +192,7 @@ def _distances(measurements, rows, weights, settings):
             estimates.append(one["ratio"]["value"])
             numbers.append(one["n"])
     if len(estimates) == len(MORPHOLOGY_MEAN) and min(numbers) >= FEWEST:
-        found["morphology_mean"] = dict(ratio=_value(np.mean(estimates), np.mean(ratios, axis=0)),
+        found["morphology_mean"] = dict(ratio=estimate(np.mean(estimates), np.mean(ratios, axis=0)),
                                         floor=_mean_floor(measurements, rows, found, settings))
     return found
 
@@ -316,11 +299,11 @@ def _profiles(measurements, weights):
                        largest=float(np.nanmax(numbers["edge_flux"], initial=-np.inf))),
         ring_flux=dict(_median(numbers["ring_flux"], weights),
                        largest=float(np.nanmax(numbers["ring_flux"], initial=-np.inf))),
-        offset=dict(x=_mean(numbers["offset_x"], weights), y=_mean(numbers["offset_y"], weights),
+        offset=dict(x=mean(numbers["offset_x"], weights), y=mean(numbers["offset_y"], weights),
                     rms=float(np.sqrt(np.nanmean(
                         0.5 * (numbers["offset_x"]**2 + numbers["offset_y"]**2))))),
         position_angle=dict(
-            e1=_mean(e1, weights), e2=_mean(e2, weights), resultant=resultant,
+            e1=mean(e1, weights), e2=mean(e2, weights), resultant=resultant,
             p=float(np.exp(-good.sum() * resultant**2))))
     for name in ("size", "flux", "g"):
         changes = numbers[f"subpixel_{name}"]
@@ -367,12 +350,12 @@ def _reconstruction(measurements, rows, weights):
     if "chi2_truth" in numbers:
         true = numbers["chi2_truth"][use]
         better = np.where(np.isfinite(true), true < fit, np.nan)
-        truth = dict(truth=_median(true, w), truth_better=_mean(better, w))
+        truth = dict(truth=_median(true, w), truth_better=mean(better, w))
     return dict(
         **truth,
         n=int(use.sum()), reconstructed=_median(ours, w), parametric=_median(fit, w),
-        mean_reconstructed=_mean(ours, w), mean_parametric=_mean(fit, w),
-        better=_mean((ours < fit).astype(float), w),
+        mean_reconstructed=mean(ours, w), mean_parametric=mean(fit, w),
+        better=mean((ours < fit).astype(float), w),
         bulge_and_disk=float(numbers["bulge_and_disk"][use].mean()) if use.any() else None,
         failed=int((~np.isfinite(ours)).sum()),
         fits_failed=int(numbers["fit_failed"][use].sum()))

@@ -15,6 +15,7 @@ from astropy.table import QTable, Table
 
 import galsim_deep
 from galsim_deep.card import CARD_PATH
+from galsim_deep.table import read_clusters
 
 
 def flux_of(magnitude):
@@ -466,6 +467,42 @@ def test_classes_take_no_random_numbers(shapes, table, asked):
     assert rng == other
 
 
+@pytest.mark.parametrize("asked", [None, "ring", MIXED, MIXED_IDS], ids=str)
+def test_a_truth_catalogue(shapes, table, asked):
+    """Asked for what was drawn, the galaxies are the same."""
+    drawn = shapes.draw_clusters(table, seeds=range(7), cluster=asked)
+    assert drawn.dtype == np.int32 and drawn.shape == (7,)
+    np.testing.assert_array_equal(shapes.images(table, seeds=range(7), cluster=drawn),
+                                  shapes.images(table, seeds=range(7), cluster=asked))
+    if asked is not None:
+        in_table = shapes.draw_clusters(dict(table, cluster=asked), seeds=range(7))
+        np.testing.assert_array_equal(in_table, drawn)
+        known = read_clusters(asked, NAMES, 7)
+        np.testing.assert_array_equal(drawn[known >= 0], known[known >= 0])
+    else:
+        assert len({*drawn}) == 3
+
+
+def test_a_truth_catalogue_by_a_generator(shapes, table):
+    rng = galsim.BaseDeviate(5)
+    drawn = shapes.draw_clusters(table, rng=rng.duplicate())
+    galaxies = shapes.sample(table, rng=rng)
+    assert galaxies == shapes.sample(table, rng=5, cluster=drawn)
+    other = galsim.BaseDeviate(5)
+    shapes.draw_clusters(table, rng=other)
+    assert rng == other  # it is left where `sample` leaves it
+    np.testing.assert_array_equal(shapes.draw_clusters(cat=table, rng=5), drawn)
+
+
+def test_a_truth_catalogue_of_many_and_of_none(shapes):
+    table = dict(flux_radius=8.0, mag_auto=np.full(2000, 22.0))
+    drawn = shapes.draw_clusters(table, seeds=range(2000))
+    for number, cluster in enumerate(shapes.card.clusters):
+        assert np.mean(drawn == number) == pytest.approx(cluster.share, abs=0.04)
+    none = shapes.draw_clusters(dict(flux_radius=[], mag_auto=[]))
+    assert none.shape == (0,) and none.dtype == np.int32
+
+
 def test_profiles_and_streams_of_classes(shapes, table):
     galaxies = shapes.sample(table, seeds=range(7), cluster=MIXED, flux=2.0)
     assert galaxies == shapes.sample(dict(table, cluster=MIXED_IDS), seeds=range(7), flux=2.0)
@@ -520,11 +557,12 @@ BAD_CLASSES = {
 }
 
 
-@pytest.mark.parametrize("call", ["sample", "stream", "images"])
+@pytest.mark.parametrize("call", ["sample", "stream", "images", "draw_clusters"])
 @pytest.mark.parametrize("case", BAD_CLASSES)
 def test_unknown_classes(shapes, table, case, call, monkeypatch):
     columns, options, words = BAD_CLASSES[case]
-    monkeypatch.setattr(shapes._module, "sample", lambda *_: pytest.fail("a graph ran"))
+    for name in ("sample", "draw_clusters"):
+        monkeypatch.setattr(shapes._module, name, lambda *_: pytest.fail("a graph ran"))
     with pytest.raises(galsim.GalSimValueError) as caught:
         getattr(shapes, call)(dict(table, **columns), **options)
     for word in [*words, *NAMES]:
@@ -546,3 +584,6 @@ def test_a_module_without_classes(model, table):
     for asked in ("disc", 0, -1):
         with pytest.raises(galsim.GalSimValueError, match="has no classes"):
             model.sample(table, cluster=asked)
+    for options in ({}, dict(cluster=0)):
+        with pytest.raises(galsim.GalSimValueError, match="has no classes"):
+            model.draw_clusters(table, seeds=range(7), **options)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from galsim_deep import handles
-from galsim_deep.card import CARD_PATH
+from galsim_deep.card import CARD_PATH, read_card, write_card
 from galsim_deep.engine import gpu_here
-from galsim_deep.module import GPU_ROWS, Module
+from galsim_deep.module import GPU_ROWS, PROBE_PATH, Module
 from galsim_deep.sampler import COMPACT_PATH
 
 SHIPPED = sorted(name for name, folder in handles.available(offline=True).items() if folder)
@@ -188,7 +188,8 @@ def shapes_inputs(count=13):
 
 def test_probe_of_a_module_with_classes(shapes_folder):
     found = Module(shapes_folder).probe()
-    assert set(found) == {"sample", "cluster", "compact sample", "compact cluster"}
+    assert set(found) == {"sample", "cluster", "decode", "prior", "encode", "compact sample",
+                          "compact cluster"}
     assert max(found.values()) < 1e-5
 
 
@@ -203,19 +204,85 @@ def test_no_class_asked_for_is_the_natural_mix(shapes_folder):
         np.testing.assert_allclose(found, natural, atol=1e-5 * natural.max())
 
 
-def test_classes_without_a_compact_graph(shapes_folder, tmp_path):
-    folder = shutil.copytree(shapes_folder, tmp_path / "module")
-    (folder / COMPACT_PATH).unlink()
-    card = json.loads((folder / CARD_PATH).read_text())
+def plain_copy(folder, path):
+    """A copy of a module without its compact graph."""
+    copy = shutil.copytree(folder, path)
+    (copy / COMPACT_PATH).unlink()
+    card = json.loads((copy / CARD_PATH).read_text())
     del card["files"][COMPACT_PATH]
-    (folder / CARD_PATH).write_text(json.dumps(card))
-    plain, columns, normal = Module(folder), *shapes_inputs()
+    (copy / CARD_PATH).write_text(json.dumps(card))
+    return Module(copy)
+
+
+def test_classes_without_a_compact_graph(shapes_folder, tmp_path):
+    plain, columns, normal = plain_copy(shapes_folder, tmp_path / "module"), *shapes_inputs()
     assert plain.sampler is None
     asked = np.resize(np.int32([0, 1, 2, -1]), 13)
     expected = Module(shapes_folder).sample(columns, normal, asked)
     for runner in (plain, pickle.loads(pickle.dumps(plain))):
         np.testing.assert_allclose(runner.sample(columns, normal, asked), expected,
                                    atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_classes_that_were_drawn(shapes_folder, tmp_path, compact):
+    """They make the images that the natural mix has; what was asked for is what is given."""
+    module, (columns, normal) = Module(shapes_folder), shapes_inputs(40)
+    if not compact:
+        module = plain_copy(shapes_folder, tmp_path / "module")
+    drawn = module.draw_clusters(columns, normal)
+    assert drawn.dtype == np.int32 and drawn.shape == (40,) and set(drawn) == {0, 1, 2}
+    np.testing.assert_array_equal(module.sample(columns, normal, drawn),
+                                  module.sample(columns, normal))
+    asked = np.resize(np.int32([2, -1]), 40)
+    found = module.draw_clusters(columns, normal, asked)
+    np.testing.assert_array_equal(found, np.where(asked < 0, drawn, asked))
+    for row in range(0, 40, 7):  # alone as among others
+        part = {name: values[row:row + 1] for name, values in columns.items()}
+        assert module.draw_clusters(part, normal[row:row + 1]) == drawn[row]
+
+
+def rewritten_probe(folder, path, change):
+    """A copy of a module whose probe was changed, by ``change(content)``."""
+    copy = shutil.copytree(folder, path)
+    with np.load(copy / PROBE_PATH) as probe:
+        content = dict(probe)
+    change(content)
+    np.savez(copy / PROBE_PATH, **content)
+    write_card(copy, read_card(copy).model_dump(exclude={"files"}))
+    return Module(copy)
+
+
+def test_a_probe_of_other_classes(shapes_folder, tmp_path):
+    """Whole numbers count as they are, also where all of them are zero."""
+    def change(content):
+        content["cluster/outputs/cluster"][:] = 0
+
+    found = rewritten_probe(shapes_folder, tmp_path / "module", change).probe()
+    assert found["cluster"] == found["compact cluster"] == 2
+    assert found["sample"] < 1e-5
+
+
+def test_a_probe_of_nothing_but_zeros(shapes_folder, tmp_path):
+    """No division by the largest of them."""
+    def change(content):
+        content["sample/outputs/image"][1] = 0
+
+    module = rewritten_probe(shapes_folder, tmp_path / "module", change)
+    with np.load(module.folder / PROBE_PATH) as probe:
+        magnitude = probe["sample/inputs/mag_auto"][1]
+    peak = 10.0 ** (-0.4 * (magnitude - 25.94))
+    assert 1e-3 * peak < module.probe()["sample"] < peak
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_a_graph_that_does_not_say_what_it_drew(shapes_folder, tmp_path, monkeypatch, compact):
+    module = (Module(shapes_folder) if compact
+              else plain_copy(shapes_folder, tmp_path / "module"))
+    runner = module.sampler if compact else module.engine
+    monkeypatch.setattr(runner, "sample_outputs", lambda: {"image"})
+    with pytest.raises(galsim.GalSimError, match=r"gives \['image'\].*asks for.*'cluster'"):
+        module.sample(*shapes_inputs())
 
 
 @pytest.mark.parametrize("compact", [True, False])

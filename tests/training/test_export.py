@@ -191,7 +191,7 @@ def test_encode(module, family, dataset):
     assert found.keys() == {"mean", "scale"}
     mean, scale = family.encode(rows["stamp"], rows["psf"], rows["noise_sigma"],
                                 tensors(**columns), family.settings.refinement)
-    np.testing.assert_allclose(found["mean"], mean, atol=2e-3)
+    np.testing.assert_allclose(found["mean"], mean, atol=5e-3)
     np.testing.assert_allclose(found["scale"], scale, rtol=1e-4)
     assert found["mean"].shape == (5, family.autoencoder.latent_size)
     assert np.all(found["scale"] > 0)

@@ -1,8 +1,8 @@
 """One fit on several devices or several machines, by one key of the recipe.
 
 Every replica holds all weights and works on its share of each batch; gradients are averaged before
-they are clipped, so that the weights after a step are those that one device would arrive at.  Where networks
-normalise by batches (``mpcc``), each replica does so by its own share.
+they are clipped, so that the weights after a step are those that one device would arrive at.  Where
+networks normalise by batches (``mpcc``), each replica does so by its own share.
 """
 
 __all__ = ["Distribution"]

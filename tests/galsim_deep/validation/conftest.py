@@ -1,10 +1,12 @@
 """What the tests of the validation share: how a galaxy is observed, and a small catalogue."""
 
 import galsim
+import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
 
+from galsim_deep.validation import validate
 from galsim_deep.validation.observation import Observation
 
 
@@ -52,3 +54,51 @@ def write_catalog():
         return folder / f"{name}.fits"
 
     return write
+
+
+SHAPES = 48
+
+
+@pytest.fixture(scope="session")
+def shapes_file(shapes, tmp_path_factory):
+    """A data set of galaxies of the module with classes, seen through a PSF with white noise.
+
+    The class of each is in the column ``kind``; two stamps each show one source.  The last eight
+    are lost in the noise.
+    """
+    rng = np.random.default_rng(2)
+    magnitude = np.append(rng.uniform(20, 22, SHAPES - 8), rng.uniform(25, 26, 8))
+    table = dict(flux_radius=rng.uniform(6, 9, SHAPES), mag_auto=magnitude)
+    seeds = np.arange(SHAPES) + 1000
+    psf = np.exp(-0.5 * np.square(np.indices((17, 17)) - 8).sum(axis=0) / 1.2**2)
+    psf = galsim.Image(psf / psf.sum(), scale=0.03)
+    stamps = []
+    for galaxy in shapes.sample(table, seeds=seeds):
+        seen = galsim.Convolve(galaxy, galsim.InterpolatedImage(psf, flux=1.0))
+        stamps.append(seen.drawImage(nx=32, ny=32, scale=0.03, method="no_pixel").array)
+    stamps = np.array(stamps) + rng.normal(0, 0.05, (SHAPES, 32, 32))
+    path = tmp_path_factory.mktemp("shapes") / "shapes.h5"
+    columns = dict(table, kind=shapes.draw_clusters(table, seeds=seeds))
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format_version=2, pixel_scale=0.03, seed=1, recipe_sha256="")
+        parts = dict(
+            stamp=stamps.astype("f4"), psf=psf.array[None].astype("f4"),
+            psf_index=np.zeros(SHAPES, int), noise_sigma=np.full(SHAPES, 0.05, "f4"),
+            noise_correlation=np.ones((1, 1, 1), "f4"), noise_index=np.zeros(SHAPES, int),
+            source=np.arange(SHAPES) // 2, test=np.ones(SHAPES, bool), truth_index=np.zeros(0, int),
+            truth=np.zeros((0, 32, 32), "f4"))
+        parts.update({f"columns/{name}": np.float32(values) for name, values in columns.items()})
+        for name, values in parts.items():
+            file[name] = values
+    return path
+
+
+@pytest.fixture(scope="session")
+def shapes_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("shapes_cache")
+
+
+@pytest.fixture(scope="session")
+def shapes_validation(shapes_folder, shapes_file, shapes_cache):
+    """A whole validation of the module with classes on galaxies of its own."""
+    return validate(shapes_folder, shapes_file, processes=1, cache=shapes_cache)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from galsim_deep.card import read_card
+from galsim_deep.card import CARD_PATH, read_card
 from galsim_deep.cli import main
 from galsim_deep.handles import resolve
 from galsim_deep.module import Module
@@ -308,3 +308,119 @@ def test_galaxies_in_other_pixels(altered, tmp_path):
     assert "64 of 0.06" in found.results["no_reconstruction"]
     assert found.measurements.stamps["profile"].shape == (2, 64, 64)
     assert write_report(found, tmp_path / "report").is_file()
+
+
+# ---- modules with classes -------------------------------------------------------------------
+
+
+def test_results_of_classes(shapes_validation):
+    """Their shapes tell them apart, and the encoder finds them where there is something to see."""
+    found = shapes_validation.results["classes"]
+    assert [one["name"] for one in found["of_class"]] == ["disc", "bulge", "ring"]
+    assert found["frequencies"]["p"] > 1e-3 and found["frequencies"]["draws"] == 20000
+    assert found["reliable"] == 40
+    for name in ("gini", "concentration", "m20"):
+        one = found["explained"][name]
+        for kind in ("generated", "real", "generated_found"):
+            assert one[kind]["value"] > 0.85 > 2 * one[kind]["chance"][1]
+    assert found["recovered"]["reliable"]["value"] == 1.0
+    for one in found["of_class"]:
+        generated, real = (one[sample]["statistics"]["concentration"]["median"]["value"]
+                           for sample in ("generated", "real"))
+        assert generated == pytest.approx(real, abs=0.15)
+    # The encoder knows the places; what it decodes is the galaxy itself.
+    assert 0.8 < shapes_validation.results["reconstruction"]["mag < 21.5"][
+        "reconstructed"]["value"] < 1.5
+
+
+def test_report_of_classes(shapes_validation, tmp_path):
+    page = write_report(shapes_validation, tmp_path).read_text()
+    text = re.sub(r'src="[^"]*"', "", page)
+    section = text[text.index("<h2>Classes</h2>"):text.index("<h2>Reconstruction</h2>")]
+    for words in ("disc", "bulge", "ring", "An exponential disc.", "Galaxies of each class",
+                  "Is the class found again?", "degrees"):
+        assert words in section
+    assert not re.search(r"\b(nan|None|undefined)\b", section)
+    pictures = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert len(pictures) == page.count("<img ")
+    assert {"class_samples.png", "class_statistics.png"} < {*pictures}
+    assert section.count("<img ") == 2
+    numbers = json.loads((tmp_path / "report.json").read_text())["classes"]
+    assert numbers["frequencies"]["drawn"] == shapes_validation.results["classes"][
+        "frequencies"]["drawn"]
+    table = Table.read(tmp_path / "galaxies.fits")
+    np.testing.assert_array_equal(table["generated_cluster"], shapes_validation.classes.drawn)
+    assert {"real_cluster_found", "generated_cluster_found"} < {*table.colnames}
+
+
+def test_figures_of_classes_on_the_card(shapes_validation):
+    figures = chief_figures(shapes_validation.results)
+    for name in ("gini", "concentration", "m20"):
+        assert figures[f"eta2_{name}_generated"] > 0.85
+        assert {f"eta2_{name}_real", f"eta2_{name}_real_error",
+                f"eta2_{name}_generated_found"} < figures.keys()
+    assert 0.001 < figures["class_chi_square_p"] <= 1
+    assert figures["class_recovered"] > 0.8
+    assert np.isfinite(list(figures.values())).all()
+
+
+def test_command_on_a_module_with_classes(shapes_folder, shapes_file, shapes_cache, tmp_path,
+                                          capsys):
+    """Too few galaxies to judge anything; the classes are drawn as they should be all the same."""
+    module = tmp_path / "module"
+    shutil.copytree(shapes_folder, module)
+    assert main(["validate", str(module), "--real", str(shapes_file), "--output",
+                 str(tmp_path / "report"), "--count", "3", "--processes", "1", "--quiet",
+                 "--write-card", "--cache", str(shapes_cache)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"classes of 20000 draws: chi-square [0-9.]+ with 2 degrees of freedom, "
+                     r"p = 0\.[0-9]+", printed)
+    quality = read_card(module).quality["shapes (test)"]
+    assert "class_chi_square_p" in quality and "eta2_gini_generated" not in quality
+    assert "class_recovered" in quality
+    assert "| class_recovered | " in (module / "README.md").read_text()
+
+
+def without(folder, path, *signatures):
+    """A copy of a module that does not have some of its signatures."""
+    shutil.copytree(folder, path)
+    card = json.loads((path / CARD_PATH).read_text())
+    card["signatures"] = [name for name in card["signatures"] if name not in signatures]
+    (path / CARD_PATH).write_text(json.dumps(card))
+    return path
+
+
+def test_classes_that_cannot_be_found(shapes_folder, shapes_file, shapes_cache, tmp_path):
+    """Without encoder and prior there is less to say, and the page says why."""
+    module = without(shapes_folder, tmp_path / "module", "encode", "prior")
+    found = validate(module, shapes_file, count=3, processes=1, cache=shapes_cache)
+    classes = found.results["classes"]
+    assert "recovered" not in classes and classes["frequencies"]["p"] is None
+    assert found.classes.found == {}
+    page = write_report(found, tmp_path / "report").read_text()
+    assert "has no signature 'encode'" in page.replace("&#39;", "'")
+    assert "does not say how frequent" in page
+    table = Table.read(tmp_path / "report" / "galaxies.fits")
+    assert "generated_cluster" in table.colnames and "real_cluster_found" not in table.colnames
+    assert not {"class_recovered", "class_chi_square_p"} & chief_figures(found.results).keys()
+
+
+def test_a_module_that_draws_what_is_not_on_its_card(shapes_folder, shapes_file, monkeypatch):
+    """It is found out before an hour of measuring."""
+    from galsim_deep.module import Module
+    from galsim_deep.validation import run
+
+    draw = Module.draw_clusters
+    monkeypatch.setattr(Module, "draw_clusters", lambda *inputs: draw(*inputs) + 1)
+    monkeypatch.setattr(run, "measure_survey", lambda *_, **__: pytest.fail("measured"))
+    with pytest.raises(galsim.GalSimError, match="draws classes from 1 to 3; its card has 3"):
+        validate(shapes_folder, shapes_file)
+
+
+def test_without_classes_nothing_is_said_of_them(validation, report):
+    assert validation.classes is None and "classes" not in validation.results
+    assert "<h2>Classes</h2>" not in report.read_text()
+    assert not list(report.parent.glob("class_*"))
+    table = Table.read(report.parent / "galaxies.fits")
+    assert not [name for name in table.colnames if "cluster" in name]
+    assert not [name for name in chief_figures(validation.results) if "class" in name]

@@ -1,0 +1,79 @@
+"""Stamps side by side, as one picture."""
+
+__all__ = ["GAP", "MAP", "Stretch", "mosaic", "new_figure"]
+
+import dataclasses
+
+import numpy as np
+
+MAP = "magma"
+GAP = 3
+"""White pixels between two stamps."""
+
+
+def new_figure(width, height):
+    """A matplotlib figure [inch], without pyplot: no backend is chosen for the calling program."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stretch:
+    """Colours for stamps that are shown beside a real one.
+
+    Attributes:
+        sigma:  Standard deviation of the noise.
+        peak:   The value that is shown brightest.
+    """
+
+    sigma: float
+    peak: float
+
+    @classmethod
+    def of(cls, stamp, sigma):
+        """That of a real stamp [S, S] with noise ``sigma``, which may not be known."""
+        finite = stamp[np.isfinite(stamp)]
+        sigma = sigma if sigma > 0 else float(finite.std()) or 1.0
+        return cls(sigma, max(float(finite.max()), 10 * sigma))
+
+    def image(self, stamp):
+        """A stamp [S, S] on an arcsinh scale around the noise: RGBA [S, S, 4], 0 to 1."""
+        from matplotlib import colormaps
+
+        shown = np.arcsinh(np.asarray(stamp, float) / (2 * self.sigma)) / np.arcsinh(
+            self.peak / (2 * self.sigma))
+        return colormaps[MAP](np.clip((shown + 0.1) / 1.1, 0, 1))
+
+    def residual(self, stamp):
+        """A residual [S, S] from -6 to 6 times the noise: RGBA [S, S, 4]."""
+        from matplotlib import colormaps
+
+        return colormaps["RdBu_r"](np.clip(stamp / (12 * self.sigma) + 0.5, 0, 1))
+
+
+def mosaic(tiles, labels):
+    """A figure of stamps in a grid.
+
+    Parameters:
+        tiles:      Rows of colours [S, S, 4], of the same length and size, as `Stretch` gives them.
+        labels:     What the rows are, one text each.
+
+    Returns:
+        a matplotlib figure; a unit of its axes is a pixel.
+    """
+    size = len(tiles[0][0]) + GAP
+    picture = np.ones((size * len(tiles) - GAP, size * len(tiles[0]) - GAP, 3))
+    for j, row in enumerate(tiles):
+        for i, tile in enumerate(row):
+            x, y = size * i, size * j
+            # The first row of a stamp is at the bottom.
+            picture[y:y + size - GAP, x:x + size - GAP] = tile[::-1, :, :3]
+    figure = new_figure(1.25 * len(tiles[0]) + 0.9, 1.3 * len(tiles))
+    axis = figure.subplots()
+    axis.imshow(picture, interpolation="nearest")
+    axis.set_yticks(size * (np.arange(len(tiles)) + 0.5), labels, fontsize=9)
+    axis.set_xticks([])
+    axis.tick_params(length=0)
+    axis.set_frame_on(False)
+    return figure
