@@ -7,13 +7,14 @@ import galsim
 import pydantic
 import pytest
 
-from galsim_deep_training.data import real_galaxies, transplant
+from galsim_deep_training.data import first_sources, images, real_galaxies, transplant
 from galsim_deep_training.data.build import make_builder
 from galsim_deep_training.families import make_family
 from galsim_deep_training.recipe import parse, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
-BUILDERS = {"transplant": transplant.Transplant, "real_galaxies": real_galaxies.RealGalaxies}
+BUILDERS = {"transplant": transplant.Transplant, "real_galaxies": real_galaxies.RealGalaxies,
+            "first_sources": first_sources.FirstSources, "images": images.Images}
 
 
 def test_there_are_recipes():
@@ -179,7 +180,7 @@ def test_unknown_builder(make_recipe):
     assert str(recipe.path) in str(info.value)
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
+@pytest.mark.parametrize("builder", ["transplant", "real_galaxies"])
 @pytest.mark.parametrize("key, value", [("catalogs", "a.fits"), ("test_fraction", "few"),
                                         ("examples", "many")])
 def test_settings_of_a_builder(builder, key, value, make_recipe):
