@@ -332,7 +332,7 @@ def test_the_flow_learns_from_the_deepest_stamps(make_recipe, data_file):
     family = make_family(make_recipe(lambda content: content["model"].update(flow_share=0.4)))
     family.prepare(dataset)
     flow = the_phase(family, "flow")
-    rows = flow._deepest(dataset)
+    rows = dataset.deepest(0.4)
     sigma, train = dataset.noise_sigma, dataset.train_indices
     assert len(rows) == round(0.4 * len(train)) and set(rows) < set(train)
     assert sigma[rows].max() <= np.delete(sigma[train], np.searchsorted(train, rows)).min()
