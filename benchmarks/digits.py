@@ -10,7 +10,6 @@ Hungarian accuracy: each as a digit of its own.  Needs the extras ``train`` and 
 quarter of an hour a seed.
 """
 
-import argparse
 import functools
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from common import Report, command_line
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
@@ -97,15 +97,13 @@ def mpcc(images, labels, seed, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--run", type=Path, help="keep checkpoints and logs in this folder")
-    parser.add_argument("--output", type=Path, help="write the table there as well")
     options = parser.parse_args()
     digits = load_digits()
     images, labels = (digits.data / 16.0).astype(np.float32), digits.target
-    lines = ["| seed | method | purity | Hungarian accuracy |", "|---|---|---|---|"]
-    print("\n".join(lines))
+    report = Report(["seed", "method", "purity", "Hungarian accuracy"])
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as scratch:
             folder = (options.run or Path(scratch)) / f"seed_{seed}"
@@ -114,10 +112,8 @@ def main():
                                  ("Gaussian mixture on codes of a VAE", autoencoder_mixture),
                                  ("MPCC", functools.partial(mpcc, labels=labels, folder=folder))):
                 purity, accuracy = scores(method(images, seed=seed), labels)
-                lines.append(f"| {seed} | {name} | {purity:.3f} | {accuracy:.3f} |")
-                print(lines[-1], flush=True)
-    if options.output:
-        options.output.write_text("\n".join(lines) + "\n")
+                report.add(f"{seed}", name, f"{purity:.3f}", f"{accuracy:.3f}")
+    report.write(options.output)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ start of the engine to the first galaxy; resident memory of the process, and how
 that of Python, numpy and GalSim; and milliseconds a galaxy, of one galaxy a call and in batches, by
 the clock and of the processor.  Each engine runs in a process of its own, with all cores.
 """
-import argparse
 import importlib.metadata
 import json
 import os
@@ -19,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import catalogue, resident
+from common import Report, catalogue, command_line, resident
 
 PACKAGES = dict(sampler="ai-edge-litert", engine="tensorflow")
 COUNTS = 1, 8, 64, 1024
@@ -78,9 +77,8 @@ def main():
     if sys.argv[1:2] == ["--child"]:
         print(json.dumps(measured(*sys.argv[2:])))
         return
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--module", default="hub:acs_flow_vae")
-    parser.add_argument("--output", type=Path, help="write the table there as well")
     options = parser.parse_args()
     anyway = set()
     for package in ("galsim", "scipy", "astropy", "pooch", "pydantic", "tqdm"):
@@ -99,11 +97,11 @@ def main():
     names = ["", "installed", "to the first galaxy", "memory (of it its own)",
              "one galaxy a call (processor)",
              *(f"a galaxy of {count:,} (processor)" for count in COUNTS[1:])]
-    lines = ["| " + " | ".join(row) + " |" for row in zip(names, *columns.values(), strict=True)]
-    lines.insert(1, "|---|---|---|")
-    print("\n".join(lines))
-    if options.output:
-        options.output.write_text("\n".join(lines) + "\n")
+    headings, *rows = zip(names, *columns.values(), strict=True)
+    report = Report(headings)
+    for row in rows:
+        report.add(*row)
+    report.write(options.output)
 
 
 if __name__ == "__main__":

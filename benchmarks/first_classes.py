@@ -9,13 +9,13 @@ the images of the data set are.  Printed are the shares that each class is recog
 confusion.  Needs the extras ``train`` and ``dev``; about ten minutes.
 """
 
-import argparse
 from pathlib import Path
 
 import galsim
 import keras
 import numpy as np
 import tensorflow as tf
+from common import Report, command_line
 
 import galsim_deep
 from galsim_deep_training.data.dataset import Dataset
@@ -85,13 +85,12 @@ def made(model, dataset, rows, number, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("data", type=Path, help="the data set of the recipe first_mpcc")
     parser.add_argument("--module", default="hub:first_mpcc")
     parser.add_argument("--networks", type=int, default=3, help="how many are averaged")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--count", type=int, default=500, help="sources made of each class")
-    parser.add_argument("--output", type=Path, help="write the table there as well")
     options = parser.parse_args()
     model = galsim_deep.GenerativeGalaxyModel(options.module)
     dataset, classes = Dataset(options.data), len(model.clusters)
@@ -106,10 +105,8 @@ def main():
                 for seed in range(options.networks)]
     found = probabilities(networks, real(test)).argmax(axis=1)
     rng = np.random.default_rng(1)
-    lines = ["| class | held-out real sources | recognised | generated | recognised | difference | "
-             + " | ".join(f"taken for {name}" for name in model.clusters) + " |",
-             "|---" * (6 + classes) + "|"]
-    print("\n".join(lines))
+    report = Report(["class", "held-out real sources", "recognised", "generated", "recognised",
+                     "difference", *(f"taken for {name}" for name in model.clusters)])
     for number, name in enumerate(model.clusters):
         of_class = test[dataset.label[test] == number]
         right = np.mean(found[dataset.label[test] == number] == number)
@@ -117,13 +114,10 @@ def main():
         images = shown(*made(model, dataset, rows, number, 1))
         taken = probabilities(networks, images).argmax(axis=1)
         shares = np.bincount(taken, minlength=classes) / options.count
-        lines.append(
-            f"| {name} | {len(of_class)} | {right:.3f} | {options.count} | {shares[number]:.3f} "
-            f"| {100 * (shares[number] - right):+.1f} points | "
-            + " | ".join(f"{share:.3f}" for share in shares) + " |")
-        print(lines[-1], flush=True)
-    if options.output:
-        options.output.write_text("\n".join(lines) + "\n")
+        report.add(name, f"{len(of_class)}", f"{right:.3f}", f"{options.count}",
+                   f"{shares[number]:.3f}", f"{100 * (shares[number] - right):+.1f} points",
+                   *(f"{share:.3f}" for share in shares))
+    report.write(options.output)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,12 @@ image over what it should be; and how far the image is from that with GalSim's m
 interpolant (Lanczos with 15 lobes), at the median galaxy and at most: in units of its peak, and in
 size (adaptive moments).
 """
-import argparse
 import statistics
 import time
-from pathlib import Path
 
 import galsim
 import numpy as np
-from common import catalogue
+from common import Report, catalogue, command_line
 
 INTERPOLANTS = "nearest", "linear", "cubic", "quintic", "lanczos3", "lanczos5", "lanczos7"
 EXACT = "lanczos15"
@@ -62,37 +60,31 @@ def row(model, table, name, survey, exact, photons):
     larger = [abs(size(image) / size(other) - 1)
               for image, other in zip(images, exact, strict=True)]
     error = np.std(flux) / np.sqrt(len(flux))
-    return (f"| {survey} | {name} | {by_fft:.2f} | {by_photons:.1f} "
-            f"| {statistics.median(more):.2f} | {np.mean(flux):.4f} ± {error:.4f} "
-            f"| {statistics.median(far):.1e}, {max(far):.1e} "
-            f"| {statistics.median(larger):.1e}, {max(larger):.1e} |")
+    return (survey, name, f"{by_fft:.2f}", f"{by_photons:.1f}", f"{statistics.median(more):.2f}",
+            f"{np.mean(flux):.4f} ± {error:.4f}", f"{statistics.median(far):.1e}, {max(far):.1e}",
+            f"{statistics.median(larger):.1e}, {max(larger):.1e}")
 
 
 def main():
     import galsim_deep
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--module", default="hub:acs_flow_vae")
     parser.add_argument("--galaxies", type=int, default=24)
     parser.add_argument("--photons", type=float, default=1e5)
-    parser.add_argument("--output", type=Path, help="write the table there as well")
     options = parser.parse_args()
     model = galsim_deep.GenerativeGalaxyModel(options.module)
     table = catalogue(model, options.galaxies, seed=11)
-    lines = [f"GalSim {galsim.__version__}; {options.photons:,.0f} photons a galaxy.", "",
-             "| PSF and pixel | interpolant | Fourier, ms | photons, ms | photons needed "
-             "| flux shot | image off by | size off by |",
-             "|---|---|---|---|---|---|---|---|"]
-    print("\n".join(lines))
+    report = Report(["PSF and pixel", "interpolant", "Fourier, ms", "photons, ms",
+                     "photons needed", "flux shot", "image off by", "size off by"],
+                    f"GalSim {galsim.__version__}; {options.photons:,.0f} photons a galaxy.")
     for survey, (psf, scale, pixels) in SURVEYS.items():
         exact = [galsim.Convolve(galaxy, psf).drawImage(nx=pixels, ny=pixels, scale=scale)
                  for galaxy in model.sample(table, seeds=table["id"], flux=options.photons,
                                             x_interpolant=EXACT)]
         for name in INTERPOLANTS:
-            lines.append(row(model, table, name, survey, exact, options.photons))
-            print(lines[-1], flush=True)
-    if options.output:
-        options.output.write_text("\n".join(lines) + "\n")
+            report.add(*row(model, table, name, survey, exact, options.photons))
+    report.write(options.output)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ Prints a table, as Markdown: what is timed, what it is compared with, both numbe
 galaxy if nothing else is said) and their ratio, all medians over rounds in which the two take
 turns.  Nothing else should run.
 """
-import argparse
 import functools
 import importlib.util
 import json
@@ -27,7 +26,7 @@ from pathlib import Path
 import galsim
 import numpy as np
 from astropy.table import Table
-from common import catalogue, resident
+from common import Report, catalogue, command_line, resident
 
 PSF = dict(type="Kolmogorov", fwhm=0.7)
 SIZE, SCALE = 64, 0.2
@@ -279,25 +278,22 @@ def main():
     if sys.argv[1:2] == ["--child"]:
         print(json.dumps(CHILDREN[sys.argv[2]](json.loads(sys.argv[3]))))
         return
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("catalog")
     parser.add_argument("--module", default="hub:acs_flow_vae")
     parser.add_argument("--reference")
     parser.add_argument("--stream", type=int, default=200_000, help="rows of the long stream")
-    parser.add_argument("--output", type=Path, help="write the table there as well")
     options = parser.parse_args()
-    lines = [f"GalSim {galsim.__version__}, {os.cpu_count()} cores, stamps of 128 x 128, images "
-             f"of {SIZE} x {SIZE} pixels of {SCALE} arcsec. Milliseconds a galaxy where nothing "
-             "else is said; medians.", "",
-             "| what | compared with | ours | theirs | ratio |", "|---|---|---|---|---|"]
-    print("\n".join(lines))
+    report = Report(
+        ["what", "compared with", "ours", "theirs", "ratio"],
+        f"GalSim {galsim.__version__}, {os.cpu_count()} cores, stamps of 128 x 128, images of "
+        f"{SIZE} x {SIZE} pixels of {SCALE} arcsec. Milliseconds a galaxy where nothing else is "
+        "said; medians.")
     with tempfile.TemporaryDirectory() as folder:
         for what, other, ours, theirs, ratio in rows(options, Path(folder)):
             last = "" if np.isnan(ratio) else f"{ratio:.3g}"
-            lines.append(f"| {what} | {other} | {ours:.2f} | {theirs:.2f} | {last} |")
-            print(lines[-1], flush=True)
-    if options.output:
-        options.output.write_text("\n".join(lines) + "\n")
+            report.add(what, other, f"{ours:.2f}", f"{theirs:.2f}", last)
+    report.write(options.output)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def test_sample_equals_the_network(module, family, normal):
     assert images.shape == (5, 32, 32) and images.dtype == np.float32
     assert_same_images(images, expected)
     # The fit has left its trace: this is not the bare disc that a fit starts from.
-    drawing, columns = family.autoencoder.drawing, tensors(**COLUMNS)
+    drawing, columns = family.autoencoder.scene.drawing, tensors(**COLUMNS)
     disc = drawing.draw(
         drawing.shape([tf.zeros((5, frame.cells, frame.cells)) for frame in drawing.frames]),
         Pose(Orientation(tf.constant(normal[:, 0]), tf.constant(normal[:, 1]))),

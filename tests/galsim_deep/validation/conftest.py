@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from galsim_deep.module import Module
 from galsim_deep.validation import validate
 from galsim_deep.validation.observation import Observation
+from galsim_deep.validation.survey import open_survey
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +93,16 @@ def shapes_file(shapes, tmp_path_factory):
         for name, values in parts.items():
             file[name] = values
     return path
+
+
+@pytest.fixture(scope="session")
+def shapes_module(shapes_folder):
+    return Module(shapes_folder)
+
+
+@pytest.fixture(scope="session")
+def shapes_survey(shapes_file, shapes_module):
+    return open_survey(shapes_file, shapes_module.card)
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,13 @@
 """What every autoencoder promises, checked for each that is registered."""
 
-import importlib
-import pkgutil
-
 import galsim
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training import autoencoders
-from galsim_deep_training.autoencoders import choose_autoencoder
 from galsim_deep_training.autoencoders.base import Autoencoder, divergence
 from galsim_deep_training.families.base import Context
 from galsim_deep_training.precision import under_policy
-
-for found in pkgutil.iter_modules(autoencoders.__path__):
-    importlib.import_module(f"{autoencoders.__name__}.{found.name}")
 
 # Every registered autoencoder needs an entry.
 TINY = {
@@ -26,7 +18,8 @@ TINY = {
 
 
 def make_autoencoder(kind, settings, recipe, context):
-    cls, chosen = choose_autoencoder(dict(settings, kind=kind), recipe)
+    cls, chosen = Autoencoder.chosen(
+        dict(settings, kind=kind), f"recipe {recipe.path}, model.autoencoder")
     return cls(chosen, recipe, context)
 
 
@@ -35,7 +28,7 @@ def normal(autoencoder, seed=3):
         (5, autoencoder.latent_size)), tf.float32)
 
 
-@pytest.fixture(scope="module", params=sorted(Autoencoder.registry))
+@pytest.fixture(scope="module", params=sorted(Autoencoder.kinds()))
 def autoencoder(request, recipe, dataset_file, awaken):
     context = Context(recipe.columns)
     context.adapt({name: values[dataset_file.train_indices]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.canvases import Canvas, choose_canvas
+from galsim_deep_training.canvases import Canvas
 from galsim_deep_training.recipe import Column, Stamp
 
 SIZE = 48
@@ -25,7 +25,8 @@ def recipe():
 
 
 def canvas(kind, **settings):
-    cls, chosen = choose_canvas(dict(SETTINGS[kind], kind=kind, **settings), recipe())
+    cls, chosen = Canvas.chosen(
+        dict(SETTINGS[kind], kind=kind, **settings), "recipe recipe.yaml, model.canvas")
     made = cls(chosen, recipe())
     made.prepare(types.SimpleNamespace(mean_psf=lambda: gaussian(17, 1.5)))
     return made
@@ -55,8 +56,7 @@ def painted(canvas, seed=1, turn=None, columns=COLUMNS):
 
 
 def test_all_are_tested():
-    canvas("plain")  # which reads all that there are
-    assert set(Canvas.registry) == set(SETTINGS)
+    assert set(Canvas.kinds()) == set(SETTINGS)
 
 
 def test_paint(each):

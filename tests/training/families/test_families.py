@@ -4,8 +4,6 @@ A new family needs an entry in ``TINY_FAMILIES`` of ``conftest.py``.
 """
 
 import functools
-import importlib
-import pkgutil
 
 import galsim
 import keras
@@ -13,16 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training import families
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.families import make_family
 from galsim_deep_training.families.base import Context, ModelFamily
 from galsim_deep_training.phases.base import GradientPhase
 from galsim_deep_training.recipe import Column, Fit
 
-for found in pkgutil.iter_modules(families.__path__):
-    importlib.import_module(f"{families.__name__}.{found.name}")
-FAMILIES = sorted(ModelFamily.registry)
+FAMILIES = sorted(ModelFamily.kinds())
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

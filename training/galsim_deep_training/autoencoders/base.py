@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from ..recipe import Settings
+from ..registry import Registered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Inference:
     """Name -> what else is added to the loss, a number."""
 
 
-class Autoencoder(abc.ABC):
+class Autoencoder(Registered, abc.ABC):
     """Networks from an observed stamp to latents and from latents to a light profile.
 
     A subclass registers itself by the name used in recipes.  It sets ``networks``, a dict of all
@@ -38,18 +38,8 @@ class Autoencoder(abc.ABC):
                         sampled
     """
 
-    Settings = Settings
-    registry = {}
     pose_size = turn_size = 0
     detail_shapes = ()
-    format = 1
-    """To be raised when the same settings come to mean other networks: checkpoints are kept apart.
-    """
-
-    def __init_subclass__(cls, name, **kwargs):
-        super().__init_subclass__(**kwargs)
-        cls.name = name
-        Autoencoder.registry[name] = cls
 
     def __init__(self, settings, recipe, context):
         self.settings = settings
@@ -106,11 +96,6 @@ class Autoencoder(abc.ABC):
         """
         rest = tf.zeros([tf.shape(shape)[0], self.pose_size - self.turn_size])
         return self.decode(tf.concat([turn, rest, shape], axis=-1), columns)
-
-    def flux(self, columns):
-        """The flux of the asked magnitude, [N]."""
-        magnitude = columns[self.settings.magnitude_column]
-        return tf.pow(10.0, -0.4 * (magnitude - self.recipe.stamp.zero_point))
 
 
 def divergence(mean, scale):

@@ -13,25 +13,17 @@ import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
-from ..networks.drawing import Drawing, Pose
+from ..galaxy_frame import Scene, SceneSettings
+from ..networks.drawing import Pose
 from ..networks.encoder import Encoder
-from ..networks.frame import GalaxyFrame
 from ..networks.half_light import SIZES
 from ..networks.ladder import Ladder
-from ..networks.orientation import of_latents
-from ..networks.views import look
-from ..recipe import Settings
 from .base import Autoencoder, Inference, divergence
 
 
-class GalaxyFrameSettings(Settings):
+class GalaxyFrameSettings(SceneSettings):
     """Settings of the ``galaxy_frame`` autoencoder."""
 
-    size_column: str = "flux_radius"
-    """The column that holds the observed half-light radius [pixels]."""
-    magnitude_column: str = "mag_auto"
-    psf_radius: float = 2.5
-    """Half-light radius of the survey's PSF [pixels]."""
     cells: int = pydantic.Field(96, multiple_of=16)
     """Cells on a side of the galaxy's frame as the encoder sees it; a multiple of 16."""
     reach: float = 4.0
@@ -80,8 +72,6 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
     pose_size = 7
     turn_size = 3
     format = 4
-    # Elongation that the latent is counted from, and its unit.
-    elongation_zero, elongation_unit = 0.25, 0.2
 
     def __init__(self, settings, recipe, context):
         super().__init__(settings, recipe, context)
@@ -89,15 +79,13 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         finest = settings.cells // 4
         core = settings.core, settings.core_fineness
         seen, drawn = [(finest, 4), core], [(finest, settings.fineness), core]
-        self.views, frames = ([GalaxyFrame(recipe.stamp.size, cells * fineness,
-                                           settings.reach * cells / finest)
-                               for cells, fineness in grids] for grids in (seen, drawn))
-        self.drawing = Drawing(frames, settings.psf_radius)
+        self.scene = Scene(settings, recipe, seen, drawn)
         self.encoder = Encoder(settings.latent_size + 4, settings.encoder_channels,
                                settings.hidden, seen)
         self.ladder = Ladder(settings.cells // 16, settings.channels, settings.maps,
                              settings.hidden, settings.start, drawn)
-        self.networks = dict(encoder=self.encoder, ladder=self.ladder, drawing=self.drawing)
+        self.networks = dict(encoder=self.encoder, ladder=self.ladder,
+                             drawing=self.scene.drawing)
         self.vector_size = settings.latent_size
         self.detail_shapes = self.ladder.map_shapes
         place = np.arange(settings.latent_size + 4) == self.pose_size - self.turn_size
@@ -113,10 +101,10 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
                     f"radii from {SIZES[0]:g} to {SIZES[-1]:g} pixels.")
 
     def prepare(self, dataset):
-        self.drawing.half_light.adapt(dataset.mean_psf())
+        self.scene.prepare(dataset)
 
     def infer(self, batch, normal, progress):
-        seen, orientation = self._look(
+        seen, orientation = self.scene.look(
             batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
         context = self.context(batch)
         mean, scale, features = self._suggest(seen, orientation, context)
@@ -127,8 +115,8 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
             mean + scale * normal, [self.pose_size - self.turn_size, self.vector_size], axis=-1)
         numbers, found = self.ladder.infer(
             vector, context, self._by_rung(features), self._maps(details))
-        profiles = self._draw(
-            numbers, self._pose(self._angle(orientation), pose, vector), batch)
+        profiles = self.scene.draw(
+            numbers, self._pose(orientation.latents, pose, vector), batch)
         divergences = dict(pose=divergence(mean[:, :4], scale[:, :4]),
                            vector=divergence(mean[:, 4:], scale[:, 4:]))
         if self.detail_size:
@@ -137,7 +125,7 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         return Inference(profiles, divergences, {})
 
     def encode(self, stamps, psfs, noise_sigma, columns):
-        seen, orientation = self._look(stamps, psfs, noise_sigma, columns)
+        seen, orientation = self.scene.look(stamps, psfs, noise_sigma, columns)
         context = self.context(columns)
         mean, scale, features = self._suggest(seen, orientation, context)
         count = tf.shape(mean)[0]
@@ -146,7 +134,7 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         # Not -1 for the count: the last maps may be empty.
         maps = [[tf.reshape(tensor, [count, int(np.prod(shape))]) for tensor in pair]
                 for pair, shape in zip(found, self.ladder.map_shapes, strict=True)]
-        angle = self._angle(orientation)
+        angle = orientation.latents
         certain = tf.fill(tf.shape(angle), 1e-3)
         return (tf.concat([angle, mean, *(m for m, _ in maps)], axis=-1),
                 tf.concat([certain, scale, *(s for _, s in maps)], axis=-1))
@@ -156,31 +144,23 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
             latent, [self.turn_size, self.pose_size - self.turn_size, self.vector_size,
                      self.detail_size], axis=-1)
         numbers = self.ladder(vector, self.context(columns), self._maps(details))
-        return self._draw(numbers, self._pose(angle, pose, vector), columns)
+        return self.scene.draw(numbers, self._pose(angle, pose, vector), columns)
 
     def generate(self, turn, shape, columns):
         vector, details = tf.split(shape, [self.vector_size, self.detail_size], axis=-1)
         numbers = self.ladder(vector, self.context(columns), self._maps(details))
-        return self._draw(numbers, Pose(self._orientation(turn, vector)), columns)
-
-    def _look(self, stamps, psfs, noise_sigma, columns):
-        """Stamps as the encoder sees them, a list of [N, C, C, 3], and the orientation found."""
-        scale = self.drawing.scale(columns[self.settings.size_column])
-        return look(self.views, stamps, psfs, noise_sigma, scale, self.flux(columns))
+        return self.scene.draw(numbers, Pose(self._orientation(turn, vector)), columns)
 
     def _suggest(self, seen, orientation, context):
         """What the encoder says, with the elongation counted from the one measured."""
         mean, scale, features = self.encoder(seen, context)
-        measured = (orientation.elongation - self.elongation_zero) / self.elongation_unit
+        measured = (
+            orientation.elongation - self.scene.elongation_zero) / self.scene.elongation_unit
         return mean + measured[:, None] * self._is_elongation, scale, features
-
-    def _angle(self, orientation):
-        """The first latents of the pose, [N, 3]."""
-        return tf.stack([orientation.cosine, orientation.sine, orientation.parity], axis=-1)
 
     def _orientation(self, angle, vector):
         """From the latents (cos, sin, parity) and the latent vector."""
-        return of_latents(angle, self.elongation_zero + self.elongation_unit * vector[:, 0])
+        return self.scene.orientation(angle, vector[:, 0])
 
     def _pose(self, angle, latents, vector):
         """From the latents of the angle, those of shift, size and flux, and the vector."""
@@ -188,10 +168,6 @@ class GalaxyFrameAutoencoder(Autoencoder, name="galaxy_frame"):
         shift = orientation.turned(self.settings.shift_scale * latents[:, :2])
         return Pose(orientation, shift, *tf.unstack(
             self.settings.pose_scale * latents[:, 2:], axis=-1))
-
-    def _draw(self, numbers, pose, columns):
-        return self.drawing.draw(self.drawing.shape(numbers), pose,
-                                 columns[self.settings.size_column], self.flux(columns))
 
     def _by_rung(self, features):
         """The encoder's features in the order of the ladder, coarse first."""

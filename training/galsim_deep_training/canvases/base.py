@@ -8,10 +8,10 @@ __all__ = ["Canvas"]
 
 import abc
 
-from ..recipe import Settings
+from ..registry import Registered
 
 
-class Canvas(abc.ABC):
+class Canvas(Registered, abc.ABC):
     """A kind of canvas; subclasses register themselves by the name used in recipes::
 
         class Plain(Canvas, name="plain"):
@@ -27,19 +27,9 @@ class Canvas(abc.ABC):
         any_way_up:     Whether images may be turned and mirrored, and are the same kind of image.
     """
 
-    Settings = Settings
-    registry = {}
     scalars = 0
     turn_size = 0
     any_way_up = True
-    format = 1
-    """To be raised when the same settings come to mean another canvas: checkpoints are kept apart.
-    """
-
-    def __init_subclass__(cls, name, **kwargs):
-        super().__init_subclass__(**kwargs)
-        cls.name = name
-        Canvas.registry[name] = cls
 
     def __init__(self, settings, recipe):
         self.settings = settings

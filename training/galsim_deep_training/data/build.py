@@ -4,7 +4,6 @@ __all__ = ["Builder", "build"]
 
 import abc
 import functools
-import importlib
 import multiprocessing
 import time
 
@@ -12,13 +11,14 @@ import galsim
 from galsim import GalSimConfigError
 from tqdm import tqdm
 
-from ..recipe import DATA_PARTS, Settings, parse
+from ..recipe import DATA_PARTS, parse
+from ..registry import Registered
 from .dataset import DatasetWriter
 
 _workers_make = None
 
 
-class Builder(abc.ABC):
+class Builder(Registered, abc.ABC):
     """Makes examples, one by one, from some kind of survey data.
 
     A subclass registers itself by the name used in recipes::
@@ -30,13 +30,6 @@ class Builder(abc.ABC):
     An example depends on the recipe's seed and its own number only, never on the process that
     made it.
     """
-
-    Settings = Settings
-    registry = {}
-
-    def __init_subclass__(cls, name, **kwargs):
-        super().__init_subclass__(**kwargs)
-        Builder.registry[name] = cls
 
     def __init__(self, settings, recipe):
         self.settings = settings
@@ -76,13 +69,7 @@ class Builder(abc.ABC):
 
 def make_builder(recipe):
     """The builder a recipe names, with its settings checked."""
-    for module in ("transplant", "real_galaxies", "first_sources", "images"):
-        importlib.import_module(f"{__package__}.{module}")
-    if recipe.data.builder not in Builder.registry:
-        raise GalSimConfigError(
-            f"The recipe {recipe.path} asks for the data builder '{recipe.data.builder}'; there "
-            f"are: {', '.join(sorted(Builder.registry))}.")
-    cls = Builder.registry[recipe.data.builder]
+    cls = Builder.named(recipe.data.builder, f"recipe {recipe.path}, data.builder")
     settings = parse(cls.Settings, recipe.data.settings, f"recipe {recipe.path}, data.settings,")
     return cls(settings, recipe)
 

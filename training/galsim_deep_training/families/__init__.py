@@ -1,8 +1,5 @@
 """Model families.  Each is one file here, registered by the name that recipes use."""
 
-import importlib
-import pkgutil
-
 from galsim import GalSimConfigError
 
 from ..precision import under_policy
@@ -30,13 +27,7 @@ def all_settings(recipe):
 
 
 def _choose(recipe):
-    for found in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{found.name}")
-    if recipe.family not in ModelFamily.registry:
-        raise GalSimConfigError(
-            f"The recipe {recipe.path} asks for the model family '{recipe.family}'; there are: "
-            f"{', '.join(sorted(ModelFamily.registry))}.")
-    cls = ModelFamily.registry[recipe.family]
+    cls = ModelFamily.named(recipe.family, f"recipe {recipe.path}, family")
     if not set(cls.phase_names) <= set(recipe.fit) <= {*cls.phase_names, *cls.optional_phases}:
         optional = "".join(f"; if wanted, {name}" for name in cls.optional_phases)
         raise GalSimConfigError(

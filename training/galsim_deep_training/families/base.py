@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from galsim import GalSimError
 
-from ..recipe import Settings
+from ..networks.completion import completed
+from ..registry import Registered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Signature:
     """Name -> `tf.TensorSpec`, batch dimension None."""
 
 
-class ModelFamily(abc.ABC):
+class ModelFamily(Registered, abc.ABC):
     """A kind of generative model: its networks, its phases of training, its signatures.
 
     A subclass registers itself by the name used in recipes::
@@ -37,17 +38,10 @@ class ModelFamily(abc.ABC):
     checkpoints.
     """
 
-    Settings = Settings
     phase_names = ()
     optional_phases = ()
     optional_columns = False
     """Whether the signatures take NaN for a column that is not given."""
-    registry = {}
-
-    def __init_subclass__(cls, name, **kwargs):
-        super().__init_subclass__(**kwargs)
-        cls.name = name
-        ModelFamily.registry[name] = cls
 
     def __init__(self, settings, recipe):
         self.settings = settings
@@ -83,6 +77,15 @@ class ModelFamily(abc.ABC):
     def all_settings(cls, settings, recipe):
         """Settings with all defaults, as JSON has them: what checkpoints belong to."""
         return settings.model_dump(mode="json")
+
+    def completed(self, columns, normal=None):
+        """The columns, with a value drawn for each that is NaN; see `networks.completion`.
+
+        Families with ``optional_columns`` have a `networks.completion.Completion`.
+        """
+        if not self.optional_columns:
+            return columns
+        return completed(self.completion, self.context, columns, normal)
 
     def column_specs(self):
         """The inputs that every signature conditioned on columns has."""

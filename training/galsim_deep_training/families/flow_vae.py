@@ -14,9 +14,9 @@ import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
-from ..autoencoders import choose_autoencoder
+from ..autoencoders import Autoencoder
 from ..autoencoders.refine import refine
-from ..networks.completion import Completion, completed
+from ..networks.completion import Completion
 from ..networks.flows import all_flow_settings, all_map_flow_settings, make_flow, make_map_flow
 from ..networks.latent_prior import LatentPrior
 from ..networks.noise_power import NoisePower
@@ -77,7 +77,7 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
-        kind, chosen = choose_autoencoder(settings.autoencoder, recipe)
+        kind, chosen = Autoencoder.chosen(settings.autoencoder, self._asking(recipe))
         self.autoencoder = kind(chosen, recipe, self.context)
         self._check_columns()
         self.completion = Completion(len(recipe.columns), seed=recipe.seed)
@@ -101,12 +101,15 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     @classmethod
     def all_settings(cls, settings, recipe):
-        kind, chosen = choose_autoencoder(settings.autoencoder, recipe)
         return dict(
             super().all_settings(settings, recipe),
-            autoencoder=dict(chosen.model_dump(mode="json"), kind=kind.name, format=kind.format),
+            autoencoder=Autoencoder.filled_in(settings.autoencoder, cls._asking(recipe)),
             flow=all_flow_settings(**settings.flow),
             detail_flow=all_map_flow_settings(**settings.detail_flow))
+
+    @staticmethod
+    def _asking(recipe):
+        return f"recipe {recipe.path}, model.autoencoder"
 
     def _check_columns(self):
         names = [column.name for column in self.recipe.columns]
@@ -154,10 +157,6 @@ class FlowVAE(ModelFamily, name="flow_vae"):
                 if kind.name in self.recipe.fit]
 
     # What the model does; all eager or in a graph.
-
-    def completed(self, columns, normal=None):
-        """The columns, with a value drawn for each that is NaN; see `networks.completion`."""
-        return completed(self.completion, self.context, columns, normal)
 
     def encode(self, stamps, psfs, noise_sigma, columns, refinement=0):
         """Mean and scale of the latent, each [N, L]; the mean moved by so many steps."""

@@ -17,9 +17,9 @@ import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
-from ..canvases import choose_canvas
+from ..canvases import Canvas
 from ..networks.class_weights import ClassWeights
-from ..networks.completion import Completion, completed
+from ..networks.completion import Completion
 from ..networks.critic import CodeEncoder, Discriminator, Trunk
 from ..networks.flows import all_flow_settings, make_flow
 from ..networks.generator import INJECTIONS, Generator
@@ -122,8 +122,8 @@ class MPCC(ModelFamily, name="mpcc"):
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
-        cls, chosen = choose_canvas(settings.canvas, recipe)
-        self.canvas = cls(chosen, recipe)
+        kind, chosen = Canvas.chosen(settings.canvas, self._asking(recipe))
+        self.canvas = kind(chosen, recipe)
         self.conditional = settings.conditional and bool(recipe.columns)
         self.optional_columns = "columns" in recipe.fit
         if "flow" in recipe.fit and self.conditional:
@@ -180,11 +180,14 @@ class MPCC(ModelFamily, name="mpcc"):
 
     @classmethod
     def all_settings(cls, settings, recipe):
-        canvas, chosen = choose_canvas(settings.canvas, recipe)
         return dict(
             super().all_settings(settings, recipe),
-            canvas=dict(chosen.model_dump(mode="json"), kind=canvas.name, format=canvas.format),
+            canvas=Canvas.filled_in(settings.canvas, cls._asking(recipe)),
             flow=all_flow_settings(**settings.flow))
+
+    @staticmethod
+    def _asking(recipe):
+        return f"recipe {recipe.path}, model.canvas"
 
     def classes(self, dataset):
         """Names, descriptions and shares of the classes, the latter over the training columns."""
@@ -227,12 +230,6 @@ class MPCC(ModelFamily, name="mpcc"):
     def all_columns(self, columns, count):
         """All standardised columns, [N, C], whether networks are told of them or not."""
         return self.context(columns) if self.recipe.columns else tf.zeros([count, 0])
-
-    def completed(self, columns, normal=None):
-        """The columns, with a value drawn for each that is NaN; see `networks.completion`."""
-        if not self.optional_columns:
-            return columns
-        return completed(self.completion, self.context, columns, normal)
 
     def generate(self, latent, classes, turn, columns, **how):
         """Light profiles [N, S, S] of latents [N, J], one-hot classes [N, K], turns and columns.

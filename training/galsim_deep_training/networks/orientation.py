@@ -72,6 +72,11 @@ class Orientation:
             exchanged(-self.parity, self.parity), tf.abs(self.elongation)), across
 
     @property
+    def latents(self):
+        """The numbers that `of_latents` takes, but for the elongation, [N, 3]."""
+        return tf.stack([self.cosine, self.sine, self.parity], axis=-1)
+
+    @property
     def axis_ratio(self):
         """[N]."""
         return (1.0 - self.elongation) / (1.0 + self.elongation)

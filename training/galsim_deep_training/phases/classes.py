@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from .adversarial import Adversarial
 from .base import GradientPhase
-from .encoded import encoded
+from .encoded import encoded, encoded_batch
 
 
 class ClassShares(GradientPhase):
@@ -46,13 +46,7 @@ class ClassShares(GradientPhase):
             tf.reduce_sum(membership * self.family.class_weights(context), axis=-1))
 
     def evaluate(self, batch):
-        family, count = self.family, tf.shape(batch["stamp"])[0]
-        if family.settings.supervised:
-            membership = family.one_hot(tf.cast(batch["label"], tf.int32))
-        else:
-            given = family.given(batch, count)
-            mean, _ = family.infer(
-                family.look(batch["stamp"], batch["psf"], batch["noise_sigma"], batch), given)
-            membership = tf.exp(family.prior.log_membership(
-                mean, tf.zeros([1, family.settings.classes]), given))
-        return dict(surprise=self._surprise(membership, family.all_columns(batch, count)))
+        found = encoded_batch(self.family, batch)
+        if self.family.settings.supervised:
+            found["membership"] = self.family.one_hot(tf.cast(batch["label"], tf.int32))
+        return dict(surprise=self._surprise(found["membership"], found["context"]))

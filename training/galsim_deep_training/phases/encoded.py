@@ -1,9 +1,24 @@
 """What the encoder of an MPCC finds in real stamps."""
 
-__all__ = ["encoded"]
+__all__ = ["encoded", "encoded_batch"]
+
+import functools
 
 import numpy as np
 import tensorflow as tf
+
+
+def encoded_batch(family, batch):
+    """What `encoded` gives, of the stamps of one batch: a dict of tensors."""
+    count = tf.shape(batch["stamp"])[0]
+    given = family.given(batch, count)
+    mean, scale = family.infer(
+        family.look(batch["stamp"], batch["psf"], batch["noise_sigma"], batch), given)
+    # As frequent as each other, as they are in the fit.
+    shares = tf.zeros([1, family.settings.classes])
+    membership = tf.exp(family.prior.log_membership(mean, shares, given))
+    return dict(mean=mean, scale=scale, membership=membership,
+                context=family.all_columns(batch, count))
 
 
 def encoded(family, dataset, indices, seed):
@@ -19,18 +34,7 @@ def encoded(family, dataset, indices, seed):
         a dict of float32 arrays: ``mean`` and ``scale`` [N, J] of the latents, ``membership``
         [N, K], the weights of the classes, and ``context`` [N, C], the standardised columns.
     """
-    @tf.function(reduce_retracing=True)
-    def encode(batch):
-        count = tf.shape(batch["stamp"])[0]
-        given = family.given(batch, count)
-        mean, scale = family.infer(
-            family.look(batch["stamp"], batch["psf"], batch["noise_sigma"], batch), given)
-        # As frequent as each other, as they are in the fit.
-        shares = tf.zeros([1, family.settings.classes])
-        membership = tf.exp(family.prior.log_membership(mean, shares, given))
-        return dict(mean=mean, scale=scale, membership=membership,
-                    context=family.all_columns(batch, count))
-
+    encode = tf.function(functools.partial(encoded_batch, family), reduce_retracing=True)
     rng, found = np.random.default_rng([seed, 3]) if family.canvas.any_way_up else None, []
     for first in range(0, len(indices), 256):
         batch = encode(dataset.read(indices[first:first + 256], augment=rng))

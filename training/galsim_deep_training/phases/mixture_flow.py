@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from .adversarial import Adversarial
 from .base import GradientPhase
-from .encoded import encoded
+from .encoded import encoded, encoded_batch
 
 
 class MixtureFlow(GradientPhase):
@@ -53,12 +53,6 @@ class MixtureFlow(GradientPhase):
                               - flow.log_prob((latent - mean) / deviation))
 
     def evaluate(self, batch):
-        family, count = self.family, tf.shape(batch["stamp"])[0]
-        given = family.given(batch, count)
-        mean, _ = family.infer(
-            family.look(batch["stamp"], batch["psf"], batch["noise_sigma"], batch), given)
-        log_membership = family.prior.log_membership(
-            mean, tf.zeros([1, family.settings.classes]), given)
-        return dict(surprise=self._surprise(
-            mean, family.one_hot(tf.argmax(log_membership, axis=-1)),
-            family.all_columns(batch, count)))
+        found = encoded_batch(self.family, batch)
+        classes = self.family.one_hot(tf.argmax(found["membership"], axis=-1))
+        return dict(surprise=self._surprise(found["mean"], classes, found["context"]))
