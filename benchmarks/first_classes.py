@@ -32,7 +32,9 @@ def shown(stamps, sigma):
 
 
 def classifier(size, classes):
-    layers = [keras.layers.Input((size, size, 2)), keras.layers.RandomFlip(),
+    # A beam is three pixels wide: no harm in pairs of them.
+    layers = [keras.layers.Input((size, size, 2)), keras.layers.AveragePooling2D(2),
+              keras.layers.RandomFlip(),
               keras.layers.RandomRotation(0.5, fill_mode="constant"),
               keras.layers.RandomTranslation(0.03, 0.03, fill_mode="constant")]
     for channels in (24, 32, 48, 64):
@@ -89,7 +91,7 @@ def main():
     parser.add_argument("data", type=Path, help="the data set of the recipe first_mpcc")
     parser.add_argument("--module", default="hub:first_mpcc")
     parser.add_argument("--networks", type=int, default=3, help="how many are averaged")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--count", type=int, default=500, help="sources made of each class")
     options = parser.parse_args()
     model = galsim_deep.GenerativeGalaxyModel(options.module)

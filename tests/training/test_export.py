@@ -129,7 +129,7 @@ def test_sample_equals_the_network(module, family, normal):
     disc = drawing.draw(
         drawing.shape([tf.zeros((5, frame.cells, frame.cells)) for frame in drawing.frames]),
         Pose(Orientation(tf.constant(normal[:, 0]), tf.constant(normal[:, 1]))),
-        columns["flux_radius"], family.autoencoder.flux(columns)).numpy()
+        columns["flux_radius"], family.autoencoder.scene.flux(columns)).numpy()
     assert np.abs(images - disc).max() > 1e-3 * disc.max()
 
 

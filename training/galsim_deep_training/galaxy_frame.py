@@ -56,13 +56,14 @@ class Scene:
     def look(self, stamps, psfs, noise_sigma, columns, **how):
         """Stamps as `networks.views.look` shows them: (views, the `Orientation` found)."""
         scale = self.drawing.scale(columns[self.settings.size_column])
-        return look(self.views, stamps, psfs, noise_sigma, scale, self._flux(columns), **how)
+        return look(self.views, stamps, psfs, noise_sigma, scale, self.flux(columns), **how)
 
     def draw(self, numbers, pose, columns):
         """Light profiles [N, S, S] of what networks say on the drawn grids, and a `Pose`."""
         return self.drawing.draw(self.drawing.shape(numbers), pose,
-                                 columns[self.settings.size_column], self._flux(columns))
+                                 columns[self.settings.size_column], self.flux(columns))
 
-    def _flux(self, columns):
+    def flux(self, columns):
+        """The flux of the asked magnitude, [N]."""
         magnitude = columns[self.settings.magnitude_column]
         return tf.pow(10.0, -0.4 * (magnitude - self.recipe.stamp.zero_point))
