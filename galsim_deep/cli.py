@@ -188,7 +188,6 @@ def _sample(options):
     output.parent.mkdir(parents=True, exist_ok=True)
     model = GenerativeGalaxyModel(_handle(options.module))
     table = _read_table(options.catalog, options.format)
-    rows = _table_hdu(table, options.catalog)
     if options.id is None:
         random = dict(rng=options.seed)
     elif options.id in table.colnames:
@@ -196,7 +195,13 @@ def _sample(options):
     else:
         raise GalSimError(f"{options.catalog} has no column '{options.id}'; it has: "
                           f"{', '.join(table.colnames)}.")
-    images = model.images(table, cluster=options.cluster, strict=options.strict, **random)
+    random.update(cluster=options.cluster, strict=options.strict)
+    images = model.images(table, **random)
+    if model.clusters:
+        # Which they are, whether asked for or drawn: the output is a truth catalogue.
+        drawn = model.draw_clusters(table, **random)
+        table["cluster"] = np.array(model.clusters)[drawn]
+    rows = _table_hdu(table, options.catalog)
     cube = fits.PrimaryHDU(np.asarray(images))
     cube.header["MODULE"] = (model.card.name, "galsim-deep module")
     cube.header["MODVERS"] = (model.card.version, "version of the module")

@@ -165,6 +165,17 @@ def test_sample_of_a_class(shapes_folder, shapes, catalog, table, tmp_path, clus
                  "--id", "id", "--cluster", cluster]) == 0
     np.testing.assert_array_equal(
         fits.getdata(output), shapes.images(table, seeds=np.arange(7) + 50, cluster="ring"))
+    assert set(Table.read(output, hdu=1)["cluster"]) == {"ring"}
+
+
+def test_sample_says_which_classes_were_drawn(shapes_folder, shapes, catalog, table, tmp_path):
+    output = tmp_path / "stamps.fits"
+    assert main(["sample", str(shapes_folder), "--catalog", str(catalog), "--output", str(output),
+                 "--id", "id"]) == 0
+    drawn = list(Table.read(output, hdu=1)["cluster"])
+    assert len(set(drawn)) > 1
+    np.testing.assert_array_equal(fits.getdata(output), shapes.images(
+        table, seeds=np.arange(7) + 50, cluster=drawn))
 
 
 def test_sample_by_a_column_of_classes(shapes_folder, shapes, table, tmp_path):
@@ -175,6 +186,9 @@ def test_sample_by_a_column_of_classes(shapes_folder, shapes, table, tmp_path):
                  "--output", str(output)]) == 0
     np.testing.assert_array_equal(
         fits.getdata(output), shapes.images(table, rng=1, cluster=[2, 0, -1, 0, -1, 1, 1]))
+    kept = list(Table.read(output, hdu=1)["cluster"])
+    assert [kept[row] for row in (0, 1, 3, 5, 6)] == ["ring", "disc", "disc", "bulge", "bulge"]
+    assert set(kept) <= set(shapes.clusters)
     assert main(["sample", str(shapes_folder), "--catalog", str(catalog), "--output", str(output),
                  "--overwrite", "--cluster", "disc"]) == 1
 
