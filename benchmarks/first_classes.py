@@ -18,10 +18,9 @@ import tensorflow as tf
 from common import Report, command_line
 
 import galsim_deep
+from galsim_deep.clipping import clipped
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.data.noise import NoiseField
-
-CLIP = 3.0
 
 
 def shown(stamps, sigma):
@@ -82,7 +81,7 @@ def made(model, dataset, rows, number, seed):
             nx=dataset.stamp_size, ny=dataset.stamp_size, scale=dataset.pixel_scale,
             method="no_pixel", dtype=float).array
         image = image + level * noise.draw(rng)
-        stamps.append(np.where(image > CLIP * level, image, 0.0))
+        stamps.append(clipped(image, level, *dataset.clipping))
     return np.array(stamps), sigma
 
 

@@ -4,13 +4,13 @@ The card is ``assets/galsim_module.json`` in the folder of the module.  It is re
 without TensorFlow; ``docs/module_format.md`` describes every field.
 """
 
-__all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "Cluster", "Column", "read_card", "rewrite",
-           "write_card"]
+__all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "ClassName", "Cluster", "Column", "read_card",
+           "rewrite", "write_card"]
 
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 from galsim import GalSimError, GalSimValueError
@@ -48,25 +48,28 @@ class Column(_Part):
         return self
 
 
+def _is_name(name):
+    # Tables give a class by its name or its id; text from files comes with blanks around it.
+    try:
+        float(name)
+    except ValueError:
+        if name and name == name.strip():
+            return name
+    raise ValueError(f"{name!r} is no name of a class: it is empty, begins or ends with a blank, "
+                     "or reads as a number")
+
+
+ClassName = Annotated[str, pydantic.AfterValidator(_is_name)]
+"""What a class may be called."""
+
+
 class Cluster(_Part):
     """A class of galaxies that the module tells apart.  Its id is its place on the card."""
 
-    name: str
+    name: ClassName
     description: str
     share: float = pydantic.Field(ge=0, le=1)
     """How frequent it is among galaxies that the module draws for the training sample."""
-
-    @pydantic.field_validator("name")
-    @classmethod
-    def _distinct(cls, name):
-        # Tables give a class by its name or its id; text from files comes with blanks around it.
-        try:
-            float(name)
-        except ValueError:
-            if name and name == name.strip():
-                return name
-        raise ValueError(f"{name!r} is no name of a class: it is empty, begins or ends with a "
-                         "blank, or reads as a number")
 
 
 class Flux(_Part):

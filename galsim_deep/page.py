@@ -1,6 +1,6 @@
 """The page of a module for people: its ``README.md``, rendered from the card."""
 
-__all__ = ["PAGE_PATH", "render_page"]
+__all__ = ["PAGE_PATH", "render_page", "sorted_by"]
 
 PAGE_PATH = "README.md"
 PAGE = """# {name} {version}
@@ -14,7 +14,7 @@ model = galsim_deep.GenerativeGalaxyModel("hub:{name}")
 ![samples](samples.png)
 
 Top: light profiles before PSF and pixel, for rows of the test catalogue sorted by
-magnitude. Bottom: the same galaxies convolved with PSFs of the training data, with noise.
+`{sorted_by}`. Bottom: the same galaxies observed as those of the training data are.
 
 | column | unit | valid range | median of the training sample | meaning |
 |---|---|---|---|---|
@@ -50,7 +50,19 @@ def render_page(card):
         zero_point=card.flux.zero_point, exposure_time=card.flux.exposure_time,
         latent=card.latent.size, recipe=card.recipe.name, recipe_sha256=card.recipe.sha256,
         columns="\n".join(map(_column_row, card.columns)), classes=_classes(card),
-        quality=_quality(card))
+        quality=_quality(card), sorted_by=sorted_by(card)[0])
+
+
+def sorted_by(card):
+    """By which column the rows of the pictures are sorted, from bright to faint.
+
+    Returns:
+        (name, whether it grows from bright to faint, as magnitudes do).
+    """
+    for column in card.columns:
+        if column.unit == "mag":
+            return column.name, True
+    return card.columns[0].name, False
 
 
 def _column_row(column):

@@ -22,7 +22,9 @@ PSF images ``P`` x ``P``, correlation functions ``C`` x ``C``:
 =====================  =========  ===========================================================
 
 Attributes: ``format_version``, ``pixel_scale`` [arcsec], ``seed`` and ``recipe_sha256``, the hash
-of those parts of the recipe that a data set depends on.
+of those parts of the recipe that a data set depends on.  Where stamps are zero but for what is
+significant, ``clipping``: the threshold and the peak of `galsim_deep.clipping`, in units of the
+noise.
 
 Images are float32, indices int32.  Version 1 had no correlation of the noise.
 """
@@ -52,6 +54,7 @@ class StampsFile:
         pixel_scale:        Size of a pixel [arcsec].
         stamp_size:         Pixels on a side of the stamps.
         recipe_sha256:      The hash of the recipe's parts; empty where there was none.
+        clipping:           (threshold, peak) of `galsim_deep.clipping`, or None.
         psfs:               Float32, shape [K, P, P].
         psf_index:          Shape [N].
         noise_sigma:        Float32, shape [N].
@@ -73,6 +76,8 @@ class StampsFile:
         self.pixel_scale = float(self._file.attrs["pixel_scale"])
         self.stamp_size = self._file["stamp"].shape[1]
         self.recipe_sha256 = self._file.attrs.get("recipe_sha256", "")
+        clipping = self._file.attrs.get("clipping")
+        self.clipping = None if clipping is None else tuple(float(level) for level in clipping)
         self.psfs = self._file["psf"][:]
         self.psf_index = self._file["psf_index"][:]
         self.noise_sigma = self._file["noise_sigma"][:]

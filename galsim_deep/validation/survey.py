@@ -8,6 +8,7 @@ __all__ = ["HDF5", "Survey", "open_survey"]
 
 import abc
 import dataclasses
+import functools
 from pathlib import Path
 
 import galsim
@@ -16,6 +17,7 @@ from galsim import GalSimConfigError, GalSimError
 
 from ..real_catalog import RealCatalog
 from ..stamps_file import StampsFile
+from .clipped import ClippedObservation
 from .observation import Observation
 
 HDF5 = (".h5", ".hdf5")
@@ -211,8 +213,10 @@ class TrainingFile(Survey):
         return self._file.columns[name].astype(float)
 
     def observation(self, number):
-        row = int(self._rows[number])
-        return Observation(
+        row, made = int(self._rows[number]), Observation
+        if self._file.clipping is not None:
+            made = functools.partial(ClippedObservation, clipping=self._file.clipping)
+        return made(
             number=number, stamp=self._file.stamp(row).astype(float),
             psf=self._psfs[self._file.psf_index[row]], pixel_scale=self.pixel_scale,
             noise_sigma=float(self._file.noise_sigma[row]),

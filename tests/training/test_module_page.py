@@ -47,6 +47,7 @@ def test_page(module):
     page = (module.folder / "README.md").read_text()
     rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| `")]
     assert rows == ["`photo_z`", "`m_814`", "`r_half`"]
+    assert "sorted by\n`m_814`" in page
     assert "| 19.5 to 25 |" in page
     assert "| chi_square | 1.062 |\n" in page
     assert not set("{}") & set(page)

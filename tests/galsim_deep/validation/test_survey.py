@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from galsim_deep.clipping import clipped
 from galsim_deep.validation.survey import PSF_SIZE, open_survey
 
 COLUMNS = {"flux_radius", "mag_auto", "zphot"}
@@ -283,6 +284,19 @@ def test_both_parts_of_a_data_set(file, card, split, rows):
             assert (observation.truth == row / 2).all() and observation.truth.shape == (16, 16)
         else:
             assert observation.truth is None
+
+
+def test_what_was_clipped_clips_what_is_drawn_like_it(file, card):
+    model = np.zeros((16, 16))
+    model[4, 4:7] = 10.0, 4.5, 1.0
+    plain = open_survey(file, card).observation(1).drawn_like(model, np.random.default_rng(1))
+    with h5py.File(file, "a") as opened:
+        opened.attrs["clipping"] = (3.0, 5.0)
+    seen = open_survey(file, card).observation(1)
+    found = seen.drawn_like(model, np.random.default_rng(1))
+    assert np.count_nonzero(plain) == 256
+    np.testing.assert_array_equal(found, clipped(plain, seen.noise_sigma, 3.0, 5.0))
+    assert found[4, 4] == plain[4, 4] and np.count_nonzero(found) < 10
 
 
 def test_a_count_of_a_data_set(file, card):

@@ -5,6 +5,7 @@ import pytest
 from galsim import GalSimConfigError
 from scipy import ndimage
 
+from galsim_deep import clipping
 from galsim_deep_training.data.build import build, make_builder
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.data.first_sources import RATIOS, extent, noise_ratio
@@ -167,12 +168,24 @@ def test_islands_of_noise_are_removed(first):
             image[row, 3], image[row, 6:8] = 20, 10
         image[42, 42] = 8                # noise
         image[42, 70:72] = 230           # small, but bright
-        image[75:79, 42:46] = 8          # faint, but large
+        image[75:79, 42:46] = 8          # large, but faint
 
     example, = of_row(make_builder(first(edit)), 2)
     corner = (SIZE - STAMP) // 2
     lit = np.pad(example.stamp, corner) > 0
-    assert not lit[42, 42] and lit[42, 70:72].all() and lit[75:79, 42:46].all()
+    assert not lit[42, 42] and lit[42, 70:72].all() and not lit[75:79, 42:46].any()
+
+
+def test_a_file_says_how_it_was_clipped(first, tmp_path):
+    path = tmp_path / "data.h5"
+    recipe = first()
+    build(recipe, path, processes=1, progress=False)
+    dataset = Dataset(path)
+    assert dataset.clipping == (3.0, 5.0)
+    for row in range(len(dataset)):
+        stamp = dataset.read([row])["stamp"][0]
+        np.testing.assert_array_equal(
+            stamp, clipping.clipped(stamp, dataset.noise_sigma[row], *dataset.clipping))
 
 
 def test_psf_and_correlation_of_the_noise(first):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import galsim_deep.clipping
 from galsim_deep_training.data.noise import relative_power
 from galsim_deep_training.physics.observation import clipped, correlated, observe
 
@@ -41,6 +42,18 @@ def test_noise_is_correlated_as_it_should_be():
 
 
 def test_clipped():
-    stamps = tf.constant([[[0.5, 2.9, 3.1]], [[0.5, 2.9, 3.1]]])
-    found = clipped(stamps, tf.constant([1.0, 0.1]), 3.0)
-    np.testing.assert_allclose(found, [[[0, 0, 3.1]], [[0.5, 2.9, 3.1]]])
+    """As it is done outside of a graph."""
+    sigma = np.array([1.0, 0.1], np.float32)
+    stamps = np.random.default_rng(1).normal(0, 2.0, (2, 40, 40)).astype(np.float32)
+    stamps[1] *= 0.1
+    found = clipped(tf.constant(stamps), tf.constant(sigma), 3.0, 6.0).numpy()
+    for one, stamp, level in zip(found, stamps, sigma, strict=True):
+        np.testing.assert_array_equal(one, galsim_deep.clipping.clipped(stamp, level, 3.0, 6.0))
+        assert 0 < np.count_nonzero(one) < np.count_nonzero(stamp > 3 * level)
+
+
+def test_no_gradient_comes_from_what_is_clipped():
+    stamps = tf.Variable([[[0.5, 2.9, 3.1, 7.0]]])
+    with tf.GradientTape() as tape:
+        seen = tf.reduce_sum(clipped(stamps, tf.constant([1.0]), 3.0, 5.0))
+    np.testing.assert_array_equal(tape.gradient(seen, stamps), [[[0, 0, 1, 1]]])

@@ -39,6 +39,9 @@ class Sky(Canvas, name="sky"):
 
     Settings = SkySettings
     turn_size = 3
+    scalars = 1
+    # Unit of the number that tells how much more light there is than is seen.
+    unseen_unit = 0.2
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
@@ -68,6 +71,8 @@ class Sky(Canvas, name="sky"):
         light = self.frame.lay(light, of_latents(turn).upright)
         light *= tf.constant(self.window)[:, None] * self.window
         flux = columns[self.settings.flux_column]
+        # Where images are clipped, the flux is of what was left.
+        flux *= tf.exp(self.unseen_unit * scalars[:, 0])
         return light * (flux / tf.reduce_sum(light, axis=[1, 2]))[:, None, None]
 
     def look(self, stamps, psfs, noise_sigma, columns):

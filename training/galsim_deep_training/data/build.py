@@ -31,6 +31,10 @@ class Builder(Registered, abc.ABC):
     made it.
     """
 
+    clipping = None
+    """Where stamps are zero but for what is significant: (threshold, peak), see
+    `galsim_deep.clipping`."""
+
     def __init__(self, settings, recipe):
         self.settings = settings
         self.recipe = recipe
@@ -104,7 +108,7 @@ def build(recipe, path, processes=2, progress=True, new=None):
     written = skipped = 0
     with (
         DatasetWriter(path, recipe.stamp, columns, builder.psfs(), recipe.digest(*DATA_PARTS),
-                      recipe.seed, builder.noise_correlations()) as writer,
+                      recipe.seed, builder.noise_correlations(), builder.clipping) as writer,
         # One thread in each: OpenMP hangs in a forked process if GalSim used threads before it.
         multiprocessing.get_context("fork").Pool(
             processes, galsim.utilities.set_omp_threads, (1,)) as pool,

@@ -50,10 +50,11 @@ class DatasetWriter:
         recipe_sha256:      Hash of the parts of the recipe that a data set depends on.
         seed:               Of the recipe.
         noise_correlation:  Shape [M, C, C].  [default: white noise only]
+        clipping:           (threshold, peak) of `galsim_deep.clipping`.  [default: not clipped]
     """
 
     def __init__(self, path, stamp, columns, psfs, recipe_sha256="", seed=0,
-                 noise_correlation=None):
+                 noise_correlation=None, clipping=None):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._unfinished = self.path.with_suffix(".unfinished")
@@ -65,6 +66,8 @@ class DatasetWriter:
             recipe_sha256=recipe_sha256,
             seed=seed,
         )
+        if clipping is not None:
+            self._file.attrs["clipping"] = clipping
         self._file.create_dataset("psf", data=np.asarray(psfs, np.float32))
         if noise_correlation is None:
             noise_correlation = white()[None]
@@ -146,6 +149,7 @@ class Dataset:
         self.pixel_scale = self._file.pixel_scale
         self.stamp_size = self._file.stamp_size
         self.recipe_sha256 = self._file.recipe_sha256
+        self.clipping = self._file.clipping
         self.psfs = self._file.psfs
         self.psf_index = self._file.psf_index
         self.noise_sigma = self._file.noise_sigma

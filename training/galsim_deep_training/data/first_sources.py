@@ -10,7 +10,9 @@ subtracted, and truncated to whole numbers:
 
 So neither the flux nor the noise is in the file.  The noise relative to the peak is estimated from
 the few pixels away from the sources in which noise alone is above the threshold, `noise_ratio`; the
-flux follows, as the noise of the survey is nearly the same everywhere.
+flux follows, as the noise of the survey is nearly the same everywhere.  What is above the threshold
+but far from any pixel of 5 sigma is noise, most of it, and left out; who makes images like these
+has to do so as well (`galsim_deep.clipping`).
 """
 
 __all__ = ["FirstSources", "noise_ratio"]
@@ -26,6 +28,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from galsim_deep.clipping import clipped
+
 from ..recipe import Settings
 from .build import Builder
 from .dataset import Example
@@ -37,7 +41,7 @@ PIXEL_SCALE = 1.8
 CLIP = 3.0
 """What is below so many sigma of the noise is zero in the images."""
 FAINT = 5.0
-"""A small island of light counts as noise if its peak is below so many sigma."""
+"""Light without a pixel above so many sigma nearby counts as noise."""
 LEVELS = 255
 """The value of the brightest pixel."""
 RATIOS = np.geomspace(5e-4, 1.0, 200)
@@ -74,6 +78,7 @@ class FirstSources(Builder, name="first_sources"):
     """Observed, clipped stamps of radio sources with their class, in mJy per pixel."""
 
     Settings = FirstSourcesSettings
+    clipping = (CLIP, FAINT)
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
@@ -81,6 +86,7 @@ class FirstSources(Builder, name="first_sources"):
         self._read(self.locate(settings.file_name))
         pixels = settings.beam / recipe.stamp.pixel_scale
         self._beam_area = np.pi / (4 * np.log(2)) * pixels**2
+        self._noise_sigma = settings.rms / self._beam_area
         # Closer than that, a source is in the stamp of the other.
         side = recipe.stamp.size * recipe.stamp.pixel_scale
         self._source = _same_sources(self._images, self._ra, self._dec, 0.5 * side)
@@ -168,7 +174,7 @@ class FirstSources(Builder, name="first_sources"):
         if columns["flux"] <= 0:
             return None
         return Example(
-            stamp=stamp, psf_index=0, noise_sigma=self.settings.rms / self._beam_area,
+            stamp=stamp, psf_index=0, noise_sigma=self._noise_sigma,
             columns={column.name: columns[column.name] for column in self.recipe.columns},
             source=int(self._source[row]), test=bool(self._test[row]),
             label=int(self._label[row]))
@@ -187,19 +193,15 @@ class FirstSources(Builder, name="first_sources"):
                             np.random.default_rng([self.recipe.seed, row]))
         # Values were truncated: half a level is missing on average, but for the peak.
         excess = np.where((image > 0) & (image < LEVELS), image + 0.5, image)
-        islands, count = ndimage.label(image, TOUCHING)
-        numbers = np.arange(count + 1)
-        peaks = ndimage.maximum(excess, islands, numbers)
-        small = np.bincount(islands.ravel()) < 0.5 * self._beam_area
-        excess[(small & (peaks < (FAINT - CLIP) * LEVELS * ratio))[islands]] = 0.0
         light = self._light(excess, ratio)
+        excess[light == 0] = 0.0
         share = self._middle(light).sum() / max(light[_disc(len(light))].sum(), 1e-30)
         return None if share < self.settings.least_flux_share else (excess, ratio)
 
     def _light(self, excess, ratio):
-        """Flux densities [mJy/pixel]; ``excess`` as `_prepare` has it."""
+        """Flux densities of what is significant [mJy/pixel]; ``excess`` as `_prepare` has it."""
         sigmas = np.where(excess > 0, CLIP + excess / (LEVELS * ratio), 0.0)
-        return self.settings.rms / self._beam_area * sigmas
+        return self._noise_sigma * clipped(sigmas, 1.0, *self.clipping)
 
     def _observed(self, light):
         return self._middle(self._light(*light))

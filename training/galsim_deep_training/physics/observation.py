@@ -4,6 +4,8 @@ __all__ = ["clipped", "correlated", "observe"]
 
 import tensorflow as tf
 
+from galsim_deep.clipping import REACH
+
 from .convolution import convolve, psf_transfer
 
 
@@ -31,6 +33,21 @@ def correlated(normal, power):
     return tf.signal.irfft2d(tf.signal.rfft2d(normal) * root, fft_length=[size, size])
 
 
-def clipped(stamps, noise_sigma, threshold):
-    """Stamps [N, S, S] with zero wherever they are below so many times the noise, [N]."""
-    return tf.where(stamps > threshold * noise_sigma[:, None, None], stamps, 0.0)
+def clipped(stamps, noise_sigma, threshold, peak):
+    """Stamps [N, S, S] with zero where there is nothing significant above the noise, [N].
+
+    As `galsim_deep.clipping.clipped` does it.
+    """
+    signal = stamps / noise_sigma[:, None, None]
+    above, kept = signal > threshold, signal > peak
+    for _ in range(REACH):
+        kept = tf.logical_and(_widened(_widened(kept, 1), 2), above)
+    return tf.where(kept, stamps, 0.0)
+
+
+def _widened(mask, axis):
+    """A mask [N, S, S], by one pixel to both sides along an axis."""
+    size = mask.shape[axis]
+    wide = tf.pad(mask, [[1, 1] if n == axis else [0, 0] for n in range(3)])
+    before, after = (tf.gather(wide, tf.range(start, start + size), axis=axis) for start in (0, 2))
+    return tf.logical_or(mask, tf.logical_or(before, after))

@@ -1,0 +1,77 @@
+"""Make the figures of docs/mpcc.md: what both families make of the same rows, and their numbers.
+
+    python docs/families.py
+
+Writes ``_static/families.png``, a row of samples for each module as in `contact_sheet.py`, and
+``families.md``, a table of what ``galsim-deep validate`` has written into their cards.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from contact_sheet import SOFTENING, columns
+
+import galsim_deep
+from galsim_deep.picture import contact_sheet, render, write_png
+
+MODULES = ["acs_flow_vae", "acs_mpcc"]
+COUNT, BRIGHTEST = 12, 23.5
+"""Galaxies in a row, and down to which magnitude: fainter ones are small and alike."""
+FIGURES = {
+    "mean abs(g), generated over real": "mean_g_over_real",
+    "the same, brighter than 22.5": "mean_g_over_real_bright",
+    "half-light radius, generated over real": "mean_size_over_real",
+    "told from real galaxies (AUC; 0.5 is not at all)": "auc_all",
+    "told from real galaxies brighter than 22.5": "auc_bright",
+    "parametric fits told from real galaxies (AUC)": "auc_parametric_all",
+    "reconstruction: chi square a pixel": "chi2_reconstructed_all",
+    "peak, generated over true": "peak_over_truth",
+    "power at 0.10 to 0.15 arcsec, generated over true": "power_over_truth_0.10_0.15_arcsec",
+    "power at 0.15 to 0.22 arcsec": "power_over_truth_0.15_0.22_arcsec",
+    "power at 0.22 to 0.33 arcsec": "power_over_truth_0.22_0.33_arcsec",
+    "power at 0.33 to 0.50 arcsec": "power_over_truth_0.33_0.50_arcsec",
+}
+
+
+def picture(models):
+    """Samples of each module for the same rows and seeds, a row each."""
+    table = columns()
+    shown = np.flatnonzero(table["mag_auto"] < BRIGHTEST)
+    shown = shown[np.linspace(0, len(shown) - 1, COUNT).astype(int)]
+    table = {name: values[shown] for name, values in table.items()}
+    return contact_sheet(
+        [render(stamp, SOFTENING) for model in models
+         for stamp in model.images(table, seeds=np.arange(COUNT))], COUNT)
+
+
+def table(models):
+    """Lines of a table in Markdown: figures of the cards, for the surveys that all cards have."""
+    surveys = [name for name in models[0].card.quality
+               if all(name in model.card.quality for model in models)]
+    heads = [f"{survey}: `{model.card.name}`" for survey in surveys for model in models]
+    yield "| | " + " | ".join(heads) + " |"
+    yield "|---" * (1 + len(heads)) + "|"
+    for what, name in FIGURES.items():
+        cells = [figure(model.card.quality[survey], name) for survey in surveys for model in models]
+        yield f"| {what} | " + " | ".join(cells) + " |"
+
+
+def figure(found, name):
+    """A figure with its error, in words of a table."""
+    if name not in found:
+        return ""
+    error = found.get(f"{name}_error")
+    return f"{found[name]:.3f}" + ("" if error is None else f" ± {error:.3f}")
+
+
+def main():
+    """Entry point."""
+    folder = Path(__file__).parent / "_static"
+    models = [galsim_deep.GenerativeGalaxyModel(f"hub:{name}") for name in MODULES]
+    write_png(folder / "families.png", picture(models))
+    (folder / "families.md").write_text("\n".join(table(models)) + "\n")
+    print(folder / "families.png", folder / "families.md", sep="\n")
+
+
+if __name__ == "__main__":
+    main()
