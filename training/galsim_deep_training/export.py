@@ -41,8 +41,12 @@ def export(recipe, run, folder):
     Returns:
         the folder.
 
-    Raises a `galsim.GalSimError` where the exported graph does not equal the eager network.
+    Raises a `galsim.GalSimError` where the exported graph does not equal the eager network, or the
+    recipe has no columns.
     """
+    if not recipe.columns:
+        raise GalSimError(f"The recipe {recipe.path} has no columns; a module is conditioned on "
+                          "one at least, which says how many galaxies a table asks for.")
     family = restore(recipe, run)
     dataset = Dataset.of(recipe, run / "data.h5")
     folder = Path(folder)

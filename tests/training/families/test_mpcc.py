@@ -1,5 +1,7 @@
 """What MPCC promises besides what every family does."""
 
+import types
+
 import galsim
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.families import make_family
 from galsim_deep_training.fit import fit
 from galsim_deep_training.networks.spectral import SpectralConv, SpectralDense, layers_of
+from galsim_deep_training.phases import adversarial
 from galsim_deep_training.recipe import read_recipe
 
 # Settings on top of the tiny recipe's: the variants of the thesis and of columns.
@@ -87,14 +90,18 @@ def test_one_class_is_a_standard_normal_prior(make):
 
 
 def test_the_generator_learns_nothing_from_the_encoder(make):
-    """Loss II reaches the encoder alone (Algorithm 1)."""
-    family, dataset = make("columns in training")
-    phase, batch = family.phases[0], batch_of(dataset)
-    made = phase.making.views(batch, tf.constant(0), 1, training=True)
-    with tf.GradientTape() as tape:
-        loss, _ = phase._missed(tf.nest.map_structure(tf.stop_gradient, made), batch)
-    found = tape.gradient(loss, [v.value for v in family.generator.trainable_variables])
-    assert all(gradient is None for gradient in found)
+    """Loss II reaches the encoder alone (Algorithm 1): with the others held, only it moves."""
+    family, dataset = make("not shared")
+    phase = family.phases[0]
+    held = types.SimpleNamespace(step=lambda loss: (0.0, {}, 0.0))
+    phase.players.update(discriminator=held, generator=held, prior=held)
+    before = values(phase.networks)
+    batch = {name: tf.constant(value) for name, value in next(phase.batches(dataset, 0)).items()}
+    phase.step(batch, tf.constant(0))
+    after = values(phase.networks)
+    moved = {path.split("/")[0] for path in before
+             if not np.array_equal(before[path], after[path])}
+    assert moved == {"encoder", "own_trunk"}
 
 
 def test_the_adversary_moves_the_prior_through_the_latents(make):
@@ -205,7 +212,39 @@ def test_an_interrupted_fit_ends_where_an_uninterrupted_one_does(make_recipe, ne
         np.testing.assert_array_equal(value, other[path], err_msg=path)
 
 
-def test_a_fit_in_which_a_mode_dies_is_stopped(make_recipe, new_run):
+def test_a_dead_mode_is_seen_through_noise_and_columns(make, awaken, monkeypatch):
+    """What is made of different latents is the same, though stamps differ in all else."""
+    family, dataset = make("columns in training")
+    awaken(family.generator, size=0.3)
+    phase, batch = family.phases[0], batch_of(dataset, 16)
+    alive = phase.evaluate(batch)
+    monkeypatch.setattr(phase.making, "_within", lambda classes, *_: tf.zeros([16, 4]))
+    dead = phase.evaluate(batch)
+    assert float(alive["diversity"]) > 1e-3
+    assert float(dead["diversity"]) == pytest.approx(0.0, abs=1e-9)
+    usage = [float(alive[f"usage_{number}"]) for number in range(3)]
+    assert np.mean(usage) == pytest.approx(1.0) and min(usage) == float(alive["usage"])
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(), None),
+    (dict(diversity=0.0), "always the same"),
+    (dict(usage_1=0.0), "class 1 is not found in real stamps"),
+])
+def test_a_mode_is_dead_when_it_stays_so(make, monkeypatch, change, words):
+    family, _ = make("columns in training")
+    family.settings = family.settings.model_copy(update=dict(least_diversity=0.05))
+    phase = family.phases[0]
+    alive = dict(diversity=0.8, usage_0=1.2, usage_1=0.6, usage_2=1.2)
+    found = [phase.fault(number, one) for number, one in enumerate(
+        [{**alive, **change}] * 3 + [alive] + [{**alive, **change}] * 5, start=3)]
+    assert found[:-1] == [None] * 8
+    assert (found[-1] is None) if words is None else (words in found[-1])
+
+
+def test_a_fit_in_which_a_mode_dies_is_stopped(make_recipe, new_run, monkeypatch):
+    monkeypatch.setattr(adversarial, "WATCHED", 1)
+
     def change(content):
         variant("columns in training")(content)
         content["model"]["least_diversity"] = 1e6
@@ -216,16 +255,17 @@ def test_a_fit_in_which_a_mode_dies_is_stopped(make_recipe, new_run):
 
 
 def test_diversity():
-    from galsim_deep_training.phases.adversarial import diversity
-
+    """Of independent draws it is their variance."""
     rng = np.random.default_rng(1)
-    views = [rng.standard_normal((40, 4, 4, 1)).astype(np.float32)]
-    classes = np.repeat(np.eye(2, dtype=np.float32), 20, axis=0)
-    views[0][:20] *= 2.0
-    found = diversity(views, tf.constant(classes)).numpy()
-    np.testing.assert_allclose(found, [4.0, 1.0], rtol=0.2)
-    views[0][20:] = 0.3  # all alike
-    assert diversity(views, tf.constant(classes)).numpy()[1] == pytest.approx(0.0, abs=1e-6)
+    first, second = rng.standard_normal((2, 40, 8, 8, 1)).astype(np.float32)
+    classes = np.repeat(np.eye(3, dtype=np.float32)[:2], 20, axis=0)
+    first[:20], second[:20] = 2 * first[:20], 2 * second[:20]
+    found = adversarial.diversity([first], [second], tf.constant(classes)).numpy()
+    np.testing.assert_allclose(found[:2], [4.0, 1.0], rtol=0.2)
+    assert found[2] == pytest.approx(found[:2].mean())  # no images, no verdict
+    assert float(adversarial.variance([first[20:]])) == pytest.approx(1.0, rel=0.2)
+    second[20:] = first[20:]
+    assert adversarial.diversity([first], [second], tf.constant(classes)).numpy()[1] == 0
 
 
 # ---- labels ---------------------------------------------------------------------------------
@@ -287,6 +327,25 @@ def test_labels_are_the_classes(labelled):
     assert np.abs(judged[0] - judged[1]).max() > 1e-6
 
 
+def test_another_optimiser_is_refused(make_recipe):
+    def change(content):
+        content["fit"]["adversarial"]["optimizer"] = "adafactor"
+
+    family = make_family(make_recipe(change, family="mpcc"))
+    with pytest.raises(galsim.GalSimConfigError, match="adversarial.optimizer.*'adafactor'"):
+        family.phases  # noqa: B018 - made when asked for
+
+
+def test_classes_are_as_frequent_in_the_fit_as_their_labels(labelled):
+    recipe, run = labelled
+    dataset = Dataset(run / "data.h5")
+    dataset.label = (np.arange(60) % 3 == 0).astype(int)
+    family = make_family(recipe)
+    family.prepare(dataset)
+    share = dataset.label[dataset.train_indices].mean()
+    np.testing.assert_allclose(family.fit_shares, [[1 - share, share]], rtol=1e-6)
+
+
 def test_labels_beyond_the_classes_are_refused(labelled):
     recipe, run = labelled
     dataset = Dataset(run / "data.h5")
@@ -302,10 +361,16 @@ def test_labels_beyond_the_classes_are_refused(labelled):
     (lambda model: model.update(injection="push"), "injection.*one of split, copy, class"),
     (lambda model: model.update(classes=0), "classes"),
     (lambda model: model.update(start=3), "cannot be had by doubling 3"),
+    (lambda model: model.update(start=16), "cannot be had by doubling 16"),
+    (lambda model: model.update(start=0), "start"),
+    (lambda model: model.update(injection="split", latent_size=5), "5 latents cannot be cut"),
+    (lambda model: model.update(halvings=4), "cannot be halved 4 times"),
     (lambda model: model.update(canvas=dict(kind="paper")), "canvas.*'paper'; there are: galaxy"),
     (lambda model: model.update(canvas=dict(kind="plain", fineness=5)), "does not divide"),
     (lambda model: model.update(canvas=dict(kind="sky")), "flux_column.*'flux'"),
     (lambda model: model.update(class_names=[dict(name="a", description="b")]), "1 for 3 classes"),
+    (lambda model: model.update(class_names=[dict(name="1", description="")] * 3), "as a number"),
+    (lambda model: model.update(class_names=[dict(name="a", description="")] * 3), "same name"),
     (lambda model: model.update(conditional=True), "phase 'flow'"),
 ])
 def test_what_cannot_be_is_refused(change, words, make_recipe):

@@ -41,6 +41,20 @@ def test_turns_and_stretches(views):
                                np.exp([0.6, -0.6]), rtol=0.03)
 
 
+@pytest.mark.parametrize("turn, stretch", [(1.0, 0.0), (0.0, 0.3), (0.0, -0.3), (0.5, 0.2)])
+def test_the_gradient_is_that_of_the_movement(views, turn, stretch):
+    """<g, J x> = <J^T g, x>, as J is linear."""
+    image, normal = tf.constant(views[0]), tf.tile([[0.2, -0.1, 1.0, 1.0]], [3, 1])
+    rng = np.random.default_rng(1)
+    weight = tf.constant(views[1] * (1 + 0.1 * rng.standard_normal(views[1].shape)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        moved, = jittered([image], normal, 0.1, turn, stretch)
+        seen = tf.reduce_sum(weight * moved)
+    assert float(tf.reduce_sum(tape.gradient(seen, image) * image)) == pytest.approx(
+        float(seen), rel=0.01)
+
+
 def test_gradients_reach_the_images(views):
     image = tf.Variable(views[0])
     with tf.GradientTape() as tape:

@@ -60,6 +60,12 @@ def test_no_class_is_narrower_than_the_floor():
     prior = MixturePrior(3, 2)
     prior.spreads.assign(tf.fill([3, 2], -50.0))
     assert prior.components(NOTHING)[1].numpy().min() == pytest.approx(FLOOR)
+    # Whatever the columns say.
+    prior = MixturePrior(3, 2, columns=1)
+    for variable in prior.moves.trainable_variables:
+        variable.assign(np.random.default_rng(1).normal(0, 30, variable.shape))
+    deviation = prior.components(tf.constant([[-5.0], [5.0]]))[1].numpy()
+    assert deviation.min() >= FLOOR and np.ptp(deviation) > 0.5
 
 
 def test_deviations_are_one_at_first():

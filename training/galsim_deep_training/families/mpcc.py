@@ -17,6 +17,8 @@ import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
+from galsim_deep.card import ClassName
+
 from ..canvases import Canvas
 from ..networks.class_weights import ClassWeights
 from ..networks.completion import Completion
@@ -36,7 +38,7 @@ from .base import ModelFamily, Signature
 class Class(Settings):
     """What a class is called."""
 
-    name: str
+    name: ClassName
     description: str
 
 
@@ -66,7 +68,7 @@ class MPCCSettings(Settings):
     """J."""
     injection: str = "copy"
     """How latent and class reach the generator, see `networks.generator.Generator`."""
-    start: int = 6
+    start: int = pydantic.Field(6, gt=0)
     """Cells on a side where the generator begins."""
     generator_channels: int = 64
     critic_channels: int = 64
@@ -87,11 +89,12 @@ class MPCCSettings(Settings):
     jitter: Jitter = Jitter()
     offset: float = pydantic.Field(0.0, ge=0)
     """Centroids of observed galaxies are off the middle of a stamp by up to this many pixels."""
-    clip: float | None = None
-    """Observed stamps are zero below so many times the noise; None where they are not."""
     least_diversity: float = pydantic.Field(0.05, ge=0)
     """A fit is stopped when what one class makes differs by less than this share of what real
     images differ by."""
+    least_usage: float = pydantic.Field(0.01, ge=0)
+    """And when a class is found in real images less often than this share of what it has in the
+    fit."""
     flow: dict = {"kind": "spline"}
     """Kind and settings of the flow of the phase ``flow``, see `networks.flows`."""
     class_share: float = pydantic.Field(1.0, gt=0, le=1)
@@ -110,6 +113,9 @@ class MPCCSettings(Settings):
         if self.class_names and len(self.class_names) != self.classes:
             raise ValueError(f"class_names: there are {len(self.class_names)} for {self.classes} "
                              "classes")
+        names = [one.name for one in self.class_names]
+        if len(set(names)) < len(names):
+            raise ValueError(f"class_names: two have the same name, of {', '.join(names)}")
         return self
 
 
@@ -131,12 +137,7 @@ class MPCC(ModelFamily, name="mpcc"):
                 f"The recipe {recipe.path}, fit, has a phase 'flow', for models that know nothing "
                 "of columns while they are trained. Leave it out, or say model.conditional: false.")
         width = len(recipe.columns) if self.conditional else 0
-        cells = self.canvas.drawn[0][0]
-        blocks = int(np.log2(cells / settings.start))
-        if settings.start * 2**blocks != cells:
-            raise GalSimConfigError(
-                f"The recipe {recipe.path}, model.start: the {cells} cells of the canvas cannot be "
-                f"had by doubling {settings.start}.")
+        blocks = self._check_sizes()
         self.prior = MixturePrior(settings.classes, settings.latent_size, width, settings.floor,
                                   seed=recipe.seed)
         self.generator = Generator(
@@ -153,6 +154,9 @@ class MPCC(ModelFamily, name="mpcc"):
         self.class_weights = ClassWeights(settings.classes, len(recipe.columns))
         self.completion = Completion(len(recipe.columns), seed=recipe.seed)
         self.flow = self._make_flow() if "flow" in recipe.fit else None
+        # How frequent classes are in the fit: alike, unless they are given.
+        self.fit_shares = np.full((1, settings.classes), 1.0 / settings.classes, np.float32)
+        self.clipping = None
         self._parts = [self.canvas.turn_size, settings.latent_size, len(recipe.columns), 1]
         self.latent_size = sum(self._parts)
         self._create_weights()
@@ -162,6 +166,23 @@ class MPCC(ModelFamily, name="mpcc"):
             completion=self.completion)
         if self.flow is not None:
             self.networks["flow"] = self.flow
+
+    def _check_sizes(self):
+        """How often the generator doubles its grid."""
+        settings, where = self.settings, f"The recipe {self.recipe.path}, model"
+        cells, seen = self.canvas.drawn[0][0], self.canvas.seen[0][0]
+        blocks = max(0, int(np.log2(cells / settings.start)))
+        if settings.start * 2**blocks != cells:
+            raise GalSimConfigError(f"{where}.start: the {cells} cells of the canvas cannot be had "
+                                    f"by doubling {settings.start}.")
+        if settings.injection == "split" and settings.latent_size % (blocks + 1):
+            raise GalSimConfigError(
+                f"{where}.latent_size: {settings.latent_size} latents cannot be cut into "
+                f"{blocks + 1} equal pieces, for the entry and each block of the generator.")
+        if seen % 2**settings.halvings or seen // 2**settings.halvings < 2:
+            raise GalSimConfigError(f"{where}.halvings: the {seen} cells that are seen of the "
+                                    f"canvas cannot be halved {settings.halvings} times.")
+        return blocks
 
     def _make_flow(self):
         settings = self.settings
@@ -203,13 +224,20 @@ class MPCC(ModelFamily, name="mpcc"):
         if self.recipe.columns:
             super().prepare(dataset)
         self.canvas.prepare(dataset)
+        self.clipping = dataset.clipping
         if self.settings.supervised:
-            labels = dataset.label[dataset.train_indices]
-            if labels.min() < 0 or labels.max() >= self.settings.classes:
+            labels, classes = dataset.label, self.settings.classes
+            if labels.min() < 0 or labels.max() >= classes:
                 raise GalSimConfigError(
-                    f"The recipe {self.recipe.path}, model.supervised: the labels of the training "
-                    f"stamps go from {labels.min()} to {labels.max()} (-1: not known); there are "
-                    f"{self.settings.classes} classes, from 0.")
+                    f"The recipe {self.recipe.path}, model.supervised: the labels of the stamps go "
+                    f"from {labels.min()} to {labels.max()} (-1: not known); there are {classes} "
+                    "classes, from 0.")
+            counts = np.bincount(labels[dataset.train_indices], minlength=classes)
+            if not counts.all():
+                raise GalSimConfigError(
+                    f"The recipe {self.recipe.path}, model.supervised: no stamp for training has "
+                    f"the label {np.flatnonzero(counts == 0)[0]}.")
+            self.fit_shares = (counts[None] / counts.sum()).astype(np.float32)
 
     @property
     def phases(self):
@@ -289,8 +317,20 @@ class MPCC(ModelFamily, name="mpcc"):
     def membership(self, latent, columns):
         """log q(y | z, columns), [N, K]."""
         count = tf.shape(latent)[0]
-        return self.prior.log_membership(
-            latent, self.log_class_weights(columns, count), self.given(columns, count))
+        log_weights, given = self.log_class_weights(columns, count), self.given(columns, count)
+        if self.flow is None:
+            return self.prior.log_membership(latent, log_weights, given)
+        # The density of what `draw_latent` draws of each class.
+        each = zip(*(tf.unstack(part, axis=1) for part in self.prior.components(given)),
+                   strict=True)
+        known = self.all_columns(columns, count)
+        densities = []
+        for number, (mean, deviation) in enumerate(each):
+            classes = self.one_hot(tf.fill([count], number))
+            flow = self.flow(tf.concat([known, classes], axis=-1))
+            densities.append(flow.log_prob((latent - mean) / deviation)
+                             - tf.reduce_sum(tf.math.log(deviation), axis=-1))
+        return tf.nn.log_softmax(log_weights + tf.stack(densities, axis=-1))
 
     def signatures(self):
         stamp, columns = self.recipe.stamp, self.column_specs()
@@ -302,15 +342,19 @@ class MPCC(ModelFamily, name="mpcc"):
             image, drawn = self.sample_classes(random_normal, columns, cluster)
             return dict(image=image, cluster=drawn)
 
+        def one_hot(cluster):
+            return self.one_hot(tf.clip_by_value(cluster, 0, self.settings.classes - 1))
+
         def decode(latent, cluster, **columns):
             turn, latent = tf.split(
                 latent, [self.canvas.turn_size, self.settings.latent_size], axis=-1)
             return dict(image=self.generate(
-                latent, self.one_hot(cluster), turn, self.completed(columns)))
+                latent, one_hot(cluster), turn, self.completed(columns)))
 
         def prior(cluster, **columns):
+            # Of the Gaussians; where a flow follows, that of what it is given.
             columns, count = self.completed(columns), tf.shape(cluster)[0]
-            classes = self.one_hot(cluster)
+            classes = one_hot(cluster)
             zeros = tf.zeros([count, self.settings.latent_size])
             context = self.given(columns, count)
             mean = self.prior.draw(zeros, classes, context)

@@ -38,6 +38,16 @@ def jittered(views, normal, shift, turn, stretch):
             cosine, -sine, middle - middle * (cosine - sine) + dx,
             sine, cosine, middle - middle * (sine + cosine) + dy, zeros, zeros], axis=-1)
         moved.append(tf.raw_ops.ImageProjectiveTransformV3(
-            images=view, transforms=matrix, output_shape=view.shape[1:3], fill_value=0.0,
-            interpolation="BILINEAR", fill_mode="NEAREST"))
+            images=_with_area(view, factor), transforms=matrix, output_shape=view.shape[1:3],
+            fill_value=0.0, interpolation="BILINEAR", fill_mode="NEAREST"))
     return moved
+
+
+@tf.custom_gradient
+def _with_area(images, factor):
+    """Images as they are, with the gradient that the operation after it should give them.
+
+    Its own gradient moves things back, but leaves out that areas have changed.
+    """
+    return tf.identity(images), lambda gradient: (
+        gradient / tf.square(factor)[:, None, None, None], tf.zeros_like(factor))

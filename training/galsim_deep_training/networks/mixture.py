@@ -2,7 +2,7 @@
 
 Astorga 2021, section 7.2: p(y = k) = phi_k, p(z | y = k) = N(mu_k, sigma_k^2), all learnable but
 the first.  With catalogue columns c, means and deviations move with them: mu_k(c) = mu_k + A_k(c)
-and log sigma_k(c) = log sigma_k + B_k(c), with A and B zero at first.
+and log (sigma_k(c) - floor) = s_k + B_k(c), with A and B zero at first.
 """
 
 __all__ = ["MixturePrior", "class_of", "uniform_of"]
@@ -55,13 +55,12 @@ class MixturePrior(keras.Model):
 
         Where the components do not depend on columns, [1, K, J].
         """
-        mean = tf.convert_to_tensor(self.means)[None]
-        deviation = self.floor + tf.exp(self.spreads)[None]
+        mean, spread = (tf.convert_to_tensor(part)[None] for part in (self.means, self.spreads))
         if self.moves is None:
-            return mean, deviation
+            return mean, self.floor + tf.exp(spread)
         moves = tf.reshape(self.moves(context), [-1, self.classes, 2 * self.latent_size])
         along, wider = tf.split(moves, 2, axis=-1)
-        return mean + along, deviation * tf.exp(bounded(wider, 1.0))
+        return mean + along, self.floor + tf.exp(spread + bounded(wider, 1.0))
 
     def draw(self, normal, weights, context):
         """Latents of some class: mu_y + sigma_y normal (the reparameterised draw).

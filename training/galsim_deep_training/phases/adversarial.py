@@ -2,8 +2,11 @@
 
 __all__ = ["Adversarial"]
 
+import collections
+
 import numpy as np
 import tensorflow as tf
+from galsim import GalSimConfigError
 
 from ..losses import class_surprise, deceive, latent_surprise, prior_regulariser, tell_apart
 from ..networks.jitter import SIZE, jittered
@@ -16,8 +19,10 @@ from .making import Making
 
 BETAS = dict(beta_1=0.0, beta_2=0.999)
 """Of Adam, for all players (Astorga 2021, section 8.1.4)."""
+WATCHED = 5
+"""How many evaluations in a row a mode has to be dead."""
 # Streams of random numbers besides those of what is generated, see `Phase.normal`.
-JITTER, STATISTICS, MIXTURE = 1000, 500, 501
+JITTER, STATISTICS, MIXTURE = 10000, 500, 501
 
 
 class Adversarial(Phase):
@@ -31,12 +36,16 @@ class Adversarial(Phase):
 
     name = "adversarial"
     independent_of = ("model.class_names", "model.flow", "model.class_share",
-                      "model.least_diversity")
+                      "model.least_diversity", "model.least_usage")
 
     def __init__(self, family, fit):
         super().__init__(fit, family.recipe.seed)
         self.family = family
         settings = family.settings
+        if fit.optimizer != "adam":
+            raise GalSimConfigError(
+                f"The recipe {family.recipe.path}, fit.adversarial.optimizer, asks for "
+                f"'{fit.optimizer}'; a GAN is fitted with adam.")
         critics = dict(trunk=family.trunk, discriminator=family.discriminator)
         self.networks = dict(family.networks, **critics)
         halves = uses_float16(self.networks)
@@ -53,7 +62,7 @@ class Adversarial(Phase):
         if family.settings.classes > 1:
             self.players["prior"] = player([family.prior], settings.prior_learning_rate)
         self.making = Making(family, self.normal)
-        self._rows = None
+        self._rows, self._watched = None, collections.deque(maxlen=WATCHED)
 
     def batches(self, dataset, start):
         # For the statistics of the generator, at the end.
@@ -122,7 +131,7 @@ class Adversarial(Phase):
 
     def _mixed(self, batch, number):
         """How much the classes overlap (eq. 7.14), and how narrow they are (eq. 7.16)."""
-        prior, shares = self.family.prior, self.making.class_shares
+        prior, shares = self.family.prior, tf.constant(self.family.fit_shares)
         latent, classes = self.making.latents(batch, number, MIXTURE)
         context = self.family.given(batch, tf.shape(latent)[0])
         overlap = tf.reduce_mean(class_surprise(
@@ -136,10 +145,11 @@ class Adversarial(Phase):
     def evaluate(self, batch):
         """How the players stand, how many classes are found, and whether any has died.
 
-        ``found`` is the share of generated images whose class the encoder recovers; ``usage`` the
-        least share of a class among real stamps, in units of that of equal shares; ``explained``
-        the share of the latents' variance that the encoder recovers; ``diversity`` by how much the
-        images of the poorest class differ, over that of real ones.
+        ``found`` is the share of generated images whose class the encoder recovers; ``usage_K`` the
+        share of class K among real stamps, in units of that in the fit, and ``usage`` the least;
+        ``explained`` the share of the latents' variance that the encoder recovers; ``diversity``
+        by how much images of the poorest class differ where columns, PSF and position angle are
+        the same and there is no noise, over the variance of real images.
         """
         family = self.family
         views, latent, classes = self.making.views(batch, tf.constant(-1), 0, batchwise=True)
@@ -149,29 +159,41 @@ class Adversarial(Phase):
         mean, _ = family.infer(views, context)
         of_real, _ = family.infer(real, context)
         assigned = family.one_hot(tf.argmax(family.membership(mean, batch), axis=-1))
-        usage = tf.reduce_mean(
-            family.one_hot(tf.argmax(family.membership(of_real, batch), axis=-1)), axis=0)
+        usage = tf.reduce_mean(family.one_hot(
+            tf.argmax(family.membership(of_real, batch), axis=-1)), axis=0) / family.fit_shares[0]
         missed = tf.reduce_mean(tf.square(mean - latent))
-        each, of_all = diversity(views, classes), diversity(real, tf.ones_like(classes[:, :1]))
+        each = diversity(*self.making.twice(batch, tf.constant(-1), 1, batchwise=True))
         return dict(
+            {f"usage_{number}": one for number, one in enumerate(tf.unstack(usage))},
             real=tf.reduce_mean(family.judge(real, known, context)),
             made=tf.reduce_mean(family.judge(views, classes, context)),
             found=tf.reduce_mean(tf.reduce_sum(assigned * classes, axis=-1)),
-            usage=tf.reduce_min(usage) * family.settings.classes,
+            usage=tf.reduce_min(usage),
             explained=1.0 - missed / tf.math.reduce_variance(latent),
-            diversity=tf.reduce_min(each) / of_all[0])
+            diversity=tf.reduce_min(each) / variance(real))
 
     def fault(self, number, scalars):
-        # A generator begins with one image.
-        begun = number > self.fit.steps // 5
-        if begun and scalars["diversity"] < self.family.settings.least_diversity:
-            return (
-                "what one of the classes makes is always the same (its images differ by "
-                f"{scalars['diversity']:.3f} of what real ones differ by; model.least_diversity is "
-                f"{self.family.settings.least_diversity:g}). The mode has died. Lower the learning "
-                "rates or raise model.discriminator_steps, take fewer classes, or another seed; "
-                "remove the checkpoints, which go on from here.")
-        return None
+        settings = self.family.settings
+        # What happens once may pass. And a generator begins with one image.
+        self._watched.append(scalars)
+        if number <= self.fit.steps // 5 or len(self._watched) < self._watched.maxlen:
+            return None
+        diversity = max(seen["diversity"] for seen in self._watched)
+        usage = [np.mean([seen[f"usage_{one}"] for seen in self._watched])
+                 for one in range(settings.classes)]
+        if diversity < settings.least_diversity:
+            died = (f"what one of the classes makes is always the same (its images differ by "
+                    f"{diversity:.3f} of what real ones differ by at most; model.least_diversity "
+                    f"is {settings.least_diversity:g})")
+        elif min(usage) < settings.least_usage:
+            died = (f"class {np.argmin(usage)} is not found in real stamps any more "
+                    f"({min(usage):.3f} of its share in the fit; model.least_usage is "
+                    f"{settings.least_usage:g})")
+        else:
+            return None
+        return (f"{died}. The mode has died. Lower the learning rates or raise "
+                "model.discriminator_steps, take fewer classes, or another seed; remove the "
+                "checkpoints, which go on from here.")
 
     def state(self):
         found = {}
@@ -187,7 +209,7 @@ class Adversarial(Phase):
         take_statistics(self.family.generator, self._generate)
 
     def _generate(self, number):
-        """Run the generator once for columns and classes as they are in the training set."""
+        """Run the generator once for columns as in the training set and classes as in the fit."""
         rng = np.random.default_rng([self.seed, 9, number])
         rows = rng.integers(len(self._rows["label"]), size=4 * self.fit.batch_size)
         batch = {name: tf.constant(values[rows]) for name, values in self._rows.items()}
@@ -195,21 +217,23 @@ class Adversarial(Phase):
         self.family.generator(*latents, self.family.given(batch, len(rows)))
 
 
-def diversity(views, classes):
-    """By how much images of one class differ from each other: mean squared deviation, [K].
+def diversity(first, second, classes):
+    """By how much pairs of images of a class differ: half their mean squared difference, [K].
 
     Parameters:
-        views:      A list of [N, C, C, K'].
-        classes:    One-hot, [N, K].  A class of fewer than two images is as diverse as the others
-                    are on average.
+        first, second:  Views, a list of [N, C, C, K'] each.
+        classes:        One-hot, [N, K].  A class without images is as diverse as all are together.
     """
-    images = tf.concat([tf.reshape(view, [tf.shape(view)[0], -1]) for view in views], axis=-1)
+    square = 0.5 * tf.reduce_mean(tf.square(_flat(first) - _flat(second)), axis=-1)
     count = tf.reduce_sum(classes, axis=0)
-    mean = tf.matmul(classes, images, transpose_a=True) / tf.maximum(count, 1.0)[:, None]
-    square = tf.reduce_mean(tf.square(images - tf.matmul(classes, mean)), axis=-1)
-    total = tf.linalg.matvec(classes, square, transpose_a=True)
-    several = count > 1
-    each = total / tf.maximum(count - 1.0, 1.0)
-    usual = tf.reduce_sum(tf.where(several, each, 0.0)) / tf.maximum(
-        tf.reduce_sum(tf.cast(several, tf.float32)), 1.0)
-    return tf.where(several, each, usual)
+    each = tf.linalg.matvec(classes, square, transpose_a=True) / tf.maximum(count, 1.0)
+    return tf.where(count > 0, each, tf.reduce_mean(square))
+
+
+def variance(views):
+    """Of pixels among images, a list of [N, C, C, K]: a scalar."""
+    return tf.reduce_mean(tf.math.reduce_variance(_flat(views), axis=0))
+
+
+def _flat(views):
+    return tf.concat([tf.reshape(view, [tf.shape(view)[0], -1]) for view in views], axis=-1)

@@ -34,7 +34,7 @@ class ClassShares(GradientPhase):
         number = start
         while True:
             rng = np.random.default_rng([self.seed, 2, number])
-            rows = rng.integers(len(indices), size=self.fit.batch_size)
+            rows = rng.integers(len(known["context"]), size=self.fit.batch_size)
             yield {name: known[name][rows] for name in ("membership", "context")}
             number += 1
 

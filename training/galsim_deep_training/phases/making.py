@@ -20,11 +20,6 @@ class Making:
     def __init__(self, family, normal):
         self.family, self.settings, self._normal = family, family.settings, normal
 
-    @property
-    def class_shares(self):
-        """How frequent classes are where they are not given: all alike, [1, K]."""
-        return tf.fill([1, self.settings.classes], 1.0 / self.settings.classes)
-
     def latents(self, batch, number, stream):
         """Latents and classes for the rows of a batch: [N, J] and one-hot [N, K].
 
@@ -35,9 +30,14 @@ class Making:
         if self.settings.supervised:
             chosen = tf.cast(batch["label"], tf.int32)
         else:
-            chosen = class_of(uniform_of(normal[:, -1]), self.class_shares)
+            chosen = class_of(uniform_of(normal[:, -1]), family.fit_shares)
         classes = family.one_hot(chosen)
-        return family.prior.draw(normal[:, :-1], classes, family.given(batch, count)), classes
+        return self._within(classes, normal, batch), classes
+
+    def _within(self, classes, normal, batch):
+        """Latents of classes; of the normal numbers one is left over."""
+        given = self.family.given(batch, tf.shape(classes)[0])
+        return self.family.prior.draw(normal[:, :-1], classes, given)
 
     def views(self, batch, number, stream, **how):
         """Images as networks see them, of latents that are drawn.
@@ -51,8 +51,24 @@ class Making:
         Returns:
             (views, a list of [N, C, C, K']; latents [N, J]; classes, one-hot [N, K]).
         """
-        family, settings, size = self.family, self.settings, batch["stamp"].shape[1]
         latent, classes = self.latents(batch, number, stream)
+        return self._seen(latent, classes, batch, number, stream, **how), latent, classes
+
+    def twice(self, batch, number, stream, **how):
+        """Pairs of images that differ in nothing but the latent within their class.
+
+        Returns:
+            (views of the first and of the second, both without noise; classes, one-hot [N, K]).
+        """
+        latent, classes = self.latents(batch, number, stream)
+        other = self._within(classes, self._normal(
+            number, tf.shape(latent)[0], self.settings.latent_size + 1, 2 * stream + 2), batch)
+        return (*(self._seen(one, classes, batch, number, stream, noisy=False, **how)
+                  for one in (latent, other)), classes)
+
+    def _seen(self, latent, classes, batch, number, stream, noisy=True, **how):
+        """What is made of latents, as networks see it."""
+        family, settings, size = self.family, self.settings, batch["stamp"].shape[1]
         width = family.canvas.turn_size
         turn, move, noise = tf.split(
             self._normal(number, tf.shape(latent)[0], width + 2 + size**2, 2 * stream + 1),
@@ -60,11 +76,12 @@ class Making:
         profiles = family.generate(latent, classes, turn, batch, **how)
         if settings.offset:
             profiles = moved(profiles, settings.offset * (2.0 * uniform_of(move) - 1.0))
-        stamps = observe(profiles, batch["psf"], batch["noise_sigma"], batch["noise_power"],
-                         tf.reshape(noise, [-1, size, size]))
-        if settings.clip is not None:
-            stamps = clipped(stamps, batch["noise_sigma"], settings.clip)
-        return self.look(stamps, batch), latent, classes
+        noise = tf.reshape(noise, [-1, size, size]) if noisy else tf.zeros_like(profiles)
+        stamps = observe(
+            profiles, batch["psf"], batch["noise_sigma"], batch["noise_power"], noise)
+        if family.clipping is not None:
+            stamps = clipped(stamps, batch["noise_sigma"], *family.clipping)
+        return self.look(stamps, batch)
 
     def look(self, stamps, batch):
         """Stamps, observed as those of a batch, as networks see them."""
