@@ -89,7 +89,7 @@ class MPCCSettings(Settings):
     jitter: Jitter = Jitter()
     offset: float = pydantic.Field(0.0, ge=0)
     """Centroids of observed galaxies are off the middle of a stamp by up to this many pixels."""
-    least_diversity: float = pydantic.Field(0.05, ge=0)
+    least_diversity: float = pydantic.Field(0.002, ge=0)
     """A fit is stopped when what one class makes differs by less than this share of what real
     images differ by."""
     least_usage: float = pydantic.Field(0.01, ge=0)
