@@ -8,6 +8,7 @@ from galsim_deep_training.networks.blocks import (
     ResidualBlock,
     bounded_scale,
     dense,
+    softplus,
 )
 
 
@@ -62,3 +63,15 @@ def test_a_graph_equals_the_eager_network():
         return activation(x + tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
 
     np.testing.assert_allclose(tf.function(block)(x), block(x), atol=1e-5)
+
+
+def test_softplus_is_precise_where_it_is_small():
+    x = np.linspace(-40, 40, 2001).astype(np.float32)
+    variable = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        found = softplus(variable)
+    np.testing.assert_allclose(found, np.logaddexp(0, x.astype(float)), rtol=1e-6)
+    slope = tape.gradient(found, variable).numpy()
+    away = x != 0
+    np.testing.assert_allclose(
+        slope[away], 1 / (1 + np.exp(-x.astype(float)))[away], rtol=1e-5)

@@ -12,6 +12,7 @@ import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
+from ..networks.blocks import softplus
 from ..networks.drawing import edge_window
 from ..networks.frame import GalaxyFrame
 from ..networks.orientation import Orientation, of_latents
@@ -67,7 +68,7 @@ class Sky(Canvas, name="sky"):
 
     def paint(self, numbers, scalars, turn, columns):
         # Squared: from one end of a source to the other light varies a thousandfold.
-        light = tf.square(tf.nn.softplus(numbers[0] + self.envelope))
+        light = tf.square(softplus(numbers[0] + self.envelope))
         light = self.frame.lay(light, of_latents(turn).upright)
         light *= tf.constant(self.window)[:, None] * self.window
         flux = columns[self.settings.flux_column]

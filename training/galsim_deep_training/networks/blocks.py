@@ -5,7 +5,7 @@ convolution, bias, residual sum and ``leaky_relu`` and then ignores the slope (s
 exported network could differ from the one that was trained.
 """
 
-__all__ = ["ResidualBlock", "bounded_scale", "dense"]
+__all__ = ["ResidualBlock", "bounded_scale", "dense", "softplus"]
 
 import keras
 import tensorflow as tf
@@ -47,3 +47,16 @@ def dense(units, hidden=(), activation=ACTIVATION, last="glorot_uniform"):
 def bounded_scale(raw):
     """A positive scale from any number: exp of it, but between e^-4 and e^4."""
     return tf.exp(4.0 * tf.tanh(raw / 4.0))
+
+
+def softplus(x):
+    """log(1 + exp(x)), precise where it is small as well, in compact graphs too.
+
+    They have no log1p: log((1 + s) / (1 - s)) = 2 (s + s^3/3 + ...) with s at most 1/3.
+    """
+    small = tf.exp(-tf.abs(x))
+    s = small / (2.0 + small)
+    square, series = tf.square(s), 1.0 / 17
+    for power in range(15, 0, -2):
+        series = 1.0 / power + square * series
+    return tf.nn.relu(x) + 2.0 * s * series

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .blocks import softplus
 from .half_light import HalfLight
 
 
@@ -68,7 +69,7 @@ class Drawing(keras.layers.Layer):
 
         Where the network says zero this is an exponential disc of unit half-light radius.
         """
-        light = [window * tf.nn.softplus(one + envelope) for window, one, envelope
+        light = [window * softplus(one + envelope) for window, one, envelope
                  in zip(self.windows, numbers, self.envelopes, strict=True)]
         total = tf.add_n([tf.reduce_sum(one, axis=[1, 2], keepdims=True) for one in light])
         return [one / total for one in light]
