@@ -103,6 +103,8 @@ def test_encode_and_decode_meet(module):
     found = module.engine.call("encode", image=observed, psf=psf,
                                noise_sigma=np.full(4, 2.6e-3, np.float32), **columns)
     assert (found["scale"] > 0).all()
+    if module.card.clusters:
+        columns["cluster"] = found["log_membership"].argmax(axis=-1).astype(np.int32)
     again = module.engine.call("decode", latent=found["mean"], **columns)["image"]
     # As observed: what the PSF hides, the encoder cannot know.
     error = np.square(blurred(again) - observed).sum(axis=(1, 2))
