@@ -12,6 +12,7 @@ import numpy as np
 from contact_sheet import SOFTENING, columns
 
 import galsim_deep
+from galsim_deep.page import with_error
 from galsim_deep.picture import contact_sheet, render, write_png
 
 MODULES = ["acs_flow_vae", "acs_mpcc"]
@@ -52,16 +53,9 @@ def table(models):
     yield "| | " + " | ".join(heads) + " |"
     yield "|---" * (1 + len(heads)) + "|"
     for what, name in FIGURES.items():
-        cells = [figure(model.card.quality[survey], name) for survey in surveys for model in models]
+        cells = [with_error(model.card.quality[survey], name)
+                 for survey in surveys for model in models]
         yield f"| {what} | " + " | ".join(cells) + " |"
-
-
-def figure(found, name):
-    """A figure with its error, in words of a table."""
-    if name not in found:
-        return ""
-    error = found.get(f"{name}_error")
-    return f"{found[name]:.3f}" + ("" if error is None else f" ± {error:.3f}")
 
 
 def main():

@@ -1,6 +1,6 @@
 """The page of a module for people: its ``README.md``, rendered from the card."""
 
-__all__ = ["PAGE_PATH", "render_page", "sorted_by"]
+__all__ = ["PAGE_PATH", "render_page", "sorted_by", "with_error"]
 
 PAGE_PATH = "README.md"
 PAGE = """# {name} {version}
@@ -96,14 +96,15 @@ def _quality(card):
     for name in names:
         if name.endswith("_error"):
             continue
-        row = [_with_error(card.quality[key], name) for key in sets]
+        row = [with_error(card.quality[key], name) for key in sets]
         lines.append("| " + " | ".join([name, *row]) + " |")
     return "\n".join([
         *lines, "",
         "Made by `galsim-deep validate`; its documentation says what each figure is.", ""])
 
 
-def _with_error(found, name):
+def with_error(found, name):
+    """A figure of the card with its error, as text; empty where there is none."""
     if name not in found:
         return ""
     error = found.get(f"{name}_error")

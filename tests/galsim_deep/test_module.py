@@ -8,6 +8,7 @@ import galsim
 import numpy as np
 import pytest
 
+import galsim_deep
 from galsim_deep import handles
 from galsim_deep.card import CARD_PATH, read_card, write_card
 from galsim_deep.engine import gpu_here
@@ -15,6 +16,7 @@ from galsim_deep.module import GPU_ROWS, PROBE_PATH, Module
 from galsim_deep.sampler import COMPACT_PATH
 
 SHIPPED = sorted(name for name, folder in handles.available(offline=True).items() if folder)
+ROWS = 12
 
 
 @pytest.fixture(scope="module", params=SHIPPED)
@@ -110,6 +112,62 @@ def test_encode_and_decode_meet(module):
     error = np.square(blurred(again) - observed).sum(axis=(1, 2))
     other = np.square(np.roll(observed, 1, axis=0) - observed).sum(axis=(1, 2))
     assert error.sum() < 0.5 * other.sum()
+
+
+@pytest.fixture(scope="module")
+def shipped(module):
+    """The model of the module."""
+    return galsim_deep.GenerativeGalaxyModel(module.folder)
+
+
+@pytest.fixture(scope="module")
+def spread(shipped):
+    """Rows over the middle of the training sample."""
+    return {column.name: np.linspace(column.quantiles["0.05"], column.quantiles["0.95"], ROWS)
+            for column in shipped.card.columns}
+
+
+def classes(shipped):
+    """The natural mix, and each class."""
+    return [None, *range(len(shipped.clusters))]
+
+
+def test_some_are_shipped():
+    assert {"acs_flow_vae", "acs_mpcc"} <= set(SHIPPED)
+
+
+def test_images(shipped, spread):
+    """Light is positive and falls to zero at the edge; all is finite."""
+    for cluster in classes(shipped):
+        images = shipped.images(spread, seeds=np.arange(ROWS), cluster=cluster)
+        assert np.isfinite(images).all() and (images >= 0).all()
+        rim = np.concatenate([images[:, [0, -1]].ravel(), images[:, :, [0, -1]].ravel()])
+        assert rim.max() < 1e-3 * images.max()
+
+
+def test_the_same_seed_is_the_same_image_alone_and_in_a_batch(shipped, spread):
+    for cluster in classes(shipped):
+        images = shipped.images(spread, seeds=np.arange(ROWS), cluster=cluster)
+        again = shipped.images(spread, seeds=np.arange(ROWS), cluster=cluster)
+        np.testing.assert_array_equal(again, images)
+        row = {name: values[7:8] for name, values in spread.items()}
+        alone = shipped.images(row, seeds=[7], cluster=cluster)
+        np.testing.assert_allclose(alone[0], images[7], atol=1e-6 * images[7].max())
+
+
+def test_classes_have_names_and_look_different(shipped, spread):
+    if not shipped.clusters:
+        pytest.skip("the module has no classes")
+    assert all(one.description for one in shipped.card.clusters)
+    images = [shipped.images(spread, seeds=np.arange(ROWS), cluster=name)
+              for name in shipped.clusters]
+    for number, one in enumerate(images):
+        for other in images[:number]:
+            assert np.abs(one - other).sum() > 0.05 * one.sum()
+    many = {name: np.tile(values, 50) for name, values in spread.items()}
+    drawn = shipped.draw_clusters(many, seeds=np.arange(50 * ROWS))
+    shares = np.bincount(drawn, minlength=len(shipped.clusters)) / len(drawn)
+    assert (shares > 0.2 * np.array([one.share for one in shipped.card.clusters])).all()
 
 
 @pytest.mark.parametrize("changes, word", [

@@ -44,28 +44,30 @@ class Registered:
         return cls.registry
 
     @classmethod
-    def named(cls, name, where):
+    def named(cls, name, recipe, key):
         """The kind of that name.
 
         Parameters:
             name:       As recipes say it.
-            where:      What asks for it, for the error message.
+            recipe:     The `Recipe` that asks for it, and
+            key:        where it does so, for the error message.
 
         Raises a `galsim.GalSimConfigError` where there is none.
         """
         kinds = cls.kinds()
         if name not in kinds:
             raise GalSimConfigError(
-                f"The {where}, asks for '{name}'; there are: {', '.join(sorted(kinds))}.")
+                f"The recipe {recipe.path}, {key}, asks for '{name}'; there are: "
+                f"{', '.join(sorted(kinds))}.")
         return kinds[name]
 
     @classmethod
-    def chosen(cls, asked, where):
+    def chosen(cls, asked, recipe, key):
         """The kind that a dict asks for by its ``kind``, and its settings.
 
         Parameters:
             asked:      A dict: ``kind`` and settings.
-            where:      As for `named`.
+            recipe, key: As for `named`.
 
         Returns:
             (a subclass, its ``Settings``).
@@ -73,11 +75,11 @@ class Registered:
         Raises a `galsim.GalSimConfigError` where there is no such kind or setting.
         """
         settings = dict(asked)
-        found = cls.named(settings.pop("kind", None), where)
-        return found, parse(found.Settings, settings, f"{where},")
+        found = cls.named(settings.pop("kind", None), recipe, key)
+        return found, parse(found.Settings, settings, f"recipe {recipe.path}, {key},")
 
     @classmethod
-    def filled_in(cls, asked, where):
+    def filled_in(cls, asked, recipe, key):
         """What `chosen` takes, with all defaults, as JSON has it: what checkpoints belong to."""
-        found, settings = cls.chosen(asked, where)
+        found, settings = cls.chosen(asked, recipe, key)
         return dict(settings.model_dump(mode="json"), kind=found.name, format=found.format)

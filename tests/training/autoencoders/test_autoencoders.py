@@ -19,7 +19,7 @@ TINY = {
 
 def make_autoencoder(kind, settings, recipe, context):
     cls, chosen = Autoencoder.chosen(
-        dict(settings, kind=kind), f"recipe {recipe.path}, model.autoencoder")
+        dict(settings, kind=kind), recipe, "model.autoencoder")
     return cls(chosen, recipe, context)
 
 

@@ -26,7 +26,7 @@ def recipe():
 
 def canvas(kind, **settings):
     cls, chosen = Canvas.chosen(
-        dict(SETTINGS[kind], kind=kind, **settings), "recipe recipe.yaml, model.canvas")
+        dict(SETTINGS[kind], kind=kind, **settings), recipe(), "model.canvas")
     made = cls(chosen, recipe())
     made.prepare(types.SimpleNamespace(mean_psf=lambda: gaussian(17, 1.5)))
     return made

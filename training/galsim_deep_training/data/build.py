@@ -73,7 +73,7 @@ class Builder(Registered, abc.ABC):
 
 def make_builder(recipe):
     """The builder a recipe names, with its settings checked."""
-    cls = Builder.named(recipe.data.builder, f"recipe {recipe.path}, data.builder")
+    cls = Builder.named(recipe.data.builder, recipe, "data.builder")
     settings = parse(cls.Settings, recipe.data.settings, f"recipe {recipe.path}, data.settings,")
     return cls(settings, recipe)
 

@@ -27,7 +27,7 @@ def all_settings(recipe):
 
 
 def _choose(recipe):
-    cls = ModelFamily.named(recipe.family, f"recipe {recipe.path}, family")
+    cls = ModelFamily.named(recipe.family, recipe, "family")
     if not set(cls.phase_names) <= set(recipe.fit) <= {*cls.phase_names, *cls.optional_phases}:
         optional = "".join(f"; if wanted, {name}" for name in cls.optional_phases)
         raise GalSimConfigError(

@@ -77,7 +77,7 @@ class FlowVAE(ModelFamily, name="flow_vae"):
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
-        kind, chosen = Autoencoder.chosen(settings.autoencoder, self._asking(recipe))
+        kind, chosen = Autoencoder.chosen(settings.autoencoder, recipe, "model.autoencoder")
         self.autoencoder = kind(chosen, recipe, self.context)
         self._check_columns()
         self.completion = Completion(len(recipe.columns), seed=recipe.seed)
@@ -103,13 +103,9 @@ class FlowVAE(ModelFamily, name="flow_vae"):
     def all_settings(cls, settings, recipe):
         return dict(
             super().all_settings(settings, recipe),
-            autoencoder=Autoencoder.filled_in(settings.autoencoder, cls._asking(recipe)),
+            autoencoder=Autoencoder.filled_in(settings.autoencoder, recipe, "model.autoencoder"),
             flow=all_flow_settings(**settings.flow),
             detail_flow=all_map_flow_settings(**settings.detail_flow))
-
-    @staticmethod
-    def _asking(recipe):
-        return f"recipe {recipe.path}, model.autoencoder"
 
     def _check_columns(self):
         names = [column.name for column in self.recipe.columns]

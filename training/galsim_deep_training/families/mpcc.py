@@ -128,7 +128,7 @@ class MPCC(ModelFamily, name="mpcc"):
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
-        kind, chosen = Canvas.chosen(settings.canvas, self._asking(recipe))
+        kind, chosen = Canvas.chosen(settings.canvas, recipe, "model.canvas")
         self.canvas = kind(chosen, recipe)
         self.conditional = settings.conditional and bool(recipe.columns)
         self.optional_columns = "columns" in recipe.fit
@@ -203,12 +203,8 @@ class MPCC(ModelFamily, name="mpcc"):
     def all_settings(cls, settings, recipe):
         return dict(
             super().all_settings(settings, recipe),
-            canvas=Canvas.filled_in(settings.canvas, cls._asking(recipe)),
+            canvas=Canvas.filled_in(settings.canvas, recipe, "model.canvas"),
             flow=all_flow_settings(**settings.flow))
-
-    @staticmethod
-    def _asking(recipe):
-        return f"recipe {recipe.path}, model.canvas"
 
     def classes(self, dataset):
         """Names, descriptions and shares of the classes, the latter over the training columns."""
