@@ -123,6 +123,21 @@ def test_how_a_source_lies_is_undone(kind):
     np.testing.assert_array_equal(mirrored[:, 2], -turn[:, 2])
 
 
+def test_generated_sources_are_seen_as_they_were_painted():
+    """The way a source was laid is undone, and nothing else: its axis stays."""
+    made = canvas("sky")
+    upright = np.maximum(4 * np.abs(made.frame.x), np.abs(made.frame.y)) < 8
+    across = np.tile(np.float32(30.0 * upright), (3, 1, 1))
+    turn = tf.constant([[1.0, 0.0, 1.0], [0.5, 0.8, -1.0], [-2.0, 0.3, 1.0]])
+    columns = {name: value[1] * tf.ones([3]) for name, value in COLUMNS.items()}
+    light = made.paint([across], tf.zeros([3, made.scalars]), turn, columns)
+    views, found = made.look(light, None, tf.fill([3], 0.01), columns, turn)
+    np.testing.assert_allclose(np.hypot(found[:, 0], found[:, 1]), 1.0, rtol=1e-5)
+    for view in views[0].numpy()[..., 1]:
+        assert (made.frame.y**2 * view).sum() > 5 * (made.frame.x**2 * view).sum()
+        assert np.corrcoef(view.ravel(), views[0][0, ..., 1].numpy().ravel())[0, 1] > 0.98
+
+
 def test_neighbours_do_not_decide_how_a_source_lies():
     made = canvas("sky", focus=6.0)
     source = galsim.Gaussian(sigma=3.0).shear(g1=0.5)

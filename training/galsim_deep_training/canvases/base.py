@@ -54,8 +54,10 @@ class Canvas(Registered, abc.ABC):
         """
 
     @abc.abstractmethod
-    def look(self, stamps, psfs, noise_sigma, columns):
+    def look(self, stamps, psfs, noise_sigma, columns, turn=None):
         """Stamps [N, S, S], their PSFs [N, P, P] and noise [N] as networks see them.
+
+        ``turn`` is how the sources were painted, [N, turn_size], where that is known.
 
         Returns:
             (a list of [N, C, C, K], on the grids that are ``seen``; how the sources lie, as

@@ -52,6 +52,8 @@ class GalaxyFrameCanvas(Canvas, name="galaxy_frame"):
         pose = Pose(self.scene.orientation(turn, scalars[:, 0]))
         return self.scene.draw(numbers, pose, columns)
 
-    def look(self, stamps, psfs, noise_sigma, columns):
+    def look(self, stamps, psfs, noise_sigma, columns, turn=None):
+        # Known or not: how galaxies seem to lie is undone with its errors, in real and generated
+        # stamps alike.
         views, found = self.scene.look(stamps, psfs, noise_sigma, columns, rounded=False)
         return views, found.latents

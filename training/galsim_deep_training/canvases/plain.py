@@ -37,5 +37,5 @@ class Plain(Canvas, name="plain"):
     def paint(self, numbers, scalars, turn, columns):
         return tf.sigmoid(numbers[0])
 
-    def look(self, stamps, psfs, noise_sigma, columns):
+    def look(self, stamps, psfs, noise_sigma, columns, turn=None):
         return [2.0 * stamps[..., None] - 1.0], tf.zeros([tf.shape(stamps)[0], 0])

@@ -1,8 +1,10 @@
 """Sources of any size on a patch of sky, such as those of a radio survey: turned lengthwise.
 
-A source is painted along the x axis of its patch and laid on the sky at a random position angle;
-what is observed is turned back along its own major axis before networks see it.  So they learn what
-sources look like, and need not learn that they lie any way around.
+A source is painted along the x axis of its patch and laid on the sky at a random position angle.
+What is observed is turned back along its own major axis before networks see it; so they learn what
+sources look like, and need not learn that they lie any way around.  Generated sources are turned
+back as they were painted.  If they were measured, one painted along the y axis would look the same
+as one along the x axis: a generator goes from one to the other, and its average draws both.
 """
 
 __all__ = ["Sky"]
@@ -39,6 +41,7 @@ class Sky(Canvas, name="sky"):
     """See the module's docstring."""
 
     Settings = SkySettings
+    format = 2
     turn_size = 3
     scalars = 1
     # Unit of the number that tells how much more light there is than is seen.
@@ -76,19 +79,19 @@ class Sky(Canvas, name="sky"):
         flux *= tf.exp(self.unseen_unit * scalars[:, 0])
         return light * (flux / tf.reduce_sum(light, axis=[1, 2]))[:, None, None]
 
-    def look(self, stamps, psfs, noise_sigma, columns):
+    def look(self, stamps, psfs, noise_sigma, columns, turn=None):
         signal = stamps / noise_sigma[:, None, None]
         light = self.focus * tf.where(signal > self.settings.least_signal, stamps, 0.0)
-        orientation = tf.nest.map_structure(tf.stop_gradient, self._lies(light))
+        orientation = self._lies(light) if turn is None else of_latents(turn)
         stamps, signal = tf.unstack(self.frame.resample(
-            tf.stack([stamps, signal], axis=-1), Orientation(*orientation).to_sky), axis=-1)
+            tf.stack([stamps, signal], axis=-1), orientation.to_sky), axis=-1)
         peak = tf.reduce_max(stamps, axis=[1, 2], keepdims=True)
         # In units of the noise (what can be seen), and of its own peak (what it looks like).
         seen = tf.stack([0.3 * tf.asinh(signal), stamps / tf.maximum(peak, 1e-12)], axis=-1)
-        return [seen], tf.stack(orientation, axis=-1)
+        return [seen], orientation.latents
 
     def _lies(self, light):
-        """How sources lie, by their moments about the middle: cosine, sine and parity, [N] each."""
+        """The `Orientation` of sources by their moments about the middle."""
         x, y = self.frame.x, self.frame.y
         angle = 0.5 * tf.atan2(2 * tf.reduce_sum(light * (x * y), axis=[1, 2]),
                                tf.reduce_sum(light * (x**2 - y**2), axis=[1, 2]))
@@ -97,5 +100,5 @@ class Sky(Canvas, name="sky"):
         # The longer tail lies to the right, and upwards.
         end, side = (tf.where(lopsided < 0, -1.0, 1.0) for lopsided in (
             tf.reduce_sum(light * axis * tf.abs(axis), axis=[1, 2]) for axis in (along, across)))
-        return tf.cos(angle) * end, tf.sin(angle) * end, side * end
+        return Orientation(tf.cos(angle) * end, tf.sin(angle) * end, side * end)
 

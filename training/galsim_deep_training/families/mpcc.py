@@ -264,9 +264,9 @@ class MPCC(ModelFamily, name="mpcc"):
         numbers, scalars = self.generator(latent, classes, context, **how)
         return self.canvas.paint(numbers, scalars, turn, columns)
 
-    def look(self, stamps, psfs, noise_sigma, columns):
+    def look(self, stamps, psfs, noise_sigma, columns, turn=None):
         """Stamps as discriminator and encoder see them, a list of [N, C, C, K]."""
-        return self.canvas.look(stamps, psfs, noise_sigma, columns)[0]
+        return self.canvas.look(stamps, psfs, noise_sigma, columns, turn)[0]
 
     def judge(self, views, classes, context, training=False):
         """How real views look, [N]; with labels, as images of that class."""

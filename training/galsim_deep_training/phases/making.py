@@ -81,11 +81,11 @@ class Making:
             profiles, batch["psf"], batch["noise_sigma"], batch["noise_power"], noise)
         if family.clipping is not None:
             stamps = clipped(stamps, batch["noise_sigma"], *family.clipping)
-        return self.look(stamps, batch)
+        return self.look(stamps, batch, turn)
 
-    def look(self, stamps, batch):
+    def look(self, stamps, batch, turn=None):
         """Stamps, observed as those of a batch, as networks see them."""
-        return self.family.look(stamps, batch["psf"], batch["noise_sigma"], batch)
+        return self.family.look(stamps, batch["psf"], batch["noise_sigma"], batch, turn)
 
 
 def moved(profiles, shift):
