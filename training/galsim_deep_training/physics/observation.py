@@ -41,13 +41,13 @@ def clipped(stamps, noise_sigma, threshold, peak):
     signal = stamps / noise_sigma[:, None, None]
     above, kept = signal > threshold, signal > peak
     for _ in range(REACH):
-        kept = tf.logical_and(_widened(_widened(kept, 1), 2), above)
+        kept = _widened(kept) & above
     return tf.where(kept, stamps, 0.0)
 
 
-def _widened(mask, axis):
-    """A mask [N, S, S], by one pixel to both sides along an axis."""
-    size = mask.shape[axis]
-    wide = tf.pad(mask, [[1, 1] if n == axis else [0, 0] for n in range(3)])
-    before, after = (tf.gather(wide, tf.range(start, start + size), axis=axis) for start in (0, 2))
-    return tf.logical_or(mask, tf.logical_or(before, after))
+def _widened(mask):
+    """A mask [N, S, S], by one pixel to all sides."""
+    wide = tf.pad(mask, [[0, 0], [1, 1], [0, 0]])
+    mask = mask | wide[:, :-2] | wide[:, 2:]
+    wide = tf.pad(mask, [[0, 0], [0, 0], [1, 1]])
+    return mask | wide[:, :, :-2] | wide[:, :, 2:]
