@@ -8,7 +8,7 @@ copyright = "2026, " + author
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_static"]
 root_doc = "index"
 
 # Single backticks in docstrings are names of Python objects, as in GalSim's.

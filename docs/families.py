@@ -3,7 +3,7 @@
     python docs/families.py
 
 Writes ``_static/families.png``, a row of samples for each module as in `contact_sheet.py`, and
-``families.md``, a table of what ``galsim-deep validate`` has written into their cards.
+``_static/families.md``, a table of what ``galsim-deep validate`` has written into their cards.
 """
 
 from pathlib import Path
@@ -18,6 +18,12 @@ from galsim_deep.picture import contact_sheet, render, write_png
 MODULES = ["acs_flow_vae", "acs_mpcc"]
 COUNT, BRIGHTEST = 12, 23.5
 """Galaxies in a row, and down to which magnitude: fainter ones are small and alike."""
+SURVEYS = {
+    "new_training (test)": "training sources, seen anew",
+    "new_held-out (test)": "held-out sources",
+    "cosmos_f814w_50": "COSMOS, 50 galaxies",
+}
+"""What the cards call the samples of real galaxies, and what they are."""
 FIGURES = {
     "mean abs(g), generated over real": "mean_g_over_real",
     "the same, brighter than 22.5": "mean_g_over_real_bright",
@@ -31,6 +37,14 @@ FIGURES = {
     "power at 0.15 to 0.22 arcsec": "power_over_truth_0.15_0.22_arcsec",
     "power at 0.22 to 0.33 arcsec": "power_over_truth_0.22_0.33_arcsec",
     "power at 0.33 to 0.50 arcsec": "power_over_truth_0.33_0.50_arcsec",
+    "variance of Gini explained by the class found, generated": "eta2_gini_generated_found",
+    "variance of Gini explained, real": "eta2_gini_real",
+    "variance of the concentration explained, generated": "eta2_concentration_generated_found",
+    "variance of the concentration explained, real": "eta2_concentration_real",
+    "variance of M20 explained, generated": "eta2_m20_generated_found",
+    "variance of M20 explained, real": "eta2_m20_real",
+    "classes of 20,000 draws against the prior: chi-square p": "class_chi_square_p",
+    "class found again in what was generated": "class_recovered",
 }
 
 
@@ -47,14 +61,12 @@ def picture(models):
 
 def table(models):
     """Lines of a table in Markdown: figures of the cards, for the surveys that all cards have."""
-    surveys = [name for name in models[0].card.quality
-               if all(name in model.card.quality for model in models)]
-    heads = [f"{survey}: `{model.card.name}`" for survey in surveys for model in models]
+    heads = [f"{what}: `{model.card.name}`" for what in SURVEYS.values() for model in models]
     yield "| | " + " | ".join(heads) + " |"
     yield "|---" * (1 + len(heads)) + "|"
     for what, name in FIGURES.items():
         cells = [with_error(model.card.quality[survey], name)
-                 for survey in surveys for model in models]
+                 for survey in SURVEYS for model in models]
         yield f"| {what} | " + " | ".join(cells) + " |"
 
 
