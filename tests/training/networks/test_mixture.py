@@ -72,6 +72,12 @@ def test_deviations_are_one_at_first():
     np.testing.assert_allclose(MixturePrior(3, 4).components(NOTHING)[1], 1.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("separation", [1.0, 8.0])
+def test_means_begin_as_far_apart_as_is_asked(separation):
+    means = MixturePrior(4, 6, separation=separation, seed=3).means.numpy()
+    np.testing.assert_allclose(means @ means.T, separation**2 * np.eye(4), atol=1e-4)
+
+
 def test_columns_do_nothing_at_first():
     prior, context = MixturePrior(3, 4, columns=2), tf.constant([[0.3, -2.0], [5.0, 1.0]])
     mean, deviation = prior.components(context)

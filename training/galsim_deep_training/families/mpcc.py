@@ -86,6 +86,9 @@ class MPCCSettings(Settings):
     """lambda_p: weight of the regulariser of the prior (eq. 7.16)."""
     floor: float = pydantic.Field(FLOOR, ge=0, lt=1)
     """Smallest standard deviation of a class in its latent."""
+    separation: float = pydantic.Field(1.0, gt=0)
+    """How far from zero the means of the classes begin, in units of their deviations.  Far apart,
+    classes begin as a prototype each, and what differs within them comes slowly."""
     jitter: Jitter = Jitter()
     offset: float = pydantic.Field(0.0, ge=0)
     """Centroids of observed galaxies are off the middle of a stamp by up to this many pixels."""
@@ -139,7 +142,7 @@ class MPCC(ModelFamily, name="mpcc"):
         width = len(recipe.columns) if self.conditional else 0
         blocks = self._check_sizes()
         self.prior = MixturePrior(settings.classes, settings.latent_size, width, settings.floor,
-                                  seed=recipe.seed)
+                                  separation=settings.separation, seed=recipe.seed)
         self.generator = Generator(
             settings.latent_size, settings.classes, settings.start, blocks,
             settings.generator_channels, self.canvas.drawn, self.canvas.scalars,

@@ -27,16 +27,18 @@ class MixturePrior(keras.Model):
         columns:        How many columns the components depend on, C; 0 for none.
         floor:          Smallest standard deviation, added to what is learned.
                         A single class is a standard normal distribution, and learns nothing.
+        separation:     How far from zero the first means are; they are at right angles to each
+                        other, as far as there are dimensions for that, and the first deviations 1.
         hidden:         Units of the network that the columns go through.
         seed:           Draws the first means.
     """
 
-    def __init__(self, classes, latent_size, columns=0, floor=FLOOR, hidden=32, seed=0):
+    def __init__(self, classes, latent_size, columns=0, floor=FLOOR, hidden=32,
+                 separation=1.0, seed=0):
         super().__init__(name="prior", dtype="float32")
         self.classes, self.latent_size, self.floor = classes, latent_size, float(floor)
-        # Far apart, but not so far that the network that takes them would notice nothing else.
         learns = classes > 1
-        first = keras.initializers.Orthogonal(seed=seed) if learns else "zeros"
+        first = keras.initializers.Orthogonal(separation, seed=seed) if learns else "zeros"
         self.means = self.add_weight(shape=(classes, latent_size), initializer=first, name="means",
                                      trainable=learns)
         # Deviations of one at first.
