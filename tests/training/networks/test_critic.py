@@ -42,6 +42,13 @@ def test_projection_is_linear_in_what_is_beside(features):
     np.testing.assert_allclose(two - zero, 2 * (one - zero), rtol=1e-3, atol=1e-6)
 
 
+def test_a_joint_layer_says_more_than_the_projection(features):
+    judge = Discriminator(8, conditional=True, joint=16)
+    zero, one, two = (judge(features, value * tf.ones([4, 3])) for value in (0.0, 1.0, 2.0))
+    assert np.abs((two - zero) - 2 * (one - zero)).max() > 1e-4
+    assert Discriminator(8, conditional=False, joint=16).joint is None
+
+
 def test_encoder(features):
     encode = CodeEncoder(5, 8, 6, 16)
     mean, scale = encode(features, tf.zeros([4, 2]))

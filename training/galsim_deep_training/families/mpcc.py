@@ -76,6 +76,9 @@ class MPCCSettings(Settings):
     """How many blocks of the discriminator halve the grid."""
     hidden: int = 128
     """Units of the layer before the encoder's heads."""
+    joint: int = pydantic.Field(0, ge=0)
+    """Units of a layer of the discriminator that sees image, class and columns together, besides
+    the projection."""
     share: bool = True
     """Whether discriminator and encoder share their first blocks."""
     discriminator_steps: int = pydantic.Field(4, gt=0)
@@ -150,7 +153,8 @@ class MPCC(ModelFamily, name="mpcc"):
         channels, halvings, seen = (
             settings.critic_channels, settings.halvings, self.canvas.seen)
         self.trunk = Trunk(channels, halvings, seen)
-        self.discriminator = Discriminator(channels, self.conditional or settings.supervised)
+        self.discriminator = Discriminator(
+            channels, self.conditional or settings.supervised, settings.joint)
         self.own_trunk = self.trunk if settings.share else Trunk(channels, halvings, seen)
         self.encoder = CodeEncoder(settings.latent_size, channels, seen[0][0] // 2**halvings,
                                    settings.hidden)

@@ -68,19 +68,24 @@ class Discriminator(keras.Model):
     """From the features of the trunk to one number, high for what looks real.
 
     With a class, columns, or both, it judges pairs: psi(h) + <embedding, h>, with the features h
-    summed over the image (projection; Miyato & Koyama 2018).
+    summed over the image (projection; Miyato & Koyama 2018).  That is linear in what is beside it;
+    where sources of one class are small and those of another large, or their size goes with a
+    column, a layer that sees both can add what the projection cannot say.
 
     Parameters:
         channels:       Of its block.
         conditional:    Whether there is anything to judge beside the image.
+        joint:          Units of the layer that sees both; 0 for none.
     """
 
-    def __init__(self, channels, conditional):
+    def __init__(self, channels, conditional, joint=0):
         super().__init__(name="discriminator", dtype="float32")
         self.block = Down(channels, halves=False)
         self.last = SpectralDense(1, dtype="float32")
         self.embed = SpectralDense(channels, use_bias=False,
                                    dtype="float32") if conditional else None
+        self.joint = [SpectralDense(joint, dtype="float32"),
+                      SpectralDense(1, dtype="float32")] if conditional and joint else None
 
     def call(self, features, beside, training=False):
         """[N, h, w, c], [N, B] -> [N]; without conditions the second may have no columns."""
@@ -89,6 +94,11 @@ class Discriminator(keras.Model):
         judged = self.last(x, training=training)[:, 0]
         if self.embed is not None:
             judged += tf.reduce_sum(self.embed(beside, training=training) * x, axis=-1)
+        if self.joint is not None:
+            first, last = self.joint
+            # Features of large sources must not drown a class.
+            both = tf.concat([tf.math.log1p(x), beside], axis=-1)
+            judged += last(tf.nn.relu(first(both, training=training)), training=training)[:, 0]
         return judged
 
 
