@@ -3,8 +3,8 @@
     python benchmarks/first_classes.py runs/first_mpcc/data.h5 [--module hub:first_mpcc]
 
 Networks are trained on the real sources of the training split alone.  They are applied to the
-held-out real ones, and to sources that the module makes of each asked class, with the flux
-densities of real sources of that class, seen through the beam and the noise of FIRST and clipped as
+held-out real ones, and to sources that the module makes of each asked class, with the
+columns of real sources of that class, seen through the beam and the noise of FIRST and clipped as
 the images of the data set are.  Printed are the shares that each class is recognised in, and the
 confusion.  Needs the extras ``train`` and ``dev``; about a quarter of an hour.
 """
@@ -68,13 +68,13 @@ def probabilities(networks, images):
 
 def made(model, dataset, rows, number, seed):
     """Stamps of one class of the module, observed as the data set was; with their noise."""
-    flux = dataset.columns["flux"][rows]
+    columns = {name: values[rows] for name, values in dataset.columns.items()}
     rng = np.random.default_rng([seed, number])
     noise = NoiseField(dataset.noise_correlation[0], dataset.stamp_size)
     psf = galsim.InterpolatedImage(galsim.Image(
         dataset.psfs[0].astype(float), scale=dataset.pixel_scale), flux=1.0)
     sigma, stamps = dataset.noise_sigma[rows], []
-    galaxies = model.sample(dict(flux=flux), seeds=np.arange(len(rows)) + 1000 * number,
+    galaxies = model.sample(columns, seeds=np.arange(len(rows)) + 1000 * number,
                             cluster=number)
     for galaxy, level in zip(galaxies, sigma, strict=True):
         image = galsim.Convolve(galaxy, psf).drawImage(

@@ -11,15 +11,16 @@ from galsim_deep_training.canvases import Canvas
 from galsim_deep_training.recipe import Column, Stamp
 
 SIZE = 48
-COLUMNS = dict(flux=tf.constant([5.0, 80.0, 900.0]), flux_radius=tf.constant([4.0, 5.0, 6.5]),
-               mag_auto=tf.constant([21.0, 22.0, 23.0]))
+COLUMNS = dict(flux=tf.constant([5.0, 80.0, 900.0]), size=tf.constant([16.0, 30.0, 44.0]),
+               flux_radius=tf.constant([4.0, 5.0, 6.5]), mag_auto=tf.constant([21.0, 22.0, 23.0]))
 SETTINGS = {"galaxy_frame": dict(psf_radius=2.0, cells=24), "plain": dict(fineness=2),
-            "sky": dict(fineness=2)}
+            "sky": dict(cells=16)}
 
 
 def recipe():
     return types.SimpleNamespace(
-        path="recipe.yaml", stamp=Stamp(size=SIZE, band="b", zero_point=25.0, psf_size=17),
+        path="recipe.yaml",
+        stamp=Stamp(size=SIZE, pixel_scale=1.0, band="b", zero_point=25.0, psf_size=17),
         columns=[Column(name=name, unit="", meaning="", valid_range=(0.1, 1e4))
                  for name in COLUMNS])
 
@@ -126,7 +127,7 @@ def test_how_a_source_lies_is_undone(kind):
 def test_generated_sources_are_seen_as_they_were_painted():
     """The way a source was laid is undone, and nothing else: its axis stays."""
     made = canvas("sky")
-    upright = np.maximum(4 * np.abs(made.frame.x), np.abs(made.frame.y)) < 8
+    upright = np.maximum(4 * np.abs(made.frame.x), np.abs(made.frame.y)) < 0.6
     across = np.tile(np.float32(30.0 * upright), (3, 1, 1))
     turn = tf.constant([[1.0, 0.0, 1.0], [0.5, 0.8, -1.0], [-2.0, 0.3, 1.0]])
     columns = {name: value[1] * tf.ones([3]) for name, value in COLUMNS.items()}
@@ -139,7 +140,7 @@ def test_generated_sources_are_seen_as_they_were_painted():
 
 
 def test_neighbours_do_not_decide_how_a_source_lies():
-    made = canvas("sky", focus=6.0)
+    made = canvas("sky", focus=0.4)
     source = galsim.Gaussian(sigma=3.0).shear(g1=0.5)
     image = source.drawImage(nx=SIZE, ny=SIZE, scale=1.0, dtype=float).array
     both = image + (0.4 * galsim.Gaussian(sigma=1.5)).shift(3.0, 20.0).drawImage(

@@ -1,10 +1,11 @@
-"""Sources of any size on a patch of sky, such as those of a radio survey: turned lengthwise.
+"""Sources on a patch of sky, such as those of a radio survey: in units of their size, lengthwise.
 
-A source is painted along the x axis of its patch and laid on the sky at a random position angle.
-What is observed is turned back along its own major axis before networks see it; so they learn what
-sources look like, and need not learn that they lie any way around.  Generated sources are turned
-back as they were painted.  If they were measured, one painted along the y axis would look the same
-as one along the x axis: a generator goes from one to the other, and its average draws both.
+A source is painted along the x axis of a frame that is a little larger than it, and laid on the sky
+at a random position angle.  What is observed is seen in such a frame as well, turned back along its
+own major axis; so networks learn what sources look like, and need not learn that they come in all
+sizes and lie any way around.  Generated sources are turned back as they were painted.  If they were
+measured, one painted along the y axis would look the same as one along the x axis: a generator goes
+from one to the other, and its average draws both.
 """
 
 __all__ = ["Sky"]
@@ -21,27 +22,36 @@ from ..networks.orientation import Orientation, of_latents
 from ..recipe import Settings
 from .base import Canvas
 
+LEAST_SCALE = 2.0
+"""No frame is smaller than that of a source of twice as many pixels."""
+
 
 class SkySettings(Settings):
-    """Settings of the ``sky`` canvas."""
+    """Settings of the ``sky`` canvas.  Its unit of length is half the size of a source."""
 
     flux_column: str = "flux"
     """The column that holds the flux, in the unit of the stamps summed over pixels."""
-    fineness: int = pydantic.Field(2, gt=0)
-    """Pixels along each side of the finest cells that the networks work in."""
-    scale_length: float = pydantic.Field(4.0, gt=0)
-    """Of the exponential source that is painted where the networks say nothing [pixels]."""
-    focus: float = pydantic.Field(20.0, gt=0)
-    """Scale of the Gaussian window in which it is seen how a source lies [pixels]."""
+    size_column: str = "size"
+    """The column that holds the largest angular size [arcsec]."""
+    cells: int = pydantic.Field(24, gt=0)
+    """Cells on a side of the grid that the networks work in."""
+    fineness: int = pydantic.Field(3, gt=0)
+    """Finer cells along each side of one of these: those of light and of images."""
+    reach: float = pydantic.Field(1.3, gt=1)
+    """Half the width of the frame, in units of length."""
+    scale_length: float = pydantic.Field(0.25, gt=0)
+    """Of the exponential source that is painted where the networks say nothing."""
+    focus: float = pydantic.Field(0.7, gt=0)
+    """Scale of the Gaussian window in which it is seen how a source lies."""
     least_signal: float = 1.0
-    """Pixels below so many times the noise do not decide it."""
+    """Light below so many times the noise of a pixel does not decide it."""
 
 
 class Sky(Canvas, name="sky"):
     """See the module's docstring."""
 
     Settings = SkySettings
-    format = 2
+    format = 3
     turn_size = 3
     scalars = 1
     # Unit of the number that tells how much more light there is than is seen.
@@ -49,50 +59,57 @@ class Sky(Canvas, name="sky"):
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
-        size = recipe.stamp.size
-        cells, rest = divmod(size, settings.fineness)
-        if rest:
-            raise GalSimConfigError(
-                f"The recipe {recipe.path}, model.canvas.fineness, {settings.fineness}, does not "
-                f"divide the stamp of {size} pixels.")
-        if settings.flux_column not in [column.name for column in recipe.columns]:
-            raise GalSimConfigError(
-                f"The recipe {recipe.path}, model.canvas.flux_column, asks for the column "
-                f"'{settings.flux_column}', which it does not have.")
-        self.drawn = self.seen = [(cells, settings.fineness)]
-        # Its unit of length is the pixel.
-        self.frame = GalaxyFrame(size, size, 0.5 * size)
-        self.envelope = (-np.hypot(self.frame.x, self.frame.y)
-                         / settings.scale_length).astype(np.float32)
-        self.window = edge_window(size)
+        names = [column.name for column in recipe.columns]
+        for key in ("flux_column", "size_column"):
+            if getattr(settings, key) not in names:
+                raise GalSimConfigError(
+                    f"The recipe {recipe.path}, model.canvas.{key}, asks for the column "
+                    f"'{getattr(settings, key)}', which it does not have.")
+        self.drawn = self.seen = [(settings.cells, settings.fineness)]
+        count = settings.cells * settings.fineness
+        self.frame = GalaxyFrame(recipe.stamp.size, count, settings.reach)
+        square = self.frame.x**2 + self.frame.y**2
+        self.envelope = (-np.sqrt(square) / settings.scale_length).astype(np.float32)
+        self.window = edge_window(count, count // 8)
+        self.edge = edge_window(recipe.stamp.size)
         # Neighbours at the edge have long levers.
-        self.focus = np.exp(-0.5 * (self.frame.x**2 + self.frame.y**2)
-                            / settings.focus**2).astype(np.float32)
+        self.focus = np.exp(-0.5 * square / settings.focus**2).astype(np.float32)
+
+    def _scale(self, columns):
+        """Half the size of sources [pixels], [N]."""
+        return tf.maximum(0.5 * columns[self.settings.size_column] / self.recipe.stamp.pixel_scale,
+                          LEAST_SCALE)
 
     def paint(self, numbers, scalars, turn, columns):
         # Squared: from one end of a source to the other light varies a thousandfold.
         light = tf.square(softplus(numbers[0] + self.envelope))
-        light = self.frame.lay(light, of_latents(turn).upright)
         light *= tf.constant(self.window)[:, None] * self.window
+        light = self.frame.to_stamp(
+            self.frame.lay(light, of_latents(turn).upright), self._scale(columns))
+        # The kernel has negative lobes.
+        light = tf.nn.relu(light) * (tf.constant(self.edge)[:, None] * self.edge)
         flux = columns[self.settings.flux_column]
         # Where images are clipped, the flux is of what was left.
         flux *= tf.exp(self.unseen_unit * scalars[:, 0])
         return light * (flux / tf.reduce_sum(light, axis=[1, 2]))[:, None, None]
 
     def look(self, stamps, psfs, noise_sigma, columns, turn=None):
-        signal = stamps / noise_sigma[:, None, None]
-        light = self.focus * tf.where(signal > self.settings.least_signal, stamps, 0.0)
-        orientation = self._lies(light) if turn is None else of_latents(turn)
-        stamps, signal = tf.unstack(self.frame.resample(
-            tf.stack([stamps, signal], axis=-1), orientation.to_sky), axis=-1)
-        peak = tf.reduce_max(stamps, axis=[1, 2], keepdims=True)
+        seen = self.frame.from_stamp(stamps, self._scale(columns))
+        sigma = noise_sigma[:, None, None]
+        if turn is None:
+            orientation = self._lies(
+                tf.where(seen > self.settings.least_signal * sigma, seen, 0.0))
+        else:
+            orientation = of_latents(turn)
+        seen = self.frame.resample(seen, orientation.to_sky)
+        peak = tf.reduce_max(seen, axis=[1, 2], keepdims=True)
         # In units of the noise (what can be seen), and of its own peak (what it looks like).
-        seen = tf.stack([0.3 * tf.asinh(signal), stamps / tf.maximum(peak, 1e-12)], axis=-1)
-        return [seen], orientation.latents
+        views = tf.stack([0.3 * tf.asinh(seen / sigma), seen / tf.maximum(peak, 1e-12)], axis=-1)
+        return [views], orientation.latents
 
     def _lies(self, light):
         """The `Orientation` of sources by their moments about the middle."""
-        x, y = self.frame.x, self.frame.y
+        light, x, y = self.focus * light, self.frame.x, self.frame.y
         angle = 0.5 * tf.atan2(2 * tf.reduce_sum(light * (x * y), axis=[1, 2]),
                                tf.reduce_sum(light * (x**2 - y**2), axis=[1, 2]))
         cosine, sine = (part[:, None, None] for part in (tf.cos(angle), tf.sin(angle)))
@@ -101,4 +118,3 @@ class Sky(Canvas, name="sky"):
         end, side = (tf.where(lopsided < 0, -1.0, 1.0) for lopsided in (
             tf.reduce_sum(light * axis * tf.abs(axis), axis=[1, 2]) for axis in (along, across)))
         return Orientation(tf.cos(angle) * end, tf.sin(angle) * end, side * end)
-
