@@ -60,7 +60,7 @@ def picture(models):
 
 
 def table(models):
-    """Lines of a table in Markdown: figures of the cards, for the surveys that all cards have."""
+    """Lines of a table in Markdown: figures of the cards, for each of `SURVEYS`."""
     heads = [f"{what}: `{model.card.name}`" for what in SURVEYS.values() for model in models]
     yield "| | " + " | ".join(heads) + " |"
     yield "|---" * (1 + len(heads)) + "|"

@@ -19,17 +19,16 @@ FLOOR = 0.5
 
 
 class MixturePrior(keras.Model):
-    """K diagonal Gaussians in J dimensions.
+    """K diagonal Gaussians in J dimensions; one alone is a standard normal, and learns nothing.
 
     Parameters:
         classes:        K.
         latent_size:    J.
         columns:        How many columns the components depend on, C; 0 for none.
         floor:          Smallest standard deviation, added to what is learned.
-                        A single class is a standard normal distribution, and learns nothing.
+        hidden:         Units of the network that the columns go through.
         separation:     How far from zero the first means are; they are at right angles to each
                         other, as far as there are dimensions for that, and the first deviations 1.
-        hidden:         Units of the network that the columns go through.
         seed:           Draws the first means.
     """
 
