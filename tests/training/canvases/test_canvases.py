@@ -139,6 +139,38 @@ def test_generated_sources_are_seen_as_they_were_painted():
         assert np.corrcoef(view.ravel(), views[0][0, ..., 1].numpy().ravel())[0, 1] > 0.98
 
 
+def test_what_the_beam_makes_of_a_point_is_not_painted():
+    """Through the beam, sources are as large as their column says, and before it points."""
+    flux, faintest, beam = np.array([5.0, 80.0, 900.0]), 1.0, 6.0
+    psf = galsim.Gaussian(fwhm=beam)
+
+    def width(source):
+        image = source.drawImage(nx=SIZE, ny=SIZE, scale=1.0, method="no_pixel", dtype=float).array
+        contour = faintest * psf.xValue(0, 0)
+        return 2 * np.sqrt((image > contour).sum() / np.pi)
+
+    columns = dict(flux=tf.constant(flux, tf.float32),
+                   size=tf.constant([width(psf * one) for one in flux], tf.float32))
+
+    def light(**settings):
+        made = canvas("sky", **settings)
+        blank = [tf.zeros_like(one) for one in numbers(made)]
+        return made.paint(blank, tf.zeros([3, 1]), tf.ones([3, 3]), columns).numpy()
+
+    middle = slice(SIZE // 2 - 3, SIZE // 2 + 3)
+    points, wide = light(beam=beam, faintest=faintest), light()
+    assert (points[:, middle, middle].sum(axis=(1, 2)) > 0.9 * flux).all()
+    assert (points.max(axis=(1, 2))[1:] > 3 * wide.max(axis=(1, 2))[1:]).all()
+    for image, size in zip(points, columns["size"].numpy(), strict=True):
+        seen = galsim.Convolve(galsim.InterpolatedImage(galsim.Image(image, scale=1.0)), psf)
+        assert width(seen) == pytest.approx(size, rel=0.05)
+
+
+def test_a_beam_needs_a_contour():
+    with pytest.raises(galsim.GalSimConfigError, match="model.canvas.*5 arcsec and not 'faintest'"):
+        canvas("sky", beam=5.0)
+
+
 def test_neighbours_do_not_decide_how_a_source_lies():
     made = canvas("sky", focus=0.4)
     source = galsim.Gaussian(sigma=3.0).shear(g1=0.5)

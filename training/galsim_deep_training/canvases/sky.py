@@ -3,7 +3,9 @@
 A source is painted along the x axis of a frame that is a little larger than it, and laid on the sky
 at a random position angle.  What is observed is seen in such a frame as well, turned back along its
 own major axis; so networks learn what sources look like, and need not learn that they come in all
-sizes and lie any way around.  Generated sources are turned back as they were painted.  If they were
+sizes and lie any way around.  A source is seen through the beam and painted before it: its frame is
+smaller then by what the beam makes of a point, so that of an unresolved source hardly more than a
+point is left.  Generated sources are turned back as they were painted.  If they were
 measured, one painted along the y axis would look the same as one along the x axis: a generator goes
 from one to the other, and its average draws both.
 """
@@ -22,7 +24,7 @@ from ..networks.orientation import Orientation, of_latents
 from ..recipe import Settings
 from .base import Canvas
 
-LEAST_SCALE = 2.0
+LEAST_SEEN, LEAST_PAINTED = 2.0, 1.0
 """No frame is smaller than that of a source of twice as many pixels."""
 
 
@@ -32,7 +34,11 @@ class SkySettings(Settings):
     flux_column: str = "flux"
     """The column that holds the flux, in the unit of the stamps summed over pixels."""
     size_column: str = "size"
-    """The column that holds the largest angular size [arcsec]."""
+    """The column that holds the largest angular size [arcsec], as it is observed."""
+    beam: float = pydantic.Field(0.0, ge=0)
+    """FWHM of the Gaussian beam that is in these sizes [arcsec]."""
+    faintest: float = pydantic.Field(0.0, ge=0)
+    """Flux of a point source whose peak is as bright as the contour that sizes are measured at."""
     cells: int = pydantic.Field(24, gt=0)
     """Cells on a side of the grid that the networks work in."""
     fineness: int = pydantic.Field(3, gt=0)
@@ -51,7 +57,7 @@ class Sky(Canvas, name="sky"):
     """See the module's docstring."""
 
     Settings = SkySettings
-    format = 3
+    format = 4
     turn_size = 3
     scalars = 1
     # Unit of the number that tells how much more light there is than is seen.
@@ -65,6 +71,11 @@ class Sky(Canvas, name="sky"):
                 raise GalSimConfigError(
                     f"The recipe {recipe.path}, model.canvas.{key}, asks for the column "
                     f"'{getattr(settings, key)}', which it does not have.")
+        if settings.beam and not settings.faintest:
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, model.canvas, gives a beam of {settings.beam:g} arcsec "
+                "and not 'faintest', the flux of a point source that just reaches the contour at "
+                "which sizes are measured.")
         self.drawn = self.seen = [(settings.cells, settings.fineness)]
         count = settings.cells * settings.fineness
         self.frame = GalaxyFrame(recipe.stamp.size, count, settings.reach)
@@ -75,17 +86,27 @@ class Sky(Canvas, name="sky"):
         # Neighbours at the edge have long levers.
         self.focus = np.exp(-0.5 * square / settings.focus**2).astype(np.float32)
 
-    def _scale(self, columns):
-        """Half the size of sources [pixels], [N]."""
+    def _scale_seen(self, columns):
+        """Half the size of sources as they are observed [pixels], [N]."""
         return tf.maximum(0.5 * columns[self.settings.size_column] / self.recipe.stamp.pixel_scale,
-                          LEAST_SCALE)
+                          LEAST_SEEN)
+
+    def _scale_painted(self, columns):
+        """Half the size of sources before the beam [pixels], [N]."""
+        settings, size = self.settings, columns[self.settings.size_column]
+        if settings.beam:
+            # How wide a point source is at the contour. Light that is spread over more has fainter
+            # peaks and is made less wide, but there it matters less.
+            contrast = tf.maximum(columns[settings.flux_column] / settings.faintest, 1.0)
+            size -= settings.beam * tf.sqrt(tf.math.log(contrast) / np.log(2.0))
+        return tf.maximum(0.5 * size / self.recipe.stamp.pixel_scale, LEAST_PAINTED)
 
     def paint(self, numbers, scalars, turn, columns):
         # Squared: from one end of a source to the other light varies a thousandfold.
         light = tf.square(softplus(numbers[0] + self.envelope))
         light *= tf.constant(self.window)[:, None] * self.window
         light = self.frame.to_stamp(
-            self.frame.lay(light, of_latents(turn).upright), self._scale(columns))
+            self.frame.lay(light, of_latents(turn).upright), self._scale_painted(columns))
         # The kernel has negative lobes.
         light = tf.nn.relu(light) * (tf.constant(self.edge)[:, None] * self.edge)
         flux = columns[self.settings.flux_column]
@@ -94,7 +115,7 @@ class Sky(Canvas, name="sky"):
         return light * (flux / tf.reduce_sum(light, axis=[1, 2]))[:, None, None]
 
     def look(self, stamps, psfs, noise_sigma, columns, turn=None):
-        seen = self.frame.from_stamp(stamps, self._scale(columns))
+        seen = self.frame.from_stamp(stamps, self._scale_seen(columns))
         sigma = noise_sigma[:, None, None]
         if turn is None:
             orientation = self._lies(
