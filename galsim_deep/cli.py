@@ -62,8 +62,9 @@ def _parser():
     sample.add_argument("--id", metavar="COLUMN",
                         help="integer column that decides each galaxy, instead of the seed")
     sample.add_argument("--cluster", metavar="CLASS",
-                        help="class of all galaxies, by id or name, of a module with classes "
-                             "[default: by the column 'cluster', if there is one]")
+                        help="class of all galaxies, by id or name, of a module with classes; a "
+                             "column 'cluster' is not read then [default: by that column, if "
+                             "there is one]")
     sample.add_argument("--strict", action="store_true",
                         help="refuse values outside of the range the module was trained on")
     sample.add_argument("--overwrite", action="store_true", help="replace the output file")

@@ -79,7 +79,9 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
                 opt={**_OPTIONS, **{name: float for name in optional if optional[name]}},
                 ignore=[*ignore, "flux", "num", *cluster])
             for name, kind in cluster.items():
-                fields[name] = ParseValue(config, name, base, kind)[0]
+                # GalSim looks at the first letter of text.
+                fields[name] = (ParseValue(config, name, base, kind)[0] if config[name] != ""
+                                else "")
         if not _has_class(fields, clusters):
             raise GalSimConfigValueError(
                 f"The field cluster is a class of {model.getCard().name}, by id, from 0 to "

@@ -121,8 +121,9 @@ class GenerativeGalaxyModel:
                                 seeds that agree modulo 2^64 are the same.  [default: None]
             cluster:            The class of the galaxies, by its id or its name, one for all or one
                                 a row; -1, NaN, None, masked or empty where it is to be drawn.  It
-                                takes no random numbers from the rest of the galaxy.  [default: the
-                                column ``cluster`` of the table; without, all are drawn]
+                                takes no random numbers from the rest of the galaxy.  A column
+                                ``cluster`` is not read then.  [default: the column ``cluster`` of
+                                the table; without, all are drawn]
             flux:               Flux to give the galaxies, a number or one a row.
                                 [default: that of the module, by the magnitude asked for]
             half_light_radius:  Half-light radius to give the profiles before PSF [arcsec], about
@@ -260,15 +261,14 @@ class GenerativeGalaxyModel:
         """Everything that can be wrong with the arguments is found here, before a network runs."""
         if cluster is not None and not self.clusters:
             raise GalSimValueError(f"The module {self.card.name} has no classes.", cluster)
-        columns = read_columns(table, self.card.columns, self.pixel_scale, strict, self.clusters)
+        # A column that is not asked may hold anything, such as a cluster of galaxies.
+        columns = read_columns(table, self.card.columns, self.pixel_scale, strict,
+                               self.clusters if cluster is None else ())
         count = len(columns[self.columns[0]])
-        clusters = columns.pop("cluster", None) if self.clusters else None
         if cluster is not None:
-            if clusters is not None:
-                raise GalSimIncompatibleValuesError(
-                    "The table has a column 'cluster': give the classes there or as an argument.",
-                    cluster=cluster)
             clusters = read_clusters(cluster, self.clusters, count)
+        else:
+            clusters = columns.pop("cluster", None) if self.clusters else None
         if seeds is not None:
             if rng is not None:
                 raise GalSimIncompatibleValuesError(

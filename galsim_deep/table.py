@@ -195,7 +195,8 @@ class _Given(NamedTuple):
 def _take(table, wanted, welcome=()):
     """Find the kind of a table, and take a `_Given` of each wanted name out of it.
 
-    Names that are welcome are taken where they are there.
+    Names that are welcome are taken where they are there; those that differ from one by their case
+    are warned of.
     """
     if isinstance(table, Catalog):
         if not table.isFits():
@@ -218,6 +219,11 @@ def _take(table, wanted, welcome=()):
         raise GalSimValueError("This kind of table is not understood. Use one of these.",
                                type(table).__name__, _KINDS)
     _check_names(wanted, names)
+    for name in welcome:
+        alike = [one for one in names if str(one).lower() == name and one != name]
+        if alike and name not in names:
+            galsim_warn(f"The table has a column {alike[0]!r}, which is not read. If {name!r} is "
+                        "meant, rename it.")
     return {name: _unwrap(table[name], f"Column {name!r}", units.get(name))
             for name in [*wanted, *(name for name in welcome if name in names)]}
 

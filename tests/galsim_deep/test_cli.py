@@ -189,8 +189,10 @@ def test_sample_by_a_column_of_classes(shapes_folder, shapes, table, tmp_path):
     kept = list(Table.read(output, hdu=1)["cluster"])
     assert [kept[row] for row in (0, 1, 3, 5, 6)] == ["ring", "disc", "disc", "bulge", "bulge"]
     assert set(kept) <= set(shapes.clusters)
+    # What is asked for on the command line counts.
     assert main(["sample", str(shapes_folder), "--catalog", str(catalog), "--output", str(output),
-                 "--overwrite", "--cluster", "disc"]) == 1
+                 "--overwrite", "--cluster", "disc"]) == 0
+    assert set(Table.read(output, hdu=1)["cluster"]) == {"disc"}
 
 
 @pytest.mark.parametrize("module, cluster, word", [

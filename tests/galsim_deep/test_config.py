@@ -330,6 +330,7 @@ CLASS_FIELDS = {
     "name": ("ring", [2] * 4),
     "any": (-1, [-1] * 4),
     "none": (None, [-1] * 4),
+    "empty": ("", [-1] * 4),
     "sequence": (dict(type="Sequence", first=0, last=2), [0, 1, 2, 0]),
     "list of names": (dict(type="List", items=["ring", "disc", "ring", "bulge"]), [2, 0, 2, 1]),
     "list of both": (["ring", 0, 1.0, -1], [2, 0, 1, -1]),

@@ -569,9 +569,16 @@ def test_unknown_classes(shapes, table, case, call, monkeypatch):
         assert word in str(caught.value)
 
 
-def test_classes_are_given_once(shapes, table):
-    with pytest.raises(galsim.GalSimIncompatibleValuesError, match="cluster"):
-        shapes.sample(dict(table, cluster="disc"), cluster="disc")
+def test_the_argument_counts_and_not_the_column(shapes, table):
+    """Which may hold clusters of galaxies."""
+    seeds = np.arange(7)
+    for column in (["Coma"] * 7, ["ring"] * 7):
+        np.testing.assert_array_equal(
+            shapes.images(dict(table, cluster=column), seeds=seeds, cluster="disc"),
+            shapes.images(table, seeds=seeds, cluster="disc"))
+
+
+def test_one_class_or_one_for_each_row(shapes, table):
     with pytest.raises(galsim.GalSimValueError, match="'cluster' has 2 value.*7 row"):
         shapes.sample(table, cluster=["disc", "disc"])
 

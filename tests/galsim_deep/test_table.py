@@ -36,6 +36,17 @@ def read_one(values, column=RADIUS, **kwargs):
     return read_columns({column.name: values}, [column], **kwargs)[column.name]
 
 
+def test_a_column_of_classes_in_capitals_is_warned_of():
+    with pytest.warns(galsim.GalSimWarning, match="column 'CLUSTER', which is not read.*'cluster'"):
+        found = read_columns(dict(VALUES, CLUSTER=["disc"] * 3), COLUMNS, clusters=("disc",))
+    assert "cluster" not in found
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_columns(dict(VALUES, CLUSTER=["Coma"] * 3), COLUMNS)
+        read_columns(dict(VALUES, CLUSTER=["Coma"] * 3, cluster=[0, -1, 0]), COLUMNS,
+                     clusters=("disc",))
+
+
 def astropy_table():
     return Table({**EXTRA, **VALUES})
 
