@@ -32,7 +32,7 @@ def test_latent_surprise():
     assert float(latent_surprise(one, 0 * one, one)[0]) == pytest.approx(1.4189, abs=1e-4)
 
 
-def test_latent_surprise_is_minus_the_log_density(rng=None):
+def test_latent_surprise_is_minus_the_log_density():
     from scipy import stats
 
     rng = np.random.default_rng(2)

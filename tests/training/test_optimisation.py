@@ -40,6 +40,17 @@ def test_a_warm_up_that_is_too_long():
         assert rates([500], warm_up=9999, schedule=schedule) == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "square_root", "constant"])
+def test_an_optimiser_that_moves_several_times_a_step_goes_by_the_step(schedule):
+    fit = Fit(steps=100, learning_rate=0.1, warm_up=10, schedule=schedule)
+    one, three = make_optimizer(fit), make_optimizer(fit, updates=3)
+    for step in (0, 5, 10, 60, 99):
+        one.iterations.assign(step)
+        for update in range(3):
+            three.iterations.assign(3 * step + update)
+            np.testing.assert_allclose(three.learning_rate, one.learning_rate, rtol=1e-6)
+
+
 def test_schedules_can_be_saved():
     schedule = SquareRootDecay(0.1, 20)
     again = SquareRootDecay.from_config(schedule.get_config())

@@ -6,12 +6,13 @@ import keras
 import tensorflow as tf
 
 
-def make_optimizer(fit, base=None, **options):
+def make_optimizer(fit, base=None, updates=1, **options):
     """The optimiser of a phase; it keeps the exponential moving average of the weights.
 
     Parameters:
         fit:            A `recipe.Fit`.
         base:           The highest learning rate in place of that of ``fit``.
+        updates:        How often it moves the weights in one step of the phase.
         options:        Of the optimiser, such as ``beta_1``.
 
     Returns:
@@ -19,7 +20,8 @@ def make_optimizer(fit, base=None, **options):
     """
     kinds = dict(adam=keras.optimizers.Adam, adafactor=Adafactor)
     options = dict(dict(use_ema=True, ema_momentum=fit.average), **options)
-    return kinds[fit.optimizer](learning_rate(fit, base), **options)
+    rate = learning_rate(fit, base)
+    return kinds[fit.optimizer](rate if updates == 1 else Several(rate, updates), **options)
 
 
 def learning_rate(fit, base=None):
@@ -38,6 +40,26 @@ def learning_rate(fit, base=None):
         return SquareRootDecay(base, warm_up)
     return keras.optimizers.schedules.CosineDecay(
         0.0, max(fit.steps - warm_up, 1), warmup_target=base, warmup_steps=warm_up)
+
+
+@keras.saving.register_keras_serializable("galsim_deep")
+class Several(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule for an optimiser that moves the weights several times a step.
+
+    Parameters:
+        schedule:       The learning rate as a function of the step.
+        updates:        How often the optimiser, which counts these, moves the weights in a step.
+    """
+
+    def __init__(self, schedule, updates):
+        super().__init__()
+        self.schedule, self.updates = schedule, updates
+
+    def __call__(self, update):
+        return self.schedule(tf.cast(update, tf.int64) // self.updates)
+
+    def get_config(self):
+        return dict(schedule=self.schedule, updates=self.updates)
 
 
 @keras.saving.register_keras_serializable("galsim_deep")

@@ -13,6 +13,7 @@ from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.families import make_family
 from galsim_deep_training.fit import fit
 from galsim_deep_training.networks.spectral import SpectralConv, SpectralDense, layers_of
+from galsim_deep_training.networks.standing_norm import StandingNorm
 from galsim_deep_training.phases import adversarial
 from galsim_deep_training.recipe import read_recipe
 
@@ -22,8 +23,9 @@ VARIANTS = {
     "columns afterwards": dict(),
     "one class": dict(classes=1, prior_learning_rate=1.0),
     "split": dict(conditional=True, injection="split", latent_size=6),
-    "class": dict(injection="class"),
-    "not shared": dict(share=False),
+    # The prior moves with the generator, and hardly on its own, after the average is taken.
+    "class": dict(injection="class", prior_learning_rate=1e-9),
+    "not shared": dict(share=False, discriminator_steps=3, encoder_steps=1),
 }
 
 
@@ -72,6 +74,11 @@ def test_a_step_moves_every_player(name, make):
              if not np.array_equal(before[path], after[path])}
     expected = {"generator", "encoder", "trunk", "own_trunk", "discriminator"}
     assert moved == expected | ({"prior"} if family.settings.classes > 1 else set())
+    # As often as Algorithm 1 has it.
+    settings = family.settings
+    assert {name: int(player.optimizer.iterations) for name, player in phase.players.items()} == {
+        "discriminator": 2 * settings.discriminator_steps, "generator": 2,
+        "encoder": 2 * settings.encoder_steps, **({"prior": 2} if settings.classes > 1 else {})}
 
 
 def test_with_sharing_there_is_one_trunk(make):
@@ -102,6 +109,29 @@ def test_the_generator_learns_nothing_from_the_encoder(make):
     moved = {path.split("/")[0] for path in before
              if not np.array_equal(before[path], after[path])}
     assert moved == {"encoder", "own_trunk"}
+
+
+def test_the_averages_are_kept(make):
+    """Of generator and prior; kernels are divided by their spectral norms then."""
+    family, dataset = make("class")
+    phase, momentum = family.phases[0], family.recipe.fit["adversarial"].average
+    kept = dict(generator=family.generator, prior=family.prior)
+    average = {}
+    for number, batch in zip(range(4), phase.batches(dataset, 0), strict=False):
+        phase.step({k: tf.constant(v) for k, v in batch.items()}, tf.constant(number))
+        now = values(kept)
+        # The first average are the first weights.
+        average = {path: momentum * average.get(path, value) + (1 - momentum) * value
+                   for path, value in now.items()}
+    phase.finish()
+
+    def direction(value):
+        return value / max(np.linalg.norm(value), 1e-12)
+
+    for path, value in values(kept).items():
+        moved = np.linalg.norm(direction(now[path]) - direction(average[path]))
+        off = np.linalg.norm(direction(value) - direction(average[path]))
+        assert off <= 1e-6 + 0.01 * moved, path
 
 
 def test_the_adversary_moves_the_prior_through_the_latents(make):
@@ -177,7 +207,8 @@ def test_fitted_the_generator_stands_alone(name, make_recipe, new_run):
     family = fit(recipe, new_run(), progress=False)
     layers = layers_of(family.generator, (SpectralConv, SpectralDense))
     assert layers and all(float(layer.norm) == 1.0 for layer in layers)
-    assert all(float(norm.batches) == 16 for norm in [family.generator.norm])
+    norms = layers_of(family.generator, StandingNorm)
+    assert len(norms) > 1 and all(float(norm.batches) == 16 for norm in norms)
     normal = np.random.default_rng(1).standard_normal((5, family.latent_size)).astype(np.float32)
     columns = dict(flux_radius=tf.fill([5], 4.0), mag_auto=tf.fill([5], 22.0),
                    zphot=tf.fill([5], 0.6))

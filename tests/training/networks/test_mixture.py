@@ -32,7 +32,7 @@ def test_weights_of_classes_count():
     np.testing.assert_allclose(found, [[0.8, 0.2]], rtol=1e-5)
 
 
-def test_membership_is_bayes(rng=None):
+def test_membership_is_bayes():
     rng = np.random.default_rng(3)
     means, deviations = rng.standard_normal((4, 3)), rng.uniform(0.5, 2, (4, 3))
     prior, latent = mixture(means, deviations), rng.standard_normal((6, 3)).astype(np.float32)

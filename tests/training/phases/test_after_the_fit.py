@@ -106,6 +106,15 @@ def test_the_flow_learns_what_columns_say_within_a_class(family, dataset, monkey
     assert found[0, 0] > found[1, 0] + 1.0
 
 
+def test_where_labels_are_given_classes_are_theirs(family, data_file):
+    dataset = Dataset(data_file)
+    dataset.label = np.arange(len(dataset)) % 3
+    family.settings = family.settings.model_copy(update=dict(supervised=True))
+    rows = dataset.train_indices[:5]
+    found = encoded(family, dataset, rows, seed=1)
+    np.testing.assert_array_equal(found["membership"], np.eye(3)[dataset.label[rows]])
+
+
 def test_what_is_encoded_are_the_rows_asked_for(family, dataset, monkeypatch):
     """In their order, with classes as frequent as each other."""
     monkeypatch.setattr(type(family.canvas), "any_way_up", False)

@@ -355,7 +355,7 @@ class MPCC(ModelFamily, name="mpcc"):
                 latent, one_hot(cluster), turn, self.completed(columns)))
 
         def prior(cluster, **columns):
-            # Of the Gaussians; where a flow follows, that of what it is given.
+            # Of the Gaussians; where there is a flow, its output is scaled by these.
             columns, count = self.completed(columns), tf.shape(cluster)[0]
             classes = one_hot(cluster)
             zeros = tf.zeros([count, self.settings.latent_size])

@@ -1,6 +1,6 @@
 """Residual blocks of generators, discriminators and encoders, as in BigGAN (Brock et al. 2019).
 
-Spectral normalisation throughout; Astorga 2021, section 6.3.3 and figures 6.1, 8.1 and 8.2.
+All convolutions are spectrally normalised; Astorga 2021, section 6.3.3, figures 6.1, 8.1 and 8.2.
 """
 
 __all__ = ["Down", "Up"]
@@ -20,31 +20,27 @@ class Up(keras.layers.Layer):
 
     Parameters:
         channels:       Of what comes out.
-        doubles:        Whether the grid becomes finer; where it does not, the skip connection is
-                        the identity if the channels are the same.
     """
 
-    def __init__(self, channels, doubles=True, **kwargs):
+    def __init__(self, channels, **kwargs):
         super().__init__(**kwargs)
-        self.channels, self.doubles = channels, doubles
+        self.channels = channels
         self.norms = [StandingNorm(), StandingNorm()]
         self.convs = [SpectralConv(channels, 3), SpectralConv(channels, 3)]
         self.finer = keras.layers.UpSampling2D(2, interpolation="bilinear")
 
     def build(self, x_shape, condition_shape):
-        self.skip = (SpectralConv(self.channels, 1)
-                     if self.doubles or x_shape[-1] != self.channels else None)
+        self.skip = SpectralConv(self.channels, 1)
         super().build((x_shape, condition_shape))
 
     def call(self, x, condition, training=False, batchwise=False):
         how = dict(training=training, batchwise=batchwise)
         y = tf.nn.relu(self.norms[0](x, condition, **how))
-        if self.doubles:
-            x, y = self.finer(x), self.finer(y)
+        x, y = self.finer(x), self.finer(y)
         y = self.convs[0](y, training=training)
         y = tf.nn.relu(self.norms[1](y, condition, **how))
         y = self.convs[1](y, training=training)
-        return y + (x if self.skip is None else self.skip(x, training=training))
+        return y + self.skip(x, training=training)
 
 
 class Down(keras.layers.Layer):

@@ -50,17 +50,17 @@ class Adversarial(Phase):
         self.networks = dict(family.networks, **critics)
         halves = uses_float16(self.networks)
 
-        def player(networks, base=None, average=False):
+        def player(networks, updates=1, base=None, average=False):
             variables = {id(v): v for network in networks for v in network.trainable_variables}
-            return Descent(list(variables.values()),
-                           make_optimizer(fit, base, use_ema=average, **BETAS), fit.clip, halves)
+            optimizer = make_optimizer(fit, base, updates, use_ema=average, **BETAS)
+            return Descent(list(variables.values()), optimizer, fit.clip, halves)
 
         self.players = dict(
-            discriminator=player(critics.values()),
+            discriminator=player(critics.values(), settings.discriminator_steps),
             generator=player([family.generator, family.prior], average=True),
-            encoder=player([family.own_trunk, family.encoder]))
-        if family.settings.classes > 1:
-            self.players["prior"] = player([family.prior], settings.prior_learning_rate)
+            encoder=player([family.own_trunk, family.encoder], settings.encoder_steps))
+        if settings.classes > 1:
+            self.players["prior"] = player([family.prior], base=settings.prior_learning_rate)
         self.making = Making(family, self.normal)
         self._rows, self._watched = None, collections.deque(maxlen=WATCHED)
 
@@ -174,9 +174,10 @@ class Adversarial(Phase):
 
     def fault(self, number, scalars):
         settings = self.family.settings
-        # What happens once may pass. And a generator begins with one image.
+        # What happens once may pass. And a generator begins with one image: classes come to life
+        # one by one.
         self._watched.append(scalars)
-        if number <= self.fit.steps // 5 or len(self._watched) < self._watched.maxlen:
+        if number <= self.fit.steps // 3 or len(self._watched) < self._watched.maxlen:
             return None
         diversity = max(seen["diversity"] for seen in self._watched)
         usage = [np.mean([seen[f"usage_{one}"] for seen in self._watched])
@@ -202,7 +203,11 @@ class Adversarial(Phase):
         return dict(self.networks, accounts=accounts(self.networks), **found)
 
     def finish(self):
-        """Keep the averages, and what the layers of the generator need to work on their own."""
+        """Keep the averages, and what the layers of the generator need to work on their own.
+
+        Statistics are of the mix of classes and latents that the weights were fitted with; what the
+        phases ``classes`` and ``flow`` change of it is little.
+        """
         generator = self.players["generator"]
         generator.optimizer.finalize_variable_values(generator.variables)
         settle(self.family.generator)

@@ -13,7 +13,8 @@ from .encoded import encoded, encoded_batch
 class ClassShares(GradientPhase):
     """Fit p(y | columns) on the classes of the training stamps: labels, or what the encoder says.
 
-    While a GAN is trained classes are equally frequent; this is what they are in the real ones.
+    While a GAN is trained classes are equally frequent, or as their labels are, whatever the
+    columns; this is how frequent they are among real stamps of given columns.
     """
 
     name = "classes"
@@ -26,11 +27,8 @@ class ClassShares(GradientPhase):
                          family.class_weights.trainable_variables)
 
     def batches(self, dataset, start):
-        indices = dataset.deepest(self.family.settings.class_share)
-        known = encoded(self.family, dataset, indices, self.seed)
-        if self.family.settings.supervised:
-            known["membership"] = np.eye(self.family.settings.classes, dtype=np.float32)[
-                dataset.label[indices]]
+        known = encoded(self.family, dataset,
+                        dataset.deepest(self.family.settings.class_share), self.seed)
         number = start
         while True:
             rng = np.random.default_rng([self.seed, 2, number])
@@ -47,6 +45,4 @@ class ClassShares(GradientPhase):
 
     def evaluate(self, batch):
         found = encoded_batch(self.family, batch)
-        if self.family.settings.supervised:
-            found["membership"] = self.family.one_hot(tf.cast(batch["label"], tf.int32))
         return dict(surprise=self._surprise(found["membership"], found["context"]))

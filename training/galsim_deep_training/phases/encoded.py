@@ -14,9 +14,12 @@ def encoded_batch(family, batch):
     given = family.given(batch, count)
     mean, scale = family.infer(
         family.look(batch["stamp"], batch["psf"], batch["noise_sigma"], batch), given)
-    # As frequent as each other, as they are in the fit.
-    shares = tf.zeros([1, family.settings.classes])
-    membership = tf.exp(family.prior.log_membership(mean, shares, given))
+    if family.settings.supervised:
+        membership = family.one_hot(tf.cast(batch["label"], tf.int32))
+    else:
+        # As frequent as each other, as they are in the fit.
+        shares = tf.zeros([1, family.settings.classes])
+        membership = tf.exp(family.prior.log_membership(mean, shares, given))
     return dict(mean=mean, scale=scale, membership=membership,
                 context=family.all_columns(batch, count))
 
@@ -32,7 +35,8 @@ def encoded(family, dataset, indices, seed):
 
     Returns:
         a dict of float32 arrays: ``mean`` and ``scale`` [N, J] of the latents, ``membership``
-        [N, K], the weights of the classes, and ``context`` [N, C], the standardised columns.
+        [N, K], the weights of the classes (where they are given, the label's alone), and
+        ``context`` [N, C], the standardised columns.
     """
     encode = tf.function(functools.partial(encoded_batch, family), reduce_retracing=True)
     rng, found = np.random.default_rng([seed, 3]) if family.canvas.any_way_up else None, []
