@@ -24,7 +24,7 @@ from ..networks.orientation import Orientation, of_latents
 from ..recipe import Settings
 from .base import Canvas
 
-LEAST_SEEN, LEAST_PAINTED = 2.0, 1.0
+LEAST_SEEN, LEAST_PAINTED = 2.0, 0.75
 """No frame is smaller than that of a source of twice as many pixels."""
 
 
@@ -34,7 +34,8 @@ class SkySettings(Settings):
     flux_column: str = "flux"
     """The column that holds the flux, in the unit of the stamps summed over pixels."""
     size_column: str = "size"
-    """The column that holds the largest angular size [arcsec], as it is observed."""
+    """The column that holds the largest angular size [arcsec], as it is observed: the largest
+    distance between two pixels with light, and one pixel more."""
     beam: float = pydantic.Field(0.0, ge=0)
     """FWHM of the Gaussian beam that is in these sizes [arcsec]."""
     faintest: float = pydantic.Field(0.0, ge=0)
@@ -95,10 +96,11 @@ class Sky(Canvas, name="sky"):
         """Half the size of sources before the beam [pixels], [N]."""
         settings, size = self.settings, columns[self.settings.size_column]
         if settings.beam:
-            # How wide a point source is at the contour. Light that is spread over more has fainter
-            # peaks and is made less wide, but there it matters less.
+            # How wide a point source is at the contour, from edge to edge of pixels. Light that is
+            # spread over more has fainter peaks and is made less wide, but there it matters less.
             contrast = tf.maximum(columns[settings.flux_column] / settings.faintest, 1.0)
-            size -= settings.beam * tf.sqrt(tf.math.log(contrast) / np.log(2.0))
+            size -= (settings.beam * tf.sqrt(tf.math.log(contrast) / np.log(2.0))
+                     + self.recipe.stamp.pixel_scale)
         return tf.maximum(0.5 * size / self.recipe.stamp.pixel_scale, LEAST_PAINTED)
 
     def paint(self, numbers, scalars, turn, columns):
