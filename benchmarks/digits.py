@@ -83,8 +83,9 @@ def autoencoder_mixture(images, seed, latent_size=10, epochs=300):
 
 def mpcc(images, labels, seed, folder):
     """The class of each image by the recipe."""
-    np.savez(folder / "digits.npz", images=images.reshape(-1, 8, 8), labels=labels)
     recipe = read_recipe(RECIPE)
+    levels = recipe.data.settings["full_scale"] * images.reshape(-1, 8, 8)
+    np.savez(folder / "digits.npz", images=levels, labels=labels)
     data = recipe.data.model_copy(update=dict(settings=dict(
         recipe.data.settings, file_name=str(folder / "digits.npz"))))
     path, sha256 = recipe.path, recipe.sha256

@@ -19,7 +19,7 @@ def of(make_recipe, images):
     def make(**settings):
         def change(content):
             content["data"] = dict(builder="images", settings=dict(
-                file_name=str(images), full_scale=16.0, **settings))
+                dict(file_name=str(images), full_scale=16.0), **settings))
             content.update(columns=[], family="mpcc")
             content["stamp"].update(size=settings.pop("size", 8), psf_size=1)
 
@@ -48,6 +48,12 @@ def test_without_labels_classes_are_not_known(of, tmp_path):
 def test_what_cannot_be_read(of, settings, words, tmp_path):
     with pytest.raises(galsim.GalSimConfigError, match=f"cannot be read.*{words}"):
         build(of(**settings), tmp_path / "data.h5", processes=1, progress=False)
+
+
+@pytest.mark.parametrize("full_scale, words", [(256.0, "0 to 0.0625"), (8.0, "0 to 2")])
+def test_images_that_are_scaled_twice_or_never(of, tmp_path, full_scale, words):
+    with pytest.raises(galsim.GalSimConfigError, match=f"{words} of the full_scale"):
+        build(of(full_scale=full_scale), tmp_path / "data.h5", processes=1, progress=False)
 
 
 def test_images_of_another_size(make_recipe, images, tmp_path):

@@ -20,7 +20,7 @@ class Settings(Group):
     labels: str | None = None
     """Key of their classes, integers from 0, [n]; without one they are not known."""
     full_scale: float = 1.0
-    """The value that becomes 1."""
+    """The value that becomes 1: that of the brightest pixels, or not much more."""
     test_share: float = 0.1
     """Share of the images that is held out."""
 
@@ -44,6 +44,12 @@ class Images(Builder, name="images"):
             raise GalSimConfigError(
                 f"The images {path} have the shape {self._images.shape[1:]}, the stamps of the "
                 f"recipe {recipe.path} have {size} pixels on a side.")
+        brightest = self._images.max()
+        if self._images.min() < 0 or not 0.5 <= brightest <= 1:
+            raise GalSimConfigError(
+                f"The images {path} go from {self._images.min():.4g} to {brightest:.4g} of the "
+                f"full_scale in the recipe {recipe.path}, {settings.full_scale:g}. They should go "
+                "from 0, or above, to 1 or not much less.")
         order = np.random.default_rng([recipe.seed, 1]).permutation(len(self._images))
         self._test = np.zeros(len(order), bool)
         self._test[order[:round(settings.test_share * len(order))]] = True
