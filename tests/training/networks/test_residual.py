@@ -4,10 +4,9 @@ import pytest
 from galsim_deep_training.networks.residual import Down, Up
 
 
-@pytest.mark.parametrize("doubles, side", [(True, 12), (False, 6)])
-def test_up(doubles, side):
+def test_up():
     x, condition = np.ones((2, 6, 6, 5), np.float32), np.ones((2, 3), np.float32)
-    assert Up(7, doubles=doubles)(x, condition, training=True).shape == (2, side, side, 7)
+    assert Up(7)(x, condition, training=True).shape == (2, 12, 12, 7)
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -36,10 +35,9 @@ def test_the_first_block_sees_what_is_negative():
         assert (seen > 0) == first
 
 
-@pytest.mark.parametrize("doubles", [True, False])
-def test_parameters(doubles):
-    """Kernels, biases and the maps of the condition; a skip where channels or grid change."""
-    block = Up(8, doubles=doubles)
+def test_parameters():
+    """Kernels, biases, the maps of the condition, and a skip."""
+    block = Up(8)
     block(np.ones((1, 4, 4, 8), np.float32), np.ones((1, 3), np.float32))
     count = sum(int(np.prod(v.shape)) for v in block.trainable_variables)
-    assert count == 2 * (9 * 64 + 8) + 2 * 3 * 16 + (64 + 8 if doubles else 0)
+    assert count == 2 * (9 * 64 + 8) + 2 * 3 * 16 + 64 + 8
