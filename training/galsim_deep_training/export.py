@@ -137,7 +137,9 @@ def card_fields(recipe, family, dataset):
         return {str(q): round(float(np.quantile(values, q)), 4) for q in QUANTILES}
 
     train = dataset.train_indices
-    sigma = np.quantile(dataset.noise_sigma[train], [0, 0.5, 1])
+    least, median, most = np.quantile(dataset.noise_sigma[train], [0, 0.5, 1])
+    spread = f" ({least:.4g} to {most:.4g})" if least < most else ""
+    psfs = len(np.unique(dataset.psf_index[train]))
     return dict(
         name=recipe.name, version=recipe.version, family=recipe.family, summary=recipe.summary,
         stamp_size=stamp.size, pixel_scale=stamp.pixel_scale, bands=[stamp.band],
@@ -149,8 +151,8 @@ def card_fields(recipe, family, dataset):
         signatures=[*family.signatures()], clusters=family.classes(dataset),
         training_data=recipe.training_data.model_dump(),
         trained_through=(
-            f"{len(np.unique(dataset.psf_index[train]))} PSFs; noise of {sigma[1]:.4g} a pixel "
-            f"({sigma[0]:.4g} to {sigma[2]:.4g}); {len(train)} stamps."),
+            f"{psfs} PSF{'s' if psfs > 1 else ''}; noise of {median:.4g} a pixel{spread}; "
+            f"{len(train)} stamps."),
         recipe=dict(name=recipe.path.name, sha256=recipe.sha256),
         code_version=__version__,
     )
