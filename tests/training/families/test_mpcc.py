@@ -359,6 +359,32 @@ def test_labels_are_the_classes(labelled):
     assert np.abs(judged[0] - judged[1]).max() > 1e-6
 
 
+def test_real_images_beside_another_class_are_told_apart(labelled, monkeypatch):
+    recipe, run = labelled
+    recipe = recipe.model_copy(update=dict(model=dict(recipe.model, mismatched=0.5)))
+    dataset = Dataset(run / "data.h5")
+    family = make_family(recipe)
+    family.prepare(dataset)
+    phase, batch = family.phases[0], batch_of(dataset)
+    label = np.array([0, 0, 0, 1, 1, 0, 1, 0])
+    batch, asked = dict(batch, label=tf.constant(label)), []
+
+    def judge(views, classes, context, training):
+        assert len(views[0]) == len(classes) == 3 * len(label)
+        np.testing.assert_array_equal(views[0][:len(label)], views[0][-len(label):])
+        asked.append(np.argmax(classes, axis=-1))
+        # Real ones beside their class are at the margin, and so are generated ones.
+        return tf.constant(np.repeat([1.0, -1.0, 0.2], len(label)), tf.float32)
+
+    monkeypatch.setattr(family, "judge", judge)
+    made = phase.making.views(batch, tf.constant(1), 1, training=True)
+    loss, scalars = phase._tell_apart(made, batch, tf.constant(1), 0)
+    wrong = np.mean(label != np.roll(label, 1))
+    assert float(loss) == pytest.approx(0.5 * 1.2 * wrong)
+    assert float(scalars["mismatched"]) == pytest.approx(0.2)
+    np.testing.assert_array_equal(asked[0], np.concatenate([label, label, np.roll(label, 1)]))
+
+
 def test_another_optimiser_is_refused(make_recipe):
     def change(content):
         content["fit"]["adversarial"]["optimizer"] = "adafactor"
@@ -404,6 +430,7 @@ def test_labels_beyond_the_classes_are_refused(labelled):
     (lambda model: model.update(class_names=[dict(name="1", description="")] * 3), "as a number"),
     (lambda model: model.update(class_names=[dict(name="a", description="")] * 3), "same name"),
     (lambda model: model.update(conditional=True), "phase 'flow'"),
+    (lambda model: model.update(mismatched=0.5), "mismatched.*supervised"),
 ])
 def test_what_cannot_be_is_refused(change, words, make_recipe):
     with pytest.raises(galsim.GalSimConfigError, match=words):

@@ -79,6 +79,9 @@ class MPCCSettings(Settings):
     joint: int = pydantic.Field(0, ge=0)
     """Units of a layer of the discriminator that sees image, class and columns together, besides
     the projection."""
+    mismatched: float = pydantic.Field(0.0, ge=0)
+    """Weight of real images beside the class of another, which the discriminator learns to tell
+    from real ones beside their own (Reed et al. 2016); with labels only."""
     share: bool = True
     """Whether discriminator and encoder share their first blocks."""
     discriminator_steps: int = pydantic.Field(4, gt=0)
@@ -122,6 +125,8 @@ class MPCCSettings(Settings):
         names = [one.name for one in self.class_names]
         if len(set(names)) < len(names):
             raise ValueError(f"class_names: two have the same name, of {', '.join(names)}")
+        if self.mismatched and not self.supervised:
+            raise ValueError("mismatched: classes are known with 'supervised: true' only")
         return self
 
 

@@ -111,11 +111,25 @@ class Adversarial(Phase):
         # Both in one batch: the networks run once.
         both = [tf.concat(pair, axis=0) for pair in zip(
             self.making.look(batch["stamp"], batch), views, strict=True)]
-        twice = {column.name: tf.tile(batch[column.name], [2])
-                 for column in self.family.recipe.columns}
-        real, made = tf.split(self._judge(
-            both, tf.concat([known, classes], axis=0), twice, number, 1 + stream), 2)
-        return tell_apart(real, made), dict(real=tf.reduce_mean(real), made=tf.reduce_mean(made))
+        beside = [known, classes]
+        weight = self.family.settings.mismatched
+        if weight:
+            # Real images once more, beside the class of the next one.
+            both = [tf.concat([view, view[:tf.shape(known)[0]]], axis=0) for view in both]
+            others = tf.roll(known, 1, axis=0)
+            beside.append(others)
+        columns = {column.name: tf.tile(batch[column.name], [len(beside)])
+                   for column in self.family.recipe.columns}
+        judged = tf.split(self._judge(
+            both, tf.concat(beside, axis=0), columns, number, 1 + stream), len(beside))
+        scalars = {name: tf.reduce_mean(one) for name, one in zip(
+            ("real", "made", "mismatched"), judged, strict=False)}
+        loss = tell_apart(*judged[:2])
+        if weight:
+            # Where that is another one.
+            wrong = 1.0 - tf.reduce_sum(known * others, axis=-1)
+            loss += weight * tf.reduce_mean(wrong * tf.nn.relu(1.0 + judged[2]))
+        return loss, scalars
 
     def _deceive(self, batch, number):
         views, _, classes = self.making.views(batch, number, 0, training=True)
