@@ -52,8 +52,31 @@ def test_clipped():
         assert 0 < np.count_nonzero(one) < np.count_nonzero(stamp > 3 * level)
 
 
-def test_no_gradient_comes_from_what_is_clipped():
-    stamps = tf.Variable([[[0.5, 2.9, 3.1, 7.0]]])
+def gradient_of_clipping(stamps):
+    stamps = tf.constant(stamps)
     with tf.GradientTape() as tape:
-        seen = tf.reduce_sum(clipped(stamps, tf.constant([1.0]), 3.0, 5.0))
-    np.testing.assert_array_equal(tape.gradient(seen, stamps), [[[0, 0, 1, 1]]])
+        tape.watch(stamps)
+        seen = tf.reduce_sum(clipped(stamps, tf.ones([len(stamps)]), 3.0, 5.0))
+    return tape.gradient(seen, stamps).numpy()
+
+
+def test_light_below_the_threshold_may_rise():
+    found = gradient_of_clipping([[[-2.0, 0.0, 2.9, 3.1, 7.0, 20.0]]])[0, 0]
+    np.testing.assert_allclose(found[[0, 1, 4, 5]], [0, 0, 1, 1], atol=0.02)
+    # As it appears at once: by three for a step as wide as the noise.
+    np.testing.assert_allclose(found[[2, 3]], [1.19, 2.19], atol=0.01)
+
+
+def test_the_gradient_of_clipping_is_that_of_what_is_expected():
+    """Beside a bright pixel, which keeps its neighbour if that is above the threshold."""
+    normal = np.random.default_rng(1).normal(size=20000).astype(np.float32)
+    for mean in (1.0, 2.0, 3.0, 4.0, 6.0):
+        def seen(light):
+            stamps = np.stack([np.full_like(normal, 50.0), light + normal], axis=-1)[:, None]
+            return tf.constant(stamps)
+
+        rise = [clipped(seen(mean + change), tf.ones([20000]), 3.0, 5.0)[..., 1].numpy().mean()
+                for change in (-0.2, 0.2)]
+        found = gradient_of_clipping(seen(mean))[..., 1].mean()
+        # The step is a little wider than it should be.
+        assert found == pytest.approx((rise[1] - rise[0]) / 0.4, abs=0.4)

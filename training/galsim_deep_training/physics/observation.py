@@ -2,6 +2,7 @@
 
 __all__ = ["clipped", "correlated", "observe"]
 
+import numpy as np
 import tensorflow as tf
 
 from galsim_deep.clipping import REACH
@@ -42,7 +43,23 @@ def clipped(stamps, noise_sigma, threshold, peak):
     above, kept = signal > threshold, signal > peak
     for _ in range(REACH):
         kept = _widened(kept) & above
-    return tf.where(kept, stamps, 0.0)
+    return _cut(stamps, kept, signal - threshold, threshold)
+
+
+@tf.custom_gradient
+def _cut(stamps, kept, excess, threshold):
+    """Stamps where they are kept, and zero elsewhere.
+
+    What is a little brighter appears all at once; a derivative that knows nothing of that leaves
+    light in the dark once it is there.  So to that of what is kept comes that of the step, as wide
+    as the noise.
+    """
+    step = threshold * np.float32(1 / np.sqrt(2 * np.pi)) * tf.exp(-0.5 * tf.square(excess))
+
+    def gradient(upstream):
+        return upstream * (tf.cast(kept, upstream.dtype) + step), None, None, None
+
+    return tf.where(kept, stamps, 0.0), gradient
 
 
 def _widened(mask):
