@@ -166,6 +166,21 @@ def test_what_the_beam_makes_of_a_point_is_not_painted():
         assert width(seen) == pytest.approx(size, rel=0.05)
 
 
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_what_the_beam_makes_of_a_long_source_is_less(parts):
+    """The frame holds all parts, none of which is as bright as all would be in one point."""
+    flux, beam = 60.0, 6.0
+    psf = galsim.Gaussian(fwhm=beam)
+    along = (np.arange(parts) - 0.5 * (parts - 1)) * 1.5 * beam
+    source = flux / parts * galsim.Add([galsim.DeltaFunction().shift(x, 0) for x in along])
+    seen = galsim.Convolve(source, psf).drawImage(
+        nx=SIZE, ny=SIZE, scale=1.0, method="no_pixel", dtype=float).array
+    size = 1.0 + np.ptp(np.nonzero(seen > psf.xValue(0, 0))[1])
+    columns = dict(flux=tf.constant([flux]), size=tf.constant([size], tf.float32))
+    half = canvas("sky", beam=beam, faintest=1.0)._scale_painted(columns).numpy()[0]
+    assert 2 * half == pytest.approx(np.ptp(along), abs=0.25 * beam)
+
+
 def test_a_beam_needs_a_contour():
     with pytest.raises(galsim.GalSimConfigError, match="model.canvas.*5 arcsec and not 'faintest'"):
         canvas("sky", beam=5.0)

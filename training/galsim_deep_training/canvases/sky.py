@@ -58,7 +58,7 @@ class Sky(Canvas, name="sky"):
     """See the module's docstring."""
 
     Settings = SkySettings
-    format = 4
+    format = 5
     turn_size = 3
     scalars = 1
     # Unit of the number that tells how much more light there is than is seen.
@@ -96,12 +96,20 @@ class Sky(Canvas, name="sky"):
         """Half the size of sources before the beam [pixels], [N]."""
         settings, size = self.settings, columns[self.settings.size_column]
         if settings.beam:
-            # How wide a point source is at the contour, from edge to edge of pixels. Light that is
-            # spread over more has fainter peaks and is made less wide, but there it matters less.
-            contrast = tf.maximum(columns[settings.flux_column] / settings.faintest, 1.0)
-            size -= (settings.beam * tf.sqrt(tf.math.log(contrast) / np.log(2.0))
-                     + self.recipe.stamp.pixel_scale)
+            contrast = columns[settings.flux_column] / settings.faintest
+            longer = tf.nn.relu(size - self._width_of_point(contrast))
+            # The light of a longer source is spread over more beams, which are less wide each.
+            size -= self._width_of_point(contrast / (1.0 + longer / settings.beam))
         return tf.maximum(0.5 * size / self.recipe.stamp.pixel_scale, LEAST_PAINTED)
+
+    def _width_of_point(self, contrast):
+        """How wide the beam is at the contour, from edge to edge of pixels [arcsec], [N].
+
+        ``contrast`` [N] is its peak in units of the contour.
+        """
+        contrast = tf.maximum(contrast, 1.0)
+        return (self.settings.beam * tf.sqrt(tf.math.log(contrast) / np.log(2.0))
+                + self.recipe.stamp.pixel_scale)
 
     def paint(self, numbers, scalars, turn, columns):
         # Squared: from one end of a source to the other light varies a thousandfold.
@@ -127,7 +135,7 @@ class Sky(Canvas, name="sky"):
         seen = self.frame.resample(seen, orientation.to_sky)
         peak = tf.reduce_max(seen, axis=[1, 2], keepdims=True)
         # In units of the noise (what can be seen), and of its own peak (what it looks like).
-        views = tf.stack([0.3 * tf.asinh(seen / sigma), seen / tf.maximum(peak, 1e-12)], axis=-1)
+        views = tf.stack([0.3 * tf.asinh(seen / sigma), seen / tf.maximum(peak, sigma)], axis=-1)
         return [views], orientation.latents
 
     def _lies(self, light):
