@@ -124,6 +124,13 @@ def _cluster_field(config, model):
         raise GalSimConfigError(f"The module {model.getCard().name} has no classes, so that there "
                                 "is no field cluster.")
     value = config["cluster"]
+    listed = value
+    if isinstance(value, dict) and value.get("type") == "List":
+        listed = value.get("items")
+    if isinstance(listed, list) and "" in listed:
+        # GalSim looks at the first letter of each, and fails with an IndexError.
+        raise GalSimConfigError(f"The field cluster, {value}, lists empty text; write '-1' for "
+                                "galaxies of any class.")
     if isinstance(value, dict):
         _, kinds = valid_value_types.get(value.get("type"), (None, ()))
         return dict(cluster=next((kind for kind in (str, int, float) if kind in kinds), str))

@@ -353,6 +353,15 @@ def test_classes(with_classes, shapes, kind):
     np.testing.assert_allclose(image, expected, atol=1e-6 * expected.max())
 
 
+@pytest.mark.parametrize("field", [["ring", ""], dict(type="List", items=["", "ring"])])
+@pytest.mark.parametrize("more", [{}, dict(id="$obj_num")])
+def test_empty_text_in_a_list_of_classes(with_classes, field, more):
+    with pytest.raises(galsim.GalSimConfigError, match="empty text; write '-1'"):
+        galsim.config.BuildImage(with_classes(dict(cluster=field, **more)))
+    field = ["ring", "-1"]
+    galsim.config.BuildImage(with_classes(dict(cluster=field, **more)))
+
+
 @pytest.mark.parametrize("by", [["ring", "disc", "", "bulge"], [2, 0, -1, 1], [2.0, 0.0, -1.0, 1.0],
                                 [2.0, 0.0, np.nan, 1.0]], ids=str)
 def test_classes_of_a_catalogue(with_classes, shapes, tmp_path, by):
