@@ -17,9 +17,10 @@ def magnitude_column(card):
 
 
 def size_column(card):
-    """The first column of a card that is a half-light radius, or None."""
+    """The first column of a card that is a half-light radius, as its meaning says, or None."""
     return next((column for column in card.columns
-                 if column.unit in ("pix", "pixel", "arcsec")), None)
+                 if column.unit in ("pix", "pixel", "arcsec")
+                 and "half-light" in column.meaning.lower()), None)
 
 
 def measured_conditions(stamp, convolved, card, pixel_scale):

@@ -49,6 +49,14 @@ def test_a_module_without_such_columns(card):
     assert np.isnan(list(found.values())).all()
 
 
+def test_not_every_length_is_a_half_light_radius(card):
+    column = card.columns[0].model_copy(update=dict(
+        name="size", unit="arcsec", meaning="largest angular size"))
+    assert size_column(card.model_copy(update=dict(columns=(column,)))) is None
+    assert size_column(card.model_copy(update=dict(columns=(column, card.columns[0])))) \
+        == card.columns[0]
+
+
 @pytest.mark.parametrize("radius", [0.15, 0.3])
 @pytest.mark.parametrize("magnitude", [20.0, 25.5])
 @pytest.mark.parametrize("unit, per_arcsec", [("pix", 1 / 0.03), ("arcsec", 1.0)])
