@@ -139,31 +139,50 @@ def test_generated_sources_are_seen_as_they_were_painted():
         assert np.corrcoef(view.ravel(), views[0][0, ..., 1].numpy().ravel())[0, 1] > 0.98
 
 
+def seen_of(source, contour):
+    """Width and flux of what is above a contour, in an image of pixels of one arcsec."""
+    image = source.drawImage(nx=SIZE, ny=SIZE, scale=1.0, method="no_pixel", dtype=float).array
+    above = image > contour
+    return 2 * np.sqrt(above.sum() / np.pi), image[above].sum()
+
+
 def test_what_the_beam_makes_of_a_point_is_not_painted():
-    """Through the beam, sources are as large as their column says, and before it points."""
-    flux, faintest, beam = np.array([5.0, 80.0, 900.0]), 1.0, 6.0
+    """Through the beam, sources are as large and bright as columns say, and before it points."""
+    faintest, beam = 1.0, 6.0
     psf = galsim.Gaussian(fwhm=beam)
-
-    def width(source):
-        image = source.drawImage(nx=SIZE, ny=SIZE, scale=1.0, method="no_pixel", dtype=float).array
-        contour = faintest * psf.xValue(0, 0)
-        return 2 * np.sqrt((image > contour).sum() / np.pi)
-
-    columns = dict(flux=tf.constant(flux, tf.float32),
-                   size=tf.constant([width(psf * one) for one in flux], tf.float32))
+    contour = faintest * psf.xValue(0, 0)
+    size, flux = np.transpose([seen_of(psf * total, contour) for total in (5.0, 80.0, 900.0)])
+    columns = dict(flux=tf.constant(flux, tf.float32), size=tf.constant(size, tf.float32))
 
     def light(**settings):
         made = canvas("sky", **settings)
         blank = [tf.zeros_like(one) for one in numbers(made)]
-        return made.paint(blank, tf.zeros([3, 1]), tf.ones([3, 3]), columns).numpy()
+        return made.paint(blank, tf.zeros([3, made.scalars]), tf.ones([3, 3]), columns).numpy()
 
     middle = slice(SIZE // 2 - 3, SIZE // 2 + 3)
     points, wide = light(beam=beam, faintest=faintest), light()
     assert (points[:, middle, middle].sum(axis=(1, 2)) > 0.9 * flux).all()
     assert (points.max(axis=(1, 2))[1:] > 3 * wide.max(axis=(1, 2))[1:]).all()
-    for image, size in zip(points, columns["size"].numpy(), strict=True):
-        seen = galsim.Convolve(galsim.InterpolatedImage(galsim.Image(image, scale=1.0)), psf)
-        assert width(seen) == pytest.approx(size, rel=0.05)
+    for image, *asked in zip(points, size, flux, strict=True):
+        source = galsim.InterpolatedImage(galsim.Image(image, scale=1.0))
+        np.testing.assert_allclose(seen_of(galsim.Convolve(source, psf), contour), asked, rtol=0.05)
+
+
+@pytest.mark.parametrize("flux", [3.0, 10.0, 100.0, 3000.0])
+def test_the_flux_of_a_wide_source_is_what_is_seen_of_it(flux):
+    beam = 3.0
+    made = canvas("sky", beam=beam, faintest=1.0)
+    columns = dict(flux=tf.fill([3], flux), size=tf.fill([3], 30.0))
+    light = painted(made, columns=columns).numpy()
+    psf = galsim.Gaussian(fwhm=beam)
+    for image in light:
+        source = galsim.InterpolatedImage(galsim.Image(image, scale=1.0))
+        _, found = seen_of(galsim.Convolve(source, psf), psf.xValue(0, 0))
+        # Of the faintest, more than two thirds would have to be unseen.
+        assert found == pytest.approx(flux, rel=0.03) or image.sum() == pytest.approx(3 * flux)
+    assert (light.sum(axis=(1, 2)) >= 0.999 * flux).all()
+    if flux > 1000:
+        assert (light.sum(axis=(1, 2)) < 1.05 * flux).all()
 
 
 @pytest.mark.parametrize("parts", [2, 3, 4])
@@ -184,6 +203,8 @@ def test_what_the_beam_makes_of_a_long_source_is_less(parts):
 def test_a_beam_needs_a_contour():
     with pytest.raises(galsim.GalSimConfigError, match="model.canvas.*5 arcsec and not 'faintest'"):
         canvas("sky", beam=5.0)
+    with pytest.raises(galsim.GalSimConfigError, match="model.canvas.*'faintest' and not 'beam'"):
+        canvas("sky", faintest=1.0)
 
 
 def test_neighbours_do_not_decide_how_a_source_lies():

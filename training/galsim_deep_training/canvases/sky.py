@@ -5,7 +5,8 @@ at a random position angle.  What is observed is seen in such a frame as well, t
 own major axis; so networks learn what sources look like, and need not learn that they come in all
 sizes and lie any way around.  A source is seen through the beam and painted before it: its frame is
 smaller then by what the beam makes of a point, so that of an unresolved source hardly more than a
-point is left.  Generated sources are turned back as they were painted.  If they were
+point is left.  And it has the flux that is seen above the contour of clipped images, so it has more
+light than that.  Generated sources are turned back as they were painted.  If they were
 measured, one painted along the y axis would look the same as one along the x axis: a generator goes
 from one to the other, and its average draws both.
 """
@@ -26,20 +27,24 @@ from .base import Canvas
 
 LEAST_SEEN, LEAST_PAINTED = 2.0, 0.75
 """No frame is smaller than that of a source of twice as many pixels."""
+MOST_UNSEEN = 3.0
+"""No source has more light than so many times what is seen of it."""
 
 
 class SkySettings(Settings):
     """Settings of the ``sky`` canvas.  Its unit of length is half the size of a source."""
 
     flux_column: str = "flux"
-    """The column that holds the flux, in the unit of the stamps summed over pixels."""
+    """The column that holds the flux, in the unit of the stamps summed over pixels; with a beam, of
+    what is above the contour."""
     size_column: str = "size"
     """The column that holds the largest angular size [arcsec], as it is observed: the largest
     distance between two pixels with light, and one pixel more."""
     beam: float = pydantic.Field(0.0, ge=0)
     """FWHM of the Gaussian beam that is in these sizes [arcsec]."""
     faintest: float = pydantic.Field(0.0, ge=0)
-    """Flux of a point source whose peak is as bright as the contour that sizes are measured at."""
+    """Flux of a point source whose peak is as bright as the contour that sizes are measured at, and
+    below which images are clipped."""
     cells: int = pydantic.Field(24, gt=0)
     """Cells on a side of the grid that the networks work in."""
     fineness: int = pydantic.Field(3, gt=0)
@@ -58,11 +63,8 @@ class Sky(Canvas, name="sky"):
     """See the module's docstring."""
 
     Settings = SkySettings
-    format = 5
+    format = 6
     turn_size = 3
-    scalars = 1
-    # Unit of the number that tells how much more light there is than is seen.
-    unseen_unit = 0.2
 
     def __init__(self, settings, recipe):
         super().__init__(settings, recipe)
@@ -77,6 +79,10 @@ class Sky(Canvas, name="sky"):
                 f"The recipe {recipe.path}, model.canvas, gives a beam of {settings.beam:g} arcsec "
                 "and not 'faintest', the flux of a point source that just reaches the contour at "
                 "which sizes are measured.")
+        if settings.faintest and not settings.beam:
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, model.canvas, gives 'faintest' and not 'beam', the "
+                "FWHM in arcsec of the beam that says how bright the contour is.")
         self.drawn = self.seen = [(settings.cells, settings.fineness)]
         count = settings.cells * settings.fineness
         self.frame = GalaxyFrame(recipe.stamp.size, count, settings.reach)
@@ -84,6 +90,13 @@ class Sky(Canvas, name="sky"):
         self.envelope = (-np.sqrt(square) / settings.scale_length).astype(np.float32)
         self.window = edge_window(count, count // 8)
         self.edge = edge_window(recipe.stamp.size)
+        if settings.beam:
+            pixels, sigma = np.arange(recipe.stamp.size), settings.beam / recipe.stamp.pixel_scale
+            sigma /= 2 * np.sqrt(2 * np.log(2))
+            kernel = np.exp(-0.5 * ((pixels - pixels[:, None]) / sigma) ** 2)
+            # Along one axis; through both, a point of unit flux has a peak of blur[0, 0]^2.
+            self.blur = (kernel / (np.sqrt(2 * np.pi) * sigma)).astype(np.float32)
+            self.contour = np.float32(settings.faintest * self.blur[0, 0] ** 2)
         # Neighbours at the edge have long levers.
         self.focus = np.exp(-0.5 * square / settings.focus**2).astype(np.float32)
 
@@ -120,9 +133,26 @@ class Sky(Canvas, name="sky"):
         # The kernel has negative lobes.
         light = tf.nn.relu(light) * (tf.constant(self.edge)[:, None] * self.edge)
         flux = columns[self.settings.flux_column]
-        # Where images are clipped, the flux is of what was left.
-        flux *= tf.exp(self.unseen_unit * scalars[:, 0])
-        return light * (flux / tf.reduce_sum(light, axis=[1, 2]))[:, None, None]
+        light *= (flux / tf.reduce_sum(light, axis=[1, 2]))[:, None, None]
+        return light * self._unseen(light, flux) if self.settings.beam else light
+
+    def _unseen(self, light, flux):
+        """How much more light there is than is seen, [N, 1, 1].
+
+        By so much sources are brightened, that the flux above the contour is what it should be.
+        """
+        light, flux = tf.stop_gradient(light), flux[:, None, None]
+        blur = tf.constant(self.blur)
+        seen = tf.matmul(tf.matmul(blur, light), blur)
+        factor = tf.ones_like(flux)
+        for _ in range(6):
+            bright = factor * seen
+            above = tf.reduce_sum(
+                tf.where(bright > self.contour, bright, 0.0), axis=[1, 2], keepdims=True)
+            # Half the way: where much is about as bright as the contour, the whole overshoots.
+            factor = tf.clip_by_value(
+                factor * tf.sqrt(flux / tf.maximum(above, 1e-3 * flux)), 1.0, MOST_UNSEEN)
+        return factor
 
     def look(self, stamps, psfs, noise_sigma, columns, turn=None):
         seen = self.frame.from_stamp(stamps, self._scale_seen(columns))
