@@ -42,7 +42,6 @@ def learning_rate(fit, base=None):
         0.0, max(fit.steps - warm_up, 1), warmup_target=base, warmup_steps=warm_up)
 
 
-@keras.saving.register_keras_serializable("galsim_deep")
 class Several(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule for an optimiser that moves the weights several times a step.
 

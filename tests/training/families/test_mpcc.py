@@ -274,6 +274,16 @@ def test_a_mode_is_dead_when_it_stays_so(make, monkeypatch, change, words):
     assert (found[-1] is None) if words is None else (words in found[-1])
 
 
+def test_classes_may_come_to_life_in_the_first_third(make):
+    family, _ = make("columns in training")
+    family.settings = family.settings.model_copy(update=dict(least_diversity=0.05))
+    phase = family.phases[0]
+    dead = dict(diversity=0.0, usage_0=1.0, usage_1=1.0, usage_2=1.0)
+    third = phase.fit.steps // 3
+    found = [phase.fault(number, dead) for number in range(third - 8, third + 2)]
+    assert found[:-1] == [None] * 9 and "always the same" in found[-1]
+
+
 def test_a_fit_in_which_a_mode_dies_is_stopped(make_recipe, new_run, monkeypatch):
     monkeypatch.setattr(adversarial, "WATCHED", 1)
 
@@ -431,6 +441,8 @@ def test_labels_beyond_the_classes_are_refused(labelled):
     (lambda model: model.update(class_names=[dict(name="a", description="")] * 3), "same name"),
     (lambda model: model.update(conditional=True), "phase 'flow'"),
     (lambda model: model.update(mismatched=0.5), "mismatched.*supervised"),
+    (lambda model: model.update(mismatched=0.5, supervised=True, classes=1), "several classes"),
+    (lambda model: model.update(joint=8), "neither classes nor columns"),
 ])
 def test_what_cannot_be_is_refused(change, words, make_recipe):
     with pytest.raises(galsim.GalSimConfigError, match=words):

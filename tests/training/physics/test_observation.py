@@ -67,8 +67,8 @@ def test_light_below_the_threshold_may_rise():
     np.testing.assert_allclose(found[[2, 3]], [1.19, 2.19], atol=0.01)
 
 
-def test_the_gradient_of_clipping_is_that_of_what_is_expected():
-    """Beside a bright pixel, which keeps its neighbour if that is above the threshold."""
+def test_beside_a_peak_the_gradient_of_clipping_is_that_of_what_is_expected():
+    """A bright pixel keeps its neighbour if that is above the threshold."""
     normal = np.random.default_rng(1).normal(size=20000).astype(np.float32)
     for mean in (1.0, 2.0, 3.0, 4.0, 6.0):
         def seen(light):
@@ -78,5 +78,5 @@ def test_the_gradient_of_clipping_is_that_of_what_is_expected():
         rise = [clipped(seen(mean + change), tf.ones([20000]), 3.0, 5.0)[..., 1].numpy().mean()
                 for change in (-0.2, 0.2)]
         found = gradient_of_clipping(seen(mean))[..., 1].mean()
-        # The step is a little wider than it should be.
+        # The step is wider than it should be, by the square root of two.
         assert found == pytest.approx((rise[1] - rise[0]) / 0.4, abs=0.4)

@@ -125,8 +125,8 @@ class MPCCSettings(Settings):
         names = [one.name for one in self.class_names]
         if len(set(names)) < len(names):
             raise ValueError(f"class_names: two have the same name, of {', '.join(names)}")
-        if self.mismatched and not self.supervised:
-            raise ValueError("mismatched: classes are known with 'supervised: true' only")
+        if self.mismatched and not (self.supervised and self.classes > 1):
+            raise ValueError("mismatched: that needs 'supervised: true', and several classes")
         return self
 
 
@@ -180,7 +180,7 @@ class MPCC(ModelFamily, name="mpcc"):
             self.networks["flow"] = self.flow
 
     def _check_sizes(self):
-        """How often the generator doubles its grid."""
+        """How often the generator doubles its grid; sizes have to fit each other."""
         settings, where = self.settings, f"The recipe {self.recipe.path}, model"
         cells, seen = self.canvas.drawn[0][0], self.canvas.seen[0][0]
         blocks = max(0, int(np.log2(cells / settings.start)))
@@ -191,6 +191,9 @@ class MPCC(ModelFamily, name="mpcc"):
             raise GalSimConfigError(
                 f"{where}.latent_size: {settings.latent_size} latents cannot be cut into "
                 f"{blocks + 1} equal pieces, for the entry and each block of the generator.")
+        if settings.joint and not (self.conditional or settings.supervised):
+            raise GalSimConfigError(f"{where}.joint: there are neither classes nor columns that the "
+                                    "discriminator could see beside an image.")
         if seen % 2**settings.halvings or seen // 2**settings.halvings < 2:
             raise GalSimConfigError(f"{where}.halvings: the {seen} cells that are seen of the "
                                     f"canvas cannot be halved {settings.halvings} times.")

@@ -122,13 +122,15 @@ class Adversarial(Phase):
                    for column in self.family.recipe.columns}
         judged = tf.split(self._judge(
             both, tf.concat(beside, axis=0), columns, number, 1 + stream), len(beside))
-        scalars = {name: tf.reduce_mean(one) for name, one in zip(
-            ("real", "made", "mismatched"), judged, strict=False)}
-        loss = tell_apart(*judged[:2])
+        real, made = judged[:2]
+        loss, scalars = tell_apart(real, made), dict(
+            real=tf.reduce_mean(real), made=tf.reduce_mean(made))
         if weight:
             # Where that is another one.
             wrong = 1.0 - tf.reduce_sum(known * others, axis=-1)
             loss += weight * tf.reduce_mean(wrong * tf.nn.relu(1.0 + judged[2]))
+            scalars.update(mismatched=tf.math.divide_no_nan(
+                tf.reduce_sum(wrong * judged[2]), tf.reduce_sum(wrong)))
         return loss, scalars
 
     def _deceive(self, batch, number):

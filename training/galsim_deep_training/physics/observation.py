@@ -50,9 +50,10 @@ def clipped(stamps, noise_sigma, threshold, peak):
 def _cut(stamps, kept, excess, threshold):
     """Stamps where they are kept, and zero elsewhere.
 
-    What is a little brighter appears all at once; a derivative that knows nothing of that leaves
-    light in the dark once it is there.  So to that of what is kept comes that of the step, as wide
-    as the noise.
+    What is a little brighter than the threshold appears all at once.  A derivative that knows
+    nothing of that leaves light in the dark once it is there; so to that of what is kept comes that
+    of the step, as wide as the noise.  It is as though each pixel could appear by itself: that an
+    island needs a peak is left out, or tails that were lost as a whole would never come back.
     """
     step = threshold * np.float32(1 / np.sqrt(2 * np.pi)) * tf.exp(-0.5 * tf.square(excess))
 
