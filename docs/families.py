@@ -26,10 +26,10 @@ SURVEYS = {
 """What the cards call the samples of real galaxies, and what they are."""
 FIGURES = {
     "mean abs(g), generated over real": "mean_g_over_real",
-    "the same, brighter than 22.5": "mean_g_over_real_bright",
-    "half-light radius, generated over real": "mean_size_over_real",
+    "the same, brighter than 23": "mean_g_over_real_bright",
+    "determinant radius, generated over real": "mean_size_over_real",
     "told from real galaxies (AUC; 0.5 is not at all)": "auc_all",
-    "told from real galaxies brighter than 22.5": "auc_bright",
+    "told from real galaxies brighter than 23": "auc_bright",
     "parametric fits told from real galaxies (AUC)": "auc_parametric_all",
     "reconstruction: chi square a pixel": "chi2_reconstructed_all",
     "peak, generated over true": "peak_over_truth",
