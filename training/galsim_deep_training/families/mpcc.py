@@ -192,8 +192,8 @@ class MPCC(ModelFamily, name="mpcc"):
                 f"{where}.latent_size: {settings.latent_size} latents cannot be cut into "
                 f"{blocks + 1} equal pieces, for the entry and each block of the generator.")
         if settings.joint and not (self.conditional or settings.supervised):
-            raise GalSimConfigError(f"{where}.joint: there are neither classes nor columns that the "
-                                    "discriminator could see beside an image.")
+            raise GalSimConfigError(f"{where}.joint: there are neither classes nor columns that "
+                                    "the discriminator could see beside an image.")
         if seen % 2**settings.halvings or seen // 2**settings.halvings < 2:
             raise GalSimConfigError(f"{where}.halvings: the {seen} cells that are seen of the "
                                     f"canvas cannot be halved {settings.halvings} times.")
