@@ -27,8 +27,13 @@ from .base import Canvas
 
 LEAST_SEEN, LEAST_PAINTED = 2.0, 0.75
 """No frame is smaller than that of a source of twice as many pixels."""
-MOST_UNSEEN = 3.0
-"""No source has more light than so many times what is seen of it."""
+MOST_UNSEEN = 1.5
+"""No source is given more light than so many times what should be seen of it."""
+HALO = (0.25, 0.5)
+"""Light is left out where what is seen is fainter than the first of these times the contour, and
+left as it is from the second on: a halo below the contour no image tells from none."""
+KEPT = 0.1
+"""What is left out is not all, or light could not come back."""
 
 
 class SkySettings(Settings):
@@ -63,7 +68,7 @@ class Sky(Canvas, name="sky"):
     """See the module's docstring."""
 
     Settings = SkySettings
-    format = 6
+    format = 8
     turn_size = 3
 
     def __init__(self, settings, recipe):
@@ -132,19 +137,16 @@ class Sky(Canvas, name="sky"):
             self.frame.lay(light, of_latents(turn).upright), self._scale_painted(columns))
         # The kernel has negative lobes.
         light = tf.nn.relu(light) * (tf.constant(self.edge)[:, None] * self.edge)
-        flux = columns[self.settings.flux_column]
-        light *= (flux / tf.reduce_sum(light, axis=[1, 2]))[:, None, None]
-        return light * self._unseen(light, flux) if self.settings.beam else light
+        flux = columns[self.settings.flux_column][:, None, None]
+        light *= flux / tf.reduce_sum(light, axis=[1, 2], keepdims=True)
+        return self._as_seen(light, flux) if self.settings.beam else light
 
-    def _unseen(self, light, flux):
-        """How much more light there is than is seen, [N, 1, 1].
-
-        By so much sources are brightened, that the flux above the contour is what it should be.
-        """
-        light, flux = tf.stop_gradient(light), flux[:, None, None]
-        blur = tf.constant(self.blur)
-        seen = tf.matmul(tf.matmul(blur, light), blur)
-        factor = tf.ones_like(flux)
+    def _as_seen(self, light, flux):
+        """Light [N, S, S] without halos, of which that above the contour has the flux [N, 1, 1]."""
+        bright = self._blurred(light) / self.contour
+        light *= tf.clip_by_value((bright - HALO[0]) / (HALO[1] - HALO[0]), KEPT, 1.0)
+        light *= flux / tf.reduce_sum(light, axis=[1, 2], keepdims=True)
+        seen, factor = self._blurred(light), tf.ones_like(flux)
         for _ in range(6):
             bright = factor * seen
             above = tf.reduce_sum(
@@ -152,7 +154,12 @@ class Sky(Canvas, name="sky"):
             # Half the way: where much is about as bright as the contour, the whole overshoots.
             factor = tf.clip_by_value(
                 factor * tf.sqrt(flux / tf.maximum(above, 1e-3 * flux)), 1.0, MOST_UNSEEN)
-        return factor
+        return light * factor
+
+    def _blurred(self, light):
+        """Light through the beam; it has no derivative."""
+        blur = tf.constant(self.blur)
+        return tf.matmul(tf.matmul(blur, tf.stop_gradient(light)), blur)
 
     def look(self, stamps, psfs, noise_sigma, columns, turn=None):
         seen = self.frame.from_stamp(stamps, self._scale_seen(columns))
