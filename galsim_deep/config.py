@@ -71,34 +71,32 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     clusters = model.getClusters()
     cluster = _cluster_field(config, model)
 
-    def alone():
-        with near_catalogues(base):
-            # flux is left to GalSim, which applies it to any object type.
-            fields, _ = GetAllParams(
-                config, base, req={name: float for name in optional if not optional[name]},
-                opt={**_OPTIONS, **{name: float for name in optional if optional[name]}},
-                ignore=[*ignore, "flux", "num", *cluster])
-            for name, kind in cluster.items():
-                # GalSim looks at the first letter of text.
-                fields[name] = (ParseValue(config, name, base, kind)[0] if config[name] != ""
-                                else "")
-        if not _has_class(fields, clusters):
-            raise GalSimConfigValueError(
-                f"The field cluster is a class of {model.getCard().name}, by id, from 0 to "
-                f"{len(clusters) - 1}, or by name, or -1 for any.", fields["cluster"], clusters)
-        rng = None
-        if "id" not in fields:
-            original = GetRNG(config, base, logger, "GenerativeModelGalaxy")
-            # A model behind a proxy draws from a copy in another process, and would leave this
-            # generator where it was: it is moved on here, for all models alike.
-            rng = original.duplicate()
-            latents.draw([original], model.getCard().latent.size)
-        return _made(model, [fields], gsparams, rng)[0]
-
-    if "id" not in config:
-        return alone(), False
+    # Read for galaxies made ahead as well: other fields refer to these by their current values.
+    with near_catalogues(base):
+        # flux is left to GalSim, which applies it to any object type.
+        fields, _ = GetAllParams(
+            config, base, req={name: float for name in optional if not optional[name]},
+            opt={**_OPTIONS, **{name: float for name in optional if optional[name]}},
+            ignore=[*ignore, "flux", "num", *cluster])
+        for name, kind in cluster.items():
+            # GalSim looks at the first letter of text.
+            fields[name] = ParseValue(config, name, base, kind)[0] if config[name] != "" else ""
+    if not _has_class(fields, clusters):
+        raise GalSimConfigValueError(
+            f"The field cluster is a class of {model.getCard().name}, by id, from 0 to "
+            f"{len(clusters) - 1}, or by name, or -1 for any.", fields["cluster"], clusters)
+    if "id" not in fields:
+        original = GetRNG(config, base, logger, "GenerativeModelGalaxy")
+        # A model behind a proxy draws from a copy in another process, and would leave this
+        # generator where it was: it is moved on here, for all models alike.
+        rng = original.duplicate()
+        latents.draw([original], model.getCard().latent.size)
+        return _made(model, [fields], gsparams, rng)[0], False
     kinds = {name: kind for name, kind in
              {**dict.fromkeys(optional, float), **_OPTIONS, **cluster}.items() if name in config}
+
+    def alone():
+        return _made(model, [fields], gsparams)[0]
 
     def several():
         with near_catalogues(base):

@@ -68,16 +68,30 @@ def alone(catalogue, monkeypatch):
 def test_galaxies_of_a_catalogue_are_made_together(catalogue, asked, alone):
     asked.clear()
     image = galsim.config.BuildImage(config(catalogue)).array
-    # Of the first object GalSim has not yet said where in the catalogue it is.
-    assert asked == [1, 1, 1, 8, 8, 8]
+    assert asked == [1, 1, 8, 8, 8]
     np.testing.assert_array_equal(image, alone)
+
+
+def test_other_fields_may_refer_to_those_of_galaxies_made_ahead(catalogue, asked, tmp_path):
+    """To what GalSim calls their current values."""
+    described = config(catalogue, flux="$10**(0.4 * (26 - @gal.mag_auto))")
+    named = {name: f"gal.{name}" for name in (*COLUMNS, "id")}
+    described["output"] = dict(
+        dir=str(tmp_path), file_name="image.fits",
+        truth=dict(file_name="truth.fits", columns=dict(named, flux="gal.flux")))
+    galsim.config.Process(described)
+    assert max(asked) == 8
+    truth, real = (Table.read(path) for path in (tmp_path / "truth.fits", catalogue))
+    for name in named:
+        np.testing.assert_array_equal(truth[name], real[name])
+    np.testing.assert_allclose(truth["flux"], 10 ** (0.4 * (26 - real["mag_auto"])))
 
 
 def test_threads_have_a_block_each(catalogue, asked, alone, monkeypatch):
     monkeypatch.setattr(config_module, "threads", lambda: 2)
     asked.clear()
     image = galsim.config.BuildImage(config(catalogue)).array
-    assert asked == [1, 1, 1, 16, 16]
+    assert asked == [1, 1, 16, 16]
     np.testing.assert_array_equal(image, alone)
 
 
@@ -223,7 +237,7 @@ def test_objects_before_one_that_is_odd_are_made_together(catalogue, asked):
     asked.clear()
     with pytest.warns(galsim.GalSimWarning, match="mag_auto"):
         galsim.config.BuildImage(config(odd))
-    assert asked == [1, 1, 1, 7, 1, 8, 8]
+    assert asked == [1, 1, 8, 1, 8, 8]
 
 
 def test_a_catalogue_that_nobody_reads(catalogue):
@@ -346,7 +360,7 @@ def classes(shapes_folder, catalogue, kinds, **gal):
                          ids=str)
 def test_classes_are_known(shapes_folder, catalogue, asked, gal, kinds, monkeypatch):
     image = galsim.config.BuildImage(classes(shapes_folder, catalogue, kinds, **gal)).array
-    assert asked[:6] == [1, 1, 1, 8, 8, 8]
+    assert asked[:6] == [1, 1, 8, 8, 8]
     monkeypatch.setattr(config_module, "_several", lambda *_: [])
     np.testing.assert_array_equal(galsim.config.BuildImage(
         classes(shapes_folder, catalogue, kinds, **gal)).array, image)
@@ -371,7 +385,7 @@ def test_an_unknown_class_is_the_fault_of_its_own_object(shapes_folder, catalogu
     base["image"].update(nx_tiles=10)
     galsim.config.BuildImage(base)
     # The first ten are made together with none that is wrong.
-    assert asked == [1, 1, 1, 7]
+    assert asked == [1, 1, 8]
     with pytest.raises(galsim.GalSimConfigError, match="spiral.*disc.*bulge.*ring"):
         galsim.config.BuildImage(classes(shapes_folder, catalogue, kinds))
 
