@@ -158,7 +158,7 @@ def main():
             taken[number, asked] = np.bincount(
                 taken_for(network, shown(stamps, dataset.noise_sigma[rows])),
                 minlength=classes) / options.count
-            flux[asked].extend(stamps.sum(axis=(1, 2)) / dataset.columns["flux"][rows])
+            flux[asked].extend(stamps.sum(axis=(1, 2)) / dataset.columns["flux_density"][rows])
             size[asked].extend([dataset.pixel_scale * extent(stamp) for stamp in stamps]
                                / dataset.columns["size"][rows])
     report = Report(["class", "real sources", "recognised", "generated", "recognised",

@@ -31,6 +31,7 @@ from galsim.config import (
 from galsim.config.value import valid_value_types
 
 from . import latents
+from .card import TAKEN
 from .catalogues import near_catalogues
 from .engine import started_here
 from .lookahead import Lookahead, Source, foreseen
@@ -68,6 +69,7 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
     model = GetInputObj("generative_model", config, base, "GenerativeModelGalaxy")
     share_cores(base.get("current_nproc"))
     optional = {column.name: column.optional for column in model.getCard().columns}
+    _check_names(model.getCard())
     clusters = model.getClusters()
     cluster = _cluster_field(config, model)
 
@@ -108,6 +110,16 @@ def BuildGenerativeModelGalaxy(config, base, ignore, gsparams, logger):
 
 
 _ahead = Lookahead()
+
+
+def _check_names(card):
+    """Refuse columns whose fields would have two meanings."""
+    taken = [column.name for column in card.columns if column.name in TAKEN]
+    if taken:
+        raise GalSimConfigError(
+            f"The module {card.name} has a column {', '.join(taken)}, and so is called what a "
+            "field of any galaxy imposes or decides otherwise. Such a module can be sampled in "
+            "Python, not by a configuration.")
 
 
 def _cluster_field(config, model):

@@ -147,6 +147,15 @@ def test_an_optional_column_may_be_left_out():
     assert np.any(image != whole)
 
 
+@pytest.mark.parametrize("name", ["flux", "shear", "id"])
+def test_columns_whose_fields_would_have_two_meanings(name, model, monkeypatch):
+    card = model.card.model_copy(update=dict(
+        columns=[model.card.columns[0].model_copy(update=dict(name=name))]))
+    monkeypatch.setattr(galsim_deep.GenerativeGalaxyModel, "getCard", lambda self: card)
+    with pytest.raises(galsim.GalSimConfigError, match=f"column {name}.*sampled in Python"):
+        galsim.config.BuildImage(config({name: 1.0}))
+
+
 def test_no_input():
     base = config()
     del base["input"]

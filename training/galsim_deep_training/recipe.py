@@ -15,6 +15,8 @@ import pydantic
 import yaml
 from galsim import GalSimConfigError
 
+from galsim_deep.card import TAKEN
+
 
 class Settings(pydantic.BaseModel):
     """Base class of every group of settings: typed, immutable, no unknown keys."""
@@ -59,6 +61,14 @@ class Column(Settings):
     """Whether the networks see the value or its logarithm (before standardisation)."""
     offset: float = 0.0
     """Added before taking the logarithm, for quantities that may be close to zero."""
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _not_taken(cls, value):
+        if value in TAKEN:
+            raise ValueError(f"{value!r} is what a GalSim configuration calls something else of a "
+                             "galaxy; choose another name")
+        return value
 
 
 # What a data set depends on.  For checkpoints see `phases.base.Phase.depends_on`.

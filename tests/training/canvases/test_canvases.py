@@ -11,7 +11,7 @@ from galsim_deep_training.canvases import Canvas
 from galsim_deep_training.recipe import Column, Stamp
 
 SIZE = 48
-COLUMNS = dict(flux=tf.constant([5.0, 80.0, 900.0]), size=tf.constant([16.0, 30.0, 44.0]),
+COLUMNS = dict(flux_density=tf.constant([5.0, 80.0, 900.0]), size=tf.constant([16.0, 30.0, 44.0]),
                flux_radius=tf.constant([4.0, 5.0, 6.5]), mag_auto=tf.constant([21.0, 22.0, 23.0]))
 SETTINGS = {"galaxy_frame": dict(psf_radius=2.0, cells=24), "plain": dict(fineness=2),
             "sky": dict(cells=16)}
@@ -89,7 +89,7 @@ def test_gradients_go_from_what_is_seen_to_what_is_painted(each):
 
 
 @pytest.mark.parametrize("kind, column, flux", [
-    ("sky", "flux", lambda value: value),
+    ("sky", "flux_density", lambda value: value),
     ("galaxy_frame", "mag_auto", lambda value: 10 ** (-0.4 * (value - 25.0)))])
 def test_flux_is_as_asked(kind, column, flux):
     images = painted(canvas(kind)).numpy()
@@ -152,7 +152,7 @@ def test_what_the_beam_makes_of_a_point_is_not_painted():
     psf = galsim.Gaussian(fwhm=beam)
     contour = faintest * psf.xValue(0, 0)
     size, flux = np.transpose([seen_of(psf * total, contour) for total in (5.0, 80.0, 900.0)])
-    columns = dict(flux=tf.constant(flux, tf.float32), size=tf.constant(size, tf.float32))
+    columns = dict(flux_density=tf.constant(flux, tf.float32), size=tf.constant(size, tf.float32))
 
     def light(**settings):
         made = canvas("sky", **settings)
@@ -172,7 +172,7 @@ def test_what_the_beam_makes_of_a_point_is_not_painted():
 def test_the_flux_of_a_wide_source_is_what_is_seen_of_it(flux):
     beam = 3.0
     made = canvas("sky", beam=beam, faintest=1.0)
-    columns = dict(flux=tf.fill([3], flux), size=tf.fill([3], 30.0))
+    columns = dict(flux_density=tf.fill([3], flux), size=tf.fill([3], 30.0))
     light = painted(made, columns=columns).numpy()
     psf = galsim.Gaussian(fwhm=beam)
     for image in light:
@@ -195,7 +195,7 @@ def test_what_the_beam_makes_of_a_long_source_is_less(parts):
     seen = galsim.Convolve(source, psf).drawImage(
         nx=SIZE, ny=SIZE, scale=1.0, method="no_pixel", dtype=float).array
     size = 1.0 + np.ptp(np.nonzero(seen > psf.xValue(0, 0))[1])
-    columns = dict(flux=tf.constant([flux]), size=tf.constant([size], tf.float32))
+    columns = dict(flux_density=tf.constant([flux]), size=tf.constant([size], tf.float32))
     half = canvas("sky", beam=beam, faintest=1.0)._scale_painted(columns).numpy()[0]
     assert 2 * half == pytest.approx(np.ptp(along), abs=0.25 * beam)
 
@@ -205,7 +205,7 @@ def test_halos_that_nobody_sees_are_left_out():
     made = canvas("sky", beam=3.0, faintest=1.0)
     middle = np.hypot(made.frame.x, made.frame.y) < 0.3
     given = np.tile(1.0 - made.envelope + 30.0 * middle, (3, 1, 1))
-    columns = dict(flux=tf.constant([20.0, 20.0, 2e4]), size=tf.fill([3], 30.0))
+    columns = dict(flux_density=tf.constant([20.0, 20.0, 2e4]), size=tf.fill([3], 30.0))
     images = made.paint([tf.constant(given, tf.float32)], None, tf.ones([3, 3]), columns).numpy()
     y, x = np.mgrid[:SIZE, :SIZE] - 0.5 * (SIZE - 1)
     outside = np.hypot(x, y) > 9

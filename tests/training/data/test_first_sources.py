@@ -65,7 +65,7 @@ def content():
 def first(content, make_recipe, tmp_path):
     """``first(edit, **settings)``: a recipe of the file, whose content was changed by ``edit``."""
 
-    def make(edit=None, columns=("flux", "size"), stamp=STAMP, scale=SCALE, **settings):
+    def make(edit=None, columns=("flux_density", "size"), stamp=STAMP, scale=SCALE, **settings):
         file = dict(content[0])
         if edit is not None:
             edit(file)
@@ -138,7 +138,7 @@ def test_flux_and_noise(content, first):
         seen = light > 3 * example.noise_sigma
         ratios.append(example.stamp.sum() / light[seen].sum())
         assert example.stamp.shape == (STAMP, STAMP)
-        assert example.columns["flux"] == pytest.approx(example.stamp.sum())
+        assert example.columns["flux_density"] == pytest.approx(example.stamp.sum())
         lit = example.stamp[example.stamp != 0]
         assert lit.min() >= 3 * example.noise_sigma
     # In so small an image there are some twenty pixels of noise.
@@ -262,7 +262,7 @@ def test_turned_examples(first):
         assert len(turned) == 5 and not any(example.test for example in turned)
         for example in turned:
             assert not np.array_equal(example.stamp, first_one.stamp)
-            for name, tolerance in (("flux", 0.03), ("size", 0.12)):
+            for name, tolerance in (("flux_density", 0.03), ("size", 0.12)):
                 assert example.columns[name] == pytest.approx(
                     first_one.columns[name], rel=tolerance)
             assert example.stamp[example.stamp != 0].min() >= 3 * example.noise_sigma
@@ -295,7 +295,7 @@ def test_an_example_depends_on_seed_and_number_only(first):
 
 
 def test_a_data_set(first, tmp_path):
-    recipe = first(columns=["flux"], turns=2)
+    recipe = first(columns=["flux_density"], turns=2)
     written, skipped = build(recipe, tmp_path / "data.h5", progress=False)
     assert (written, skipped) == (17, 4)  # one does not fit, one is empty, both twice
     dataset = Dataset.of(recipe, tmp_path / "data.h5")
@@ -348,7 +348,7 @@ def test_no_such_file(first, tmp_path):
     (dict(beam=-1.0), "beam is positive, not -1"),
     (dict(least_flux_share=1.5), "least_flux_share is a share.*1.5"),
     (dict(scale=0.5), "pixels of 1.8 arcsec.*stamp.pixel_scale is 0.5"),
-    (dict(columns=["flux", "redshift"]), "column redshift; first_sources offers flux, size"),
+    (dict(columns=["flux_density", "redshift"]), "column redshift; first_sources offers flux_density, size"),
 ])
 def test_wrong_settings(settings, message, first):
     with pytest.raises(GalSimConfigError, match=message):
@@ -372,12 +372,12 @@ def test_the_radio_galaxy_dataset(first, reference_data):
         with np.load(path) as content:
             file.update(content)
 
-    builder = make_builder(first(real, stamp=96, columns=["flux", "size"]))
+    builder = make_builder(first(real, stamp=96, columns=["flux_density", "size"]))
     assert 2100 < len(builder) <= 2158
     made = [builder.example(number) for number in range(0, len(builder), 20)]
     made = [example for example in made if example is not None]
     assert len(made) > 90 and {example.label for example in made} == {0, 1, 2, 3}
-    flux = np.array([example.columns["flux"] for example in made])
+    flux = np.array([example.columns["flux_density"] for example in made])
     # FIRST lists sources above 1 mJy; the brightest that are taken to be galaxies have some Jy.
     assert flux.min() > 1 and flux.max() < 5000 and 30 < np.median(flux) < 200
     sizes = {label: np.median([e.columns["size"] for e in made if e.label == label])

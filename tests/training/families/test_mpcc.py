@@ -435,7 +435,7 @@ def test_labels_beyond_the_classes_are_refused(labelled):
     (lambda model: model.update(halvings=4), "cannot be halved 4 times"),
     (lambda model: model.update(canvas=dict(kind="paper")), "canvas.*'paper'; there are: galaxy"),
     (lambda model: model.update(canvas=dict(kind="plain", fineness=5)), "does not divide"),
-    (lambda model: model.update(canvas=dict(kind="sky")), "flux_column.*'flux'"),
+    (lambda model: model.update(canvas=dict(kind="sky")), "flux_column.*'flux_density'"),
     (lambda model: model.update(class_names=[dict(name="a", description="b")]), "1 for 3 classes"),
     (lambda model: model.update(class_names=[dict(name="1", description="")] * 3), "as a number"),
     (lambda model: model.update(class_names=[dict(name="a", description="")] * 3), "same name"),

@@ -39,7 +39,7 @@ KEPT = 0.1
 class SkySettings(Settings):
     """Settings of the ``sky`` canvas.  Its unit of length is half the size of a source."""
 
-    flux_column: str = "flux"
+    flux_column: str = "flux_density"
     """The column that holds the flux, in the unit of the stamps summed over pixels; with a beam, of
     what is above the contour."""
     size_column: str = "size"

@@ -50,7 +50,7 @@ STRAY = 3e-5
 """Share of the pixels away from large islands that hold neither blank sky nor Gaussian noise:
 faint sources, sidelobes."""
 KEYS = ("images", "label", "split", "ra", "dec")
-COLUMNS = ("flux", "size")
+COLUMNS = ("flux_density", "size")
 TOUCHING = np.ones((3, 3))
 
 
@@ -170,8 +170,9 @@ class FirstSources(Builder, name="first_sources"):
         if light is None:
             return None
         stamp = self._observed(light if turn == 0 else self._turned(light, row, turn))
-        columns = dict(flux=float(stamp.sum()), size=self.recipe.stamp.pixel_scale * extent(stamp))
-        if columns["flux"] <= 0:
+        columns = dict(flux_density=float(stamp.sum()),
+                       size=self.recipe.stamp.pixel_scale * extent(stamp))
+        if columns["flux_density"] <= 0:
             return None
         return Example(
             stamp=stamp, psf_index=0, noise_sigma=self._noise_sigma,
