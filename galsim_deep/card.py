@@ -47,6 +47,8 @@ class Column(_Part):
     valid_range: tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
     optional: bool = False
     """Whether a row may leave it out, as NaN: the module then draws it given the others."""
+    above: pydantic.FiniteFloat | None = None
+    """Values are greater than this, where the module takes their logarithm."""
     quantiles: dict[str, float] = {}
     """Quantiles of the training sample, by their level written as text ("0.5")."""
 

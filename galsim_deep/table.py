@@ -43,8 +43,8 @@ def read_columns(table, columns, pixel_scale=None, strict=False, clusters=()):
     Parameters:
         table:          Any table (see above) with N rows.
         columns:        The columns wanted: objects with ``name``, ``unit``, ``meaning``,
-                        ``valid_range`` = (low, high) and ``optional``, as on a module's card. In
-                        an optional column, values may be missing: NaN, None or masked.
+                        ``valid_range`` = (low, high), ``optional`` and ``above``, as on a module's
+                        card. In an optional column, values may be missing: NaN, None or masked.
         pixel_scale:    Size of a pixel [arcsec], with which angles and pixels are converted into
                         each other. [default: None]
         strict:         Whether values outside of ``valid_range`` are an error rather than a
@@ -66,6 +66,12 @@ def read_columns(table, columns, pixel_scale=None, strict=False, clusters=()):
     given = _take(table, [column.name for column in columns], ["cluster"] if clusters else [])
     arrays = {c.name: _read(given[c.name], c.unit, np.float32, pixel_scale, c.optional)
               for c in columns}
+    for column in columns:
+        if column.above is not None:
+            # Such as -1 or -99 for what was not measured.
+            _refuse(given[column.name], arrays[column.name] <= np.float32(column.above),
+                    f"a number above {column.above:g}"
+                    + (", or NaN to have it drawn," if column.optional else ""))
     if clusters and "cluster" in given:
         arrays["cluster"] = _ids(given["cluster"], clusters)
     lengths = {name: array.size for name, array in arrays.items() if array.ndim}

@@ -18,11 +18,11 @@ from astropy.utils.masked import Masked
 from galsim_deep.table import cluster_id, read_clusters, read_columns, read_positive, read_seeds
 
 MAG = SimpleNamespace(name="mag_auto", unit="mag", meaning="total magnitude",
-                      valid_range=(18., 25.2), optional=False)
+                      valid_range=(18., 25.2), optional=False, above=None)
 RADIUS = SimpleNamespace(name="flux_radius", unit="pix", meaning="half-light radius",
-                         valid_range=(1., 60.), optional=False)
+                         valid_range=(1., 60.), optional=False, above=0.0)
 REDSHIFT = SimpleNamespace(name="zphot", unit="", meaning="photometric redshift",
-                           valid_range=(0., 4.), optional=False)
+                           valid_range=(0., 4.), optional=False, above=None)
 COLUMNS = [MAG, RADIUS, REDSHIFT]
 SCALE = 0.03  # arcsec / pix
 
@@ -461,6 +461,17 @@ def test_a_warning_for_each_column_out_of_range():
     assert arrays["mag_auto"].tolist() == np.float32([20., 27.1, 28.]).tolist()
 
 
+@pytest.mark.parametrize("above, value", [(0.0, 0.0), (0.0, -1), (-0.1, -99.0)])
+@pytest.mark.parametrize("optional", [False, True])
+def test_what_has_no_logarithm(above, value, optional):
+    """It is refused, rather than taken for a value that is missing."""
+    column = SimpleNamespace(**dict(vars(REDSHIFT), optional=optional, above=above))
+    need = f"a number above {above:g}" + (", or NaN to have it drawn," if optional else "")
+    with pytest.raises(galsim.GalSimValueError, match=f"'zphot' needs {need} in.*row 1.*{value}"):
+        read_one([1.5, value], column)
+    assert read_one([1.5, above + 0.05], column)[1] == np.float32(above + 0.05)
+
+
 def test_out_of_range_is_an_error_if_strict():
     table = {"mag_auto": [20., 27.1], "flux_radius": [10., 20.], "zphot": [1., -1.]}
     with pytest.raises(galsim.GalSimRangeError) as info:
@@ -480,11 +491,11 @@ def test_the_limits_are_in_range():
     """Although 0.7, 25.2 and 0.1 all change when they are rounded to float32."""
     for limit in 0.7, 25.2, 0.1:
         column = SimpleNamespace(name="x", unit="", meaning="", valid_range=(limit, limit),
-                                 optional=False)
+                                 above=None, optional=False)
         for values in [limit], np.float32([limit]), [str(limit)]:
             read_columns({"x": values}, [column], strict=True)
     unlimited = SimpleNamespace(name="x", unit="", meaning="", valid_range=(-np.inf, 1e300),
-                                optional=False)
+                                above=None, optional=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_columns({"x": [-1e38, 1e38]}, [unlimited], strict=True)

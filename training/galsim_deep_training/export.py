@@ -145,7 +145,8 @@ def card_fields(recipe, family, dataset):
         stamp_size=stamp.size, pixel_scale=stamp.pixel_scale, bands=[stamp.band],
         flux=dict(zero_point=stamp.zero_point, exposure_time=stamp.exposure_time, area=stamp.area),
         columns=[dict(name=c.name, unit=c.unit, meaning=c.meaning, valid_range=c.valid_range,
-                      optional=family.optional_columns, quantiles=quantiles(c.name))
+                      optional=family.optional_columns, quantiles=quantiles(c.name),
+                      above=0.0 - c.offset if c.scale == "log" else None)
                  for c in recipe.columns],
         latent=dict(name="random_normal", size=family.latent_size),
         signatures=[*family.signatures()], clusters=family.classes(dataset),
