@@ -21,6 +21,8 @@ BETAS = dict(beta_1=0.0, beta_2=0.999)
 """Of Adam, for all players (Astorga 2021, section 8.1.4)."""
 WATCHED = 5
 """How many evaluations in a row a mode has to be dead."""
+ENOUGH = 10
+"""Of how many stamps of a class none may be found before that says anything."""
 # Streams of random numbers besides those of what is generated, see `Phase.normal`.
 JITTER, STATISTICS, MIXTURE = 10000, 500, 501
 
@@ -162,7 +164,9 @@ class Adversarial(Phase):
         """How the players stand, how many classes are found, and whether any has died.
 
         ``found`` is the share of generated images whose class the encoder recovers; ``usage_K`` the
-        share of class K among real stamps, in units of that in the fit, and ``usage`` the least;
+        share of class K that it finds among real stamps, in units of what is there by the labels
+        or, without them, of that in the fit, and ``usage`` the least.  It is 1 for a class of which
+        fewer than `ENOUGH` of these stamps are to be expected: that it is not found says little.
         ``explained`` the share of the latents' variance that the encoder recovers; ``diversity``
         by how much images of the poorest class differ where columns, PSF and position angle are
         the same and there is no noise, over the variance of real images.
@@ -175,8 +179,11 @@ class Adversarial(Phase):
         mean, _ = family.infer(views, context)
         of_real, _ = family.infer(real, context)
         assigned = family.one_hot(tf.argmax(family.membership(mean, batch), axis=-1))
-        usage = tf.reduce_mean(family.one_hot(
-            tf.argmax(family.membership(of_real, batch), axis=-1)), axis=0) / family.fit_shares[0]
+        found = tf.reduce_sum(family.one_hot(
+            tf.argmax(family.membership(of_real, batch), axis=-1)), axis=0)
+        expected = (tf.reduce_sum(known, axis=0) if family.settings.supervised
+                    else tf.cast(count, tf.float32) * family.fit_shares[0])
+        usage = tf.where(expected < ENOUGH, 1.0, tf.math.divide_no_nan(found, expected))
         missed = tf.reduce_mean(tf.square(mean - latent))
         each = diversity(*self.making.twice(batch, tf.constant(-1), 1, batchwise=True))
         return dict(
