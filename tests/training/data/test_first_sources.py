@@ -348,7 +348,8 @@ def test_no_such_file(first, tmp_path):
     (dict(beam=-1.0), "beam is positive, not -1"),
     (dict(least_flux_share=1.5), "least_flux_share is a share.*1.5"),
     (dict(scale=0.5), "pixels of 1.8 arcsec.*stamp.pixel_scale is 0.5"),
-    (dict(columns=["flux_density", "redshift"]), "column redshift; first_sources offers flux_density, size"),
+    (dict(columns=["flux_density", "redshift"]),
+     "column redshift; first_sources offers flux_density, size"),
 ])
 def test_wrong_settings(settings, message, first):
     with pytest.raises(GalSimConfigError, match=message):

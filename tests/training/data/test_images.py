@@ -50,6 +50,24 @@ def test_what_cannot_be_read(of, settings, words, tmp_path):
         build(of(**settings), tmp_path / "data.h5", processes=1, progress=False)
 
 
+@pytest.mark.parametrize("labels, words", [
+    (np.arange(19), r"shape \(19,\).*20 images"), (np.arange(21), r"shape \(21,\)"),
+    (np.eye(20), r"shape \(20, 20\)"), (np.arange(20.0) + 0.5, "not all whole numbers"),
+    (np.full(20, np.nan), "not all whole"), (np.full(20, "disc"), "<U4.*not all whole")])
+def test_labels_that_are_none(of, images, labels, words, tmp_path):
+    with np.load(images) as content:
+        np.savez(tmp_path / "images.npz", images=content["images"], labels=labels)
+    with pytest.raises(galsim.GalSimConfigError, match=words):
+        build(of(file_name=str(tmp_path / "images.npz"), labels="labels"), tmp_path / "data.h5",
+              processes=1, progress=False)
+
+
+@pytest.mark.parametrize("share", [-0.5, 0.0, 1.0, 1.5])
+def test_a_share_is_held_out(of, share, tmp_path):
+    with pytest.raises(galsim.GalSimConfigError, match="test_share"):
+        build(of(test_share=share), tmp_path / "data.h5", processes=1, progress=False)
+
+
 @pytest.mark.parametrize("full_scale, words", [(256.0, "0 to 0.0625"), (8.0, "0 to 2")])
 def test_images_that_are_scaled_twice_or_never(of, tmp_path, full_scale, words):
     with pytest.raises(galsim.GalSimConfigError, match=f"{words} of the full_scale"):

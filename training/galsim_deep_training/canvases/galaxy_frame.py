@@ -12,19 +12,19 @@ from .base import Canvas
 class GalaxyFrameSettings(SceneSettings):
     """Settings of the ``galaxy_frame`` canvas."""
 
-    cells: int = pydantic.Field(24, multiple_of=2)
+    cells: int = pydantic.Field(24, gt=0, multiple_of=2)
     """Cells on a side that the networks work in."""
     reach: float = 4.0
     """Half the width of the frame, in half-light radii."""
-    fineness: int = 2
+    fineness: int = pydantic.Field(2, gt=0)
     """How many cells are painted along each side of one."""
-    seen_fineness: int = 2
+    seen_fineness: int = pydantic.Field(2, gt=0)
     """And how many are seen."""
     core: int = pydantic.Field(10, gt=0, multiple_of=2)
     """Of how many cells in the middle there is a finer grid besides."""
-    core_fineness: int = 8
+    core_fineness: int = pydantic.Field(8, gt=0)
     """How many cells are painted along each side of one there."""
-    core_seen_fineness: int = 8
+    core_seen_fineness: int = pydantic.Field(8, gt=0)
 
 
 class GalaxyFrameCanvas(Canvas, name="galaxy_frame"):

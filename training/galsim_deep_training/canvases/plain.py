@@ -2,6 +2,7 @@
 
 __all__ = ["Plain"]
 
+import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
@@ -12,7 +13,7 @@ from .base import Canvas
 class PlainSettings(Settings):
     """Settings of the ``plain`` canvas."""
 
-    fineness: int = 1
+    fineness: int = pydantic.Field(1, gt=0)
     """Pixels along each side of the finest cells that the networks work in."""
 
 

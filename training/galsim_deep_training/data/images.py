@@ -3,6 +3,7 @@
 __all__ = ["Images"]
 
 import numpy as np
+import pydantic
 from galsim import GalSimConfigError
 
 from ..recipe import Settings as Group
@@ -21,7 +22,7 @@ class Settings(Group):
     """Key of their classes, integers from 0, [n]; without one they are not known."""
     full_scale: float = 1.0
     """The value that becomes 1: that of the brightest pixels, or not much more."""
-    test_share: float = 0.1
+    test_share: float = pydantic.Field(0.1, gt=0, lt=1)
     """Share of the images that is held out."""
 
 
@@ -50,9 +51,19 @@ class Images(Builder, name="images"):
                 f"The images {path} go from {self._images.min():.4g} to {brightest:.4g} of the "
                 f"full_scale in the recipe {recipe.path}, {settings.full_scale:g}. They should go "
                 "from 0, or above, to 1 or not much less.")
+        self._check_labels(path)
         order = np.random.default_rng([recipe.seed, 1]).permutation(len(self._images))
         self._test = np.zeros(len(order), bool)
         self._test[order[:round(settings.test_share * len(order))]] = True
+
+    def _check_labels(self, path):
+        labels, where = self._labels, f"The labels '{self.settings.labels}' of {path}"
+        if labels.shape != self._images.shape[:1]:
+            raise GalSimConfigError(f"{where} have the shape {labels.shape}; there are "
+                                    f"{len(self._images)} images, and should be one for each.")
+        if labels.dtype.kind not in "iuf" or not np.equal(np.mod(labels, 1), 0).all():
+            raise GalSimConfigError(f"{where}, of type {labels.dtype}, are not all whole numbers. "
+                                    "Number the classes from 0; -1 is a class not known.")
 
     def __len__(self):
         return len(self._images)
