@@ -178,6 +178,42 @@ def test_asking_for_a_class_is_decoding_its_latent(make):
     assert np.all(prior["log_weight"].numpy() < 0)
 
 
+def test_columns_that_are_missing_are_those_of_the_class(make, awaken):
+    """In the natural mix and where the class is asked for alike."""
+    family, dataset = make("columns in training")
+    awaken(family.class_weights, size=0.3)
+    awaken(family.completion, size=0.1)
+    count, painted, generate = 4000, [], family.generate
+    columns = {name: tf.repeat(batch_of(dataset, 1)[name], count)
+               for name in ("flux_radius", "mag_auto", "zphot")}
+    columns.update(mag_auto=tf.fill([count], np.nan), zphot=tf.fill([count], np.nan))
+
+    def spy(latent, classes, turn, columns):
+        painted.append({name: value.numpy() for name, value in columns.items()})
+        return generate(latent[:1], classes[:1], turn[:1],
+                        {name: value[:1] for name, value in columns.items()})
+
+    family.generate = spy
+    normal = tf.random.stateless_normal([count, family.latent_size], [1, 2])
+    _, natural = family.sample_classes(normal, columns)
+    for number in range(3):
+        asked = tf.where(tf.range(count) < 100, -1, number)
+        _, drawn = family.sample_classes(normal, columns, asked)
+        mix, made = painted[0], painted.pop()
+        same = np.asarray(natural == drawn)
+        np.testing.assert_array_equal(drawn[100:], number)
+        np.testing.assert_array_equal(drawn[:100], natural[:100])
+        np.testing.assert_array_equal(made["flux_radius"], columns["flux_radius"])
+        for name in ("mag_auto", "zphot"):
+            np.testing.assert_array_equal(made[name][same], mix[name][same])
+            # More alike than the mix and this class.
+            of_class = mix[name][np.asarray(natural) == number]
+            other = made[name][~same]
+            error = np.std(of_class) * np.sqrt(1 / len(of_class) + 1 / len(other))
+            assert np.mean(other) == pytest.approx(np.mean(of_class), abs=5 * error)
+            assert np.std(other) == pytest.approx(np.std(of_class), rel=0.2)
+
+
 def test_natural_draws_are_as_frequent_as_the_prior_says(make, awaken):
     from scipy import stats
 
@@ -248,6 +284,7 @@ def test_a_dead_mode_is_seen_through_noise_and_columns(make, awaken, monkeypatch
     """What is made of different latents is the same, though stamps differ in all else."""
     family, dataset = make("columns in training")
     awaken(family.generator, size=0.3)
+    monkeypatch.setattr(adversarial, "ENOUGH", 5)
     phase, batch = family.phases[0], batch_of(dataset, 16)
     alive = phase.evaluate(batch)
     monkeypatch.setattr(phase.making, "_within", lambda classes, *_: tf.zeros([16, 4]))
@@ -272,6 +309,20 @@ def test_a_mode_is_dead_when_it_stays_so(make, monkeypatch, change, words):
         [{**alive, **change}] * 3 + [alive] + [{**alive, **change}] * 5, start=3)]
     assert found[:-1] == [None] * 8
     assert (found[-1] is None) if words is None else (words in found[-1])
+
+
+def test_classes_of_which_there_are_few_stamps_are_not_judged(labelled, monkeypatch):
+    recipe, run = labelled
+    family = make_family(recipe)
+    family.prepare(Dataset(run / "data.h5"))
+    phase, batch = family.phases[0], batch_of(Dataset(run / "data.h5"), 24)
+    # An encoder that takes all for the first class.
+    monkeypatch.setattr(
+        family, "membership", lambda latent, columns: tf.one_hot(tf.zeros(24, tf.int32), 2))
+    labels = {count: tf.cast(tf.range(24) < count, tf.int32) for count in (0, 9, 10)}
+    found = {count: phase.evaluate(dict(batch, label=label)) for count, label in labels.items()}
+    assert [float(one["usage_1"]) for one in found.values()] == [1.0, 1.0, 0.0]
+    assert float(found[9]["usage_0"]) == pytest.approx(24 / 15)
 
 
 def test_classes_may_come_to_life_in_the_first_third(make):
@@ -431,6 +482,9 @@ def test_labels_beyond_the_classes_are_refused(labelled):
     (lambda model: model.update(start=3), "cannot be had by doubling 3"),
     (lambda model: model.update(start=16), "cannot be had by doubling 16"),
     (lambda model: model.update(start=0), "start"),
+    (lambda model: model.update(critic_channels=0), "critic_channels"),
+    (lambda model: model.update(generator_channels=-4), "generator_channels"),
+    (lambda model: model.update(canvas=dict(kind="plain", fineness=0)), "fineness"),
     (lambda model: model.update(injection="split", latent_size=5), "5 latents cannot be cut"),
     (lambda model: model.update(halvings=4), "cannot be halved 4 times"),
     (lambda model: model.update(canvas=dict(kind="paper")), "canvas.*'paper'; there are: galaxy"),
@@ -447,6 +501,14 @@ def test_labels_beyond_the_classes_are_refused(labelled):
 def test_what_cannot_be_is_refused(change, words, make_recipe):
     with pytest.raises(galsim.GalSimConfigError, match=words):
         make_family(make_recipe(lambda content: change(content["model"]), family="mpcc"))
+
+
+def test_columns_that_are_not_there_cannot_be_completed(labelled):
+    recipe, _ = labelled
+    phases = dict(recipe.fit, columns=recipe.fit["classes"])
+    other = recipe.model_copy(update=dict(fit=phases))
+    with pytest.raises(galsim.GalSimConfigError, match="phase 'columns', and there are no columns"):
+        make_family(other)
 
 
 def test_names_of_classes_do_not_matter_to_checkpoints(make_recipe):

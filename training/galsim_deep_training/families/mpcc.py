@@ -20,6 +20,7 @@ from galsim import GalSimConfigError
 from galsim_deep.card import ClassName
 
 from ..canvases import Canvas
+from ..networks.class_completion import completed_as
 from ..networks.class_weights import ClassWeights
 from ..networks.completion import Completion
 from ..networks.critic import CodeEncoder, Discriminator, Trunk
@@ -70,11 +71,11 @@ class MPCCSettings(Settings):
     """How latent and class reach the generator, see `networks.generator.Generator`."""
     start: int = pydantic.Field(6, gt=0)
     """Cells on a side where the generator begins."""
-    generator_channels: int = 64
-    critic_channels: int = 64
+    generator_channels: int = pydantic.Field(64, gt=0)
+    critic_channels: int = pydantic.Field(64, gt=0)
     halvings: int = pydantic.Field(2, ge=0)
     """How many blocks of the discriminator halve the grid."""
-    hidden: int = 128
+    hidden: int = pydantic.Field(128, gt=0)
     """Units of the layer before the encoder's heads."""
     joint: int = pydantic.Field(0, ge=0)
     """Units of a layer of the discriminator that sees image, class and columns together, besides
@@ -147,6 +148,9 @@ class MPCC(ModelFamily, name="mpcc"):
             raise GalSimConfigError(
                 f"The recipe {recipe.path}, fit, has a phase 'flow', for models that know nothing "
                 "of columns while they are trained. Leave it out, or say model.conditional: false.")
+        if self.optional_columns and not recipe.columns:
+            raise GalSimConfigError(f"The recipe {recipe.path}, fit, has a phase 'columns', and "
+                                    "there are no columns. Leave it out.")
         width = len(recipe.columns) if self.conditional else 0
         blocks = self._check_sizes()
         self.prior = MixturePrior(settings.classes, settings.latent_size, width, settings.floor,
@@ -315,15 +319,26 @@ class MPCC(ModelFamily, name="mpcc"):
     def sample_classes(self, normal, columns, cluster=None):
         """What `sample` gives, and the class that each profile is of, int32 [N]."""
         turn, normal, missing, last = tf.split(normal, self._parts, axis=-1)
-        columns = self.completed(columns, missing)
-        weights = tf.exp(self.log_class_weights(columns, tf.shape(normal)[0]))
+        uniform, given = uniform_of(last[:, 0]), columns
+        columns = self.completed(given, missing)
         # Drawn where one is asked for as well: what is asked must not change what else is random.
-        drawn = class_of(uniform_of(last[:, 0]), weights)
+        drawn = class_of(uniform, tf.exp(self.log_class_weights(columns, tf.shape(normal)[0])))
         if cluster is not None:
-            drawn = tf.where(cluster >= 0, tf.minimum(cluster, self.settings.classes - 1), drawn)
+            natural = drawn
+            drawn = tf.where(cluster >= 0, tf.minimum(cluster, self.settings.classes - 1), natural)
+            if self.optional_columns and self.settings.classes > 1:
+                columns = self.completed_as(drawn, given, drawn == natural, missing, uniform)
         classes = self.one_hot(drawn)
         latent = self.draw_latent(normal, classes, columns)
         return self.generate(latent, classes, turn, columns), drawn
+
+    def completed_as(self, classes, columns, own, normal, uniform):
+        """Columns as `completed` gives them, of classes int32 [N]; see `class_completion`."""
+        return completed_as(
+            self.one_hot(classes), columns, own, normal,
+            # The class was drawn with it, so that only its last digits are free.
+            tf.math.floormod(1000.0 * uniform, 1.0), self.completed,
+            lambda some: self.class_weights(self.context(some)))
 
     def membership(self, latent, columns):
         """log q(y | z, columns), [N, K]."""

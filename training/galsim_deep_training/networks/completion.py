@@ -92,7 +92,8 @@ def completed(completion, context, columns, normal=None):
                         other columns.
     """
     values = context(columns)
-    given = tf.math.is_finite(values)
+    given = tf.stack([tf.math.is_finite(columns[column.name]) for column in context.columns],
+                     axis=-1)
     drawn = context.columns_of(completion(
         values, given, tf.zeros_like(values) if normal is None else normal))
     return {column.name: tf.where(

@@ -1,0 +1,68 @@
+"""Columns that are not given, for galaxies whose class is: those that galaxies of it have.
+
+What the natural mix draws is columns first, and then a class with the frequency that it has beside
+them.  So by Bayes's theorem the columns of a class are those of all galaxies, weighted with that
+frequency; nothing more has to be learned.  They are drawn by sampling and importance resampling
+(Rubin 1988): many candidates, of which one is taken with its weight.
+"""
+
+__all__ = ["completed_as"]
+
+import tensorflow as tf
+from scipy.special import ndtri
+from scipy.stats.qmc import Halton
+
+from .mixture import class_of
+
+CANDIDATES = 128
+WIDE, OWN = 1.6, 0.3
+"""Candidates reach farther than a standard normal number, for classes that lie in its tails.  And
+the normal numbers of a row move them: or all rows would choose from the same."""
+
+
+def completed_as(classes, columns, own, normal, uniform, complete, log_weights):
+    """Columns with a value drawn for each that is NaN, as galaxies of a class have them.
+
+    Parameters:
+        classes:        Of the galaxies, one-hot [N, K].
+        columns:        A dict, [N] each.
+        own:            Whether a galaxy keeps what the natural mix has drawn for it, bool [N]: it
+                        does where that is of the class, so that who asks for what would have been
+                        drawn anyway gets the same galaxy.
+        normal:         Standard normal numbers, [N, C], that the natural mix completes with.
+        uniform:        Numbers between 0 and 1 that nothing else depends on, [N].
+        complete:       A function that completes columns, [N] each, with numbers [N, C].
+        log_weights:    A function of such columns that gives the logarithms of the frequencies of
+                        the classes, [N, K].
+
+    Returns:
+        columns, a dict, [N] each.
+    """
+    natural, count = complete(columns, normal), tf.shape(normal)[0]
+    points = tf.constant(_points(normal.shape[1]), tf.float32)
+    moved = WIDE * points + OWN * normal[:, None]
+
+    def each(values):
+        """The value of a row, for each of its candidates."""
+        return tf.reshape(tf.tile(values[:, None], [1, CANDIDATES]), [-1])
+
+    candidates = complete({name: each(values) for name, values in columns.items()},
+                          tf.reshape(moved, [-1, normal.shape[1]]))
+    asked = tf.reshape(tf.tile(classes[:, None], [1, CANDIDATES, 1]), [-1, classes.shape[1]])
+    weights = tf.reshape(
+        tf.reduce_sum(asked * log_weights(candidates), axis=-1), [count, CANDIDATES])
+    # Over the density that candidates of this row have, that of standard normal numbers.
+    missing = tf.stack([~tf.math.is_finite(values) for values in columns.values()], axis=-1)
+    further = 0.5 * (tf.square(points) - tf.square(moved))
+    weights += tf.reduce_sum(tf.where(missing[:, None], further, 0.0), axis=-1)
+    chosen = tf.one_hot(class_of(uniform, tf.nn.softmax(weights)), CANDIDATES)
+    return {name: tf.where(own, natural[name], tf.reduce_sum(
+                chosen * tf.reshape(values, [count, CANDIDATES]), axis=-1))
+            for name, values in candidates.items()}
+
+
+def _points(size):
+    """Numbers that cover the standard normal distribution evenly, [CANDIDATES, size]."""
+    sequence = Halton(size, scramble=False)
+    sequence.fast_forward(1)  # of the first, all are zero
+    return ndtri(sequence.random(CANDIDATES))
