@@ -14,7 +14,7 @@ from scipy.stats.qmc import Halton
 
 from .mixture import class_of
 
-CANDIDATES = 128
+CANDIDATES = 64
 WIDE, OWN = 1.6, 0.3
 """Candidates reach farther than a standard normal number, for classes that lie in its tails.  And
 the normal numbers of a row move them: or all rows would choose from the same."""
