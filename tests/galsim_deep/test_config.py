@@ -453,3 +453,22 @@ def test_nproc_changes_no_bit_of_classes(with_classes, tmp_path, level, nproc):
     run_galsim(tmp_path, scene(tmp_path / "several", nproc=nproc))
     assert len(pictures(tmp_path / "one")) == 2
     assert pictures(tmp_path / "several") == pictures(tmp_path / "one")
+
+
+def test_radio_sources_have_what_is_below_the_contour():
+    """Their column is no flux to be imposed: YAML and Python give the same."""
+    fields = dict(flux_density=40.0, size=90.0, zphot=None, mag_auto=None, flux_radius=None,
+                  cluster="bent", id=dict(type="Sequence", first=3))
+    base = config(fields, count=2)
+    base["gal"] = {name: value for name, value in base["gal"].items() if value is not None}
+    base["input"]["generative_model"]["file_name"] = "hub:first_mpcc"
+    del base["psf"]
+    base["stamp"] = dict(draw_method="no_pixel")
+    base["image"].update(stamp_size=96, pixel_scale=1.8)
+    image = galsim.config.BuildImage(base).array
+    model = galsim_deep.GenerativeGalaxyModel("hub:first_mpcc")
+    sources = model.sample(dict(flux_density=[40.0] * 2, size=90.0), seeds=[3, 4], cluster="bent")
+    assert min(source.flux for source in sources) > 40.0
+    expected = np.hstack([source.drawImage(
+        nx=96, ny=96, scale=1.8, method="no_pixel").array for source in sources])
+    np.testing.assert_allclose(image, expected, atol=1e-6 * expected.max())

@@ -133,7 +133,7 @@ def classes(shipped):
 
 
 def test_some_are_shipped():
-    assert {"acs_flow_vae", "acs_mpcc"} <= set(SHIPPED)
+    assert {"acs_flow_vae", "acs_mpcc", "first_mpcc"} <= set(SHIPPED)
 
 
 def test_images(shipped, spread):
