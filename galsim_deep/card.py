@@ -4,8 +4,8 @@ The card is ``assets/galsim_module.json`` in the folder of the module.  It is re
 without TensorFlow; ``docs/module_format.md`` describes every field.
 """
 
-__all__ = ["CARD_PATH", "FORMAT_VERSION", "TAKEN", "Card", "ClassName", "Cluster", "Column",
-           "read_card", "rewrite", "write_card"]
+__all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "ClassName", "Cluster", "Column", "read_card",
+           "rewrite", "write_card"]
 
 import hashlib
 import json
@@ -17,18 +17,6 @@ from galsim import GalSimError, GalSimValueError
 
 FORMAT_VERSION = 1
 CARD_PATH = "assets/galsim_module.json"
-
-
-TAKEN = frozenset((
-    # By GalSim, for any object of a configuration.
-    "type", "current", "dilate", "dilation", "ellip", "flux", "gsparams", "half_light_radius",
-    "index_key", "lens", "magnification", "magnify", "re_from_res", "repeat", "resolution",
-    "rng_index_key", "rng_num", "rotate", "rotation", "scale_flux", "sed", "shear", "shift",
-    "signal_to_noise", "skip",
-    # By those of this package.
-    "id", "k_interpolant", "num", "pad_factor", "strict", "x_interpolant"))
-"""Names that a column should not have: beside it, a configuration gives them a meaning of their
-own.  A column ``flux`` would be what the galaxy is conditioned on, and impose the flux as well."""
 
 
 class _Part(pydantic.BaseModel):

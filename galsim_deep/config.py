@@ -13,7 +13,7 @@ Input type ``generative_model``: the module, as `GenerativeGalaxyModel`.  Object
         zphot: 0.8
 """
 
-__all__ = ["BuildGenerativeModelGalaxy"]
+__all__ = ["TAKEN", "BuildGenerativeModelGalaxy"]
 
 import itertools
 import math
@@ -31,7 +31,6 @@ from galsim.config import (
 from galsim.config.value import valid_value_types
 
 from . import latents
-from .card import TAKEN
 from .catalogues import near_catalogues
 from .engine import started_here
 from .lookahead import Lookahead, Source, foreseen
@@ -43,6 +42,17 @@ from .threads import share_cores, threads
 _OPTIONS = {"half_light_radius": float, "id": int, "x_interpolant": str, "k_interpolant": str,
             "pad_factor": float, "strict": bool}
 _SHARED = ("x_interpolant", "k_interpolant", "pad_factor", "strict")
+
+TAKEN = frozenset((
+    # By GalSim, for any object of a configuration.
+    "type", "current", "dilate", "dilation", "ellip", "flux", "gsparams", "half_light_radius",
+    "index_key", "lens", "magnification", "magnify", "re_from_res", "repeat", "resolution",
+    "rng_index_key", "rng_num", "rotate", "rotation", "scale_flux", "sed", "shear", "shift",
+    "signal_to_noise", "skip",
+    # By those of this package.
+    "id", "k_interpolant", "num", "pad_factor", "strict", "x_interpolant"))
+"""Names that a column should not have: beside it, a configuration gives them a meaning of their
+own.  A column ``flux`` would be what the galaxy is conditioned on, and impose the flux as well."""
 
 MOST_AHEAD = 32
 """How many galaxies are made together at most: too few for a GPU, lest bits depend on how many

@@ -15,7 +15,7 @@ import pydantic
 import yaml
 from galsim import GalSimConfigError
 
-from galsim_deep.card import TAKEN
+from galsim_deep.config import TAKEN
 
 
 class Settings(pydantic.BaseModel):
