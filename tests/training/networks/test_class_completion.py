@@ -1,5 +1,7 @@
 """Columns of a class are those that galaxies of it have in the natural mix."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -56,6 +58,41 @@ def test_columns_are_those_of_the_class_in_the_mix(number, given):
         for level in (0.05, 0.25, 0.5, 0.75, 0.95):
             assert np.quantile(made[name], level) == pytest.approx(
                 np.quantile(wanted, level), abs=10 * error + 0.04)
+
+
+def test_the_order_of_the_columns_does_not_matter():
+    """The traced functions of a module have them in that of their names."""
+    one, other = (asked(0, dict(given))[2]
+                  for given in itertools.permutations(dict(a=np.nan, b=-0.5).items()))
+    for name, values in one.items():
+        np.testing.assert_array_equal(other[name], values)
+
+
+def test_three_columns_that_are_missing():
+    """Points that cover three dimensions and are the same for all rows would show."""
+    count, mixing = 4 * COUNT, np.float32([[1, 0, 0], [0.6, 0.8, 0], [-0.3, 0.5, 0.8]])
+
+    def complete(columns, normal):
+        values = tf.linalg.matmul(normal, mixing, transpose_b=True)
+        return dict(zip("abc", tf.unstack(values, axis=-1), strict=True))
+
+    def log_weights(columns):
+        total = columns["a"] - columns["b"] + columns["c"]
+        return tf.nn.log_softmax(tf.stack([-total, tf.zeros_like(total), total - 1], axis=-1))
+
+    normal, nothing = tf.constant(numbers(3, count, 3)), tf.fill([count], np.nan)
+    uniform = tf.constant(np.random.default_rng(4).random(count), tf.float32)
+    mix = complete({}, normal)
+    drawn = class_of(uniform, tf.exp(log_weights(mix))).numpy()
+    for number in range(3):
+        made = completed_as(
+            tf.one_hot(tf.fill([count], number), 3), dict.fromkeys("abc", nothing),
+            tf.zeros(count, bool), normal, tf.constant(np.modf(1000 * uniform)[0]), complete,
+            log_weights)
+        wanted, found = (np.stack([each[name] for name in "abc"]) for each in (mix, made))
+        wanted = wanted[:, drawn == number]
+        np.testing.assert_allclose(found.mean(axis=1), wanted.mean(axis=1), atol=0.04)
+        np.testing.assert_allclose(np.cov(found), np.cov(wanted), atol=0.05)
 
 
 def test_who_asks_for_what_would_have_been_drawn_gets_it():

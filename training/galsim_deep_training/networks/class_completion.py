@@ -9,15 +9,15 @@ frequency; nothing more has to be learned.  They are drawn by sampling and impor
 __all__ = ["completed_as"]
 
 import tensorflow as tf
-from scipy.special import ndtri
 from scipy.stats.qmc import Halton
 
-from .mixture import class_of
+from .mixture import class_of, uniform_of
 
 CANDIDATES = 64
-WIDE, OWN = 1.6, 0.3
-"""Candidates reach farther than a standard normal number, for classes that lie in its tails.  And
-the normal numbers of a row move them: or all rows would choose from the same."""
+SCALE = 0.7
+"""Of the logistic distribution that candidates have: wider than a standard normal one, for classes
+that lie in its tails."""
+EDGE = 1e-6
 
 
 def completed_as(classes, columns, own, normal, uniform, complete, log_weights):
@@ -31,7 +31,8 @@ def completed_as(classes, columns, own, normal, uniform, complete, log_weights):
                         drawn anyway gets the same galaxy.
         normal:         Standard normal numbers, [N, C], that the natural mix completes with.
         uniform:        Numbers between 0 and 1 that nothing else depends on, [N].
-        complete:       A function that completes columns, [N] each, with numbers [N, C].
+        complete:       A function that completes columns, [N] each, with numbers [N, C]; what it
+                        gives is in the order of these numbers.
         log_weights:    A function of such columns that gives the logarithms of the frequencies of
                         the classes, [N, K].
 
@@ -39,8 +40,12 @@ def completed_as(classes, columns, own, normal, uniform, complete, log_weights):
         columns, a dict, [N] each.
     """
     natural, count = complete(columns, normal), tf.shape(normal)[0]
+    # The same points for all rows, each time round by other numbers (Cranley & Patterson 1976).
     points = tf.constant(_points(normal.shape[1]), tf.float32)
-    moved = WIDE * points + OWN * normal[:, None]
+    place = tf.math.floormod(points + uniform_of(normal)[:, None], 1.0)
+    place = tf.clip_by_value(place, EDGE, 1.0 - EDGE)
+    density = place * (1.0 - place)  # in units of 1 / SCALE
+    moved = SCALE * tf.math.log(place / (1.0 - place))
 
     def each(values):
         """The value of a row, for each of its candidates."""
@@ -51,10 +56,10 @@ def completed_as(classes, columns, own, normal, uniform, complete, log_weights):
     asked = tf.reshape(tf.tile(classes[:, None], [1, CANDIDATES, 1]), [-1, classes.shape[1]])
     weights = tf.reshape(
         tf.reduce_sum(asked * log_weights(candidates), axis=-1), [count, CANDIDATES])
-    # Over the density that candidates of this row have, that of standard normal numbers.
-    missing = tf.stack([~tf.math.is_finite(values) for values in columns.values()], axis=-1)
-    further = 0.5 * (tf.square(points) - tf.square(moved))
-    weights += tf.reduce_sum(tf.where(missing[:, None], further, 0.0), axis=-1)
+    # And with the density that these numbers should have, over that which they have.
+    missing = tf.stack([~tf.math.is_finite(columns[name]) for name in natural], axis=-1)
+    excess = -0.5 * tf.square(moved) - tf.math.log(density)
+    weights += tf.reduce_sum(tf.where(missing[:, None], excess, 0.0), axis=-1)
     chosen = tf.one_hot(class_of(uniform, tf.nn.softmax(weights)), CANDIDATES)
     return {name: tf.where(own, natural[name], tf.reduce_sum(
                 chosen * tf.reshape(values, [count, CANDIDATES]), axis=-1))
@@ -62,7 +67,5 @@ def completed_as(classes, columns, own, normal, uniform, complete, log_weights):
 
 
 def _points(size):
-    """Numbers that cover the standard normal distribution evenly, [CANDIDATES, size]."""
-    sequence = Halton(size, scramble=False)
-    sequence.fast_forward(1)  # of the first, all are zero
-    return ndtri(sequence.random(CANDIDATES))
+    """Numbers that cover 0 to 1 evenly, [CANDIDATES, size]."""
+    return Halton(size, scramble=False).random(CANDIDATES)
