@@ -86,6 +86,10 @@ def test_card(module, recipe, dataset, family):
     assert f"{len(dataset.train_indices)} stamps" in card.trained_through
     assert len(card.columns) == 3
     assert all(column.optional for column in card.columns)
+    assert [column.above for column in card.columns] == [
+        0.0 - column.offset if column.scale == "log" else None for column in recipe.columns]
+    assert {column.scale for column in recipe.columns} == {"linear", "log"}
+    assert max(column.offset for column in recipe.columns) > 0
     for column, wanted in zip(card.columns, recipe.columns, strict=True):
         for name in ("name", "unit", "meaning", "valid_range"):
             assert getattr(column, name) == getattr(wanted, name)

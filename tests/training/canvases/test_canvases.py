@@ -214,6 +214,18 @@ def test_halos_that_nobody_sees_are_left_out():
     assert shares[0] == shares[1] < 0.2 * shares[2]
 
 
+@pytest.mark.parametrize("seen, kept", [(0.2, 0.1), (0.375, 0.5), (0.52, 1.0), (0.9, 1.0)])
+def test_how_much_of_a_halo_is_left(seen, kept):
+    """By how bright it is in the beam, over the contour."""
+    made = canvas("sky", beam=3.0, faintest=1.0)
+    light = np.full((1, SIZE, SIZE), seen * made.contour, np.float32)
+    light[:, 24, 24] += 100.0
+    flux = light.sum(axis=(1, 2), keepdims=True)
+    found = made._as_seen(tf.constant(light), tf.constant(flux)).numpy()
+    ratio = found[0, 12, 12] / found[0, 24, 24] * light[0, 24, 24] / light[0, 12, 12]
+    assert ratio == pytest.approx(kept, rel=0.02)
+
+
 def test_a_beam_needs_a_contour():
     with pytest.raises(galsim.GalSimConfigError, match="model.canvas.*5 arcsec and not 'faintest'"):
         canvas("sky", beam=5.0)
