@@ -116,6 +116,7 @@ FAULTS = {
     "broken number": (_set(["fit", "autoencoder", "steps"], 1.5), "fit.autoencoder.steps"),
     "one limit": (_set(["columns", 0, "valid_range"], [1.0]), "columns.0.valid_range.1"),
     "name that a configuration takes": (_set(["columns", 0, "name"], "flux"), "columns.0.name"),
+    "name of another input": (_set(["columns", 1, "name"], "cluster"), "columns.1.name"),
     "unknown scale": (_set(["columns", 0, "scale"], "cubic"), "columns.0.scale"),
     "a list for a dict": (_set(["fit"], []), "fit"),
     "missing key": (_set(["family"], None), "family"),

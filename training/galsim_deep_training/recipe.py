@@ -50,6 +50,10 @@ class Stamp(Settings):
         return value
 
 
+INPUTS = ("cluster", "image", "latent", "noise_sigma", "psf", "random_normal")
+"""What signatures of modules take besides columns."""
+
+
 class Column(Settings):
     """A catalogue quantity that the module is conditioned on."""
 
@@ -68,6 +72,8 @@ class Column(Settings):
         if value in TAKEN:
             raise ValueError(f"{value!r} is what a GalSim configuration calls something else of a "
                              "galaxy; choose another name")
+        if value in INPUTS:
+            raise ValueError(f"{value!r} is what modules call another input; choose another name")
         return value
 
 
