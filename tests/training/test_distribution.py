@@ -67,7 +67,7 @@ def test_mirrored(alone, make_recipe, new_run, tmp_path):
     """Two devices, the same weights, and checkpoints that one device goes on from."""
     recipe = make_recipe(lambda content: shortened(content, "mirrored"))
     run = new_run()
-    finish(start(recipe, run, tmp_path / "weights.npz", cpus=2), seconds=200)
+    finish(start(recipe, run, tmp_path / "weights.npz", cpus=2), seconds=600)
     assert_close(alone[0], tmp_path / "weights.npz")
     assert_close(restore(recipe, run), tmp_path / "weights.npz")
     one, two = ([json.loads(line) for line in (folder / "fit.jsonl").read_text().splitlines()]
@@ -92,7 +92,7 @@ def test_mirrored_adversaries(make_recipe, new_run, tmp_path):
             phase.update(steps=2, warm_up=1)
 
     recipe, run = make_recipe(few, family="mpcc"), new_run()
-    finish(start(recipe, run, tmp_path / "weights.npz", cpus=2), seconds=300)
+    finish(start(recipe, run, tmp_path / "weights.npz", cpus=2), seconds=600)
     assert_close(restore(recipe, run), tmp_path / "weights.npz")
     line = json.loads((run / "fit.jsonl").read_text().splitlines()[0])
     assert all(np.isfinite(value) for value in line.values() if isinstance(value, float))
@@ -114,7 +114,7 @@ def test_multi_worker(alone, make_recipe, new_run, tmp_path):
         TF_CONFIG=json.dumps(dict(cluster=dict(worker=workers),
                                   task=dict(type="worker", index=index))))
         for index, run in enumerate(runs)]
-    finish(*processes, seconds=200)
+    finish(*processes, seconds=600)
     for index in range(2):
         assert_close(alone[0], tmp_path / f"{index}.npz")
     assert_close(restore(recipe, runs[0]), tmp_path / "0.npz")
