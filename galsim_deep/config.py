@@ -49,6 +49,7 @@ TAKEN = frozenset((
     "index_key", "lens", "magnification", "magnify", "re_from_res", "repeat", "resolution",
     "rng_index_key", "rng_num", "rotate", "rotation", "scale_flux", "sed", "shear", "shift",
     "signal_to_noise", "skip",
+    # By those of this package.
     "num", *_OPTIONS))
 """Names that a column should not have: beside it, a configuration gives them a meaning of their
 own.  A column ``flux`` would be what the galaxy is conditioned on, and impose the flux as well."""

@@ -40,7 +40,7 @@ def asked(number, columns, seed=1, count=COUNT):
     mix = complete(columns, normal)
     of_class = class_of(uniform, tf.exp(log_weights(mix))) == number
     classes = tf.one_hot(tf.fill([count], number), 3)
-    made = completed_as(classes, columns, of_class, tf.constant(normal),
+    made = completed_as(classes, columns, mix, of_class, tf.constant(normal),
                         np.modf(1000 * uniform)[0], complete, log_weights)
     return ({name: values.numpy() for name, values in mix.items()}, of_class.numpy(),
             {name: values.numpy() for name, values in made.items()})
@@ -86,7 +86,7 @@ def test_three_columns_that_are_missing():
     drawn = class_of(uniform, tf.exp(log_weights(mix))).numpy()
     for number in range(3):
         made = completed_as(
-            tf.one_hot(tf.fill([count], number), 3), dict.fromkeys("abc", nothing),
+            tf.one_hot(tf.fill([count], number), 3), dict.fromkeys("abc", nothing), mix,
             tf.zeros(count, bool), normal, tf.constant(np.modf(1000 * uniform)[0]), complete,
             log_weights)
         wanted, found = (np.stack([each[name] for name in "abc"]) for each in (mix, made))

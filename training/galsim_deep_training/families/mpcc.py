@@ -327,15 +327,16 @@ class MPCC(ModelFamily, name="mpcc"):
             natural = drawn
             drawn = tf.where(cluster >= 0, tf.minimum(cluster, self.settings.classes - 1), natural)
             if self.optional_columns and self.settings.classes > 1:
-                columns = self.completed_as(drawn, given, drawn == natural, missing, last[:, 0])
+                columns = self.completed_as(
+                    drawn, given, columns, drawn == natural, missing, last[:, 0])
         classes = self.one_hot(drawn)
         latent = self.draw_latent(normal, classes, columns)
         return self.generate(latent, classes, turn, columns), drawn
 
-    def completed_as(self, classes, columns, own, normal, last):
+    def completed_as(self, classes, columns, natural, own, normal, last):
         """Columns as `completed` gives them, of classes int32 [N]; see `class_completion`."""
         return completed_as(
-            self.one_hot(classes), columns, own, normal,
+            self.one_hot(classes), columns, natural, own, normal,
             # The class was drawn with this number, so that only its last digits are free.  They are
             # the same on every machine, as what is computed from it is not.
             tf.math.floormod(1000.0 * last, 1.0), self.completed,

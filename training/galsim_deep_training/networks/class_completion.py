@@ -20,16 +20,16 @@ that lie in its tails."""
 EDGE = 1e-6
 
 
-def completed_as(classes, columns, own, normal, uniform, complete, log_weights):
+def completed_as(classes, columns, natural, own, normal, uniform, complete, log_weights):
     """Columns with a value drawn for each that is NaN, as galaxies of a class have them.
 
     Parameters:
         classes:        Of the galaxies, one-hot [N, K].
         columns:        A dict, [N] each.
-        own:            Whether a galaxy keeps what the natural mix has drawn for it, bool [N]: it
-                        does where that is of the class, so that who asks for what would have been
-                        drawn anyway gets the same galaxy.
-        normal:         Standard normal numbers, [N, C], that the natural mix completes with.
+        natural:        What the natural mix has drawn for them: ``complete(columns, normal)``.
+        own:            Whether a galaxy keeps that, bool [N]: it does where it is of the class, so
+                        that who asks for what would have been drawn anyway gets the same galaxy.
+        normal:         Standard normal numbers, [N, C].
         uniform:        Numbers between 0 and 1 that nothing else depends on, [N].
         complete:       A function that completes columns, [N] each, with numbers [N, C]; what it
                         gives is in the order of these numbers.
@@ -39,7 +39,7 @@ def completed_as(classes, columns, own, normal, uniform, complete, log_weights):
     Returns:
         columns, a dict, [N] each.
     """
-    natural, count = complete(columns, normal), tf.shape(normal)[0]
+    count = tf.shape(normal)[0]
     # The same points for all rows, each time round by other numbers (Cranley & Patterson 1976).
     points = tf.constant(_points(normal.shape[1]), tf.float32)
     place = tf.math.floormod(points + uniform_of(normal)[:, None], 1.0)
