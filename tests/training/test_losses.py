@@ -8,6 +8,7 @@ from galsim_deep_training.losses import (
     latent_surprise,
     prior_regulariser,
     tell_apart,
+    unevenness,
 )
 
 
@@ -61,3 +62,20 @@ def test_regulariser_makes_classes_wider():
     with tf.GradientTape() as tape:
         loss = prior_regulariser(tf.fill([1, 3], 1 / 3), deviation)
     assert (tape.gradient(loss, deviation).numpy() < 0).all()
+
+
+def test_unevenness():
+    assert float(unevenness(tf.constant([1.0, 3.0]))) == pytest.approx(np.log(5 / 4))
+    assert float(unevenness(tf.fill([7], 0.3))) == pytest.approx(0.0, abs=1e-6)
+    # Of any unit.
+    changes = np.random.default_rng(1).exponential(size=50).astype(np.float32)
+    assert float(unevenness(1e-3 * changes)) == pytest.approx(float(unevenness(changes)), abs=1e-5)
+
+
+def test_unevenness_is_of_leaps():
+    """What goes from one end to the other all along changes evenly; what does so at once does not.
+    """
+    x = np.linspace(-2, 2, 400, dtype=np.float32)
+    found = [float(unevenness(tf.square(np.tanh(steep * (x + 0.1)) - np.tanh(steep * x)) + 1e-6))
+             for steep in (0.1, 1.0, 5.0, 50.0)]
+    assert found == sorted(found) and found[0] < 0.01 and found[-1] > 2

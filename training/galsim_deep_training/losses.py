@@ -5,7 +5,8 @@ adversary judges (loss I); that an encoder finds the latents, and the mixture th
 the entropy of the prior (III).
 """
 
-__all__ = ["class_surprise", "deceive", "latent_surprise", "prior_regulariser", "tell_apart"]
+__all__ = ["class_surprise", "deceive", "latent_surprise", "prior_regulariser", "tell_apart",
+           "unevenness"]
 
 import numpy as np
 import tensorflow as tf
@@ -62,3 +63,15 @@ def prior_regulariser(weights, deviation, per_dimension=True):
     if per_dimension:
         of_components /= deviation.shape[-1]
     return tf.reduce_mean(classes - tf.reduce_sum(weights * of_components, axis=-1))
+
+
+def unevenness(changes):
+    """How unlike each other changes of images are, where latents all move equally far: a scalar.
+
+    ln(<d^2> / <d>^2) of squared differences d, [N]; zero where all are the same, whatever their
+    size.  A generator that leaps from one kind of image to another has a few large d among many
+    small ones.  Akin to the path length regularisation of Karras et al. 2020 (StyleGAN2, eq. 4);
+    but of finite steps, so that no leap is too sharp to be noticed, and of any scale.
+    """
+    return (tf.math.log(tf.reduce_mean(tf.square(changes)))
+            - 2.0 * tf.math.log(tf.reduce_mean(changes)))

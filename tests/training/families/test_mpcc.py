@@ -162,6 +162,46 @@ def test_what_is_generated_is_observed(make):
     assert set(inputs) == {"flux_radius", "mag_auto", "zphot", "random_normal"}
 
 
+def test_neighbours_differ_by_a_step_of_the_latent(make, awaken):
+    family, dataset = make("columns in training")
+    awaken(family.generator, size=0.3)
+    making, batch = family.phases[0].making, batch_of(dataset)
+
+    def apart(distance):
+        first, second = making.neighbours(batch, tf.constant(3), 7, distance)
+        return adversarial.square_difference(first, second).numpy()
+
+    np.testing.assert_array_equal(apart(0.0), 0.0)
+    assert np.all(apart(0.01) > 0)
+    np.testing.assert_allclose(apart(0.02), 4 * apart(0.01), rtol=0.2)
+    np.testing.assert_array_equal(apart(0.02), apart(0.02))
+    # The first are what `twice` makes, whose second are farther away.
+    first, _ = making.neighbours(batch, tf.constant(3), 7, 0.02)
+    same, other, _ = making.twice(batch, tf.constant(3), 7)
+    for one, two in zip(first, same, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+    assert np.median(adversarial.square_difference(same, other)) > np.median(apart(0.02))
+
+
+def test_evenness_makes_the_generator_even(make, awaken, monkeypatch):
+    family, dataset = make("columns in training")
+    awaken(family.generator, size=0.5)
+    phase, batch = family.phases[0], batch_of(dataset, 16)
+    monkeypatch.setattr(phase, "_judge", lambda *_: tf.fill([16], 2.0))
+    alone, none = phase._deceive(batch, tf.constant(0))
+    assert not none and float(alone) == -2.0
+    family.settings = family.settings.model_copy(update=dict(evenness=0.3))
+    loss, scalars = phase._deceive(batch, tf.constant(0))
+    assert float(scalars["uneven"]) > 0
+    assert float(loss) == pytest.approx(0.3 * float(scalars["uneven"]) - 2.0, rel=1e-5)
+    found = []
+    for _ in range(40):
+        uneven, _, _ = phase.players["generator"].step(
+            lambda: (phase._unevenness(batch, tf.constant(0)), {}))
+        found.append(float(uneven))
+    assert found[-1] < 0.8 * found[1]
+
+
 def test_asking_for_a_class_is_decoding_its_latent(make):
     family, dataset = make("columns in training")
     batch = batch_of(dataset, 3)

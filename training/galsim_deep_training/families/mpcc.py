@@ -96,6 +96,10 @@ class MPCCSettings(Settings):
     separation: float = pydantic.Field(1.0, gt=0)
     """How far from zero the means of the classes begin, in units of their deviations.  Far apart,
     classes begin as a prototype each, and what differs within them comes slowly."""
+    evenness: float = pydantic.Field(0.0, ge=0)
+    """Weight of the generator's `losses.unevenness`: within a class, images should change as much
+    in one place as in another.  A class that leaps from one kind of image to another gives one of
+    them up."""
     jitter: Jitter = Jitter()
     offset: float = pydantic.Field(0.0, ge=0)
     """Centroids of observed galaxies are off the middle of a stamp by up to this many pixels."""

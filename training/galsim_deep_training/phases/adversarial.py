@@ -8,7 +8,14 @@ import numpy as np
 import tensorflow as tf
 from galsim import GalSimConfigError
 
-from ..losses import class_surprise, deceive, latent_surprise, prior_regulariser, tell_apart
+from ..losses import (
+    class_surprise,
+    deceive,
+    latent_surprise,
+    prior_regulariser,
+    tell_apart,
+    unevenness,
+)
 from ..networks.jitter import SIZE, jittered
 from ..networks.spectral import accounts, settle
 from ..networks.standing_norm import take_statistics
@@ -23,8 +30,13 @@ WATCHED = 5
 """How many evaluations in a row a mode has to be dead."""
 ENOUGH = 10
 """Of how many stamps of a class none may be found before that says anything."""
+STEP = 0.5
+"""How far latents are apart whose images should differ evenly [deviations of their class]."""
+UNSEEN = 1e-4
+"""Changes of images that count as none, as a share of the variance of real ones: a class that comes
+to life is not held back."""
 # Streams of random numbers besides those of what is generated, see `Phase.normal`.
-JITTER, STATISTICS, MIXTURE = 10000, 500, 501
+JITTER, STATISTICS, MIXTURE, NEIGHBOURS = 10000, 500, 501, 502
 
 
 class Adversarial(Phase):
@@ -87,8 +99,8 @@ class Adversarial(Phase):
             loss, judged, _ = self.players["discriminator"].step(
                 lambda: self._tell_apart(made[k], part, number, k))  # noqa: B023 - called at once
             scalars.update(judged, loss=loss)
-        _, _, norm = self.players["generator"].step(lambda: self._deceive(parts[0], number))
-        scalars.update(generator_norm=norm)
+        _, uneven, norm = self.players["generator"].step(lambda: self._deceive(parts[0], number))
+        scalars.update(uneven, generator_norm=norm)
         for k in range(settings.encoder_steps):
             missed, _, _ = self.players["encoder"].step(
                 lambda: self._missed(made[k], parts[k % steps]))  # noqa: B023
@@ -137,7 +149,18 @@ class Adversarial(Phase):
 
     def _deceive(self, batch, number):
         views, _, classes = self.making.views(batch, number, 0, training=True)
-        return deceive(self._judge(views, classes, batch, number, 0)), {}
+        loss = deceive(self._judge(views, classes, batch, number, 0))
+        weight = self.family.settings.evenness
+        if not weight:
+            return loss, {}
+        uneven = self._unevenness(batch, number)
+        return loss + weight * uneven, dict(uneven=uneven)
+
+    def _unevenness(self, batch, number):
+        """How unevenly images change with the latent, see `losses.unevenness`."""
+        first, second = self.making.neighbours(batch, number, NEIGHBOURS, STEP, training=True)
+        real = variance(self.making.look(batch["stamp"], batch))
+        return unevenness(square_difference(first, second) / real + UNSEEN)
 
     def _missed(self, made, batch):
         """What the encoder misses of the latents, per pixel (eq. 7.13, section 8.1.4)."""
@@ -252,10 +275,15 @@ def diversity(first, second, classes):
         first, second:  Views, a list of [N, C, C, K'] each.
         classes:        One-hot, [N, K].  A class without images is as diverse as all are together.
     """
-    square = 0.5 * tf.reduce_mean(tf.square(_flat(first) - _flat(second)), axis=-1)
+    square = 0.5 * square_difference(first, second)
     count = tf.reduce_sum(classes, axis=0)
     each = tf.linalg.matvec(classes, square, transpose_a=True) / tf.maximum(count, 1.0)
     return tf.where(count > 0, each, tf.reduce_mean(square))
+
+
+def square_difference(first, second):
+    """Mean squared difference of views, a list of [N, C, C, K] each: [N]."""
+    return tf.reduce_mean(tf.square(_flat(first) - _flat(second)), axis=-1)
 
 
 def variance(views):

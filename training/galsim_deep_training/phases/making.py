@@ -32,12 +32,12 @@ class Making:
         else:
             chosen = class_of(uniform_of(normal[:, -1]), family.fit_shares)
         classes = family.one_hot(chosen)
-        return self._within(classes, normal, batch), classes
+        return self._within(classes, normal[:, :-1], batch), classes
 
     def _within(self, classes, normal, batch):
-        """Latents of classes; of the normal numbers one is left over."""
+        """Latents of classes, from normal numbers [N, J]."""
         given = self.family.given(batch, tf.shape(classes)[0])
-        return self.family.prior.draw(normal[:, :-1], classes, given)
+        return self.family.prior.draw(normal, classes, given)
 
     def views(self, batch, number, stream, **how):
         """Images as networks see them, of latents that are drawn.
@@ -61,17 +61,50 @@ class Making:
             (views of the first and of the second, both without noise; classes, one-hot [N, K]).
         """
         latent, classes = self.latents(batch, number, stream)
-        other = self._within(classes, self._normal(
-            number, tf.shape(latent)[0], self.settings.latent_size + 1, 2 * stream + 2), batch)
-        return (*(self._seen(one, classes, batch, number, stream, noisy=False, **how)
-                  for one in (latent, other)), classes)
+        other = self._within(classes, self._other_normal(batch, number, stream), batch)
+        return (*self._pair(latent, other, classes, batch, number, stream, **how), classes)
 
-    def _seen(self, latent, classes, batch, number, stream, noisy=True, **how):
-        """What is made of latents, as networks see it."""
+    def neighbours(self, batch, number, stream, apart, **how):
+        """Pairs of images as those of `twice`, of latents that are near each other.
+
+        Parameters:
+            apart:      How far, in any direction: root mean square over the latents, in units of
+                        the deviations of their class.
+
+        Returns:
+            views of the first and of the second, both without noise.
+        """
+        latent, classes = self.latents(batch, number, stream)
+        direction = tf.math.l2_normalize(self._other_normal(batch, number, stream), axis=-1)
+        step = apart * np.float32(np.sqrt(self.settings.latent_size)) * direction
+        move = (self._within(classes, step, batch)
+                - self._within(classes, tf.zeros_like(step), batch))
+        return self._pair(latent, latent + move, classes, batch, number, stream, **how)
+
+    def _other_normal(self, batch, number, stream):
+        """Normal numbers for a second latent of each row."""
+        return self._normal(
+            number, tf.shape(batch["label"])[0], self.settings.latent_size, 2 * stream + 2)
+
+    def _pair(self, latent, other, classes, batch, number, stream, **how):
+        """What is made of two latents for each row, all else being equal, without noise."""
+        # In one batch: by the mean and deviation of each they would differ as well.
+        twofold = {name: tf.concat([value, value], axis=0) for name, value in batch.items()}
+        views = self._seen(
+            tf.concat([latent, other], axis=0), tf.concat([classes, classes], axis=0), twofold,
+            number, stream, copies=2, noisy=False, **how)
+        return [list(half) for half in zip(*(tf.split(view, 2) for view in views), strict=True)]
+
+    def _seen(self, latent, classes, batch, number, stream, copies=1, noisy=True, **how):
+        """What is made of latents, as networks see it.
+
+        Of several ``copies`` of the rows, one after the other, all are observed alike.
+        """
         family, settings, size = self.family, self.settings, batch["stamp"].shape[1]
         width = family.canvas.turn_size
         turn, move, noise = tf.split(
-            self._normal(number, tf.shape(latent)[0], width + 2 + size**2, 2 * stream + 1),
+            tf.tile(self._normal(number, tf.shape(latent)[0] // copies, width + 2 + size**2,
+                                 2 * stream + 1), [copies, 1]),
             [width, 2, size**2], axis=-1)
         profiles = family.generate(latent, classes, turn, batch, **how)
         if settings.offset:
