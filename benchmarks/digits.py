@@ -7,7 +7,7 @@ For each seed: k-means on the pixels; a Gaussian mixture on the codes of a varia
 class of an image is the most probable one of what the encoder says.  All are scored on the 1,797
 images, and none is given their labels; MPCC is fitted on 19 of 20, the rest being for its log.
 Purity: each cluster counts as its most frequent digit; Hungarian accuracy: each as a digit of its
-own.  The settings of the recipe were chosen by the purity of seeds 1 and 3, see
+own.  The settings of the recipe were chosen by the purity of seeds 1 to 3, see
 ``docs/designs.md``.  Needs the extras ``train`` and ``dev``; about half an hour a seed.
 """
 

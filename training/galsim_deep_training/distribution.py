@@ -2,7 +2,8 @@
 
 Every replica holds all weights and works on its share of each batch; gradients are averaged before
 they are clipped, so that the weights after a step are those that one device would arrive at.  Where
-networks normalise by batches (``mpcc``), each replica does so by its own share.
+a fit normalises by batches or compares what is in them (``mpcc``), each replica does so by its own
+share.
 """
 
 __all__ = ["Distribution"]

@@ -68,10 +68,10 @@ def prior_regulariser(weights, deviation, per_dimension=True):
 def unevenness(changes):
     """How unlike each other changes of images are, where latents all move equally far: a scalar.
 
-    ln(<d^2> / <d>^2) of squared differences d, [N]; zero where all are the same, whatever their
-    size.  A generator that leaps from one kind of image to another has a few large d among many
-    small ones.  Akin to the path length regularisation of Karras et al. 2020 (StyleGAN2, eq. 4);
-    but of finite steps, so that no leap is too sharp to be noticed, and of any scale.
+    ln(<d^2> / <d>^2) of squared differences d, [N], not all zero; zero where all are the same,
+    whatever their size.  A generator that leaps from one kind of image to another has a few large d
+    among many small ones.  Akin to the path length regularisation of Karras et al. 2020 (StyleGAN2,
+    eq. 4); but of finite steps, so that no leap is too sharp to be noticed, and of any scale.
     """
     return (tf.math.log(tf.reduce_mean(tf.square(changes)))
             - 2.0 * tf.math.log(tf.reduce_mean(changes)))

@@ -25,6 +25,7 @@ VARIANTS = {
     "split": dict(conditional=True, injection="split", latent_size=6),
     # The prior moves with the generator, and hardly on its own, after the average is taken.
     "class": dict(injection="class", prior_learning_rate=1e-9),
+    "even": dict(conditional=True, evenness=0.5),
     "not shared": dict(share=False, discriminator_steps=3, encoder_steps=1),
 }
 
@@ -162,44 +163,95 @@ def test_what_is_generated_is_observed(make):
     assert set(inputs) == {"flux_radius", "mag_auto", "zphot", "random_normal"}
 
 
-def test_neighbours_differ_by_a_step_of_the_latent(make, awaken):
+def test_neighbours_are_a_step_of_the_latent_apart(make, awaken, monkeypatch):
+    """In units of the deviations of their class, whatever these are; all else is the same."""
     family, dataset = make("columns in training")
     awaken(family.generator, size=0.3)
-    making, batch = family.phases[0].making, batch_of(dataset)
+    awaken(family.prior, size=0.5)
+    making, batch, given = family.phases[0].making, batch_of(dataset), {}
+    generate = family.generate
 
-    def apart(distance):
-        first, second = making.neighbours(batch, tf.constant(3), 7, distance)
-        return adversarial.square_difference(first, second).numpy()
+    def spy(latent, classes, turn, columns, **how):
+        given.update(latent=latent, classes=classes, turn=turn, how=how)
+        return generate(latent, classes, turn, columns, **how)
 
-    np.testing.assert_array_equal(apart(0.0), 0.0)
-    assert np.all(apart(0.01) > 0)
-    np.testing.assert_allclose(apart(0.02), 4 * apart(0.01), rtol=0.2)
-    np.testing.assert_array_equal(apart(0.02), apart(0.02))
-    # The first are what `twice` makes, whose second are farther away.
-    first, _ = making.neighbours(batch, tf.constant(3), 7, 0.02)
-    same, other, _ = making.twice(batch, tf.constant(3), 7)
-    for one, two in zip(first, same, strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-5)
-    assert np.median(adversarial.square_difference(same, other)) > np.median(apart(0.02))
+    monkeypatch.setattr(family, "generate", spy)
+    first, second = making.neighbours(batch, tf.constant(3), 7, 0.2, batchwise=True)
+    assert given["how"] == dict(batchwise=True)
+    for name in ("classes", "turn"):
+        np.testing.assert_array_equal(given[name][:8], given[name][8:])
+    draw = family.prior.draw
+    context = family.given(batch, 8)
+    deviation = (draw(tf.ones([8, 4]), given["classes"][:8], context)
+                 - draw(tf.zeros([8, 4]), given["classes"][:8], context)).numpy()
+    assert np.ptp(deviation) > 0.05
+    steps = (given["latent"][8:] - given["latent"][:8]).numpy() / deviation
+    np.testing.assert_allclose(np.sqrt(np.mean(steps**2, axis=-1)), 0.2, rtol=1e-3)
+    assert np.ptp(np.sign(steps), axis=0).min() > 0
+    assert np.all(np.max(np.abs(first - second), axis=(1, 2)) > 0)
+    # They are the rows that `views` makes, without their noise.
+    latent, classes = making.latents(batch, tf.constant(3), 7)
+    np.testing.assert_array_equal(given["latent"][:8], latent)
+    np.testing.assert_array_equal(given["classes"][:8], classes)
+    for changes in (dict(), dict(noise_sigma=5 * batch["noise_sigma"])):
+        again = making.neighbours(
+            dict(batch, **changes), tf.constant(3), 7, 0.2, batchwise=True)
+        np.testing.assert_allclose(again[0], first, atol=1e-5 * np.max(first))
+    same = making.neighbours(batch, tf.constant(3), 7, 0.0)
+    np.testing.assert_array_equal(*same)
 
 
 def test_evenness_makes_the_generator_even(make, awaken, monkeypatch):
-    family, dataset = make("columns in training")
+    family, dataset = make("even")
     awaken(family.generator, size=0.5)
     phase, batch = family.phases[0], batch_of(dataset, 16)
     monkeypatch.setattr(phase, "_judge", lambda *_: tf.fill([16], 2.0))
-    alone, none = phase._deceive(batch, tf.constant(0))
-    assert not none and float(alone) == -2.0
-    family.settings = family.settings.model_copy(update=dict(evenness=0.3))
     loss, scalars = phase._deceive(batch, tf.constant(0))
-    assert float(scalars["uneven"]) > 0
-    assert float(loss) == pytest.approx(0.3 * float(scalars["uneven"]) - 2.0, rel=1e-5)
+    assert float(scalars["uneven"]) > 0.1
+    assert float(loss) == pytest.approx(0.5 * float(scalars["uneven"]) - 2.0, rel=1e-5)
     found = []
     for _ in range(40):
         uneven, _, _ = phase.players["generator"].step(
             lambda: (phase._unevenness(batch, tf.constant(0)), {}))
         found.append(float(uneven))
     assert found[-1] < 0.8 * found[1]
+
+
+def test_unevenness_is_of_pairs_of_stamps(make, monkeypatch):
+    """How far they are apart, and by how much they differ for their light."""
+    phase = make("even")[0].phases[0]
+    asked = {}
+
+    def neighbours(batch, number, stream, apart, **how):
+        asked.update(how, apart=apart)
+        return batch["first"], batch["second"]
+
+    monkeypatch.setattr(phase.making, "neighbours", neighbours)
+
+    def uneven(first, second):
+        stamps = [tf.constant(one, tf.float32)[:, None, None] for one in (first, second)]
+        return float(phase._unevenness(dict(first=stamps[0], second=stamps[1]), tf.constant(0)))
+
+    assert uneven([1.0, 1.0], [1.2, 3.0]) == pytest.approx(np.log(2 * (
+        (0.04 / 1.22 + 1e-4)**2 + (0.8 + 1e-4)**2) / (0.04 / 1.22 + 0.8 + 2e-4)**2), rel=1e-4)
+    assert asked == dict(apart=0.5, training=True)
+    # By the same share: bright and faint sources alike.
+    assert uneven([1.0, 100.0], [1.2, 120.0]) == pytest.approx(0.0, abs=1e-5)
+    # A class that comes to life among others without any light or change.
+    assert uneven([0.0, 1.0, 1.0], [0.0, 1.0, 1.001]) < 1e-3
+
+
+def test_what_does_not_change_yet_can_begin_to(make):
+    """Without any change, evenness is no hindrance: derivatives are finite."""
+    family, dataset = make("even")
+    phase, batch = family.phases[0], batch_of(dataset)
+    generate = family.generate
+    size = tf.Variable(0.0)
+    with pytest.MonkeyPatch.context() as patch, tf.GradientTape() as tape:
+        patch.setattr(family, "generate", lambda *inputs, **how: size * generate(*inputs, **how))
+        uneven = phase._unevenness(batch, tf.constant(0))
+    assert float(uneven) == pytest.approx(0.0, abs=1e-5)
+    assert np.isfinite(tape.gradient(uneven, size))
 
 
 def test_asking_for_a_class_is_decoding_its_latent(make):
@@ -295,7 +347,7 @@ def test_fitted_the_generator_stands_alone(name, make_recipe, new_run):
 
 
 def test_an_interrupted_fit_ends_where_an_uninterrupted_one_does(make_recipe, new_run, monkeypatch):
-    recipe = make_recipe(variant("columns in training"), family="mpcc")
+    recipe = make_recipe(variant("even"), family="mpcc")
     whole, run = fit(recipe, new_run(), progress=False), new_run()
     save = tf.train.CheckpointManager.save
 

@@ -97,9 +97,9 @@ class MPCCSettings(Settings):
     """How far from zero the means of the classes begin, in units of their deviations.  Far apart,
     classes begin as a prototype each, and what differs within them comes slowly."""
     evenness: float = pydantic.Field(0.0, ge=0)
-    """Weight of the generator's `losses.unevenness`: within a class, images should change as much
-    in one place as in another.  A class that leaps from one kind of image to another gives one of
-    them up."""
+    """Weight of `losses.unevenness` for generator and prior: images should change with the latent
+    as much in one place as in another.  A class that would have to leap from one kind of image to
+    another then tends to give one of them up; so this is for classes that are found."""
     jitter: Jitter = Jitter()
     offset: float = pydantic.Field(0.0, ge=0)
     """Centroids of observed galaxies are off the middle of a stamp by up to this many pixels."""

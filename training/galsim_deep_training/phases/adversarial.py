@@ -31,10 +31,11 @@ WATCHED = 5
 ENOUGH = 10
 """Of how many stamps of a class none may be found before that says anything."""
 STEP = 0.5
-"""How far latents are apart whose images should differ evenly [deviations of their class]."""
+"""How far latents are apart whose images should differ evenly: root mean square over the latents
+[deviations of their class]."""
 UNSEEN = 1e-4
-"""Changes of images that count as none, as a share of the variance of real ones: a class that comes
-to life is not held back."""
+"""Relative changes of images that count as none, squared: a class that comes to life is not held
+back."""
 # Streams of random numbers besides those of what is generated, see `Phase.normal`.
 JITTER, STATISTICS, MIXTURE, NEIGHBOURS = 10000, 500, 501, 502
 
@@ -99,8 +100,8 @@ class Adversarial(Phase):
             loss, judged, _ = self.players["discriminator"].step(
                 lambda: self._tell_apart(made[k], part, number, k))  # noqa: B023 - called at once
             scalars.update(judged, loss=loss)
-        _, uneven, norm = self.players["generator"].step(lambda: self._deceive(parts[0], number))
-        scalars.update(uneven, generator_norm=norm)
+        _, seen, norm = self.players["generator"].step(lambda: self._deceive(parts[0], number))
+        scalars.update(seen, generator_norm=norm)
         for k in range(settings.encoder_steps):
             missed, _, _ = self.players["encoder"].step(
                 lambda: self._missed(made[k], parts[k % steps]))  # noqa: B023
@@ -157,10 +158,15 @@ class Adversarial(Phase):
         return loss + weight * uneven, dict(uneven=uneven)
 
     def _unevenness(self, batch, number):
-        """How unevenly images change with the latent, see `losses.unevenness`."""
+        """How unevenly images change with the latent, see `losses.unevenness`.
+
+        Relative to their own light: they are of sources bright and faint.
+        """
         first, second = self.making.neighbours(batch, number, NEIGHBOURS, STEP, training=True)
-        real = variance(self.making.look(batch["stamp"], batch))
-        return unevenness(square_difference(first, second) / real + UNSEEN)
+        changed, light = (tf.reduce_sum(part, axis=[1, 2]) for part in (
+            tf.square(first - second), 0.5 * (tf.square(first) + tf.square(second))))
+        # Without light, nothing has changed.
+        return unevenness(tf.math.divide_no_nan(changed, light) + UNSEEN)
 
     def _missed(self, made, batch):
         """What the encoder misses of the latents, per pixel (eq. 7.13, section 8.1.4)."""
@@ -275,15 +281,10 @@ def diversity(first, second, classes):
         first, second:  Views, a list of [N, C, C, K'] each.
         classes:        One-hot, [N, K].  A class without images is as diverse as all are together.
     """
-    square = 0.5 * square_difference(first, second)
+    square = 0.5 * tf.reduce_mean(tf.square(_flat(first) - _flat(second)), axis=-1)
     count = tf.reduce_sum(classes, axis=0)
     each = tf.linalg.matvec(classes, square, transpose_a=True) / tf.maximum(count, 1.0)
     return tf.where(count > 0, each, tf.reduce_mean(square))
-
-
-def square_difference(first, second):
-    """Mean squared difference of views, a list of [N, C, C, K] each: [N]."""
-    return tf.reduce_mean(tf.square(_flat(first) - _flat(second)), axis=-1)
 
 
 def variance(views):

@@ -62,50 +62,55 @@ class Making:
         """
         latent, classes = self.latents(batch, number, stream)
         other = self._within(classes, self._other_normal(batch, number, stream), batch)
-        return (*self._pair(latent, other, classes, batch, number, stream, **how), classes)
+        return (*(self._seen(one, classes, batch, number, stream, noisy=False, **how)
+                  for one in (latent, other)), classes)
 
     def neighbours(self, batch, number, stream, apart, **how):
-        """Pairs of images as those of `twice`, of latents that are near each other.
+        """Pairs of stamps, through the PSF and without noise, of latents that are near each other.
+
+        All else is the same: class, position angle, place.  They are stamps and not views, which
+        may lie otherwise for the first than for the second.
 
         Parameters:
             apart:      How far, in any direction: root mean square over the latents, in units of
                         the deviations of their class.
 
         Returns:
-            views of the first and of the second, both without noise.
+            [N, S, S] each.
         """
         latent, classes = self.latents(batch, number, stream)
         direction = tf.math.l2_normalize(self._other_normal(batch, number, stream), axis=-1)
         step = apart * np.float32(np.sqrt(self.settings.latent_size)) * direction
         move = (self._within(classes, step, batch)
                 - self._within(classes, tf.zeros_like(step), batch))
-        return self._pair(latent, latent + move, classes, batch, number, stream, **how)
+        # In one batch: by the mean and deviation of each they would differ as well.
+        stamps, _ = self._observed(
+            tf.concat([latent, latent + move], axis=0), tf.concat([classes, classes], axis=0),
+            {name: tf.concat([value, value], axis=0) for name, value in batch.items()},
+            number, stream, copies=2, noisy=False, **how)
+        return tf.split(stamps, 2)
 
     def _other_normal(self, batch, number, stream):
-        """Normal numbers for a second latent of each row."""
+        """Normal numbers for a second latent of each row, [N, J]."""
         return self._normal(
             number, tf.shape(batch["label"])[0], self.settings.latent_size, 2 * stream + 2)
 
-    def _pair(self, latent, other, classes, batch, number, stream, **how):
-        """What is made of two latents for each row, all else being equal, without noise."""
-        # In one batch: by the mean and deviation of each they would differ as well.
-        twofold = {name: tf.concat([value, value], axis=0) for name, value in batch.items()}
-        views = self._seen(
-            tf.concat([latent, other], axis=0), tf.concat([classes, classes], axis=0), twofold,
-            number, stream, copies=2, noisy=False, **how)
-        return [list(half) for half in zip(*(tf.split(view, 2) for view in views), strict=True)]
+    def _seen(self, latent, classes, batch, number, stream, **how):
+        """What is made of latents, as networks see it."""
+        stamps, turn = self._observed(latent, classes, batch, number, stream, **how)
+        return self.look(stamps, batch, turn)
 
-    def _seen(self, latent, classes, batch, number, stream, copies=1, noisy=True, **how):
-        """What is made of latents, as networks see it.
+    def _observed(self, latent, classes, batch, number, stream, copies=1, noisy=True, **how):
+        """What is made of latents, as a survey sees it, and the turns of position angles.
 
-        Of several ``copies`` of the rows, one after the other, all are observed alike.
+        Of several ``copies`` of the rows, one after the other, all lie and are observed alike.
         """
         family, settings, size = self.family, self.settings, batch["stamp"].shape[1]
         width = family.canvas.turn_size
+        normal = self._normal(
+            number, tf.shape(latent)[0] // copies, width + 2 + size**2, 2 * stream + 1)
         turn, move, noise = tf.split(
-            tf.tile(self._normal(number, tf.shape(latent)[0] // copies, width + 2 + size**2,
-                                 2 * stream + 1), [copies, 1]),
-            [width, 2, size**2], axis=-1)
+            tf.tile(normal, [copies, 1]), [width, 2, size**2], axis=-1)
         profiles = family.generate(latent, classes, turn, batch, **how)
         if settings.offset:
             profiles = moved(profiles, settings.offset * (2.0 * uniform_of(move) - 1.0))
@@ -114,7 +119,7 @@ class Making:
             profiles, batch["psf"], batch["noise_sigma"], batch["noise_power"], noise)
         if family.clipping is not None:
             stamps = clipped(stamps, batch["noise_sigma"], *family.clipping)
-        return self.look(stamps, batch, turn)
+        return stamps, turn
 
     def look(self, stamps, batch, turn=None):
         """Stamps, observed as those of a batch, as networks see them."""
