@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import precision
+from galsim_deep_training.graphs import as_graph
 from galsim_deep_training.phases.base import GradientPhase
 from galsim_deep_training.precision import LossScale, has_bfloat16, policy, under_policy
 from galsim_deep_training.recipe import Fit
@@ -85,7 +86,7 @@ def test_a_fit(name, size):
     with under_policy(name):
         phase = Regression(size)
     assert phase.descent.loss_scale.active == (name == "mixed_float16")
-    step = tf.function(phase.step)
+    step = as_graph(phase.step)
     rng = np.random.default_rng(0)
     losses = [float(step(dict(x=tf.constant(rng.standard_normal((64, 4)), tf.float32)),
                          tf.constant(number))["loss"]) / size for number in range(200)]

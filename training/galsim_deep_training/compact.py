@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from galsim_deep.sampler import COMPACT_PATH, ROWS, signature_of
 
+from .graphs import as_graph
+
 
 def write_compact(call, inputs, weights, folder):
     """Write the compact graph into the folder of a module.
@@ -28,7 +30,7 @@ def write_compact(call, inputs, weights, folder):
     root.weights = weights
     # One graph for each number of rows: shapes that are known beforehand compute faster.
     signatures = {
-        signature_of(rows): tf.function(call).get_concrete_function(**{
+        signature_of(rows): as_graph(call).get_concrete_function(**{
             name: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype, name)
             for name, spec in inputs.items()})
         for rows in ROWS}

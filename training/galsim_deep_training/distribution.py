@@ -13,6 +13,8 @@ import contextlib
 import tensorflow as tf
 from galsim import GalSimConfigError
 
+from .graphs import as_graph
+
 
 class Distribution:
     """How the steps of a fit are shared.
@@ -62,9 +64,9 @@ class Distribution:
     def stepper(self, phase):
         """The training step: a function of a whole batch and its number to a dict of scalars."""
         if self.strategy is None:
-            return tf.function(phase.step, reduce_retracing=True)
+            return as_graph(phase.step)
 
-        @tf.function(reduce_retracing=True)
+        @as_graph
         def step(batch, number):
             scalars = self.strategy.run(phase.step, args=(batch, number))
             return {name: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)

@@ -18,6 +18,7 @@ from galsim_deep.sampler import COMPACT_PATH
 from .compact import write_compact
 from .data.dataset import Dataset
 from .fit import restore
+from .graphs import as_graph
 from .half_precision import Halved
 from .module_page import write_page
 from .short_names import shorten_names
@@ -73,7 +74,7 @@ def save(family, folder):
     # Variables alone: the networks themselves would bring Keras's own functions along.
     root.weights = weights.variables
     signatures = {
-        name: tf.function(weights.call(signature.call)).get_concrete_function(**{
+        name: as_graph(weights.call(signature.call)).get_concrete_function(**{
             key: tf.TensorSpec(spec.shape, spec.dtype, key)
             for key, spec in signature.inputs.items()})
         for name, signature in family.signatures().items()}

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from .data.dataset import Dataset
 from .distribution import Distribution
 from .families import all_settings, make_family
+from .graphs import as_graph
 from .recipe import DATA_PARTS
 
 EVALUATE_EVERY = 200
@@ -118,7 +119,7 @@ def _run_phase(phase, title, dataset, run, distribution, progress):
     if start >= steps:
         return
     advance = distribution.stepper(phase)
-    evaluate = tf.function(phase.evaluate, reduce_retracing=True)
+    evaluate = as_graph(phase.evaluate)
     if not len(dataset.test_indices):
         raise GalSimError("The data set holds no test examples, which a fit is judged by: ask for "
                           "some in the settings of its builder.")

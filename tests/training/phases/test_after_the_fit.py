@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.families import make_family
+from galsim_deep_training.graphs import as_graph
 from galsim_deep_training.phases import classes as classes_module
 from galsim_deep_training.phases import mixture_flow as flow_module
 from galsim_deep_training.phases.classes import ClassShares
@@ -30,7 +31,7 @@ def family(make_recipe, dataset):
 
 
 def run(phase, dataset, steps):
-    batches, step = phase.batches(dataset, 0), tf.function(phase.step)
+    batches, step = phase.batches(dataset, 0), as_graph(phase.step)
     for number in range(steps):
         step({name: tf.constant(value) for name, value in next(batches).items()},
              tf.constant(number))

@@ -7,6 +7,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from ..graphs import as_graph
+
 
 def encoded_batch(family, batch):
     """What `encoded` gives, of the stamps of one batch: a dict of tensors."""
@@ -38,7 +40,7 @@ def encoded(family, dataset, indices, seed):
         [N, K], the weights of the classes (where they are given, the label's alone), and
         ``context`` [N, C], the standardised columns.
     """
-    encode = tf.function(functools.partial(encoded_batch, family), reduce_retracing=True)
+    encode = as_graph(functools.partial(encoded_batch, family))
     rng, found = np.random.default_rng([seed, 3]) if family.canvas.any_way_up else None, []
     for first in range(0, len(indices), 256):
         batch = encode(dataset.read(indices[first:first + 256], augment=rng))

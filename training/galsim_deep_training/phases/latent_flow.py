@@ -5,6 +5,7 @@ __all__ = ["LatentFlow"]
 import numpy as np
 import tensorflow as tf
 
+from ..graphs import as_graph
 from .autoencoding import Structure
 from .base import GradientPhase
 
@@ -47,7 +48,7 @@ class LatentFlow(GradientPhase):
         """
         names = [column.name for column in self.family.recipe.columns]
 
-        @tf.function(reduce_retracing=True)
+        @as_graph
         def encode(batch):
             mean, scale = self.family.encode(
                 batch["stamp"], batch["psf"], batch["noise_sigma"], batch)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from galsim import GalSimConfigError, GalSimError
 
 from ..energy_distance import energy_distance
+from ..graphs import as_graph
 from ..physics.appearance import NAMES, appearance
 from .base import uses_float16
 from .latent_flow import LatentFlow
@@ -59,7 +60,7 @@ class Matching(LatentFlow):
 
     def _reference(self, latents):
         """Appearance of posterior samples; what it does with the columns is taken out."""
-        @tf.function(reduce_retracing=True)
+        @as_graph
         def measure(turn, shape, columns):
             profiles = self.family.autoencoder.generate(turn, shape, columns)
             return appearance(profiles, columns[self._size_column])
