@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from astropy.table import Table
+from filelock import FileLock
 
 # The little survey: as COSMOS in everything but the number and the size of the stamps.
 SCALE, ZERO_POINT, VARIANCE = 0.03, 25.94, 4.2e-6
@@ -28,13 +29,36 @@ SOURCES, SOURCE_SIZE, SOURCE_SCALE = 12, 48, 0.06
 FAINT_SOURCES = (4, 9)  # fainter than the recipes allow
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """``with shared(name) as folder``: one for all processes of a test run, held by one of them."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    @contextlib.contextmanager
+    def hold(name):
+        with FileLock(root / f"{name}.lock"):
+            folder = root / name
+            folder.mkdir(exist_ok=True)
+            yield folder
+
+    return hold
+
+
 # ---- the survey -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def survey(tmp_path_factory):
+def survey(shared):
     """A folder that `galsim.RealGalaxyCatalog` and `galsim.COSMOSCatalog` read, and sources.npz."""
-    folder = tmp_path_factory.mktemp("survey")
+    with shared("survey") as folder:
+        if not any(folder.iterdir()):
+            _write_survey(folder)
+    return folder
+
+
+def _write_survey(folder):
     noise_file = "acs_I_unrot_sci_20_cf.fits"
     shutil.copy(Path(galsim.meta_data.share_dir) / noise_file, folder)
     rng = np.random.default_rng(11)
@@ -85,7 +109,6 @@ def survey(tmp_path_factory):
     )).write(folder / "real_galaxy_catalog_selection.fits")
     _write_sources(folder / "sources.npz", rng)
     _write_population(folder / "population.csv", rng)
-    return folder
 
 
 def _write_sources(path, rng):
@@ -125,8 +148,8 @@ TINY_FAMILIES = {
             autoencoder=dict(kind="galaxy_frame", latent_size=4, psf_radius=2.0, cells=32, core=4,
                              channels=[8, 8, 4], maps=[2, 1, 1], encoder_channels=[4, 4, 4],
                              hidden=16, start=4),
-            flow=dict(kind="spline", layers=2, hidden=8),
-            detail_flow=dict(layers=2, hidden=8, shared=4), refinement=2),
+            flow=dict(kind="spline", layers=1, hidden=8),
+            detail_flow=dict(layers=1, hidden=8, shared=4), refinement=2),
         # A short memory of the average, so that a dozen steps leave a trace in the weights kept,
         # and gradients that are often clipped.
         fit={phase: dict(steps=12, batch_size=8, average=0.5, clip=1.0)
@@ -256,32 +279,36 @@ def new_run(data_file, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def command(recipe, tmp_path_factory):
+def command(recipe, shared):
     """The three commands on ``recipe``, one after the other: an object with ``run(name)``.
 
-    Each command runs once in a session, whoever asks first; ``folder`` is the working folder and
-    ``module`` the folder of the module.
+    Each command runs once in a test run, whoever asks first; ``folder`` is the working folder and
+    ``module`` the folder of the module.  Neither is to be changed.
     """
-    return _Command(recipe, tmp_path_factory.mktemp("command"))
+    return _Command(recipe, shared)
 
 
 class _Command:
-    def __init__(self, recipe, root):
-        self.recipe, self.folder, self.module = recipe, root / "run", root / "hub" / recipe.name
-        self._status = {}
+    def __init__(self, recipe, shared):
+        self.recipe, self._shared = recipe, shared
+        with shared("command") as root:
+            self.folder, self.module = root / "run", root / "hub" / recipe.name
 
     def run(self, name):
         """The exit status of ``galsim-deep-train NAME``, after that of those before it."""
         from galsim_deep_training.cli import main
 
         names = ["data", "fit", "export"]
-        for step in names[:names.index(name) + 1]:
-            if step not in self._status:
-                extra = dict(data=["--processes", "2"], fit=[],
-                             export=["--output", str(self.module.parent)])[step]
-                self._status[step] = main([
-                    step, str(self.recipe.path), "--run", str(self.folder), "--quiet", *extra])
-        return self._status[name]
+        with self._shared("command") as root:
+            for step in names[:names.index(name) + 1]:
+                status = root / step
+                if not status.exists():
+                    extra = dict(data=["--processes", "2"], fit=[],
+                                 export=["--output", str(self.module.parent)])[step]
+                    status.write_text(str(main([
+                        step, str(self.recipe.path), "--run", str(self.folder), "--quiet",
+                        *extra])))
+            return int((root / name).read_text())
 
 
 @pytest.fixture(scope="session")
