@@ -18,6 +18,11 @@ REFERENCE_DATA = Path(os.environ.get(
     "GALSIM_DEEP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take minutes start first: at the end no process is alone with one."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def reference_data():
     """The folder of real galaxies, which are not part of the project."""

@@ -14,6 +14,8 @@ import pytest
 from galsim_deep_training.distribution import Distribution
 from galsim_deep_training.fit import fit, restore
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).parent / "distributed_fit.py"
 
 
@@ -87,6 +89,7 @@ def test_mirrored_adversaries(make_recipe, new_run, tmp_path):
     """
     def few(content):
         content["distribute"] = "mirrored"
+        content["model"].update(discriminator_steps=1, encoder_steps=1)
         del content["fit"]["flow"], content["fit"]["columns"]
         for phase in content["fit"].values():
             phase.update(steps=2, warm_up=1)

@@ -18,6 +18,8 @@ from galsim_deep_training.networks.standing_norm import StandingNorm
 from galsim_deep_training.phases import adversarial
 from galsim_deep_training.recipe import read_recipe
 
+pytestmark = pytest.mark.long
+
 # Settings on top of the tiny recipe's: the variants of the thesis and of columns.
 VARIANTS = {
     "columns in training": dict(conditional=True),
