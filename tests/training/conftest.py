@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import galsim
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -29,6 +30,12 @@ SOURCES, SOURCE_SIZE, SOURCE_SCALE = 12, 48, 0.06
 FAINT_SOURCES = (4, 9)  # fainter than the recipes allow
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Weights that nobody else decides are the same, whichever tests came before."""
+    keras.utils.set_random_seed(1)
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """``with shared(name) as folder``: one for all processes of a test run, held by one of them."""
@@ -38,7 +45,7 @@ def shared(tmp_path_factory):
 
     @contextlib.contextmanager
     def hold(name):
-        with FileLock(root / f"{name}.lock"):
+        with FileLock(root / f"{name}.lock", timeout=1200):
             folder = root / name
             folder.mkdir(exist_ok=True)
             yield folder
@@ -52,9 +59,13 @@ def shared(tmp_path_factory):
 @pytest.fixture(scope="session")
 def survey(shared):
     """A folder that `galsim.RealGalaxyCatalog` and `galsim.COSMOSCatalog` read, and sources.npz."""
-    with shared("survey") as folder:
-        if not any(folder.iterdir()):
-            _write_survey(folder)
+    with shared("survey") as root:
+        folder, begun = root / "survey", root / "begun"
+        if not folder.exists():
+            shutil.rmtree(begun, ignore_errors=True)
+            begun.mkdir()
+            _write_survey(begun)
+            begun.rename(folder)
     return folder
 
 

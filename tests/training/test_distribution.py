@@ -23,7 +23,6 @@ def shortened(content, kind="none"):
     """Three steps of each phase, of networks that are traced soon: each process does so itself."""
     content["distribute"] = kind
     content["model"]["autoencoder"].update(maps=[2, 0, 0])
-    content["model"]["flow"].update(layers=1)
     del content["fit"]["structure"]  # for a strategy the same as the autoencoder
     for phase in content["fit"].values():
         phase.update(steps=3, warm_up=1, learning_rate=1e-3)
@@ -89,7 +88,7 @@ def test_mirrored_adversaries(make_recipe, new_run, tmp_path):
     """
     def few(content):
         content["distribute"] = "mirrored"
-        content["model"].update(discriminator_steps=1, encoder_steps=1)
+        content["model"].update(encoder_steps=1)
         del content["fit"]["flow"], content["fit"]["columns"]
         for phase in content["fit"].values():
             phase.update(steps=2, warm_up=1)

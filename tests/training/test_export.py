@@ -253,7 +253,8 @@ def test_again(recipe, fitted, module, normal, tmp_path, sample_alone):
     np.testing.assert_array_equal(
         again.engine.call("sample", random_normal=normal, **COLUMNS)["image"],
         module.engine.call("sample", random_normal=normal, **COLUMNS)["image"])
-    # Graphs may be written in another order; everything that is read is the same.
+    # Graphs may be written in another order, and `sample` is alone here; all else that is read is
+    # the same.
     one, other = ({**json.loads(m.card.model_dump_json()), "files": 0, "signatures": 0}
                   for m in (module, again))
     assert one == other

@@ -28,7 +28,7 @@ VARIANTS = {
     "split": dict(conditional=True, injection="split", latent_size=6),
     # The prior moves with the generator, and hardly on its own, after the average is taken.
     "class": dict(injection="class", prior_learning_rate=1e-9),
-    "even": dict(conditional=True, evenness=0.5, discriminator_steps=1, encoder_steps=1),
+    "even": dict(conditional=True, evenness=0.5, encoder_steps=1),
     "not shared": dict(share=False, discriminator_steps=3, encoder_steps=1),
 }
 
@@ -54,8 +54,8 @@ def make(make_recipe, data_file):
 
 
 @pytest.fixture(scope="module")
-def fitted(make_recipe, new_run):
-    """``fitted(name)``: (recipe, family) of a variant, fitted; made once."""
+def fit_of(make_recipe, new_run):
+    """``fit_of(name)``: (recipe, family) of a variant, fitted; made once."""
     @functools.cache
     def of(name):
         recipe = make_recipe(variant(name), family="mpcc")
@@ -343,9 +343,9 @@ def test_natural_draws_are_as_frequent_as_the_prior_says(make, awaken):
 
 
 @pytest.mark.parametrize("name", ["even", "columns afterwards"])
-def test_fitted_the_generator_stands_alone(name, fitted):
+def test_fitted_the_generator_stands_alone(name, fit_of):
     """Weights are settled, statistics taken: a row is what it is alone."""
-    _, family = fitted(name)
+    _, family = fit_of(name)
     layers = layers_of(family.generator, (SpectralConv, SpectralDense))
     assert layers and all(float(layer.norm) == 1.0 for layer in layers)
     norms = layers_of(family.generator, StandingNorm)
@@ -358,8 +358,8 @@ def test_fitted_the_generator_stands_alone(name, fitted):
     np.testing.assert_allclose(alone[0], together[2], atol=1e-6 * together.max())
 
 
-def test_an_interrupted_fit_ends_where_an_uninterrupted_one_does(fitted, new_run, monkeypatch):
-    (recipe, whole), run = fitted("even"), new_run()
+def test_an_interrupted_fit_ends_where_an_uninterrupted_one_does(fit_of, new_run, monkeypatch):
+    (recipe, whole), run = fit_of("even"), new_run()
     save = tf.train.CheckpointManager.save
 
     class Stopped(Exception):

@@ -36,7 +36,7 @@ class Phase(abc.ABC):
 
     @abc.abstractmethod
     def step(self, batch, number):
-        """One training step (called inside a `tf.function`): a dict of scalars to log."""
+        """One training step (called inside a graph, see `as_graph`): a dict of scalars to log."""
 
     @abc.abstractmethod
     def state(self):
@@ -61,7 +61,7 @@ class Phase(abc.ABC):
         return everyone[first:first + count]
 
     def evaluate(self, batch):
-        """Scalars on a test batch, without training (inside a `tf.function`); may be empty."""
+        """Scalars on a test batch, without training (inside a graph); may be empty."""
         return {}
 
     def fault(self, number, scalars):
