@@ -1,6 +1,7 @@
 """The training loop: that a fit can be stopped anywhere and goes on as if it had not been."""
 
 import json
+import resource
 import shutil
 
 import galsim
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from galsim_deep_training import fit as fitting
 from galsim_deep_training.autoencoders.galaxy_frame import GalaxyFrameAutoencoder
+from galsim_deep_training.cli import main
 from galsim_deep_training.families import make_family
 from galsim_deep_training.fit import fit, restore, titles
 from galsim_deep_training.networks.blocks import ResidualBlock
@@ -268,6 +270,20 @@ def test_a_fit_that_comes_apart_stops(make_recipe, new_run, monkeypatch):
     run = new_run()
     with pytest.raises(galsim.GalSimError, match="'autoencoder' is nan at step"):
         fit(make_recipe(lambda content: None), run, progress=False)
+
+
+def test_the_command_on_a_full_disk(recipe, new_run, capsys):
+    """One clear line; `test_checkpoints` has what is left and how the fit goes on."""
+    run, before = new_run(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        status = main(["fit", str(recipe.path), "--run", str(run), "--quiet"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    message = capsys.readouterr().err
+    assert status == 1 and "Traceback" not in message
+    assert f"The checkpoint {run}/checkpoints/autoencoder-" in message
+    assert f"ckpt-{STEPS} cannot be written: " in message and "Make room" in message
 
 
 def test_several_flows_on_one_autoencoder(make_recipe, fitted, tmp_path):

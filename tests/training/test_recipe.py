@@ -1,16 +1,23 @@
 """Recipes: what is read, and how a mistake in one is reported."""
 
+import copy
 import hashlib
+import math
+import typing
 from pathlib import Path
 
 import galsim
 import pydantic
 import pytest
+import yaml
 
+from galsim_deep_training.autoencoders import Autoencoder
+from galsim_deep_training.canvases import Canvas
 from galsim_deep_training.data import first_sources, images, real_galaxies, transplant
-from galsim_deep_training.data.build import make_builder
-from galsim_deep_training.families import make_family
-from galsim_deep_training.recipe import parse, read_recipe
+from galsim_deep_training.data.build import Builder, make_builder
+from galsim_deep_training.families import ModelFamily, all_settings, make_family
+from galsim_deep_training.networks import flows
+from galsim_deep_training.recipe import Recipe, Settings, parse, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
 BUILDERS = {"transplant": transplant.Transplant, "real_galaxies": real_galaxies.RealGalaxies,
@@ -128,6 +135,12 @@ FAULTS = {
     "unknown strategy": (_set(["distribute"], "everywhere"), "distribute"),
     "run": (_set(["run"], "../elsewhere"), "run"),
     "PSF without middle pixel": (_set(["stamp", "psf_size"], 16), "stamp.psf_size"),
+    "no unit": (_set(["columns", 0, "unit"], "furlongs"), "columns.0.unit"),
+    "name that is a path": (_set(["columns", 0, "name"], "a/b"), "columns.0.name"),
+    "no text": (_set(["stamp", "band"], ""), "stamp.band"),
+    "one name for two columns": (_set(["columns", 1, "name"], "flux_radius"), "columns"),
+    "no logarithm": (_set(["columns", 2, "offset"], 0.0), "columns.2"),
+    "empty range": (_set(["columns", 1, "valid_range"], [25.0, 25.0]), "columns.1.valid_range"),
 }
 
 
@@ -142,6 +155,143 @@ def test_faults_are_named(fault, recipe_content, write_recipe):
     assert f" {key}: " in str(info.value) and str(path) in str(info.value)
 
 
+LIMITS = [
+    ("fit.flow.steps", 0, "from 1"), ("fit.flow.steps", -5, "from 1"),
+    ("fit.flow.batch_size", 0, "from 1"), ("fit.flow.learning_rate", math.nan, "from 1e-10 to 10"),
+    ("fit.flow.learning_rate", 0, "from 1e-10 to 10"), ("fit.flow.learning_rate", 11, "to 10"),
+    ("fit.flow.average", 5, "at least 0 and less than 1"), ("fit.flow.average", 1, "less than 1"),
+    ("fit.flow.clip", -1, "from 1"), ("fit.flow.clip", 0.5, "from 1"),
+    ("fit.flow.warm_up", -1, "from 0"), ("fit.flow.steps", True, "from 1"),
+    ("stamp.size", 0, "from 4 to 4096"), ("stamp.size", 10**9, "from 4 to 4096"),
+    ("stamp.psf_size", -1, "from 1 to 4096"), ("stamp.pixel_scale", math.nan, "to 3600"),
+    ("stamp.pixel_scale", 0, "from 1e-05"), ("stamp.zero_point", math.inf, "from -100 to 100"),
+    ("stamp.exposure_time", 0, "from 1e-30"), ("stamp.area", -1, "from 1e-30"),
+    ("seed", 2**31, "from 0 to 2147483647"), ("columns.0.offset", math.nan, "from -1e"),
+    ("columns.0.valid_range.1", math.inf, "to 1e"),
+]
+
+
+@pytest.mark.parametrize("key, value, allowed", LIMITS)
+def test_limits_of_numbers(key, value, allowed, recipe_content, write_recipe):
+    """The error says which key, what is allowed and what the recipe has."""
+    content = recipe_content()
+    _set([int(part) if part.isdigit() else part for part in key.split(".")], value)(content)
+    with pytest.raises(galsim.GalSimConfigError) as info:
+        read_recipe(write_recipe(content))
+    (fault,) = str(info.value).split("is not valid. ")[1].split("; ")
+    assert fault.startswith(f"{key}: should be a") and allowed in fault
+    assert fault.endswith(f"(the recipe has {value!r})")
+
+
+NONSENSE = [math.nan, math.inf, -math.inf, 1e300, -1e300, 10**40, True, "much", {}]
+
+
+def _groups_of_settings():
+    """Every class of settings that a recipe can have."""
+    for base in (ModelFamily, Autoencoder, Canvas, Builder):
+        base.kinds()
+    for flow in (*flows.FLOWS.values(), flows.MapFlow):
+        flows._settings_of(flow)
+
+    def below(cls):
+        for other in cls.__subclasses__():
+            yield other
+            yield from below(other)
+
+    return sorted((cls for cls in below(Settings) if cls.__module__.startswith("galsim_deep")),
+                  key=lambda cls: (cls.__module__, cls.__name__))
+
+
+def _with_number(annotation, number):
+    """A value of a type with ``number`` in the place of every number; None if it holds none."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in (int, float):
+        return number
+    if origin is typing.Annotated:
+        return _with_number(arguments[0], number)
+    inner = [_with_number(argument, number) for argument in arguments]
+    if all(value is None for value in inner):
+        return None
+    if origin is dict:
+        return {"key": inner[1]}
+    if origin is tuple:
+        return [value for value in inner if value is not None]
+    return next(value for value in inner if value is not None)
+
+
+@pytest.mark.parametrize("group", _groups_of_settings(), ids=lambda cls: (
+    f"{cls.__module__.removeprefix('galsim_deep_training.')}.{cls.__name__}"))
+def test_every_number_has_limits(group):
+    for name, field in group.model_fields.items():
+        if not field.is_required():
+            assert not _faults(group, name, field.default)
+        for number in NONSENSE:
+            value = _with_number(field.annotation, number)
+            if value is not None:
+                faults = _faults(group, name, value)
+                assert faults and all("should be a" in fault for fault in faults), (name, faults)
+
+
+def _faults(group, name, value):
+    """What is wrong with the value of one field of a group of settings."""
+    try:
+        group.model_validate({name: value})
+    except pydantic.ValidationError as err:
+        return [fault["msg"] for fault in err.errors()
+                if fault["loc"][:1] == (name,) and fault["type"] != "missing"]
+    return []
+
+
+def _numbers(content, keys=()):
+    """The keys of all numbers in a recipe."""
+    if isinstance(content, (dict, list)):
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in items:
+            yield from _numbers(value, (*keys, key))
+    elif isinstance(content, (int, float)) and not isinstance(content, bool):
+        yield keys
+
+
+def _check(content):
+    recipe = parse(Recipe, content, "recipe")
+    recipe._path = Path("recipe.yaml")
+    parse(BUILDERS[recipe.data.builder].Settings, recipe.data.settings, "recipe, data.settings,")
+    all_settings(recipe)
+
+
+@pytest.mark.parametrize("number", NONSENSE, ids=str)
+@pytest.mark.parametrize("name", [*(path.stem for path in RECIPES), "tiny flow_vae", "tiny mpcc"])
+def test_nonsense_in_every_place(name, number, recipe_content):
+    """Each number of each recipe: the error names its key, wherever it lies."""
+    if name.startswith("tiny "):
+        content = recipe_content(family=name.split()[1])
+    else:
+        content = yaml.safe_load(next(path for path in RECIPES if path.stem == name).read_text())
+    _check(content)
+    places = list(_numbers(content))
+    assert len(places) > 20
+    for keys in places:
+        wrong = copy.deepcopy(content)
+        _set(keys, number)(wrong)
+        with pytest.raises(galsim.GalSimConfigError) as info:
+            _check(wrong)
+        key = f"{keys[-1]}: " if isinstance(keys[-1], str) else f"{keys[-2]}.{keys[-1]}: "
+        assert key in str(info.value), keys
+
+
+@pytest.mark.parametrize("part, settings", [
+    ("flow", dict(kind="spline", layers=0)), ("flow", dict(kind=["spline"])), ("flow", {}),
+    ("flow", dict(kind="spline", latent_size=3)), ("flow", dict(kind="spline", bound=math.nan)),
+    ("detail_flow", dict(hidden=-1)), ("detail_flow", dict(kind="spline")),
+    ("autoencoder", dict(kind=["galaxy_frame"])), ("autoencoder", {}),
+    ("autoencoder", dict(kind="lanusse2021", aided=0)), ("likelihood", "poisson")])
+def test_nonsense_in_parts_of_a_model(part, settings, make_recipe):
+    """It is found before any network is built."""
+    recipe = make_recipe(_set(["model", part], settings))
+    with pytest.raises(galsim.GalSimConfigError, match=f"recipe.yaml, model.*{part}"):
+        make_family(recipe)
+
+
 def test_all_faults_at_once(recipe_content, write_recipe):
     content = recipe_content()
     content.update(seed="three", colour="red")
@@ -151,7 +301,8 @@ def test_all_faults_at_once(recipe_content, write_recipe):
 
 @pytest.mark.parametrize("text", [
     "name: [1, 2", "name: a\nname b: c: d", b"\xff\xfe\xfa", "a: !!python/object:os.system {}",
-], ids=["bracket", "colon", "bytes", "tag"])
+    "a: 2024-13-45", "[" * 5000,
+], ids=["bracket", "colon", "bytes", "tag", "date", "depth"])
 def test_broken_yaml(text, tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -99,6 +99,23 @@ assert status == 0 and "tensorflow" not in sys.modules and "keras" not in sys.mo
     assert "examples" in done.stdout and "stamp" in done.stderr
 
 
+def test_data_on_a_full_disk(recipe, tmp_path):
+    """One clear line and no file, whatever HDF5 thinks of it."""
+    code = f"""
+import resource
+from galsim_deep_training.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+raise SystemExit(main(
+    ["data", {str(recipe.path)!r}, "--run", {str(tmp_path)!r}, "--processes", "2", "--quiet"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"galsim-deep-train: The data set {tmp_path / 'data.h5'} cannot be ")
+    assert "File too large. Make room" in line
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("sources", ["held-out", "training"])
 def test_new_examples(sources, recipe, data_file, tmp_path):
     """Other stamps than those of the data set, all for the test, of the galaxies asked for."""

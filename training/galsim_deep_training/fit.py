@@ -4,7 +4,11 @@ __all__ = ["fit", "restore"]
 
 import contextlib
 import json
+import os
+import re
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +23,8 @@ from .recipe import DATA_PARTS
 
 EVALUATE_EVERY = 200
 SAVE_EVERY = 500
+DIVERGED = ("the fit has diverged. Lower its learning_rate, or look for stamps that are not "
+            "finite; it goes on from its last checkpoint.")
 
 
 def fit(recipe, run, progress=True):
@@ -55,7 +61,7 @@ def restore(recipe, run):
     phases = family.phases
     for phase, title in zip(phases, titles(phases, recipe), strict=True):
         step, manager = _checkpoints(phase, title, run)
-        made = _restore(step, manager)
+        made = _restore(phase, step, manager)
         if made < phase.fit.steps:
             raise GalSimError(
                 f"The phase '{phase.name}' in {run} has made {made} of {phase.fit.steps} "
@@ -94,28 +100,95 @@ def _checkpoints(phase, title, run):
     # Made here, in every process, or the chief would make it alone when it saves: machines that
     # share a fit have to make all variables together.
     checkpoint.save_counter  # noqa: B018
-    manager = tf.train.CheckpointManager(
-        checkpoint, str(run / "checkpoints" / title), max_to_keep=2)
+    folder = run / "checkpoints" / title
+    try:
+        manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+    except Exception as err:  # TensorFlow raises all kinds of errors at what it cannot parse
+        raise _damaged(folder / "checkpoint", err) from err
+    if manager.latest_checkpoint is None and (folder / "checkpoint").exists():
+        raise _damaged(folder / "checkpoint", "it does not say which checkpoint is the last")
     return step, manager
 
 
-def _restore(step, manager):
+def _restore(phase, step, manager):
     """Go back to the last checkpoint; the number of steps it has made, 0 without one."""
-    if manager.latest_checkpoint is None:
+    path = manager.latest_checkpoint
+    if path is None:
         return 0
     try:
-        manager.checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as err:
-        raise GalSimError(
-            f"The checkpoint {manager.latest_checkpoint} does not fit the networks, though it was "
-            f"made with the same settings, perhaps by another release: {err}. Remove its folder to "
-            "begin anew.") from err
+        status = manager.checkpoint.restore(path)
+    except Exception as err:
+        # A shape that differs is a ValueError, and so is text that cannot be decoded.
+        if isinstance(err, ValueError) and not isinstance(err, UnicodeError):
+            raise _of_other_networks(path, err) from err
+        raise _damaged(path, err) from err
+    try:
+        status.assert_existing_objects_matched()
+    except AssertionError as err:
+        raise _of_other_networks(path, err) from err
+    unusable = _not_finite(phase)
+    if unusable:
+        raise _damaged(path, f"{unusable} is not finite")
     return int(step)
+
+
+def _damaged(path, reason):
+    return GalSimError(f"The checkpoint {path} is damaged: {_first_line(reason)}. Remove the "
+                       f"folder {Path(path).parent} to begin this phase anew.")
+
+
+def _of_other_networks(path, reason):
+    return GalSimError(
+        f"The checkpoint {path} does not fit the networks, though it was made with the same "
+        f"settings, perhaps by another release: {reason}. Remove the folder {Path(path).parent} "
+        "to begin this phase anew.")
+
+
+def _first_line(reason):
+    # TensorFlow's begin with the name of a node of the graph, in braces.
+    text = re.sub(r"{{.*?}}\s*", "", str(reason)).strip()
+    return text.splitlines()[0] if text else type(reason).__name__
+
+
+def _not_finite(phase):
+    """The name of some weight that is not finite, or None."""
+    for part in tf.nest.flatten(phase.state()):
+        for variable in getattr(part, "variables", [part]):
+            value = tf.convert_to_tensor(variable)
+            if value.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(value)):
+                return getattr(variable, "path", variable.name)
+    return None
+
+
+def _save(phase, manager, number):
+    """Save a checkpoint, unless a fit that goes on from it could not recover."""
+    unusable = _not_finite(phase)
+    if unusable:
+        raise GalSimError(f"The weight '{unusable}' of the phase '{phase.name}' is not finite "
+                          f"after step {number}, so it is not saved: {DIVERGED}")
+    path = Path(manager.directory) / f"ckpt-{number}"
+    try:
+        with _writing(f"checkpoint {path}"):
+            manager.save(checkpoint_number=number)
+    except GalSimError:
+        shutil.rmtree(f"{path}_temp", ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _writing(what):
+    """Say what could not be written, such as on a full disk."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as err:
+        raise GalSimError(
+            f"The {what} cannot be written: {_first_line(err)}. Make room on its disk, and call "
+            "the fit again: it goes on from its last checkpoint.") from err
 
 
 def _run_phase(phase, title, dataset, run, distribution, progress):
     step, manager = _checkpoints(phase, title, run)
-    start, steps = _restore(step, manager), phase.fit.steps
+    start, steps = _restore(phase, step, manager), phase.fit.steps
     if start >= steps:
         return
     advance = distribution.stepper(phase)
@@ -148,11 +221,10 @@ def _run_phase(phase, title, dataset, run, distribution, progress):
                 if not np.isfinite(loss):
                     raise GalSimError(
                         f"The loss of the phase '{phase.name}' is {loss} at step {number + 1}: "
-                        "the fit has come apart. Lower its learning_rate, or look for stamps that "
-                        "are not finite; it goes on from its last checkpoint.")
+                        f"{DIVERGED}")
                 bar.set_postfix(loss=f"{loss:.4g}")
             if done or (number + 1) % SAVE_EVERY == 0:
-                manager.save(checkpoint_number=number + 1)
+                _save(phase, manager, number + 1)
 
 
 def _test_sample(dataset, seed, size=256):
@@ -178,28 +250,44 @@ class _Log:
     """
 
     def __init__(self, run, phase, title, chief):
-        self._stack = contextlib.ExitStack()
         self._names = dict(phase=phase.name, checkpoints=title)
-        if chief:
-            self._lines = self._stack.enter_context(open(run / "fit.jsonl", "a"))
-            writer = tf.summary.create_file_writer(str(run / "logs" / title))
-            self._stack.enter_context(writer.as_default())
-            self._stack.callback(writer.close)
+        self._run = run
+        with _writing(f"log of {self._run}"), contextlib.ExitStack() as stack:
+            if chief:
+                self._lines = stack.enter_context(open(run / "fit.jsonl", "ab", buffering=0))
+                writer = tf.summary.create_file_writer(str(run / "logs" / title))
+                stack.enter_context(writer.as_default())
+                stack.callback(writer.close)
+            self._stack = stack.pop_all()
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *error):
-        return self._stack.__exit__(*error)
+    def __exit__(self, error, *_):
+        # An error that is on its way says more than that of the log.
+        with (_writing(f"log of {self._run}") if error is None
+              else contextlib.suppress(OSError, tf.errors.OpError)):
+            self._stack.close()
 
     def write(self, number, scalars, test, seconds):
         """Note the scalars of step ``number``; returns the training loss."""
         values = {f"train/{name}": float(value) for name, value in scalars.items()}
         values.update({f"test/{name}": float(value) for name, value in test.items()})
-        for name, value in values.items():
-            tf.summary.scalar(name, value, step=number)
-        self._lines.write(json.dumps(dict(
+        line = json.dumps(dict(
             self._names, step=number, seconds=round(seconds, 1),
-            **{name: round(value, 6) for name, value in values.items()})) + "\n")
-        self._lines.flush()
+            **{name: round(value, 6) for name, value in values.items()}))
+        with _writing(f"log of {self._run}"):
+            for name, value in values.items():
+                tf.summary.scalar(name, value, step=number)
+            self._append(f"{line}\n".encode())
         return values["train/loss"]
+
+    def _append(self, line):
+        """Write a line, or nothing of it."""
+        size = os.fstat(self._lines.fileno()).st_size
+        try:
+            while line:
+                line = line[self._lines.write(line):]
+        except OSError:
+            self._lines.truncate(size)
+            raise

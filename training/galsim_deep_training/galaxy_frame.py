@@ -8,6 +8,7 @@ __all__ = ["Scene", "SceneSettings"]
 
 import tensorflow as tf
 
+from .bounds import PositivePixels, Text
 from .networks.drawing import Drawing
 from .networks.frame import GalaxyFrame
 from .networks.orientation import of_latents
@@ -18,10 +19,10 @@ from .recipe import Settings
 class SceneSettings(Settings):
     """Settings of what works in the galaxy's own frame."""
 
-    size_column: str = "flux_radius"
+    size_column: Text = "flux_radius"
     """The column that holds the observed half-light radius [pixels]."""
-    magnitude_column: str = "mag_auto"
-    psf_radius: float = 2.5
+    magnitude_column: Text = "mag_auto"
+    psf_radius: PositivePixels = 2.5
     """Half-light radius of the survey's PSF [pixels]."""
 
 

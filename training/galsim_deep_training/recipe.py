@@ -9,13 +9,31 @@ __all__ = ["DATA_PARTS", "Column", "Fit", "Recipe", "Settings", "Stamp", "read_r
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
+from astropy.units import Unit
 from galsim import GalSimConfigError
 
 from galsim_deep.config import TAKEN
+
+from .bounds import (
+    Arcsec,
+    Batch,
+    Cells,
+    Count,
+    Finite,
+    LearningRate,
+    Magnitude,
+    Positive,
+    Range,
+    Seed,
+    ShareBelowOne,
+    Steps,
+    Text,
+    Within,
+)
 
 
 class Settings(pydantic.BaseModel):
@@ -27,28 +45,30 @@ class Settings(pydantic.BaseModel):
 class Stamp(Settings):
     """The postage stamps a module is trained on and produces."""
 
-    size: int = 128
+    size: Annotated[int, Within(4, 4096)] = 128
     """Pixels on a side."""
-    pixel_scale: float = 0.03
+    pixel_scale: Arcsec = 0.03
     """Size of a pixel [arcsec]."""
-    band: str
+    band: Text
     """Name of the photometric band."""
-    zero_point: float
+    zero_point: Magnitude
     """AB magnitude of a source of unit flux."""
-    exposure_time: float = 1.0
+    exposure_time: Positive = 1.0
     """Exposure time that the zero point refers to [s]."""
-    area: float | None = None
+    area: Positive | None = None
     """Collecting area of the telescope that the zero point refers to [cm^2], where known."""
-    psf_size: int = 65
+    psf_size: Cells = 65
     """Pixels on a side of the stored PSF images; odd, the PSF is centred on the middle pixel."""
 
     @pydantic.field_validator("psf_size")
     @classmethod
     def _is_odd(cls, value):
-        if value < 1 or value % 2 == 0:
+        if value % 2 == 0:
             raise ValueError("should be odd, so that a PSF has a middle pixel")
         return value
 
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 INPUTS = ("cluster", "image", "latent", "noise_sigma", "psf", "random_normal")
 """What signatures of modules take besides columns."""
@@ -57,13 +77,14 @@ INPUTS = ("cluster", "image", "latent", "noise_sigma", "psf", "random_normal")
 class Column(Settings):
     """A catalogue quantity that the module is conditioned on."""
 
-    name: str
+    name: str = pydantic.Field(pattern=NAME)
     unit: str
+    """As astropy writes it; empty for a pure number."""
     meaning: str
-    valid_range: tuple[float, float]
+    valid_range: Range
     scale: Literal["linear", "log"] = "linear"
     """Whether the networks see the value or its logarithm (before standardisation)."""
-    offset: float = 0.0
+    offset: Finite = 0.0
     """Added before taking the logarithm, for quantities that may be close to zero."""
 
     @pydantic.field_validator("name")
@@ -76,44 +97,57 @@ class Column(Settings):
             raise ValueError(f"{value!r} is what modules call another input; choose another name")
         return value
 
+    @pydantic.field_validator("unit")
+    @classmethod
+    def _is_unit(cls, value):
+        Unit(value)  # raises a ValueError that lists near matches
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _has_logarithm(self):
+        if self.scale == "log" and not self.valid_range[0] + self.offset > 0:
+            raise ValueError(
+                f"valid_range: it begins at {self.valid_range[0]:g}, where 'scale: log' has no "
+                f"logarithm; with the offset ({self.offset:g}) it should be positive")
+        return self
+
 
 # What a data set depends on.  For checkpoints see `phases.base.Phase.depends_on`.
 DATA_PARTS = ("seed", "stamp", "columns", "data")
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 class Data(Settings):
     """Which builder makes the data set, and its own settings."""
 
-    builder: str
+    builder: Text
     settings: dict[str, Any] = {}
 
 
 class Fit(Settings):
     """The optimisation of one phase of the training."""
 
-    steps: int
-    batch_size: int = 64
+    steps: Steps
+    batch_size: Batch = 64
     optimizer: Literal["adam", "adafactor"] = "adam"
-    learning_rate: float = 1e-3
+    learning_rate: LearningRate = 1e-3
     """The learning rate at its highest."""
     schedule: Literal["cosine", "square_root", "constant"] = "cosine"
     """How the learning rate falls, see `optimisation.learning_rate`."""
-    warm_up: int = 200
+    warm_up: Count = 200
     """Steps over which the learning rate rises from zero."""
-    average: float = 0.998
+    average: ShareBelowOne = 0.998
     """Momentum of the exponential moving average of the weights that is kept at the end."""
-    clip: float = 2.0
-    """Gradients are clipped at this multiple of their running typical norm."""
+    clip: Annotated[float, Within(1, 1e6)] = 2.0
+    """Gradients are clipped at this multiple of their running typical norm.  Below one each step
+    would lower that norm, until nothing moves."""
 
 
 class Licence(Settings):
     """Where the training data came from."""
 
-    description: str
-    citation: str
-    licence: str
+    description: Text
+    citation: Text
+    licence: Text
 
 
 class Recipe(Settings):
@@ -123,12 +157,12 @@ class Recipe(Settings):
     run: str | None = pydantic.Field(None, pattern=NAME)
     """Name of the working folder where it is not that of the recipe: recipes that share it share
     the data set and those phases of the training whose settings they have in common."""
-    version: str
-    summary: str
-    family: str
-    seed: int = pydantic.Field(ge=0, lt=2**31)
+    version: Text
+    summary: Text
+    family: Text
+    seed: Seed
     stamp: Stamp
-    columns: tuple[Column, ...]
+    columns: Annotated[tuple[Column, ...], pydantic.Field(max_length=100)]
     training_data: Licence
     data: Data
     model: dict[str, Any] = {}
@@ -140,6 +174,15 @@ class Recipe(Settings):
     """The number format of the networks while they are fitted, see `precision.policy`."""
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
     """How steps are shared by devices or machines, see `distribution.Distribution`."""
+
+    @pydantic.field_validator("columns")
+    @classmethod
+    def _differ(cls, columns):
+        names = [column.name for column in columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"there are two columns of the name {', '.join(twice)}")
+        return columns
 
     _path: Path = pydantic.PrivateAttr()
     _sha256: str = pydantic.PrivateAttr()
@@ -198,7 +241,7 @@ def read_recipe(path):
     try:
         text = path.read_bytes()
         content = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError) as err:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as err:
         raise GalSimConfigError(f"Cannot read the recipe {path}: {err}") from err
     recipe = parse(Recipe, content, f"recipe {path}")
     recipe._path = path.resolve()
@@ -211,8 +254,13 @@ def parse(cls, content, where):
     try:
         return cls.model_validate(content)
     except pydantic.ValidationError as err:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'top level'}: {fault['msg']}"
-            for fault in err.errors()
-        )
+        faults = "; ".join(map(_fault, err.errors()))
         raise GalSimConfigError(f"The {where} is not valid. {faults}") from err
+
+
+def _fault(fault):
+    """One fault that pydantic found: the key, what is allowed, and what the recipe has."""
+    key = ".".join(map(str, fault["loc"])) or "top level"
+    value = fault["input"]
+    short = isinstance(value, (bool, int, float, str)) and len(repr(value)) < 80
+    return f"{key}: {fault['msg']}" + (f" (the recipe has {value!r})" if short else "")

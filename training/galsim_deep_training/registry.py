@@ -55,7 +55,7 @@ class Registered:
         Raises a `galsim.GalSimConfigError` where there is none.
         """
         kinds = cls.kinds()
-        if name not in kinds:
+        if not isinstance(name, str) or name not in kinds:
             raise GalSimConfigError(
                 f"The recipe {recipe.path}, {key}, asks for '{name}'; there are: "
                 f"{', '.join(sorted(kinds))}.")

@@ -1,12 +1,15 @@
 """The data set file: what is written is read, and batches can be had again."""
 
 import dataclasses
+import subprocess
+import sys
 
 import galsim
 import h5py
 import numpy as np
 import pytest
 
+from galsim_deep_training.data import dataset as dataset_module
 from galsim_deep_training.data.dataset import BUFFER, Dataset, DatasetWriter, Example, turned
 from galsim_deep_training.data.noise import NoiseField, relative_power
 from galsim_deep_training.recipe import Stamp
@@ -111,6 +114,79 @@ def test_an_unfinished_file_is_not_left_behind(tmp_path, error):
             assert not path.exists()
             raise error
     assert list(tmp_path.iterdir()) == []
+
+
+FULL_DISK = """
+import os, resource, sys
+import numpy as np
+from galsim import GalSimError
+from galsim_deep_training.data.dataset import DatasetWriter, Example
+from galsim_deep_training.recipe import Stamp
+
+limit, path = int(sys.argv[1]), sys.argv[2]
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+stamp = Stamp(size=32, pixel_scale=0.1, band="r", zero_point=25.0, psf_size=3)
+example = Example(np.ones((32, 32)), 0, 1.0, dict(size=1.0), source=0, test=False)
+try:
+    with DatasetWriter(path, stamp, ["size"], np.ones((3, 3, 3))) as writer:
+        for _ in range(1000):
+            writer.add(example)
+except GalSimError as err:
+    print(err)
+"""
+
+
+# Full while the file is begun, with the first examples, with later ones, when it is closed.
+@pytest.mark.parametrize("limit", [1_000, 100_000, 1_000_000, 2_000_000, 3_500_000, 4_250_000])
+def test_a_full_disk(limit, tmp_path):
+    """One clear line, nothing left behind, and the process ends as it should."""
+    path = tmp_path / "data.h5"
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(limit), str(path)],
+                          capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        f"The data set {path} cannot be written: [Errno 27] File too large. Make room on its disk, "
+        "or give a folder elsewhere, and make it again.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_with_just_enough_room(tmp_path):
+    path = tmp_path / "data.h5"
+    subprocess.run([sys.executable, "-c", FULL_DISK, "5000000", str(path)], check=True, timeout=120)
+    assert len(Dataset(path)) == 1000 and path.stat().st_size > 4_250_000
+
+
+def test_an_interrupt_while_the_disk_is_written(tmp_path, monkeypatch):
+    """HDF5 is not left in the middle of something."""
+    with pytest.raises(KeyboardInterrupt):
+        with DatasetWriter(tmp_path / "data.h5", STAMP, COLUMNS, PSFS) as writer:
+            def interrupted(disk, rest):
+                raise KeyboardInterrupt
+
+            monkeypatch.setattr(dataset_module._Disk, "_write_all", interrupted)
+            for n in range(BUFFER):
+                writer.add(make_example(n))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_write_one_file(tmp_path):
+    path = tmp_path / "data.h5"
+    with DatasetWriter(path, STAMP, COLUMNS, PSFS) as writer:
+        with pytest.raises(galsim.GalSimError, match=f"{path} .* another process is writing it"):
+            DatasetWriter(path, STAMP, COLUMNS, PSFS)
+        writer.add(make_example(0))
+    assert len(Dataset(path)) == 1
+
+
+def test_no_place_to_write(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(galsim.GalSimError, match="file/data.h5 cannot be written: .*exists"):
+        DatasetWriter(tmp_path / "file" / "data.h5", STAMP, COLUMNS, PSFS)
+    (tmp_path / "data.h5").mkdir()
+    with pytest.raises(galsim.GalSimError, match="data.h5 cannot be written: .*directory"):
+        with DatasetWriter(tmp_path / "data.h5", STAMP, COLUMNS, PSFS) as writer:
+            writer.add(make_example(0))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.h5", "file"]
 
 
 def test_a_finished_file_outlives_a_failure(path):

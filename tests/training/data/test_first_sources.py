@@ -344,9 +344,9 @@ def test_no_such_file(first, tmp_path):
 
 
 @pytest.mark.parametrize("settings, message", [
-    (dict(turns=0), "turns is positive, not 0"),
-    (dict(beam=-1.0), "beam is positive, not -1"),
-    (dict(least_flux_share=1.5), "least_flux_share is a share.*1.5"),
+    (dict(turns=0), "turns: .*from 1 to"),
+    (dict(beam=-1.0), "beam: .*from 1e-05"),
+    (dict(least_flux_share=1.5), "least_flux_share: .*from 0 to 1 .*1.5"),
     (dict(scale=0.5), "pixels of 1.8 arcsec.*stamp.pixel_scale is 0.5"),
     (dict(columns=["flux_density", "redshift"]),
      "column redshift; first_sources offers flux_density, size"),

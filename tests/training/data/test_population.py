@@ -155,12 +155,3 @@ def test_the_same_from_the_same_numbers(make):
 def test_catalogues_that_do_not_serve(change, message, make):
     with pytest.raises(galsim.GalSimConfigError, match=f"x.yaml.*{message}"):
         make([Catalogue(**dict(dict(file_name="all.csv", **ALL), **change))])
-
-
-@pytest.mark.parametrize("settings, message", [
-    (dict(magnitudes=(25.0, 20.0)), "range magnitudes of the population is empty, 25 to 20"),
-    (dict(flat_share=-0.1), "flat_share is a share"),
-])
-def test_settings_that_make_no_sense(settings, message, make):
-    with pytest.raises(galsim.GalSimConfigError, match=f"x.yaml.*{message}"):
-        make(**settings)

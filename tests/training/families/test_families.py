@@ -290,7 +290,7 @@ def test_the_seed_decides_the_first_weights(name, make_recipe):
 
 
 def column(name, **kwargs):
-    return Column(name=name, unit="", meaning="", valid_range=(0, 1), **kwargs)
+    return Column(name=name, unit="", meaning="", valid_range=(0.1, 1), **kwargs)
 
 
 def test_context():

@@ -8,11 +8,23 @@ elongation is one number, and position angles are isotropic by construction.
 
 __all__ = ["GalaxyFrameAutoencoder"]
 
+from typing import Annotated
+
 import numpy as np
 import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
+from ..bounds import (
+    Channels,
+    EvenCells,
+    Fineness,
+    Maps,
+    PositivePixels,
+    PositiveShare,
+    Reach,
+    Within,
+)
 from ..galaxy_frame import Scene, SceneSettings
 from ..networks.drawing import Pose
 from ..networks.encoder import Encoder
@@ -24,31 +36,31 @@ from .base import Autoencoder, Inference, divergence
 class GalaxyFrameSettings(SceneSettings):
     """Settings of the ``galaxy_frame`` autoencoder."""
 
-    cells: int = pydantic.Field(96, multiple_of=16)
+    cells: Annotated[int, Within(16, 4096, multiple_of=16)] = 96
     """Cells on a side of the galaxy's frame as the encoder sees it; a multiple of 16."""
-    reach: float = 4.0
+    reach: Reach = 4.0
     """Half the width of the frame, in half-light radii."""
-    fineness: int = 2
+    fineness: Fineness = 2
     """The decoder draws so many cells where the encoder sees four."""
-    core: int = pydantic.Field(10, gt=0, multiple_of=2)
+    core: EvenCells = 10
     """How much of the middle is seen and drawn on a finer grid too, in fours of the cells."""
-    core_fineness: int = 8
+    core_fineness: Fineness = 8
     """How many cells it has there where the encoder sees four."""
-    latent_size: int = 32
+    latent_size: Channels = 32
     """Length of the latent vector that the flow learns; its first number is the elongation."""
-    channels: tuple[int, int, int] = (96, 64, 32)
+    channels: tuple[Channels, Channels, Channels] = (96, 64, 32)
     """Of the decoder, at C/16, C/8 and C/4 cells on a side."""
-    maps: tuple[int, int, int] = (8, 3, 4)
+    maps: tuple[Maps, Maps, Maps] = (8, 3, 4)
     """Maps of detail latents at the same resolutions."""
-    encoder_channels: tuple[int, int, int] = (40, 64, 80)
+    encoder_channels: tuple[Channels, Channels, Channels] = (40, 64, 80)
     """Of the encoder, at C/4, C/8 and C/16 cells on a side."""
-    hidden: int = 192
+    hidden: Channels = 192
     """Units of the dense layers of encoder and decoder."""
-    start: int = 32
+    start: Channels = 32
     """Channels that the vector is made into at C/16 cells."""
-    shift_scale: float = 0.4
+    shift_scale: PositivePixels = 0.4
     """Scale of the offset of the centroid [pixels]."""
-    pose_scale: float = 0.05
+    pose_scale: PositiveShare = 0.05
     """Scale of ln(size) and ln(flux) about the asked ones."""
 
     @pydantic.field_validator("core")

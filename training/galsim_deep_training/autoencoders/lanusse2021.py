@@ -8,6 +8,7 @@ __all__ = ["Lanusse2021Autoencoder"]
 
 import tensorflow as tf
 
+from ..bounds import Channels, Layers, PositiveShare, Weight
 from ..networks.drawing import edge_window
 from ..networks.lanusse2021 import DeepDecoder, DeepEncoder, annealed, bottleneck_penalty
 from ..recipe import Settings
@@ -17,17 +18,17 @@ from .base import Autoencoder, Inference, divergence
 class Lanusse2021Settings(Settings):
     """Settings of the ``lanusse2021`` autoencoder; as they are, those of table 1."""
 
-    latent_size: int = 16
-    depth: int = 16
+    latent_size: Channels = 16
+    depth: Channels = 16
     """Channels at full resolution."""
-    max_depth: int = 512
-    stages: int = 7
+    max_depth: Channels = 512
+    stages: Layers = 7
     """How often the resolution is halved."""
-    blocks: int = 2
+    blocks: Layers = 2
     """Residual blocks of a stage."""
-    bottleneck_penalty: float = 1.0
+    bottleneck_penalty: Weight = 1.0
     """Weight at the start of what asks the dense layers to give back what was put in."""
-    aided: float = 0.5
+    aided: PositiveShare = 0.5
     """Share of the fit after which penalty and transverse connections are gone."""
 
 

@@ -4,6 +4,7 @@ __all__ = ["GalaxyFrameCanvas"]
 
 import pydantic
 
+from ..bounds import EvenCells, Fineness, Reach
 from ..galaxy_frame import Scene, SceneSettings
 from ..networks.drawing import Pose
 from .base import Canvas
@@ -12,19 +13,27 @@ from .base import Canvas
 class GalaxyFrameSettings(SceneSettings):
     """Settings of the ``galaxy_frame`` canvas."""
 
-    cells: int = pydantic.Field(24, gt=0, multiple_of=2)
+    cells: EvenCells = 24
     """Cells on a side that the networks work in."""
-    reach: float = 4.0
+    reach: Reach = 4.0
     """Half the width of the frame, in half-light radii."""
-    fineness: int = pydantic.Field(2, gt=0)
+    fineness: Fineness = 2
     """How many cells are painted along each side of one."""
-    seen_fineness: int = pydantic.Field(2, gt=0)
+    seen_fineness: Fineness = 2
     """And how many are seen."""
-    core: int = pydantic.Field(10, gt=0, multiple_of=2)
+    core: EvenCells = 10
     """Of how many cells in the middle there is a finer grid besides."""
-    core_fineness: int = pydantic.Field(8, gt=0)
+    core_fineness: Fineness = 8
     """How many cells are painted along each side of one there."""
-    core_seen_fineness: int = pydantic.Field(8, gt=0)
+    core_seen_fineness: Fineness = 8
+
+    @pydantic.field_validator("core")
+    @classmethod
+    def _core_fits(cls, core, info):
+        cells = info.data.get("cells", core)
+        if core > cells:
+            raise ValueError(f"should be at most the cells on a side ({cells})")
+        return core
 
 
 class GalaxyFrameCanvas(Canvas, name="galaxy_frame"):

@@ -2,10 +2,10 @@
 
 __all__ = ["Plain"]
 
-import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
+from ..bounds import Fineness
 from ..recipe import Settings
 from .base import Canvas
 
@@ -13,7 +13,7 @@ from .base import Canvas
 class PlainSettings(Settings):
     """Settings of the ``plain`` canvas."""
 
-    fineness: int = pydantic.Field(1, gt=0)
+    fineness: Fineness = 1
     """Pixels along each side of the finest cells that the networks work in."""
 
 

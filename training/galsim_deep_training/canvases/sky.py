@@ -13,11 +13,13 @@ from one to the other, and its average draws both.
 
 __all__ = ["Sky"]
 
+from typing import Annotated
+
 import numpy as np
-import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError
 
+from ..bounds import Cells, Fineness, Multiple, Reach, Text, Weight, Within
 from ..networks.blocks import softplus
 from ..networks.drawing import edge_window
 from ..networks.frame import GalaxyFrame
@@ -39,28 +41,28 @@ KEPT = 0.1
 class SkySettings(Settings):
     """Settings of the ``sky`` canvas.  Its unit of length is half the size of a source."""
 
-    flux_column: str = "flux_density"
+    flux_column: Text = "flux_density"
     """The column that holds the flux, in the unit of the stamps summed over pixels; with a beam, of
     what is above the contour."""
-    size_column: str = "size"
+    size_column: Text = "size"
     """The column that holds the largest angular size [arcsec], as it is observed: the largest
     distance between two pixels with light, and one pixel more."""
-    beam: float = pydantic.Field(0.0, ge=0)
+    beam: Annotated[float, Within(0, 3600)] = 0.0
     """FWHM of the Gaussian beam that is in these sizes [arcsec]."""
-    faintest: float = pydantic.Field(0.0, ge=0)
+    faintest: Annotated[float, Within(0, 1e30)] = 0.0
     """Flux of a point source whose peak is as bright as the contour that sizes are measured at, and
     below which images are clipped."""
-    cells: int = pydantic.Field(24, gt=0)
+    cells: Cells = 24
     """Cells on a side of the grid that the networks work in."""
-    fineness: int = pydantic.Field(3, gt=0)
+    fineness: Fineness = 3
     """Finer cells along each side of one of these: those of light and of images."""
-    reach: float = pydantic.Field(1.3, gt=1)
+    reach: Reach = 1.3
     """Half the width of the frame, in units of length."""
-    scale_length: float = pydantic.Field(0.25, gt=0)
+    scale_length: Multiple = 0.25
     """Of the exponential source that is painted where the networks say nothing."""
-    focus: float = pydantic.Field(0.7, gt=0)
+    focus: Multiple = 0.7
     """Scale of the Gaussian window in which it is seen how a source lies."""
-    least_signal: float = 1.0
+    least_signal: Weight = 1.0
     """Light below so many times the noise of a pixel does not decide it."""
 
 

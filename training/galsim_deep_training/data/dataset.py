@@ -6,7 +6,10 @@ in batches.
 
 __all__ = ["Dataset", "DatasetWriter", "Example"]
 
+import contextlib
 import dataclasses
+import fcntl
+import io
 import os
 from pathlib import Path
 
@@ -39,6 +42,50 @@ class Example:
     """The number of its class; -1 where that is not known."""
 
 
+class _Disk(io.FileIO):
+    """The file that HDF5 writes to.  It keeps an error of the disk instead of raising it.
+
+    HDF5 cannot close a file of which a write has failed, and crashes the process at its end.  So
+    every write seems to succeed; after the first that does not, nothing is written any more, and
+    ``error`` says why.  HDF5 locks its own files; here it is done by hand.
+    """
+
+    error = None
+
+    def __init__(self, path):
+        super().__init__(path, "r+", opener=lambda name, _: os.open(
+            name, os.O_RDWR | os.O_CREAT, 0o666))
+        try:
+            fcntl.flock(self, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            super().truncate(0)
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, data):
+        self._try(self._write_all, memoryview(data).cast("B"))
+        return memoryview(data).nbytes
+
+    def _write_all(self, rest):
+        while len(rest):
+            rest = rest[super().write(rest):]
+
+    def truncate(self, size=None):
+        self._try(super().truncate, size)
+        return size
+
+    def sync(self):
+        """Wait until everything is on the disk; some say only then that they are full."""
+        self._try(os.fsync, self.fileno())
+
+    def _try(self, function, *arguments):
+        if self.error is None:
+            try:
+                function(*arguments)
+            except BaseException as err:  # an interrupt too: HDF5 is in the middle of something
+                self.error = err
+
+
 class DatasetWriter:
     """Writes a data set file; the file appears under its name only when it is complete.
 
@@ -51,14 +98,35 @@ class DatasetWriter:
         seed:               Of the recipe.
         noise_correlation:  Shape [M, C, C].  [default: white noise only]
         clipping:           (threshold, peak) of `galsim_deep.clipping`.  [default: not clipped]
+
+    Raises a `galsim.GalSimError` where the file cannot be written, such as on a full disk; nothing
+    is left behind then.
     """
 
     def __init__(self, path, stamp, columns, psfs, recipe_sha256="", seed=0,
                  noise_correlation=None, clipping=None):
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.columns = tuple(columns)
+        self._written, self._waiting = 0, []
         self._unfinished = self.path.with_suffix(".unfinished")
-        self._file = h5py.File(self._unfinished, "w")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._disk = _Disk(self._unfinished)
+        except BlockingIOError as err:
+            raise GalSimError(f"The data set {self.path} cannot be written: another process is "
+                              "writing it. Wait for that, or give another folder.") from err
+        except OSError as err:
+            raise self._not_written(err) from err
+        self._file = None
+        try:
+            with self._on_disk():
+                self._file = h5py.File(self._disk, "w")
+                self._begin(stamp, psfs, recipe_sha256, seed, noise_correlation, clipping)
+        except BaseException:
+            self._close(complete=False)
+            raise
+
+    def _begin(self, stamp, psfs, recipe_sha256, seed, noise_correlation, clipping):
         size = stamp.size
         self._file.attrs.update(
             format_version=FORMAT_VERSION,
@@ -80,10 +148,8 @@ class DatasetWriter:
                            ("label", np.int32), ("truth_index", np.int32)]:
             self._grow(name, (), kind)
         self._file.create_group("columns")
-        for name in columns:
+        for name in self.columns:
             self._grow(f"columns/{name}", (), np.float32)
-        self.columns = tuple(columns)
-        self._written, self._waiting = 0, []
 
     def _grow(self, name, shape, kind):
         # One chunk a stamp: training reads random examples, never long runs of them.
@@ -107,6 +173,12 @@ class DatasetWriter:
     def _flush(self):
         if not self._waiting:
             return
+        with self._on_disk():
+            self._write_waiting()
+        self._written += len(self._waiting)
+        self._waiting.clear()
+
+    def _write_waiting(self):
         known = [n for n, example in enumerate(self._waiting) if example.truth is not None]
         if known:
             self._append("truth_index", [self._written + n for n in known])
@@ -116,8 +188,6 @@ class DatasetWriter:
             self._append(name, np.stack([getattr(example, name) for example in self._waiting]))
         for name in self.columns:
             self._append(f"columns/{name}", [example.columns[name] for example in self._waiting])
-        self._written += len(self._waiting)
-        self._waiting.clear()
 
     def __enter__(self):
         return self
@@ -127,13 +197,45 @@ class DatasetWriter:
         try:
             if error is None:
                 self._flush()
+                with self._on_disk():
+                    self._file.close()
+                    self._disk.sync()
                 complete = True
         finally:
-            self._file.close()
+            self._close(complete)
+
+    @contextlib.contextmanager
+    def _on_disk(self):
+        """Raise what went wrong with the disk."""
+        try:
+            yield
+        except Exception:
+            if self._disk.error is None:  # or HDF5 stumbled over what was not written
+                raise
+        if isinstance(self._disk.error, OSError):
+            raise self._not_written(self._disk.error) from self._disk.error
+        if self._disk.error is not None:
+            raise self._disk.error
+
+    def _not_written(self, error):
+        return GalSimError(
+            f"The data set {self.path} cannot be written: {error}. Make room on its disk, or give "
+            "a folder elsewhere, and make it again.")
+
+    def _close(self, complete):
+        replaced = False
+        try:
+            if self._file is not None:
+                self._file.close()
             if complete:
                 os.replace(self._unfinished, self.path)
-            else:
-                self._unfinished.unlink()
+                replaced = True
+        except OSError as err:
+            raise self._not_written(err) from err
+        finally:
+            if not replaced:
+                self._unfinished.unlink(missing_ok=True)
+            self._disk.close()  # and with it the lock
 
 
 class Dataset:

@@ -30,6 +30,7 @@ from scipy.spatial import cKDTree
 
 from galsim_deep.clipping import clipped
 
+from ..bounds import Arcsec, Positive, Repeats, Share, Text
 from ..recipe import Settings
 from .build import Builder
 from .dataset import Example
@@ -57,20 +58,20 @@ TOUCHING = np.ones((3, 3))
 class FirstSourcesSettings(Settings):
     """Settings of the ``first_sources`` builder."""
 
-    file_name: str
+    file_name: Text
     """The ``.npz`` file with the images."""
-    rms: float = 0.15
+    rms: Positive = 0.15
     """Noise of the survey, which is taken to be that of each image [mJy/beam]."""
-    beam: float = 5.4
+    beam: Arcsec = 5.4
     """FWHM of the round Gaussian beam [arcsec]."""
-    test_splits: tuple[str, ...] = ("test",)
+    test_splits: tuple[Text, ...] = ("test",)
     """Splits of the file that make the test split; all others are for training."""
-    turns: int = 1
+    turns: Repeats = 1
     """How many examples are made of each source for training: one as it was observed, the others
     turned by a random angle and mirrored.  Those for the test are never turned."""
-    least_flux_share: float = 0.5
+    least_flux_share: Share = 0.5
     """Sources of whose image a smaller share of the light is within the stamp are passed over."""
-    classes: tuple[str, ...] = ("FRI", "FRII", "Compact", "Bent")
+    classes: tuple[Text, ...] = ("FRI", "FRII", "Compact", "Bent")
     """Names of the classes in the order of their numbers."""
 
 
@@ -99,14 +100,7 @@ class FirstSources(Builder, name="first_sources"):
         self._prepared = functools.lru_cache(maxsize=1)(self._prepare)
 
     def _check_settings(self):
-        settings, stamp, path = self.settings, self.recipe.stamp, self.recipe.path
-        for name in ("rms", "beam", "turns"):
-            if not getattr(settings, name) > 0:
-                raise GalSimConfigError(f"The recipe {path}: {name} is positive, not "
-                                        f"{getattr(settings, name):g}.")
-        if not 0 <= settings.least_flux_share <= 1:
-            raise GalSimConfigError(f"The recipe {path}: least_flux_share is a share, at least 0 "
-                                    f"and at most 1, not {settings.least_flux_share:g}.")
+        stamp, path = self.recipe.stamp, self.recipe.path
         if abs(stamp.pixel_scale / PIXEL_SCALE - 1) > 1e-6:
             raise GalSimConfigError(f"The recipe {path}: the images of FIRST have pixels of "
                                     f"{PIXEL_SCALE} arcsec, and first_sources keeps them; "

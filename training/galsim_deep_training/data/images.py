@@ -2,10 +2,12 @@
 
 __all__ = ["Images"]
 
+from typing import Annotated
+
 import numpy as np
-import pydantic
 from galsim import GalSimConfigError
 
+from ..bounds import Positive, Text, Within
 from ..recipe import Settings as Group
 from .build import Builder
 from .dataset import Example
@@ -14,15 +16,15 @@ from .dataset import Example
 class Settings(Group):
     """Settings of the ``images`` builder."""
 
-    file_name: str
+    file_name: Text
     """An ``.npz`` file."""
-    images: str = "images"
+    images: Text = "images"
     """Key of the images, [n, S, S], of the size of the recipe's stamp."""
-    labels: str | None = None
+    labels: Text | None = None
     """Key of their classes, integers from 0, [n]; without one they are not known."""
-    full_scale: float = 1.0
+    full_scale: Positive = 1.0
     """The value that becomes 1: that of the brightest pixels, or not much more."""
-    test_share: float = pydantic.Field(0.1, gt=0, lt=1)
+    test_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.1
     """Share of the images that is held out."""
 
 

@@ -13,6 +13,7 @@ __all__ = ["Catalogue", "Counts", "Drawn", "Population", "PopulationSettings"]
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from astropy.table import Table
@@ -20,6 +21,7 @@ from galsim import GalSimConfigError, GalSimError
 
 from galsim_deep.real_catalog import RealCatalog
 
+from ..bounds import Magnitudes, Radii, Redshifts, Share, Text, Within
 from ..recipe import Settings
 
 WIDTH = 0.4
@@ -37,43 +39,43 @@ comparable with observed ones; roughly, for the choice of rows that are alike on
 class Catalogue(Settings):
     """A catalogue of real galaxies, and the names of its columns."""
 
-    file_name: str
+    file_name: Text
     """A table that astropy reads (``.csv``, ``.fits``), or the main file of a RealGalaxyCatalog
     with its catalogue of fits beside it."""
-    magnitude: str
-    flux_radius: str | None = None
+    magnitude: Text
+    flux_radius: Text | None = None
     """Half-light radius as observed [pixels of the recipe]."""
-    half_light_radius: str | None = None
+    half_light_radius: Text | None = None
     """Half-light radius before the PSF [arcsec], where there is no ``flux_radius``; such rows only
     tell the morphology."""
-    zphot: str | None = None
-    sersic_n: str | None = None
-    axis_ratio: str | None = None
-    ellipticity: str | None = None
+    zphot: Text | None = None
+    sersic_n: Text | None = None
+    axis_ratio: Text | None = None
+    ellipticity: Text | None = None
     """|g| = (1 - q) / (1 + q), where there is no ``axis_ratio``."""
 
 
 class Counts(Settings):
     """Number counts: those of a catalogue, and ln N rising by ``slope`` a magnitude beyond it."""
 
-    slope: float
-    file_name: str | None = None
+    slope: Annotated[float, Within(-10, 10)]
+    file_name: Text | None = None
     """A catalogue that is complete to its faintest magnitude.  [default: the slope throughout]"""
-    magnitude: str = "mag"
+    magnitude: Text = "mag"
     """Its column."""
 
 
 class PopulationSettings(Settings):
     """The population that galaxies are drawn from."""
 
-    magnitudes: tuple[float, float]
+    magnitudes: Magnitudes
     """Range of magnitudes, bright and faint."""
     counts: Counts
-    flat_share: float = 0.0
+    flat_share: Share = 0.0
     """Share of the examples whose magnitude is drawn flat in the range, not from the counts."""
-    flux_radius: tuple[float, float]
+    flux_radius: Radii
     """Range of sizes [pixels]."""
-    redshift: tuple[float, float]
+    redshift: Redshifts
     """Range of redshifts."""
     catalogs: tuple[Catalogue, ...]
     """Catalogues with magnitude, size and redshift; some with Sersic index and axis ratio."""
@@ -105,14 +107,6 @@ class Population:
 
     def __init__(self, settings, pixel_scale, locate, where):
         self.settings = settings
-        for name in ("magnitudes", "flux_radius", "redshift"):
-            low, high = getattr(settings, name)
-            if not low < high:
-                raise GalSimConfigError(f"The {where}: the range {name} of the population is "
-                                        f"empty, {low:g} to {high:g}.")
-        if not 0 <= settings.flat_share <= 1:
-            raise GalSimConfigError(f"The {where}: flat_share is a share, between 0 and 1, not "
-                                    f"{settings.flat_share:g}.")
         self._where = where
         rows = [_rows(catalog, pixel_scale, locate(catalog.file_name), where)
                 for catalog in settings.catalogs]

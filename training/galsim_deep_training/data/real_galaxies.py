@@ -17,6 +17,7 @@ from galsim import GalSimConfigError
 
 from galsim_deep.real_catalog import RealCatalog
 
+from ..bounds import ShareBelowOne, Text
 from ..recipe import Settings
 from .build import Builder
 from .dataset import Example
@@ -31,14 +32,14 @@ single precision."""
 class RealGalaxiesSettings(Settings):
     """Settings of the ``real_galaxies`` builder."""
 
-    catalog: str
+    catalog: Text
     """The main catalogue file of the folder."""
-    columns: dict[str, str] = {}
+    columns: dict[str, Text] = {}
     """Where each column of the recipe is found: its name in the catalogue, or in the catalogue of
     fits beside it (`galsim_deep.real_catalog`).  [default: the same name]"""
     exclusion_level: str | None = None
     """Quality cuts of `galsim.COSMOSCatalog` to apply, such as ``marginal``.  [default: no cuts]"""
-    test_fraction: float = 0.1
+    test_fraction: ShareBelowOne = 0.1
     """Share of the galaxies held out for the test split."""
 
 
@@ -65,9 +66,6 @@ class RealGalaxies(Builder, name="real_galaxies"):
                     "catalogue that comes with its selection and fits files.") from err
             self._index = np.asarray(sample.orig_index)
         count = len(self._index)
-        if not 0 <= settings.test_fraction < 1:
-            raise GalSimConfigError(f"The recipe {recipe.path}: test_fraction is a share, at least "
-                                    f"0 and less than 1, not {settings.test_fraction:g}.")
         if not count:
             raise GalSimConfigError(f"The recipe {recipe.path}: no galaxy of {path} is left by "
                                     f"exclusion_level '{settings.exclusion_level}'.")

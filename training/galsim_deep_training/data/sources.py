@@ -17,26 +17,27 @@ from scipy import ndimage
 from galsim_deep.half_light import measured_radius
 from galsim_deep.validation.parametric import fit_sersic
 
+from ..bounds import Arcsec, Magnitude, Row, Text
 from ..recipe import Settings
 
 
 class Stamps(Settings):
     """A file of source galaxies."""
 
-    file_name: str
+    file_name: Text
     """An ``.npz`` file."""
-    images: str = "images"
+    images: Text = "images"
     """Key of the stamps, shape [n, s, s], sky at zero."""
-    magnitudes: str | None = None
+    magnitudes: Text | None = None
     """Key of the magnitudes, shape [n].  [default: not known]"""
-    pixel_scale: float
+    pixel_scale: Arcsec
     """Size of a source pixel [arcsec]."""
-    psf_fwhm: float = 0.09
+    psf_fwhm: Arcsec = 0.09
     """Roughly the resolution of the stamps [arcsec]; it is allowed for when a source's Sersic index
     is measured."""
-    faintest: float | None = None
+    faintest: Magnitude | None = None
     """Sources fainter than this magnitude are not used.  [default: all are]"""
-    leave_out: tuple[int, ...] = ()
+    leave_out: tuple[Row, ...] = ()
     """Rows that are not used, such as damaged stamps."""
 
 

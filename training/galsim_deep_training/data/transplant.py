@@ -32,6 +32,7 @@ from galsim import GalSimConfigError
 
 from galsim_deep.half_light import measured_radius
 
+from ..bounds import Count, Multiple, Pixels, PositiveShare, Row, Share, Steps, Text
 from ..recipe import Settings
 from .build import Builder
 from .dataset import Example
@@ -57,36 +58,36 @@ MAX_SHEAR = 0.05
 class Depth(Settings):
     """Training examples that are deeper than the survey."""
 
-    share: float = 0.0
+    share: Share = 0.0
     """Share of the training examples that are deeper."""
-    deepest: float = 1.0
+    deepest: PositiveShare = 1.0
     """Their noise is multiplied by a factor between this and 1, equally often in each octave."""
 
 
 class TransplantSettings(Settings):
     """Settings of the ``transplant`` builder."""
 
-    examples: int
-    test_examples: int
-    test_sources: float = 0.15
+    examples: Steps
+    test_examples: Count
+    test_sources: Share = 0.15
     """Share of the source galaxies held out for the test split."""
     sources: dict[str, Stamps]
     """Files of source galaxies, by a name."""
-    same: tuple[dict[str, tuple[int, ...]], ...] = ()
+    same: tuple[dict[str, tuple[Row, ...]], ...] = ()
     """Groups of stamps that show the same galaxy, name -> rows; each stays on one side of the
     split."""
-    psf_catalogs: tuple[str, ...]
+    psf_catalogs: tuple[Text, ...]
     """RealGalaxyCatalog files whose PSFs and noise levels are used."""
-    test_psfs: float = 0.2
+    test_psfs: Share = 0.2
     """Share of the PSFs held out for the test split; 0 for all PSFs on both sides."""
-    noise_correlation: str | None = None
+    noise_correlation: Text | None = None
     """A FITS image of the correlation of the noise between pixels, as `galsim.getCOSMOSNoise`
     reads it.  [default: white noise]"""
     depth: Depth = Depth()
     population: PopulationSettings
-    enlargement: float = 1.0
+    enlargement: Multiple = 1.0
     """A source may be enlarged by this much at most; beyond it another source is drawn."""
-    offset: float = 0.5
+    offset: Pixels = 0.5
     """Centroids are moved by up to this many pixels, uniformly in each direction."""
 
 
@@ -118,22 +119,6 @@ class Transplant(Builder, name="transplant"):
 
     def _check(self, where):
         settings = self.settings
-        for name, least in (("examples", 1), ("test_examples", 0)):
-            if getattr(settings, name) < least:
-                raise GalSimConfigError(f"The {where}: {name} should be at least {least}, not "
-                                        f"{getattr(settings, name)}.")
-        for name, value in (("test_sources", settings.test_sources),
-                            ("test_psfs", settings.test_psfs),
-                            ("depth.share", settings.depth.share)):
-            if not 0 <= value <= 1:
-                raise GalSimConfigError(f"The {where}: {name} is a share, between 0 and 1, not "
-                                        f"{value:g}.")
-        if not 0 < settings.depth.deepest <= 1:
-            raise GalSimConfigError(f"The {where}: depth.deepest is a factor to the noise between "
-                                    f"0 and 1, not {settings.depth.deepest:g}.")
-        if not settings.enlargement > 0:
-            raise GalSimConfigError(f"The {where}: enlargement should be positive, not "
-                                    f"{settings.enlargement:g}.")
         if settings.test_examples and settings.test_sources == 0:
             raise GalSimConfigError(f"The {where} asks for {settings.test_examples} test examples "
                                     "but holds no source out for them: test_sources is 0.")

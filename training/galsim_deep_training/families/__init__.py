@@ -33,4 +33,6 @@ def _choose(recipe):
         raise GalSimConfigError(
             f"The recipe {recipe.path}, fit, has the phases {', '.join(recipe.fit) or 'none'}; the "
             f"model family '{recipe.family}' has: {', '.join(cls.phase_names)}{optional}.")
-    return cls, parse(cls.Settings, recipe.model, f"recipe {recipe.path}, model,")
+    settings = parse(cls.Settings, recipe.model, f"recipe {recipe.path}, model,")
+    cls.all_settings(settings, recipe)  # those of its parts too, before any network is built
+    return cls, settings

@@ -10,14 +10,23 @@ What encodes and decodes is chosen by the recipe, see `galsim_deep_training.auto
 
 __all__ = ["FlowVAE"]
 
-import pydantic
+from typing import Any, Literal
+
 import tensorflow as tf
 from galsim import GalSimConfigError
 
 from ..autoencoders import Autoencoder
 from ..autoencoders.refine import refine
+from ..bounds import Count, Jitter, PositiveShare, Share, Weight
 from ..networks.completion import Completion
-from ..networks.flows import all_flow_settings, all_map_flow_settings, make_flow, make_map_flow
+from ..networks.flows import (
+    FlowChoice,
+    MapFlowSettings,
+    all_flow_settings,
+    all_map_flow_settings,
+    make_flow,
+    make_map_flow,
+)
 from ..networks.latent_prior import LatentPrior
 from ..networks.noise_power import NoisePower
 from ..phases.autoencoding import Autoencoding, Structure
@@ -31,38 +40,38 @@ from .base import ModelFamily, Signature
 class FlowVAESettings(Settings):
     """Settings of the ``flow_vae`` family (the ``model`` part of a recipe)."""
 
-    autoencoder: dict
+    autoencoder: dict[str, Any]
     """Its ``kind`` and its settings, see `galsim_deep_training.autoencoders`."""
-    likelihood: str = "fourier"
+    likelihood: Literal["pixel", "fourier"] = "fourier"
     """``pixel``: independent noise in each pixel (eq. 4); ``fourier``: correlated noise (eq. 5)."""
-    free_bits: float = 8.0
+    free_bits: Weight = 8.0
     """Information in the vector latent that costs nothing [nats] (eq. 10)."""
-    total_variation: float = 0.01
+    total_variation: Weight = 0.01
     """Weight of the total variation of the profile in units of the noise."""
-    model_error: float = pydantic.Field(0.05, ge=0.0)
+    model_error: Share = 0.05
     """Relative error per pixel that is forgiven, see `physics.likelihood.error_floor_weight`; 0 for
     none."""
-    structure_error: float = pydantic.Field(0.03, ge=0.0)
+    structure_error: Share = 0.03
     """The same in the phase ``structure``; less than ``model_error``."""
-    divergence_warm_up: float = 0.05
+    divergence_warm_up: Share = 0.05
     """Share of the fit over which the divergence's weight rises to one; 0 for at once."""
-    flow: dict = {"kind": "spline"}
+    flow: FlowChoice = {"kind": "spline"}
     """Its ``kind`` and its settings, see `networks.flows`."""
-    detail_flow: dict = {}
+    detail_flow: MapFlowSettings = {}
     """Settings of the flow of the detail latents, see `networks.flows.maps`."""
-    flow_share: float = 1.0
+    flow_share: PositiveShare = 1.0
     """Share of the training stamps, those with the least noise, that the flow learns from.
 
     What noise hides of a galaxy the encoder fills in from its standard normal prior, not from what
     galaxies are like. Worth it where depth does not go with the columns."""
-    column_jitter: float = 0.03
+    column_jitter: Jitter = 0.03
     """Noise on the standardised columns while the flow is fitted."""
-    vector_jitter: float = pydantic.Field(0.0, ge=0.0)
+    vector_jitter: Jitter = 0.0
     """Noise on the vector as the flow of the details sees it while it is fitted.
 
     With few sources the vector tells which of them it is.  A flow that knows learns the details of
     each by heart, and has blurred ones for the vectors in between that are drawn."""
-    refinement: int = 30
+    refinement: Count = 30
     """Steps towards the most probable latents in the signature ``encode``, see
     `autoencoders.refine`."""
 

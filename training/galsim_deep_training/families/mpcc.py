@@ -12,6 +12,8 @@ the shares of the classes are fitted afterwards on what the encoder finds in rea
 
 __all__ = ["MPCC"]
 
+from typing import Annotated, Any
+
 import numpy as np
 import pydantic
 import tensorflow as tf
@@ -19,12 +21,26 @@ from galsim import GalSimConfigError
 
 from galsim_deep.card import ClassName
 
+from ..bounds import (
+    Cells,
+    Channels,
+    Jitter,
+    LearningRate,
+    Multiple,
+    Pixels,
+    PositiveShare,
+    Repeats,
+    Share,
+    ShareBelowOne,
+    Weight,
+    Within,
+)
 from ..canvases import Canvas
 from ..networks.class_completion import completed_as
 from ..networks.class_weights import ClassWeights
 from ..networks.completion import Completion
 from ..networks.critic import CodeEncoder, Discriminator, Trunk
-from ..networks.flows import all_flow_settings, make_flow
+from ..networks.flows import FlowChoice, all_flow_settings, make_flow
 from ..networks.generator import INJECTIONS, Generator
 from ..networks.mixture import FLOOR, MixturePrior, class_of, uniform_of
 from ..phases.adversarial import Adversarial
@@ -43,20 +59,20 @@ class Class(Settings):
     description: str
 
 
-class Jitter(Settings):
+class Movement(Settings):
     """How images move before the discriminator sees them, see `networks.jitter.jittered`."""
 
-    shift: float = pydantic.Field(0.0, ge=0)
-    turn: float = pydantic.Field(0.0, ge=0)
-    stretch: float = pydantic.Field(0.0, ge=0)
+    shift: Share = 0.0
+    turn: Jitter = 0.0
+    stretch: Jitter = 0.0
 
 
 class MPCCSettings(Settings):
     """Settings of the ``mpcc`` family (the ``model`` part of a recipe)."""
 
-    canvas: dict
+    canvas: dict[str, Any]
     """Its ``kind`` and its settings, see `galsim_deep_training.canvases`."""
-    classes: int = pydantic.Field(10, gt=0)
+    classes: Repeats = 10
     """K.  One class is a GAN with an encoder and a standard normal prior (AIM-MPCC)."""
     class_names: tuple[Class, ...] = ()
     """What the classes are called, in their order; no network depends on it."""
@@ -65,53 +81,53 @@ class MPCCSettings(Settings):
     conditional: bool = True
     """Whether networks are given the columns while they are trained; if not, a recipe may have a
     phase ``flow``, which learns what the columns say about a latent."""
-    latent_size: int = pydantic.Field(32, gt=0)
+    latent_size: Channels = 32
     """J."""
     injection: str = "copy"
     """How latent and class reach the generator, see `networks.generator.Generator`."""
-    start: int = pydantic.Field(6, gt=0)
+    start: Cells = 6
     """Cells on a side where the generator begins."""
-    generator_channels: int = pydantic.Field(64, gt=0)
-    critic_channels: int = pydantic.Field(64, gt=0)
-    halvings: int = pydantic.Field(2, ge=0)
+    generator_channels: Channels = 64
+    critic_channels: Channels = 64
+    halvings: Annotated[int, Within(0, 12)] = 2
     """How many blocks of the discriminator halve the grid."""
-    hidden: int = pydantic.Field(128, gt=0)
+    hidden: Channels = 128
     """Units of the layer before the encoder's heads."""
-    joint: int = pydantic.Field(0, ge=0)
+    joint: Annotated[int, Within(0, 16384)] = 0
     """Units of a layer of the discriminator that sees image, class and columns together, besides
     the projection."""
-    mismatched: float = pydantic.Field(0.0, ge=0)
+    mismatched: Weight = 0.0
     """Weight of real images beside the class of another, which the discriminator learns to tell
     from real ones beside their own (Reed et al. 2016); with labels only."""
     share: bool = True
     """Whether discriminator and encoder share their first blocks."""
-    discriminator_steps: int = pydantic.Field(4, gt=0)
-    encoder_steps: int = pydantic.Field(4, gt=0)
-    prior_learning_rate: float = pydantic.Field(6e-4, gt=0)
+    discriminator_steps: Repeats = 4
+    encoder_steps: Repeats = 4
+    prior_learning_rate: LearningRate = 6e-4
     """eta_p: by how much classes are driven apart."""
-    prior_weight: float = pydantic.Field(0.01, ge=0)
+    prior_weight: Weight = 0.01
     """lambda_p: weight of the regulariser of the prior (eq. 7.16)."""
-    floor: float = pydantic.Field(FLOOR, ge=0, lt=1)
+    floor: ShareBelowOne = FLOOR
     """Smallest standard deviation of a class in its latent."""
-    separation: float = pydantic.Field(1.0, gt=0)
+    separation: Multiple = 1.0
     """How far from zero the means of the classes begin, in units of their deviations.  Far apart,
     classes begin as a prototype each, and what differs within them comes slowly."""
-    evenness: float = pydantic.Field(0.0, ge=0)
+    evenness: Weight = 0.0
     """Weight of `losses.unevenness` for generator and prior: images should change with the latent
     as much in one place as in another.  A class that would have to leap from one kind of image to
     another then tends to give one of them up; so this is for classes that are found."""
-    jitter: Jitter = Jitter()
-    offset: float = pydantic.Field(0.0, ge=0)
+    jitter: Movement = Movement()
+    offset: Pixels = 0.0
     """Centroids of observed galaxies are off the middle of a stamp by up to this many pixels."""
-    least_diversity: float = pydantic.Field(0.002, ge=0)
+    least_diversity: Share = 0.002
     """A fit is stopped when what one class makes differs by less than this share of what real
     images differ by."""
-    least_usage: float = pydantic.Field(0.01, ge=0)
+    least_usage: Share = 0.01
     """And when a class is found in real images less often than this share of what it has in the
     fit."""
-    flow: dict = {"kind": "spline"}
+    flow: FlowChoice = {"kind": "spline"}
     """Kind and settings of the flow of the phase ``flow``, see `networks.flows`."""
-    class_share: float = pydantic.Field(1.0, gt=0, le=1)
+    class_share: PositiveShare = 1.0
     """Share of the training stamps, those with the least noise, that class weights and flow learn
     from."""
 

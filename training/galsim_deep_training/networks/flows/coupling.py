@@ -6,7 +6,9 @@ import abc
 
 import numpy as np
 import tensorflow as tf
+from galsim import GalSimConfigError
 
+from ...bounds import Channels, Layers
 from .base import Conditioner, Flow, bounded, tfb
 
 
@@ -26,7 +28,7 @@ class Couplings(Flow):
 
     def __init__(self, latent_size, layers, hidden, parameters, seed):
         if latent_size < 2:
-            raise ValueError(
+            raise GalSimConfigError(
                 f"A flow of couplings needs a latent of two numbers or more, not {latent_size}; "
                 "take the kind 'maf'.")
         super().__init__(latent_size)
@@ -124,7 +126,7 @@ class CouplingFlow(Couplings):
         seed:           Draws the permutations.
     """
 
-    def __init__(self, latent_size, layers=10, hidden=128, seed=0):
+    def __init__(self, latent_size, layers: Layers = 10, hidden: Channels = 128, seed=0):
         super().__init__(latent_size, layers, hidden, 2, seed)
 
     def scalar_bijector(self, raw):

@@ -9,6 +9,7 @@ __all__ = ["MAF", "sees"]
 import numpy as np
 import tensorflow as tf
 
+from ...bounds import Channels, Layers
 from .base import Conditioner, Flow, bounded, tfb
 
 
@@ -25,7 +26,7 @@ class MAF(Flow):
         seed:           Draws the shuffles.
     """
 
-    def __init__(self, latent_size, layers=8, hidden=256, seed=0):
+    def __init__(self, latent_size, layers: Layers = 8, hidden: Channels = 256, seed=0):
         super().__init__(latent_size)
         rng = np.random.default_rng(seed)
         self.permutations = [

@@ -5,7 +5,9 @@ __all__ = ["MapFlow"]
 import keras
 import numpy as np
 import tensorflow as tf
+from galsim import GalSimConfigError
 
+from ...bounds import Channels, Layers
 from ..blocks import ACTIVATION
 from .base import Conditioner, Flow, bounded, tfb
 from .coupling import Coupling
@@ -29,7 +31,8 @@ class MapFlow(Flow):
 
     format = 2
 
-    def __init__(self, shapes, layers=8, hidden=64, shared=16, seed=0):
+    def __init__(self, shapes, layers: Layers = 8, hidden: Channels = 64, shared: Channels = 16,
+                 seed=0):
         shapes = [shape for shape in shapes if np.prod(shape)]
         super().__init__(sum(int(np.prod(shape)) for shape in shapes))
         self.grid = min(height for height, _, _ in shapes)
@@ -39,7 +42,9 @@ class MapFlow(Flow):
         self.order = order[:, mixed].ravel()
         self.kept = self.channels // 2
         if not self.kept:
-            raise ValueError("A flow of maps needs two channels or more on its grid.")
+            raise GalSimConfigError(
+                "A flow of maps needs two channels or more on its grid. Ask for more maps of "
+                "latents, or for none.")
         self.entry = Conditioner((2 * hidden,), self.grid**2 * shared, last="glorot_uniform")
         self.unfold = keras.layers.Reshape((self.grid, self.grid, shared), dtype="float32")
         self.conditioners = [

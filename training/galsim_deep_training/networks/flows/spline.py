@@ -2,11 +2,17 @@
 
 __all__ = ["RationalQuadratic", "SplineFlow", "spline_of"]
 
+from typing import Annotated
+
 import numpy as np
 import tensorflow as tf
 
+from ...bounds import Channels, Layers, Multiple, Within
 from .base import Conditioner, bounded, tfb
 from .coupling import Couplings
+
+Bins = Annotated[int, Within(2, 1000)]
+"""Pieces of a spline."""
 
 
 class SplineFlow(Couplings):
@@ -26,9 +32,8 @@ class SplineFlow(Couplings):
         seed:           Draws the permutations.
     """
 
-    def __init__(self, latent_size, layers=6, hidden=128, bins=8, bound=5.0, seed=0):
-        if bins < 2:
-            raise ValueError(f"A spline needs two bins or more, not {bins}.")
+    def __init__(self, latent_size, layers: Layers = 6, hidden: Channels = 128, bins: Bins = 8,
+                 bound: Multiple = 5.0, seed=0):
         super().__init__(latent_size, layers, hidden, 3 * bins - 1, seed)
         self.bins, self.bound = bins, float(bound)
         self.outer = Conditioner((hidden,), 2 * latent_size)
