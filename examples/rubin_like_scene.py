@@ -28,7 +28,7 @@ catalogue = Table({
     "id": np.arange(COUNT) + 7000,
     "x": rng.uniform(1, SIZE, COUNT),
     "y": rng.uniform(1, SIZE, COUNT),
-    "flux_radius": np.clip(flux_radius, 3.0, 35.0),
+    "flux_radius": np.clip(flux_radius, 3.0, 20.0),
     "mag_auto": magnitude,
     "zphot": np.clip(redshift, 0.05, 4.0),
 })

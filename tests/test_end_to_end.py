@@ -1,5 +1,7 @@
 """From real catalogue rows to noisy survey images."""
 
+import warnings
+
 import galsim
 import numpy as np
 import pytest
@@ -8,6 +10,10 @@ from astropy.table import Table, join
 import galsim_deep
 
 SIZE, SCALE = 128, 0.03
+COSMOS_NOISE = 0.0026
+"""Median standard deviation of the noise in a pixel of the COSMOS stamps, F814W [e-/s]."""
+BORDER = 4
+"""Width of what is called the border of a stamp [pixels]."""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,8 @@ def cosmos(reference_data):
 
 def test_real_rows_become_observed_galaxies(model, cosmos):
     catalog, table = cosmos
-    galaxies = model.sample(table, seeds=table["IDENT"])
+    with pytest.warns(galsim.GalSimWarning, match="flux_radius.*1 of 50 rows"):
+        galaxies = model.sample(table, seeds=table["IDENT"])  # one is larger than 20 pixels
     assert len(galaxies) == 50
     shapes = 0
     for n, (galaxy, row) in enumerate(zip(galaxies, table, strict=True)):
@@ -40,6 +47,28 @@ def test_real_rows_become_observed_galaxies(model, cosmos):
         moments = galsim.hsm.FindAdaptiveMom(image, strict=False)
         shapes += moments.error_message == ""
     assert shapes >= 45
+
+
+@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc"])
+def test_the_largest_galaxies_stay_inside_of_their_stamps(name):
+    """At the end of the valid range light at the border is hidden by the noise of COSMOS.
+
+    At 20 pixels 4 and 7 % of the galaxies have a pixel above one sigma there, at 24 pixels 17 and
+    18 %, at 28 pixels 45 %: galaxies look cut off then.
+    """
+    model = galsim_deep.GenerativeGalaxyModel(f"hub:{name}")
+    column, = (column for column in model.card.columns if column.name == "flux_radius")
+    largest, count = column.valid_range[1], 300
+    # Magnitudes and redshifts are drawn, as galaxies of this size have them.
+    table = dict(flux_radius=np.full(count, largest), mag_auto=np.nan, zphot=np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", galsim.GalSimWarning)
+        stamps = model.images(table, seeds=range(count), strict=True)
+    stamps[:, BORDER:-BORDER, BORDER:-BORDER] = 0.0
+    visible = stamps.max(axis=(1, 2)) > COSMOS_NOISE
+    assert visible.mean() < 0.1
+    with pytest.warns(galsim.GalSimWarning, match="flux_radius"):
+        model.images(dict(flux_radius=1.01 * largest, mag_auto=22.0, zphot=0.5), seeds=[1])
 
 
 def test_the_script_of_the_paper():
