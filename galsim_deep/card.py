@@ -9,14 +9,27 @@ __all__ = ["CARD_PATH", "FORMAT_VERSION", "Card", "ClassName", "Cluster", "Colum
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
 from galsim import GalSimError, GalSimValueError
 
+from .handles import stays_inside
+
 FORMAT_VERSION = 1
 CARD_PATH = "assets/galsim_module.json"
+
+# Sizes on a card decide how much memory is taken, so that a damaged card must not choose them.
+MAX_CARD_BYTES = 2**24
+"""Largest size of the card. Those of the shipped modules have 4 to 9 kB."""
+MAX_STAMP_SIZE = 4096
+"""Most pixels on a side of a stamp: 2 arcmin at 0.03 arcsec, and 64 MB for each galaxy."""
+MAX_LATENT_SIZE = 2**20
+"""Most random numbers for each galaxy: 4 MB."""
+MAX_ITEMS = 1000
+"""Most columns, classes, bands, signatures and files. Shipped modules have a dozen at most."""
 
 
 class _Part(pydantic.BaseModel):
@@ -61,6 +74,15 @@ def _is_name(name):
                      "or reads as a number")
 
 
+def _is_path(path):
+    if stays_inside(path):
+        return path
+    raise ValueError(f"{path!r} is no path of a file in the folder of the module")
+
+
+FilePath = Annotated[str, pydantic.AfterValidator(_is_path)]
+"""The path of a file in the folder of the module, with "/" between its parts."""
+
 ClassName = Annotated[str, pydantic.AfterValidator(_is_name)]
 """What a class may be called."""
 
@@ -89,7 +111,7 @@ class Latent(_Part):
     """The random input of the module."""
 
     name: str = "random_normal"
-    size: int = pydantic.Field(gt=0)
+    size: int = pydantic.Field(gt=0, le=MAX_LATENT_SIZE)
 
 
 class TrainingData(_Part):
@@ -115,19 +137,19 @@ class Card(_Part):
     version: str
     family: str
     summary: str
-    stamp_size: int = pydantic.Field(gt=0)
+    stamp_size: int = pydantic.Field(gt=0, le=MAX_STAMP_SIZE)
     """Pixels on a side."""
-    pixel_scale: float = pydantic.Field(gt=0)
-    """Size of a pixel [arcsec]."""
-    bands: tuple[str, ...] = pydantic.Field(min_length=1)
+    pixel_scale: float = pydantic.Field(ge=1e-6, le=1e4)
+    """Size of a pixel [arcsec], from a microarcsecond to three degrees."""
+    bands: tuple[str, ...] = pydantic.Field(min_length=1, max_length=MAX_ITEMS)
     centre: Literal["true_centre"] = "true_centre"
     """Where the origin of the profile is: at the true centre of the stamp, which for an even size
     is the corner between the four middle pixels (GalSim's ``use_true_center=True``)."""
     flux: Flux
-    columns: tuple[Column, ...] = pydantic.Field(min_length=1)
+    columns: tuple[Column, ...] = pydantic.Field(min_length=1, max_length=MAX_ITEMS)
     latent: Latent
-    signatures: tuple[str, ...]
-    clusters: tuple[Cluster, ...] = ()
+    signatures: tuple[str, ...] = pydantic.Field(max_length=MAX_ITEMS)
+    clusters: tuple[Cluster, ...] = pydantic.Field((), max_length=MAX_ITEMS)
     """The classes that the signature ``cluster`` takes, in the order of their ids; empty for a
     module that has none."""
     training_data: TrainingData
@@ -137,7 +159,7 @@ class Card(_Part):
     quality: dict[str, dict[str, float]] = {}
     """Figures from validation, by the name of the real galaxies and their own."""
     code_version: str
-    files: dict[str, str]
+    files: dict[FilePath, str] = pydantic.Field(max_length=MAX_ITEMS)
     """The sha256 of every other file of the module, by its path in the folder."""
 
     @pydantic.model_validator(mode="after")
@@ -175,7 +197,13 @@ def read_card(folder):
     """
     path = Path(folder) / CARD_PATH
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(MAX_CARD_BYTES + 1)
+        if len(text) > MAX_CARD_BYTES:
+            raise GalSimValueError(
+                f"The card of the module is damaged, it has more than {MAX_CARD_BYTES} bytes. Get "
+                "the module again.", str(path))
+        content = json.loads(text.decode("utf-8"))
     except OSError as err:
         raise GalSimError(f"{folder} is not the folder of a module: its card {CARD_PATH} cannot "
                           f"be read ({err}).") from err
@@ -239,14 +267,23 @@ def rewrite(folder, **changes):
     return write_card(folder, {**fields, **changes})
 
 
-def file_digests(folder):
-    """The sha256 of every file below a module's folder but the card: {path: digest}."""
+def file_digests(folder: str | Path, paths: Iterable[str] | None = None) -> dict[str, str]:
+    """Compute the sha256 of files of a module.
+
+    Parameters:
+        folder:     The folder of the module.
+        paths:      Paths of files in it.  [default: every file in it but the card]
+
+    Returns:
+        {path: digest}.
+    """
     folder = Path(folder)
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    if paths is None:
+        files = (path for path in folder.rglob("*")
+                 if path.is_file() and "__pycache__" not in path.parts)
+        paths = sorted({path.relative_to(folder).as_posix() for path in files} - {CARD_PATH})
     digests = {}
     for path in paths:
-        name = path.relative_to(folder).as_posix()
-        if name != CARD_PATH and "__pycache__" not in path.parts:
-            with path.open("rb") as file:
-                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        with (folder / path).open("rb") as file:
+            digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests

@@ -66,7 +66,7 @@ def _parser():
                              "column 'cluster' is not read then [default: by that column, if "
                              "there is one]")
     sample.add_argument("--strict", action="store_true",
-                        help="refuse values outside of the range the module was trained on")
+                        help="refuse values outside of the valid ranges")
     sample.add_argument("--overwrite", action="store_true", help="replace the output file")
 
     validate = command("validate", _validate, "compare generated galaxies with real ones")

@@ -88,19 +88,23 @@ class Engine:
         return self.signature_inputs(self._sampling)
 
     def sample_outputs(self):
-        """The names of what the signature that samples gives, a set."""
+        """The outputs of the signature that samples, see `signature_outputs`."""
         return self.signature_outputs(self._sampling)
 
     def signature_inputs(self, signature):
-        """The inputs of a signature: name -> shape, None for the batch dimension."""
+        """The inputs of a signature: name -> shape, None for the batch dimension.
+
+        A shape is None where the graph leaves even the number of dimensions open.
+        """
         with _lock:
             specs = self._function(signature).structured_input_signature[1]
-        return {name: tuple(spec.shape) for name, spec in specs.items()}
+        return _shapes(specs)
 
     def signature_outputs(self, signature):
-        """The names of the outputs of a signature, a set."""
+        """The outputs of a signature: name -> shape, None for what the graph leaves open."""
         with _lock:
-            return {*self._function(signature).structured_outputs}
+            specs = self._function(signature).structured_outputs
+        return _shapes(specs)
 
     def _function(self, signature):
         if self._loaded is None:
@@ -119,6 +123,11 @@ class Engine:
 
     def __getstate__(self):
         return dict(folder=self.folder, _sampling=self._sampling, _loaded=None)
+
+
+def _shapes(specs):
+    return {name: None if spec.shape.rank is None else tuple(spec.shape)
+            for name, spec in specs.items()}
 
 
 def started_here():

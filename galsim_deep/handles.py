@@ -2,7 +2,8 @@
 
 A handle is ``hub:NAME``, a folder, a ``.tar.gz`` (or ``.tgz``) file, or an http(s) URL of one.
 `resolve` turns each of them into a folder that holds ``assets/galsim_module.json``. Whatever has
-to be downloaded is checked against a sha256 before it is unpacked, and is unpacked only once.
+to be downloaded is checked against a sha256 before it is unpacked, and is unpacked only once.  An
+archive may come from anybody: only plain files and folders are unpacked, within the limits below.
 
 ==========================  ========================================================================
 ``$GALSIM_DEEP_PATH``       folders of modules, looked into first for ``hub:NAME``
@@ -13,12 +14,14 @@ to be downloaded is checked against a sha256 before it is unpacked, and is unpac
 ==========================  ========================================================================
 """
 
-__all__ = ["resolve", "available", "cache_dir", "installed_path", "HandleError"]
+__all__ = ["resolve", "available", "cache_dir", "installed_path", "HandleError", "stays_inside",
+           "MAX_MODULE_BYTES"]
 
 import difflib
 import gzip
 import hashlib
 import importlib.util
+import io
 import json
 import os
 import re
@@ -26,7 +29,6 @@ import shutil
 import tarfile
 import tempfile
 import threading
-import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urldefrag
@@ -38,6 +40,20 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of the answer
+
+MAX_MODULE_BYTES = 2 * 2**30
+"""Largest size of all files of a module together, and of its archive before and after gzip. The
+shipped modules have up to 7 MB. Without a limit a small archive can fill the disk."""
+MAX_MEMBERS = 1000
+"""Most files and folders in an archive. A module has about ten."""
+MAX_PATH_LENGTH = 200
+"""Most characters of a path in an archive. A path of a module has about 40; Windows allows 260, and
+beyond 4096 bytes `os.path.realpath`, on which tarfile's own filter relies, fails on Linux."""
+MAX_PATH_DEPTH = 10
+"""Most parts of a path in an archive. A path of a module has up to three."""
+_PIECE = 2**14
+"""Most bytes that tarfile may read at once. It copies files in such pieces, but takes a header of
+any size as a whole and, before Python 3.11.10 and 3.12.6, searches it in quadratic time."""
 
 
 class HandleError(GalSimError, OSError):
@@ -351,9 +367,13 @@ def _agreed(given, stated, where):
 def _digest(path):
     try:
         with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            size = os.fstat(file.fileno()).st_size
+            if size <= MAX_MODULE_BYTES:
+                return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as err:
         raise HandleError(f"{path} cannot be read: {err}.") from err
+    raise HandleError(f"{path} has {size} bytes, and a module has no more than {MAX_MODULE_BYTES}. "
+                      "Give the archive of a module.")
 
 
 def _verify(actual, expected, what):
@@ -409,21 +429,107 @@ def _reason(err):
     return f"{type(err).__name__}: {err}"
 
 
+def stays_inside(path: str) -> bool:
+    """Whether a relative path, with "/" between its parts, stays inside its folder on any system.
+
+    Backslashes and colons separate folders and drives on Windows.  Control characters could also
+    change what a terminal shows.
+    """
+    return (path.isprintable() and not path.startswith("/") and not {"\\", ":"} & {*path}
+            and ".." not in path.split("/"))
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads a stream forward, at most `MAX_MODULE_BYTES` in all and `_PIECE` at once.
+
+    tarfile decides by the headers of an archive how much it reads and where it goes; with this it
+    can neither fill the memory nor go round in a circle (CVE-2025-8194), whatever they say.
+    """
+
+    def __init__(self, stream: gzip.GzipFile):
+        self._stream, self._position = stream, 0
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _PIECE:
+            raise tarfile.FilterError(f"it has a header of {size} bytes, which no module needs")
+        data = self._stream.read(size)
+        self._position += len(data)
+        if self._position > MAX_MODULE_BYTES:
+            raise tarfile.FilterError(f"it unpacks to more than {MAX_MODULE_BYTES} bytes")
+        return data
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        if whence != os.SEEK_SET or position < self._position:
+            raise tarfile.FilterError("its headers lead backwards")
+        while self._position < position and self.read(min(position - self._position, _PIECE)):
+            pass
+        return self._position
+
+
+class _PlainFilesFilter:
+    """An extraction filter for one archive: plain files and folders alone, within the limits.
+
+    `tarfile.data_filter` does not suffice.  Before Python 3.11.13, 3.12.11 and 3.13.4 links lead it
+    astray, so that an archive writes any file of the user (CVE-2025-4517), and it has no limits.
+    Where there are no links and no "..", in a new folder, a path cannot leave that folder.
+    https://docs.python.org/3/library/tarfile.html#tarfile-further-verification
+    """
+
+    def __init__(self):
+        self._members = self._bytes = 0
+
+    def __call__(self, member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+        self._members += 1
+        self._bytes += member.size
+        fault = self._fault(member)
+        if fault is not None:
+            raise tarfile.FilterError(f"{member.name[:MAX_PATH_LENGTH]!r} in it {fault}")
+        return tarfile.data_filter(member, folder)
+
+    def _fault(self, member: tarfile.TarInfo) -> str | None:
+        """What is wrong with the member, or None."""
+        if not (member.isreg() or member.isdir()) or member.issparse():
+            return "is a link, a device or a sparse file, not a plain file or folder"
+        if not stays_inside(member.name):
+            return "could leave the folder of the module, or has unprintable characters in its name"
+        if len(member.name) > MAX_PATH_LENGTH or member.name.count("/") >= MAX_PATH_DEPTH:
+            return (f"has a path of more than {MAX_PATH_LENGTH} characters or {MAX_PATH_DEPTH} "
+                    "parts")
+        if member.size < 0:
+            return "has a negative size"
+        if self._bytes > MAX_MODULE_BYTES:
+            return f"brings the size of all files to more than {MAX_MODULE_BYTES} bytes"
+        if self._members > MAX_MEMBERS:
+            return f"comes after {MAX_MEMBERS} others, the most that there may be"
+        return None
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """Unpack an archive, which may hold anything, into a new folder."""
+    with gzip.open(archive) as stream:
+        reader = _BoundedReader(stream)
+        with tarfile.TarFile(fileobj=reader, errorlevel=1, copybufsize=_PIECE) as tar:
+            tar.extractall(folder, filter=_PlainFilesFilter())
+        while reader.read(_PIECE):  # tarfile stops before the end, where gzip has its checksum
+            pass
+
+
 def _unpack(archive, sha256, scratch, source):
     """Unpack an archive whose checksum is right, and move the result into its place at once."""
     fresh, target = scratch / "module", cache_dir() / "modules" / sha256
     try:
         fresh.mkdir()
-        with gzip.open(archive) as stream:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
-                tar.extractall(fresh, filter="data")
-            while stream.read(2**20):  # tarfile stops before the end, where gzip has its checksum
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
+        _extract(archive, fresh)
+    except Exception as err:  # tarfile lets errors of many kinds out where headers are damaged
+        reason = err if isinstance(err, tarfile.FilterError) else f"{type(err).__name__}: {err}"
         raise HandleError(
-            f"{source} cannot be unpacked into {target.parent}: {type(err).__name__}: {err}. Get a "
-            "whole archive from its maker, made by tar and gzip, with no file outside of it, and "
-            "see that the disk is not full.") from err
+            f"{source} cannot be unpacked into {target.parent}: {reason}. Get a whole archive from "
+            "the maker of the module, made by tar and gzip of plain files and folders alone (tar "
+            "--dereference stores files in the place of links), and see that the disk is not full."
+        ) from err
     if _module_in(fresh) is None:
         raise HandleError(f"{source} is not the archive of a module: {_CARD} is neither at its "
                           "root nor in one top folder.")

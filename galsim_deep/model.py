@@ -130,7 +130,7 @@ class GenerativeGalaxyModel:
                                 the centroid of light, a number or one a row.
                                 [default: as the module makes them]
             strict:             Raise an error rather than warn where a column is outside of the
-                                range the module was trained on.  [default: False]
+                                valid range on the card.  [default: False]
             session_config:     Accepted from scripts written for GalSim-Hub, and not used.
             cat:                The name of ``table`` in GalSim-Hub.
 
@@ -254,6 +254,7 @@ class GenerativeGalaxyModel:
         rngs = rows.rngs(slice(0, len(rows)))
         if not rngs:
             return np.zeros(0, np.int32)
+        self._module.check(len(rngs))
         normal = latents.draw(rngs, self.card.latent.size)
         return self._module.draw_clusters(rows.columns, normal, rows.clusters)
 
@@ -282,6 +283,7 @@ class GenerativeGalaxyModel:
             return np.zeros((0, self.stamp_size, self.stamp_size), np.float32)
         columns = {name: values[part] for name, values in rows.columns.items()}
         clusters = None if rows.clusters is None else rows.clusters[part]
+        self._module.check(len(rngs))
         stamps = self._module.sample(columns, latents.draw(rngs, self.card.latent.size), clusters)
         # A stamp that is not finite has no finite sum.
         bad = np.flatnonzero(~np.isfinite(stamps.sum(axis=(1, 2), dtype=float)))

@@ -4,6 +4,7 @@ __all__ = ["Module", "load"]
 
 import collections
 import functools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from galsim import GalSimError
 
 from .card import CARD_PATH, file_digests, read_card
 from .engine import Engine, gpu_here
+from .handles import MAX_MODULE_BYTES
 from .sampler import COMPACT_PATH, Sampler
 
 PROBE_PATH = "assets/probe.npz"
@@ -45,11 +47,21 @@ class Module:
         self._checked = set()
 
     def verify(self):
-        """Compare every file with the card; raises a `galsim.GalSimError` naming those at fault."""
-        wanted, found = self.card.files, file_digests(self.folder)
-        faults = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
-        faults += [f"{name} has changed" for name in sorted(wanted.keys() & found.keys())
-                   if wanted[name] != found[name]]
+        """Compare the files that the card lists with it.
+
+        Raises a `galsim.GalSimError` that names the files at fault.
+        """
+        listed = self.card.files
+        present = [path for path in sorted(listed) if os.path.isfile(self.folder / path)]
+        size = sum(os.path.getsize(self.folder / path) for path in present)
+        if size > MAX_MODULE_BYTES:
+            raise GalSimError(
+                f"The files of the module {self.folder} have {size} bytes, and a module has no "
+                f"more than {MAX_MODULE_BYTES}. Get the module again.")
+        digests = file_digests(self.folder, present)
+        faults = [f"{path} is missing" for path in sorted(listed.keys() - digests.keys())]
+        faults += [f"{path} has changed" for path, digest in digests.items()
+                   if digest != listed[path]]
         if faults:
             raise GalSimError(
                 f"The module {self.folder} is not what its card vouches for: {', '.join(faults)}. "
@@ -84,6 +96,14 @@ class Module:
         """
         return self._runner(len(normal)).clusters(self._inputs(columns, normal, cluster))
 
+    def check(self, count: int) -> None:
+        """Compare what samples so many galaxies with the card, if that has not been done yet.
+
+        To be called before random numbers are drawn, as many as the card says.  Raises a
+        `galsim.GalSimError` where they disagree.
+        """
+        self._runner(count)
+
     def _runner(self, count):
         """What samples so many galaxies; checked once."""
         if self.sampler is None or (count >= GPU_ROWS and gpu_here()):
@@ -115,12 +135,13 @@ class Module:
         if wanted != found:
             raise GalSimError(f"The module {self.folder} does not agree with its card: sample "
                               f"takes {found}, the card says {wanted}. Get the module again.")
-        outputs = {"image", "cluster"} if card.clusters else {"image"}
+        outputs = {"image": (None, card.stamp_size, card.stamp_size)}
+        if card.clusters:
+            outputs["cluster"] = (None,)
         found = runner.sample_outputs()
-        if not outputs <= found:
+        if not all(name in found and _fits(found[name], outputs[name]) for name in outputs):
             raise GalSimError(f"The module {self.folder} does not agree with its card: it gives "
-                              f"{sorted(found)}, the card asks for {sorted(outputs)}. Get the "
-                              "module again.")
+                              f"{found}, the card says {outputs}. Get the module again.")
         rows = self._inputs(columns, np.ones((1, card.latent.size), np.float32))
         shape = runner.sample(rows).shape[1:]
         if shape != (card.stamp_size, card.stamp_size):
@@ -158,6 +179,12 @@ class Module:
                     made["cluster"] = self.sampler.clusters(rows)
                 found[f"compact {signature}"] = _difference(made, expected[signature])
         return found
+
+
+def _fits(shape, expected):
+    """Whether the shape of an output, as far as it is known beforehand, is the one expected."""
+    return shape is None or len(shape) == len(expected) and all(
+        size is None or size == wanted for size, wanted in zip(shape, expected, strict=True))
 
 
 def _difference(found, expected):

@@ -7,11 +7,15 @@ size, so that a galaxy has the same bits in any table.
 
 __all__ = ["COMPACT_PATH", "ROWS", "Sampler", "signature_of"]
 
+import _thread
+import collections
 import gzip
 import os
 import queue
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+import zlib
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 from galsim import GalSimError
@@ -22,6 +26,13 @@ from .threads import threads
 COMPACT_PATH = "assets/sample.tflite.gz"
 ROWS = (1, 8)
 """Numbers of rows that there are graphs for: for one galaxy at a time, and for many."""
+MAX_GRAPH_BYTES = 2**29
+"""Largest size of the compact graph before compression: a hundred times that of the shipped ones.
+It is held in memory."""
+
+# What LiteRT and gzip raise where a graph is damaged.
+_DAMAGE = (OSError, EOFError, zlib.error, RuntimeError, ValueError, IndexError, KeyError, TypeError)
+_Item = TypeVar("_Item")
 
 
 def signature_of(rows):
@@ -38,14 +49,13 @@ class Sampler:
 
     def __init__(self, folder):
         self._path = folder / COMPACT_PATH
-        self._graph = self._given = None
+        self._graph = self._output_details = None
         self._start()
         _samplers.add(self)
 
     def _start(self):
         """Begin anew; in the child of a fork, where the threads of the parent do not exist."""
         self._idle = queue.SimpleQueue()
-        self._pool, self._workers = None, 0
 
     def __reduce__(self):
         return Sampler, (self._path.parent.parent,)
@@ -78,42 +88,47 @@ class Sampler:
         values = np.empty((count, *shape), kind)
 
         def fill(block):
-            values[block] = self._run(inputs, block)[name]
+            output = self._run(inputs, block)[name]
+            if output.shape != values[block].shape:
+                raise self._damaged(f"it gives {name} of shape {output.shape}")
+            values[block] = output
 
-        for _ in self._mapped(fill, blocks):
-            pass
+        run_in_threads(fill, blocks, min(threads(), len(blocks)))
         return values
 
     def sample_inputs(self):
         """The inputs of the graph: name -> shape, None for the rows."""
-        details = self._details("get_input_details")
-        return {name: (None, *map(int, detail["shape"][1:])) for name, detail in details.items()}
+        return {name: (None, *shape)
+                for name, (shape, _) in self._details("get_input_details").items()}
 
     def sample_outputs(self):
-        """The names of what the graph gives, a set."""
-        return {*self._outputs()}
+        """The outputs of the graph: name -> shape, None for the rows."""
+        return {name: (None, *shape) for name, (shape, _) in self._outputs().items()}
 
     def _outputs(self):
-        """What the graph gives: name -> (shape of a row, dtype)."""
-        if self._given is None:
-            self._given = {name: (tuple(map(int, detail["shape"][1:])), detail["dtype"])
-                           for name, detail in self._details("get_output_details").items()}
-        return self._given
+        """The outputs of the graph: name -> (shape of a row, dtype)."""
+        if self._output_details is None:
+            self._output_details = self._details("get_output_details")
+        return self._output_details
 
-    def _details(self, what):
+    def _details(self, method):
+        """The inputs or outputs of the graph: name -> (shape of a row, dtype)."""
         runners = self._take()
         try:
-            return getattr(runners[ROWS[0]], what)()
+            alone, together = (
+                {name: (tuple(map(int, detail["shape"][1:])), detail["dtype"])
+                 for name, detail in getattr(runners[rows], method)().items()} for rows in ROWS)
+        except _DAMAGE as err:
+            raise self._damaged(err) from err
         finally:
             self._idle.put(runners)
+        if alone != together:
+            raise self._damaged(f"{method} is {alone} for one row and {together} for more")
+        return alone
 
-    def _mapped(self, function, blocks):
-        workers = min(threads(), len(blocks))
-        if workers < 2:
-            return map(function, blocks)
-        if self._workers < workers:
-            self._pool, self._workers = ThreadPoolExecutor(workers, "galsim-deep"), workers
-        return self._pool.map(function, blocks)
+    def _damaged(self, reason):
+        return GalSimError(f"The compact graph {self._path} is damaged: {reason}. Get the module "
+                           "again.")
 
     def _run(self, inputs, block):
         """The outputs for one block of rows, by name."""
@@ -121,8 +136,9 @@ class Sampler:
         try:
             return runners[block.stop - block.start](
                 **{name: values[block] for name, values in inputs.items()})
-        except (RuntimeError, ValueError) as err:
-            raise GalSimError(f"The compact graph {self._path} cannot be run: {err}") from err
+        except _DAMAGE as err:
+            raise GalSimError(f"The compact graph {self._path} cannot be run: {err}. Get the "
+                              "module again.") from err
         finally:
             self._idle.put(runners)
 
@@ -139,13 +155,72 @@ class Sampler:
 
         try:
             if self._graph is None:
-                self._graph = gzip.decompress(self._path.read_bytes())
+                self._graph = self._read()
             # One thread in each: its own threads would not outlive a fork.
             interpreter = Interpreter(model_content=self._graph, num_threads=1)
             return {rows: interpreter.get_signature_runner(signature_of(rows)) for rows in ROWS}
-        except (OSError, EOFError, RuntimeError, ValueError) as err:
+        except _DAMAGE as err:
             raise GalSimError(f"The compact graph {self._path} cannot be loaded: {err}. Get the "
                               "module again.") from err
+
+    def _read(self):
+        with gzip.open(self._path) as file:
+            graph = file.read(MAX_GRAPH_BYTES + 1)
+        if len(graph) > MAX_GRAPH_BYTES:
+            raise ValueError(f"it unpacks to more than {MAX_GRAPH_BYTES} bytes")
+        return graph
+
+
+def run_in_threads(
+        function: Callable[[_Item], object], items: Iterable[_Item], count: int) -> None:
+    """Call a function with each of some items in several threads, this one among them.
+
+    A signal handler may raise an exception at any moment, as Ctrl-C does.  In `threading` and in
+    `concurrent.futures`, whose locks are written in Python, such a moment leaves a lock locked for
+    ever, and what waits for it next (the next call, or the end of the process) never ends.  So
+    there are only locks and threads from C here, each of them for one call alone.
+
+    Parameters:
+        function:   The function.
+        items:      What it is called with.
+        count:      How many threads there may be.
+
+    Raises the first error that the function raised; the remaining items are left out then.
+    """
+    waiting, errors, running = collections.deque(items), [], []
+
+    def work():
+        while True:
+            try:
+                item = waiting.popleft()
+            except IndexError:
+                return
+            function(item)
+
+    def work_and_unlock(lock):
+        try:
+            work()
+        except BaseException as err:
+            waiting.clear()
+            errors.append(err)
+        finally:
+            lock.release()
+
+    try:
+        for _ in range(count - 1):
+            lock = _thread.allocate_lock()
+            lock.acquire()
+            _thread.start_new_thread(work_and_unlock, (lock,))
+            running.append(lock)
+        work()
+    except BaseException:
+        waiting.clear()
+        raise
+    finally:
+        for lock in running:
+            lock.acquire()
+    if errors:
+        raise errors[0]
 
 
 _samplers = weakref.WeakSet()

@@ -389,7 +389,7 @@ def _check_range(column, values, strict):
     row = int(np.argmax(outside))
     message = (f"Column {column.name!r} ({column.meaning}) has {np.sum(outside)} of {values.size} "
                f"rows outside of its valid range [{low}, {high}], the first is row {row} (counted "
-               f"from 0) with {values[row]}. The module was not trained there.")
+               f"from 0) with {values[row]}. The module is not reliable there.")
     if strict:
         raise GalSimRangeError(message, values[row], low, high)
     galsim_warn(message)

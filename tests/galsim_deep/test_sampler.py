@@ -3,16 +3,20 @@
 import gzip
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
+import flatbuffers
 import galsim
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from galsim_deep import sampler as module
-from galsim_deep.sampler import COMPACT_PATH, ROWS, Sampler
+from galsim_deep.sampler import COMPACT_PATH, ROWS, Sampler, run_in_threads, signature_of
 
 MOST = ROWS[-1]
 
@@ -120,12 +124,142 @@ def test_children_sample_after_their_parent_has(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("content", [b"", b"nothing", gzip.compress(b"no graph" * 100)])
+INTERRUPTS = '''
+import _thread, faulthandler, os, random, signal, sys, time
+from pathlib import Path
+import numpy as np
+from galsim_deep.sampler import Sampler
+
+INTERRUPTS, ROWS = 1000, 40
+faulthandler.dump_traceback_later(100, exit=True)  # where the process waits for ever
+os.environ["GALSIM_DEEP_THREADS"] = "3"
+sampler, rng = Sampler(Path(sys.argv[1])), np.random.default_rng(1)
+inputs = dict(
+    flux_radius=np.linspace(4, 12, ROWS, dtype=np.float32), cluster=np.full(ROWS, -1, np.int32),
+    mag_auto=np.linspace(21, 25, ROWS, dtype=np.float32),
+    random_normal=rng.standard_normal((ROWS, 3), np.float32))
+
+def sample():
+    return sampler.sample(inputs)
+
+class Interrupt(BaseException):
+    pass
+
+def interrupt(number, frame):
+    while frame is not None:
+        if frame.f_code is sample.__code__:
+            raise Interrupt
+        frame = frame.f_back
+
+expected = sample()
+threads = _thread._count()
+signal.signal(signal.SIGALRM, interrupt)
+interrupts, rng = 0, random.Random(1)
+while interrupts < INTERRUPTS:
+    try:
+        # Some calls are interrupted once and some, with an interval, again while they end.
+        signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, 5e-3), rng.choice([0, 1e-4, 1e-3]))
+        while True:
+            sample()
+    except (Interrupt, RuntimeError):  # a lock that is not locked, where one was interrupted
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        interrupts += 1
+np.testing.assert_array_equal(sample(), expected)
+time.sleep(1)
+assert _thread._count() <= threads, (_thread._count(), threads)
+child = os.fork()
+if not child:
+    os._exit(0 if np.array_equal(sample(), expected) else 1)
+assert os.waitpid(child, 0)[1] == 0
+'''
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")
+def test_interrupts_at_any_moment_do_no_harm(shapes_folder, tmp_path):
+    """Neither to later calls, nor to forked children, nor to the end of the process."""
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTS)
+    done = subprocess.run([sys.executable, str(script), str(shapes_folder)], capture_output=True,
+                          text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_error_in_a_thread_reaches_the_caller():
+    """And ends the call: what has not begun is left out."""
+    begun, together = [], threading.Barrier(3, timeout=60)
+
+    def fail_in_other_threads(item):
+        begun.append(item)
+        together.wait()
+        if threading.get_ident() != caller:
+            raise ValueError(f"item {item}")
+
+    caller = threading.get_ident()
+    with pytest.raises(ValueError, match="item [012]"):
+        run_in_threads(fail_in_other_threads, range(3), 3)
+    assert sorted(begun) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20])
+def test_each_item_is_done_once(count):
+    done = []
+    run_in_threads(done.append, range(1000), count)
+    assert sorted(done) == list(range(1000))
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"nothing", gzip.compress(b"no graph" * 100), gzip.compress(b"no graph" * 100)[:-9],
+    gzip.compress(b"no graph" * 100)[:20] + b"damaged" * 5])
 def test_a_graph_that_cannot_be_loaded(folder, inputs, tmp_path, content):
     shutil.copytree(folder, tmp_path / "module")
     (tmp_path / "module" / COMPACT_PATH).write_bytes(content)
     with pytest.raises(galsim.GalSimError, match="cannot be loaded.*Get the module again"):
         Sampler(tmp_path / "module").sample(inputs)
+
+
+def test_a_graph_that_unpacks_to_any_size(folder, inputs, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "module")
+    monkeypatch.setattr(module, "MAX_GRAPH_BYTES", 2**20)
+    with pytest.raises(galsim.GalSimError, match="more than 1048576 bytes. Get the module again"):
+        Sampler(tmp_path / "module").sample(inputs)
+
+
+def damaged_sampler(folder, path, damage):
+    """The sampler of a copy of a module, with ``damage(graph of one row, of many)`` done to it."""
+    graph = schema.ModelT.InitFromPackedBuf(
+        gzip.decompress((folder / COMPACT_PATH).read_bytes()), 0)
+    graphs = {signature.signatureKey.decode(): signature for signature in graph.signatureDefs}
+    damage(graphs[signature_of(ROWS[0])], graphs[signature_of(ROWS[-1])])
+    builder = flatbuffers.Builder(2**20)
+    builder.Finish(graph.Pack(builder), b"TFL3")
+    (path / COMPACT_PATH).parent.mkdir(parents=True)
+    (path / COMPACT_PATH).write_bytes(gzip.compress(bytes(builder.Output()), 1))
+    return Sampler(path)
+
+
+def without_such_an_input(one, many):
+    one.inputs[0].tensorIndex = 10**6
+
+
+def without_such_an_output(one, many):
+    one.outputs[0].tensorIndex = 10**6
+
+
+def with_another_output_for_many_rows(one, many):
+    many.outputs[0].name = b"picture"
+
+
+def with_another_shape_for_one_row(one, many):
+    one.outputs[0].tensorIndex = one.inputs[0].tensorIndex
+
+
+@pytest.mark.parametrize("damage", [
+    without_such_an_input, without_such_an_output, with_another_output_for_many_rows,
+    with_another_shape_for_one_row])
+def test_a_damaged_graph(folder, tmp_path, damage):
+    sampler = damaged_sampler(folder, tmp_path / "module", damage)
+    with pytest.raises(galsim.GalSimError, match="damaged.*Get the module again"):
+        sampler.sample_inputs(), sampler.sample_outputs()
 
 
 def test_inputs_that_do_not_fit(sampler, inputs):
