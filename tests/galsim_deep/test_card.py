@@ -69,8 +69,9 @@ def test_digests_cover_every_other_file(copied):
     digests = file_digests(copied)
     assert CARD_PATH not in digests
     assert "saved_model.pb" in digests and "variables/variables.index" in digests
-    assert digests["more.txt"] == (
-        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
+    digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    assert digests["more.txt"] == digest
+    assert file_digests(copied, ["more.txt"]) == {"more.txt": digest}
 
 
 def test_fields_of_later_releases_are_passed_over(copied):
@@ -96,6 +97,18 @@ def test_fields_of_later_releases_are_passed_over(copied):
     (dict(columns=[dict(name="mag_auto")]), "columns.0.unit"),
     (dict(latent=None), "latent"),
     (dict(centre="corner"), "centre"),
+    (dict(latent=dict(size=10**9)), "latent.size"),
+    (dict(stamp_size=10**6), "stamp_size"),
+    (dict(pixel_scale=1e300), "pixel_scale"),
+    (dict(columns=[dict(name=f"{k}", unit="mag", meaning="", valid_range=[1, 2])
+                   for k in range(50_000)]), "columns.*at most 1000"),
+    (dict(bands=1001 * ["r"]), "bands"),
+    (dict(signatures=1001 * ["sample"]), "signatures"),
+    (dict(files={"saved_model.pb": "", **{f"{k}": "" for k in range(1000)}}), "files"),
+    (dict(files={"saved_model.pb": "", "../outside": ""}), "files.*no path of a file"),
+    (dict(files={"saved_model.pb": "", "/etc/passwd": ""}), "files.*no path of a file"),
+    (dict(files={"saved_model.pb": "", "C:\\file": ""}), "files.*no path of a file"),
+    (dict(summary=2**24 * "x"), "more than 16777216 bytes"),
 ])
 def test_damaged_cards(copied, changes, word):
     edit(copied, **changes)

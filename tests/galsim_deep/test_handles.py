@@ -1,5 +1,6 @@
 """Handles against real files and a real HTTP server on the loopback interface."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -192,8 +193,8 @@ BROKEN = {
     "without the checksum of gzip": (ARCHIVE[:-8], "cannot be unpacked"),
     "cut in half": (ARCHIVE[:len(ARCHIVE) // 2], "cannot be unpacked"),
     "empty": (b"", "cannot be unpacked|not the archive of a module"),
-    "traversal": (make_archive({CARD: "{}", "../outside.txt": "x"}), "outside the destination"),
-    "absolute traversal": (make_archive({CARD: "{}", "a/../../out": "x"}), "outside the dest"),
+    "traversal": (make_archive({CARD: "{}", "../outside.txt": "x"}), "could leave the folder"),
+    "absolute traversal": (make_archive({CARD: "{}", "a/../../out": "x"}), "could leave the fol"),
     "no card": (make_archive({"toy/saved_model.pb": "network"}), f"{CARD} is neither"),
     "two modules": (make_archive({f"a/{CARD}": "{}", f"b/{CARD}": "{}"}), f"{CARD} is neither"),
 }
@@ -209,13 +210,136 @@ def test_broken_archive(data, match, tmp_path, cache, server):
     assert set(tmp_path.rglob("*")) - before <= {cache, cache / "modules"}
 
 
-def test_link_out_of_the_archive(tmp_path, cache):
+def member(name, data=b"", **attributes):
+    """A member of an archive as bytes; ``attributes`` are those of `tarfile.TarInfo`."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for attribute, value in attributes.items():
+        setattr(info, attribute, value)
+    return info.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+def packed(*members):
+    """The bytes of a .tar.gz that is a module but for these members, as `member` makes them."""
+    end = bytes(2 * tarfile.BLOCKSIZE)
+    return gzip.compress(b"".join([member(CARD, b"{}"), *members, end]), 1)
+
+
+def global_header(**headers):
+    return tarfile.TarInfo.create_pax_global_header(headers)
+
+
+REFUSED = {
+    "symbolic link": (member("a", type=tarfile.SYMTYPE, linkname="saved_model.pb"), "is a link"),
+    "link outside": (member("a", type=tarfile.SYMTYPE, linkname="../../../else"), "is a link"),
+    "hard link": (member("a", type=tarfile.LNKTYPE, linkname=CARD), "is a link"),
+    "hard link to nothing": (member("a", type=tarfile.LNKTYPE, linkname="b"), "is a link"),
+    "pipe": (member("a", type=tarfile.FIFOTYPE), "a device"),
+    "device": (member("a", type=tarfile.CHRTYPE, devmajor=1, devminor=3), "a device"),
+    "unknown type": (member("a", type=b"Z"), "not a plain file"),
+    "sparse, 10 TB": (member("a", pax_headers={
+        "GNU.sparse.map": "0,0", "GNU.sparse.size": str(10**13)}), "sparse file"),
+    "sparse, old form": (member("a", type=tarfile.GNUTYPE_SPARSE), "sparse file"),
+    "absolute path": (member("/tmp/a"), "could leave the folder"),
+    "path of Windows": (member("..\\a"), "could leave the folder"),
+    "drive of Windows": (member("C:a"), "could leave the folder"),
+    "escape sequence": (member("\x1b[31ma"), "unprintable"),
+    "long path": (member("/".join(5 * ["a" * 40])), "more than 200 characters"),
+    "deep path": (member("/".join("abcdefghijk")), "or 10 parts"),
+    "10 TB": (member("a", pax_headers={"size": str(10**13)}), "more than 2147483648 bytes"),
+    "many files": (b"".join(member(f"{k}") for k in range(1000)), "after 1000 others"),
+    "negative size": (member("a", pax_headers={"size": "-512"}), "negative size"),
+    "no time": (member("a", pax_headers={"mtime": "nan"}), "ValueError"),
+    "large header": (member("a", pax_headers={"comment": 2**20 * "9"}), "header of 104"),
+    "headers of headers": (2000 * global_header(comment="x"), "RecursionError"),
+}
+
+
+@pytest.mark.parametrize("data, match", REFUSED.values(), ids=REFUSED)
+def test_refused_members(data, match, tmp_path, cache):
     path = tmp_path / "toy.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
-        link = tarfile.TarInfo("assets")
-        link.type, link.linkname = tarfile.SYMTYPE, "../../../elsewhere"
-        tar.addfile(link)
-    check_fails(cache, HandleError, "outside the destination", path)
+    path.write_bytes(packed(data))
+    error = check_fails(cache, HandleError, match, path)
+    assert f"{path} cannot be unpacked" in str(error) and "Get a whole archive" in str(error)
+
+
+@pytest.mark.parametrize("limit", [None, 10**6])
+def test_links_longer_than_the_system_follows(limit, tmp_path, cache, monkeypatch):
+    """CVE-2025-4517: they lead the filter of tarfile astray in many versions of Python.
+
+    They are refused for their length, and for being links where there is no limit.
+    """
+    if limit is not None:
+        monkeypatch.setattr(handles, "MAX_PATH_LENGTH", limit)
+        monkeypatch.setattr(handles, "MAX_PATH_DEPTH", limit)
+    victim = tmp_path / "outside" / "victim"
+    victim.parent.mkdir()
+    victim.write_text("whole")
+    folders, members, at = "abcdefghijklmnop", [], ""
+    for name in folders:  # a/b/c/... is short, and what it stands for longer than PATH_MAX
+        long_name = 247 * "d"
+        members += [member(f"{at}{long_name}", type=tarfile.DIRTYPE),
+                    member(f"{at}{name}", type=tarfile.SYMTYPE, linkname=long_name)]
+        at += f"{long_name}/"
+    top = f"{'/'.join(folders)}/{254 * 'l'}"
+    up = 4 * "../"  # from the folder that is unpacked into to tmp_path
+    members += [
+        member(top, type=tarfile.SYMTYPE, linkname=len(folders) * "../"),
+        member("escape", type=tarfile.SYMTYPE, linkname=f"{top}/{up}outside"),
+        member("link", type=tarfile.LNKTYPE, linkname="escape/victim"),
+        member("link", b"overwritten"),
+        member("escape/new", b"written")]
+    path = tmp_path / "toy.tar.gz"
+    path.write_bytes(packed(*members))
+    match = "more than 200 characters" if limit is None else "is a link"
+    check_fails(cache, HandleError, match, path)
+    assert victim.read_text() == "whole"
+    assert [*victim.parent.iterdir()] == [victim]
+
+
+@pytest.mark.parametrize("data", [
+    packed(member("a", bytes(2**21))),
+    packed(*(member(f"{k}", bytes(2**17)) for k in range(16))),
+    gzip.compress(gzip.decompress(packed()) + bytes(2**21)),
+], ids=["one file", "all files", "after the end"])
+def test_archives_that_unpack_to_any_size(data, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(handles, "MAX_MODULE_BYTES", 2**20)
+    path = tmp_path / "toy.tar.gz"
+    path.write_bytes(data)
+    check_fails(cache, HandleError, "more than 1048576 bytes", path)
+
+
+def test_archive_of_any_size(tmp_path, cache):
+    path = tmp_path / "toy.tar.gz"
+    path.touch()
+    os.truncate(path, 2**40)
+    check_fails(cache, HandleError, "has 1099511627776 bytes, and a module", path)
+
+
+def test_permissions_of_an_archive_are_not_taken(tmp_path, cache):
+    path = tmp_path / "toy.tar.gz"
+    path.write_bytes(packed(member("a", b"#!/bin/sh", mode=0o4777), member("b", mode=0)))
+    module = resolve(path)
+    assert (module / "a").stat().st_mode & 0o7777 == 0o755
+    assert (module / "b").stat().st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_archives_of_any_form(form, tmp_path, cache):
+    """With names that need headers of their own, as far as the form has such."""
+    names = ["variables/" + 80 * "v"]
+    if form != tarfile.USTAR_FORMAT:
+        names += ["variables/" + 150 * "w", "Gewichte/groß"]
+    source = make_module(tmp_path / "source")
+    for name in names:
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_bytes(name.encode() * 10_000)
+    path = tmp_path / "toy.tar.gz"
+    with tarfile.open(path, "w:gz", format=form) as tar:
+        tar.add(source, "toy")
+    module = resolve(path)
+    for name in names:
+        assert (module / name).read_bytes() == name.encode() * 10_000
 
 
 def test_cache_cannot_be_written(tmp_path, cache):

@@ -1,6 +1,7 @@
 """Modules on disk, for every module that is shipped: whole, equal to their networks, loadable."""
 
 import json
+import os
 import pickle
 import shutil
 
@@ -173,7 +174,7 @@ def test_classes_have_names_and_look_different(shipped, spread):
 @pytest.mark.parametrize("changes, word", [
     (dict(latent=dict(name="random_normal", size=7)), "sample takes"),
     (dict(latent=dict(name="noise", size=32)), "sample takes"),
-    (dict(stamp_size=64), "stamps of shape"),
+    (dict(stamp_size=64), "it gives .*'image'.*, the card says .*64, 64"),
 ])
 def test_a_card_that_does_not_fit_the_graph(module, tmp_path, changes, word):
     folder = shutil.copytree(module.folder, tmp_path / "module")
@@ -181,6 +182,8 @@ def test_a_card_that_does_not_fit_the_graph(module, tmp_path, changes, word):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     damaged = Module(folder)
     columns = {column.name: np.ones(1, np.float32) for column in damaged.card.columns}
+    with pytest.raises(galsim.GalSimError, match=word):
+        damaged.check(1)
     with pytest.raises(galsim.GalSimError, match=word):
         damaged.sample(columns, np.zeros((1, damaged.card.latent.size), np.float32))
 
@@ -203,6 +206,37 @@ def test_damage_is_seen(module, tmp_path, damage, word):
     damage(folder)
     with pytest.raises(galsim.GalSimError, match=word):
         Module(folder)
+
+
+def test_files_that_the_card_does_not_list_are_not_read(model, tmp_path):
+    """Which would take hours here."""
+    folder = shutil.copytree(model._module.folder, tmp_path / "module")
+    (folder / "extra").touch()
+    os.truncate(folder / "extra", 2**40)
+    Module(folder)
+
+
+def test_files_of_absurd_sizes_are_not_read(model, tmp_path):
+    folder = shutil.copytree(model._module.folder, tmp_path / "module")
+    os.truncate(folder / "saved_model.pb", 2**40)
+    with pytest.raises(galsim.GalSimError, match=r"\d{13} bytes, and a module has.*module again"):
+        Module(folder)
+
+
+@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize("changes", [
+    dict(stamp_size=64), dict(latent=dict(name="random_normal", size=2**20))])
+def test_nothing_is_drawn_for_a_card_that_does_not_fit(shapes_folder, tmp_path, compact, changes):
+    folder = plain_copy(shapes_folder, tmp_path / "module").folder if not compact else (
+        shutil.copytree(shapes_folder, tmp_path / "module"))
+    card = json.loads((folder / CARD_PATH).read_text())
+    (folder / CARD_PATH).write_text(json.dumps(card | changes))
+    damaged = galsim_deep.GenerativeGalaxyModel(folder)
+    rng, table = galsim.BaseDeviate(8), dict(flux_radius=np.full(100, 5.0), mag_auto=22.0)
+    for draw in (damaged.images, damaged.sample, damaged.draw_clusters):
+        with pytest.raises(galsim.GalSimError, match="does not agree with its card"):
+            draw(table, rng)
+    assert rng == galsim.BaseDeviate(8)
 
 
 def test_large_batches_go_to_a_gpu(model, monkeypatch):
@@ -340,8 +374,8 @@ def test_a_graph_that_does_not_say_what_it_drew(shapes_folder, tmp_path, monkeyp
     module = (Module(shapes_folder) if compact
               else plain_copy(shapes_folder, tmp_path / "module"))
     runner = module.sampler if compact else module.engine
-    monkeypatch.setattr(runner, "sample_outputs", lambda: {"image"})
-    with pytest.raises(galsim.GalSimError, match=r"gives \['image'\].*asks for.*'cluster'"):
+    monkeypatch.setattr(runner, "sample_outputs", lambda: {"image": (None, 32, 32)})
+    with pytest.raises(galsim.GalSimError, match=r"gives \{'image'.*\}, the card says.*'cluster'"):
         module.sample(*shapes_inputs())
 
 

@@ -157,8 +157,9 @@ signal.signal(signal.SIGALRM, interrupt)
 interrupts, rng = 0, random.Random(1)
 while interrupts < INTERRUPTS:
     try:
-        # Some calls are interrupted once and some, with an interval, again while they end.
-        signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, 5e-3), rng.choice([0, 1e-4, 1e-3]))
+        # A short interval interrupts a call again while it ends.
+        first, interval = rng.uniform(1e-4, 5e-3), rng.choice([1e-4, 1e-3, 1e-2])
+        signal.setitimer(signal.ITIMER_REAL, first, interval)
         while True:
             sample()
     except (Interrupt, RuntimeError):  # a lock that is not locked, where one was interrupted
