@@ -443,7 +443,7 @@ def test_a_fit_in_which_a_mode_dies_is_stopped(make_recipe, new_run, monkeypatch
 
     def change(content):
         variant("columns in training")(content)
-        content["model"]["least_diversity"] = 1e6
+        content["model"]["least_diversity"] = 1.0
         content["fit"]["adversarial"]["steps"] = 6
 
     with pytest.raises(galsim.GalSimError, match="adversarial.*mode has died"):
