@@ -1,0 +1,1 @@
+"""How this process runs: number of threads, safety of forks, atomic replacement of files."""
