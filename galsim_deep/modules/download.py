@@ -1,0 +1,153 @@
+"""Downloads and checksums."""
+
+__all__ = ["check_sha256", "download", "file_sha256", "is_url", "parse_sha256", "split_url"]
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging import Logger, LogRecord
+from pathlib import Path
+from urllib.parse import parse_qs, urldefrag
+
+from galsim.errors import GalSimValueError
+
+from .archive import MAX_MODULE_BYTES
+from .errors import HandleError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_URL = re.compile(r"https?://", re.IGNORECASE)
+_TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of the answer
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is an http(s) URL.
+
+    >>> is_url("https://example.org/module.tar.gz"), is_url("module.tar.gz")
+    (True, False)
+    """
+    return bool(_URL.match(text))
+
+
+def parse_sha256(text: object, where: object) -> str:
+    """A checksum in lower case.
+
+    Parameters:
+        text:       64 hexadecimal digits.
+        where:      Where it is stated, for the message.
+
+    Raises a `galsim.GalSimValueError` for anything else.
+
+    >>> parse_sha256(64 * "A", "the index") == 64 * "a"
+    True
+    """
+    sha256 = text.strip().lower() if isinstance(text, str) else ""
+    if not _SHA256.fullmatch(sha256):
+        raise GalSimValueError(f"{where}: a sha256 has 64 hexadecimal digits.",
+                               text if isinstance(text, str) else type(text).__name__)
+    return sha256
+
+
+def split_url(handle: str) -> tuple[str, str | None]:
+    """Split ``URL#sha256=HEX`` into the URL and the checksum, which is None if not stated.
+
+    Raises a `galsim.GalSimValueError` where either is malformed.
+
+    >>> split_url("https://example.org/module.tar.gz")
+    ('https://example.org/module.tar.gz', None)
+    """
+    try:
+        url, fragment = urldefrag(handle)
+    except ValueError as err:  # such as one bracket, of an IPv6 address, without the other
+        raise GalSimValueError(f"This is not a URL ({err}). Correct it.", handle) from err
+    stated = parse_qs(fragment, keep_blank_values=True).get("sha256")
+    return url, parse_sha256(stated[0], url) if stated else None
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file; raises a `HandleError` for one that is too large or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= MAX_MODULE_BYTES:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as err:
+        raise HandleError(f"{path} cannot be read: {err}.") from err
+    raise HandleError(f"{path} has {size} bytes, and a module has no more than {MAX_MODULE_BYTES}. "
+                      "Give the archive of a module.")
+
+
+def check_sha256(path: Path, expected: str | None, source: object) -> str:
+    """Compare the checksum of a file with the expected one, if there is one.
+
+    Returns:
+        the checksum.
+
+    Raises a `HandleError` that names ``source`` where they differ.
+    """
+    actual = file_sha256(path)
+    if expected is not None and actual != expected:
+        raise HandleError(
+            f"{source} has sha256 {actual} where {expected} was expected, so it was not used. It "
+            "is damaged, or another file than expected: get it again, or correct the checksum.")
+    return actual
+
+
+def download(url: str, folder: Path, source: str) -> Path:
+    """Download a file.  The caller compares its checksum.
+
+    Parameters:
+        url:        An http(s) URL.
+        folder:     Where the file goes.
+        source:     What to call the file in messages.
+
+    Returns:
+        the path of the file.
+
+    Raises a `HandleError` where it cannot be downloaded.
+    """
+    import pooch
+
+    # Some servers would otherwise send a .tar.gz unpacked, which has another checksum.
+    downloader = pooch.HTTPDownloader(
+        timeout=_TIMEOUT, chunk_size=2**18, headers={"Accept-Encoding": "identity"})
+    try:
+        with _silenced(pooch.get_logger()):
+            return Path(pooch.retrieve(url, None, "download", folder, downloader=downloader))
+    except (OSError, ValueError) as err:  # requests' own errors are OSErrors
+        raise HandleError(
+            f"{source} could not be downloaded: {_reason(err)}. Check the address and the "
+            "connection and try again, or set GALSIM_DEEP_OFFLINE=1 to use only what is already "
+            "on this machine.") from err
+
+
+@contextmanager
+def _silenced(logger: Logger) -> Iterator[None]:
+    """Drop what this thread logs.  A change of the logger's level would concern all threads."""
+    thread = threading.get_ident()
+
+    def is_of_another_thread(record: LogRecord) -> bool:
+        return record.thread != thread
+
+    logger.addFilter(is_of_another_thread)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_another_thread)
+
+
+def _reason(err: Exception) -> str:
+    """Why a download failed, in words."""
+    from requests import exceptions
+
+    if isinstance(err, exceptions.HTTPError) and err.response is not None:
+        return f"the server answered {err.response.status_code} {err.response.reason}"
+    if isinstance(err, exceptions.Timeout):
+        return f"no answer in time ({_TIMEOUT[0]} s to connect, {_TIMEOUT[1]} s to answer)"
+    if isinstance(err, exceptions.ChunkedEncodingError):
+        return "the connection ended before the whole file had come (truncated)"
+    if isinstance(err, exceptions.ConnectionError):
+        return f"the server cannot be reached, or broke the connection off ({err})"
+    return f"{type(err).__name__}: {err}"

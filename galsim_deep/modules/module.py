@@ -1,0 +1,259 @@
+"""A module on disk: its card, whether its files are those that the card lists, and its graphs."""
+
+__all__ = ["PROBE_PATH", "Module", "load"]
+
+import collections
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from galsim import GalSimError, GalSimValueError
+from numpy.typing import ArrayLike, NDArray
+
+from .archive import MAX_MODULE_BYTES
+from .card import CARD_PATH, Card, file_digests, read_card
+from .runners.base import GraphOutputs, Runner, Shape
+from .runners.litert import COMPACT_GRAPH_PATH, LiteRTRunner
+from .runners.tensorflow import TensorFlowRunner, is_gpu_available
+
+PROBE_PATH = "assets/probe.npz"
+
+GPU_ROWS = 64
+"""Number of galaxies from which on the transfer to a GPU and back pays."""
+
+
+class Module:
+    """A module on disk.  Only `call` and `probe` always need TensorFlow.
+
+    Parameters:
+        folder:         The folder of the module.
+
+    Attributes:
+        folder:         The folder, a `pathlib.Path`.
+        card:           The `Card`.
+        tensorflow:     A `TensorFlowRunner` for all signatures.
+        compact:        A `LiteRTRunner` for the signature ``sample``; None for a module without a
+                        compact graph.
+
+    Raises a `galsim.GalSimError` where the folder is not a module, or is damaged.
+
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> module = Module(resolve("hub:acs_flow_vae"))
+    >>> module.card.stamp_size
+    128
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = Path(folder)
+        self.card: Card = read_card(self.folder)
+        self.verify()
+        self.tensorflow = TensorFlowRunner(self.folder)
+        self.compact = LiteRTRunner(self.folder) if COMPACT_GRAPH_PATH in self.card.files else None
+        self._checked: set[Runner] = set()
+
+    def verify(self) -> None:
+        """Compare the files that the card lists with their checksums.
+
+        Raises a `galsim.GalSimError` that names the files at fault.
+        """
+        listed = self.card.files
+        present = [path for path in sorted(listed) if os.path.isfile(self.folder / path)]
+        size = sum(os.path.getsize(self.folder / path) for path in present)
+        if size > MAX_MODULE_BYTES:
+            raise GalSimError(
+                f"The files of the module {self.folder} have {size} bytes, and a module has no "
+                f"more than {MAX_MODULE_BYTES}. Get the module again.")
+        digests = file_digests(self.folder, present)
+        faults = [f"{path} is missing" for path in sorted(listed.keys() - digests.keys())]
+        faults += [f"{path} has changed" for path, digest in digests.items()
+                   if digest != listed[path]]
+        if faults:
+            raise GalSimError(f"The files of the module {self.folder} are not those that its card "
+                              f"lists: {', '.join(faults)}. Get the module again.")
+
+    # ---- signatures --------------------------------------------------------------------------
+
+    def call(self, signature: str, **inputs: ArrayLike) -> GraphOutputs:
+        """Run a signature in TensorFlow.
+
+        Parameters:
+            signature:  Its name.
+            **inputs:   Its inputs, arrays with N rows each; converted to the types of the graph.
+
+        Returns:
+            its outputs by name, arrays with N rows each.
+
+        Raises a `galsim.GalSimError` where the module has no such signature, or cannot be run with
+        these inputs.
+
+        >>> from galsim_deep.modules.resolve import resolve
+        >>> module = Module(resolve("hub:acs_mpcc"))
+        >>> row = dict(flux_radius=[8.0], mag_auto=[22.0], zphot=[0.4], galaxy_class=[0])
+        >>> sorted(module.call("prior", **row))
+        ['log_class_probability', 'mean', 'scale']
+        """
+        return self.tensorflow.call(
+            signature, {name: np.asarray(values) for name, values in inputs.items()})
+
+    def sample(self, columns: Mapping[str, NDArray[np.float32]], normal: NDArray[np.float32],
+               galaxy_class: NDArray[np.int32] | None = None) -> GraphOutputs:
+        """Run the signature ``sample``, by the compact graph or in TensorFlow.
+
+        The graph is compared with the card before it is run for the first time.
+
+        Parameters:
+            columns:        The columns, [N] each.
+            normal:         Standard normal numbers, [N, L].
+            galaxy_class:   The class of each galaxy, [N], -1 where it is to be drawn; for a module
+                            with classes.  [default: all are drawn]
+
+        Returns:
+            a dict of ``image``, float32 [N, S, S, B], light before PSF and pixel, and, for a module
+            with classes, ``galaxy_class``, int32 [N].
+
+        Raises a `galsim.GalSimError` where graph and card do not agree.
+        """
+        return self._runner(len(normal)).call(
+            "sample", self._sample_inputs(columns, normal, galaxy_class))
+
+    def check(self, count: int) -> None:
+        """Compare the graph that samples so many galaxies with the card, once.
+
+        To be called before random numbers are drawn, since the card says how many.
+
+        Raises a `galsim.GalSimError` where they do not agree.
+        """
+        self._runner(count)
+
+    def _runner(self, count: int) -> Runner:
+        """What samples so many galaxies."""
+        if self.card.kind != "generator":
+            raise GalSimValueError(f"The module {self.card.name} makes no galaxies: it is not a "
+                                   "generator.", self.card.kind, ["generator"])
+        runner: Runner
+        if self.compact is None or (count >= GPU_ROWS and is_gpu_available()):
+            runner = self.tensorflow
+        else:
+            runner = self.compact
+        if runner not in self._checked:
+            self._check_sample(runner)
+            self._checked.add(runner)
+        return runner
+
+    def _sample_inputs(
+            self, columns: Mapping[str, NDArray[np.float32]], normal: NDArray[np.float32],
+            galaxy_class: NDArray[np.int32] | None = None) -> dict[str, np.ndarray]:
+        """The inputs of the signature ``sample`` by name."""
+        inputs: dict[str, np.ndarray] = {**columns, "random_normal": normal}
+        if self.card.classes:
+            if galaxy_class is None:
+                galaxy_class = np.full(len(normal), -1, np.int32)
+            inputs["galaxy_class"] = galaxy_class
+        return inputs
+
+    def _check_sample(self, runner: Runner) -> None:
+        card = self.card
+        latent_size = card.latent.size if card.latent else 0
+        wanted: dict[str, Shape | None] = {column.name: (None,) for column in card.columns}
+        wanted["random_normal"] = (None, latent_size)
+        if card.classes:
+            wanted["galaxy_class"] = (None,)
+        inputs = runner.signature_inputs("sample")
+        if inputs != wanted:
+            raise self._disagrees(f"sample takes {inputs}, the card says {wanted}")
+        shapes: dict[str, Shape] = {
+            "image": (None, card.stamp_size, card.stamp_size, len(card.bands))}
+        if card.classes:
+            shapes["galaxy_class"] = (None,)
+        outputs = runner.signature_outputs("sample")
+        if not all(name in outputs and _may_be(outputs[name], shape)
+                   for name, shape in shapes.items()):
+            raise self._disagrees(f"sample gives {outputs}, the card says {shapes}")
+        # Some graphs leave shapes open until they are run.
+        made = runner.call("sample", self._sample_inputs(
+            {column.name: np.ones(1, np.float32) for column in card.columns},
+            np.ones((1, latent_size), np.float32)))
+        for name, shape in shapes.items():
+            if made[name].shape[1:] != shape[1:]:
+                raise self._disagrees(f"sample gives {name} of shape {made[name].shape}, the card "
+                                      f"says {shape}")
+
+    def _disagrees(self, how: str) -> GalSimError:
+        return GalSimError(f"The module {self.folder} does not agree with its card: {how}. Get the "
+                           "module again.")
+
+    # ---- the probe ---------------------------------------------------------------------------
+
+    def probe(self) -> dict[str, float]:
+        """How far the signatures are from the networks that they were exported from.
+
+        A module keeps a few inputs of each signature, and the outputs of the networks for them
+        outside of any graph.
+
+        Returns:
+            the largest difference by signature, and as ``"sample (compact graph)"``: in units of
+            each image's peak, and of other numbers in units of the largest of their kind.  Whole
+            numbers, such as classes, have to be the same, so their difference is not scaled.
+
+        Raises a `galsim.GalSimError` where the module has no such file, or cannot be run.
+        """
+        if not os.path.isfile(self.folder / PROBE_PATH):
+            raise GalSimError(f"The module {self.folder} has no {PROBE_PATH}, so it cannot be "
+                              "compared with the networks that it was exported from.")
+        inputs: dict[str, dict[str, np.ndarray]] = collections.defaultdict(dict)
+        outputs: dict[str, dict[str, np.ndarray]] = collections.defaultdict(dict)
+        with np.load(self.folder / PROBE_PATH) as probe:
+            for path in probe:
+                signature, kind, name = path.split("/")
+                (inputs if kind == "inputs" else outputs)[signature][name] = probe[path]
+        differences = {
+            signature: _largest_difference(
+                self.tensorflow.call(signature, inputs[signature]), expected)
+            for signature, expected in outputs.items()}
+        if self.compact is not None:
+            differences["sample (compact graph)"] = _largest_difference(
+                self.compact.call("sample", inputs["sample"]), outputs["sample"])
+        return differences
+
+
+def _may_be(shape: Shape | None, expected: Shape) -> bool:
+    """Whether a shape that may be open in part can be the expected one."""
+    return shape is None or len(shape) == len(expected) and all(
+        size is None or size == wanted for size, wanted in zip(shape, expected, strict=True))
+
+
+def _largest_difference(made: GraphOutputs, expected: GraphOutputs) -> float:
+    """The largest difference of some arrays by name, in the units of `Module.probe`."""
+    largest = []
+    for name, value in expected.items():
+        scale: np.ndarray | float = 1.0
+        if value.dtype.kind == "f":
+            axes = tuple(range(1, value.ndim)) if value.ndim > 2 else None
+            scale = np.max(np.abs(value), axis=axes, keepdims=True)
+            # An array that should be zero throughout has no scale of its own.
+            scale = np.where(scale == 0, 1.0, scale)
+        largest.append(np.max(np.abs(made[name] - value) / scale))
+    return float(np.max(largest))
+
+
+def load(folder: str | os.PathLike) -> Module:
+    """The `Module` in a folder; the same object for every caller in this process.
+
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> load(resolve("hub:acs_flow_vae")) is load(resolve("hub:acs_flow_vae"))
+    True
+    """
+    folder = Path(folder)
+    try:
+        changed = (folder / CARD_PATH).stat().st_mtime_ns
+    except OSError:
+        changed = None
+    return _load(folder, changed)
+
+
+@functools.lru_cache(maxsize=16)
+def _load(folder: Path, changed: int | None) -> Module:
+    # A module that was exported again to the same folder is another one: its card is newer.
+    return Module(folder)

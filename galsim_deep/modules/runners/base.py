@@ -1,0 +1,48 @@
+"""What everything that runs the graphs of a module offers."""
+
+__all__ = ["GraphInputs", "GraphOutputs", "Runner", "Shape"]
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+Shape = tuple[int | None, ...]
+"""The shape of an array; None for a dimension of any length, such as the number of galaxies."""
+
+GraphInputs = Mapping[str, np.ndarray]
+GraphOutputs = dict[str, np.ndarray]
+
+
+class Runner(Protocol):
+    """Runs signatures of one module, in LiteRT or in TensorFlow.
+
+    A row of the outputs is a function of the same row of the inputs alone.
+
+    >>> from galsim_deep.modules import Module
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> module = Module(resolve("hub:acs_flow_vae"))
+    >>> runners: list[Runner] = [module.compact, module.tensorflow]
+    """
+
+    def signature_inputs(self, signature: str) -> dict[str, Shape | None]:
+        """The inputs of a signature by name; None for a shape that the graph leaves open."""
+        ...
+
+    def signature_outputs(self, signature: str) -> dict[str, Shape | None]:
+        """The outputs of a signature, likewise."""
+        ...
+
+    def call(self, signature: str, inputs: GraphInputs) -> GraphOutputs:
+        """Run a signature.
+
+        Parameters:
+            signature:  Its name.
+            inputs:     Arrays with N rows each, by name.
+
+        Returns:
+            arrays with N rows each, by name.
+
+        Raises a `galsim.GalSimError` where the graph cannot be loaded or run.
+        """
+        ...

@@ -1,0 +1,189 @@
+"""Running the compact graph of a module: the signature ``sample``, without TensorFlow.
+
+LiteRT's interpreter starts in milliseconds, survives ``fork`` of the process, and computes with one
+thread; several interpreters work side by side on several cores.  Rows are computed in blocks of a
+fixed size, so that a galaxy has the same bits in any table.
+"""
+
+__all__ = ["COMPACT_GRAPH_PATH", "ROWS", "LiteRTRunner", "graph_name"]
+
+import gzip
+import os
+import queue
+import weakref
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from galsim import GalSimError, GalSimValueError
+
+from ...runtime.forking import not_while_forking
+from ...runtime.parallel import run_in_threads
+from ...runtime.threads import threads
+from .base import GraphInputs, GraphOutputs, Shape
+
+COMPACT_GRAPH_PATH = "assets/sample.tflite.gz"
+ROWS = (1, 8)
+"""Numbers of rows for which the file holds a graph: for one galaxy at a time, and for many."""
+MAX_GRAPH_BYTES = 2**29
+"""Largest size of the compact graph before compression: a hundred times that of the shipped ones.
+It is held in memory."""
+
+# What LiteRT and gzip raise where a graph is damaged.
+_DAMAGE = (OSError, EOFError, zlib.error, RuntimeError, ValueError, IndexError, KeyError, TypeError)
+
+# The functions of one interpreter, by their number of rows.
+_Functions = dict[int, Any]
+# Shape of a row and dtype, by name.
+_Details = dict[str, tuple[tuple[int, ...], Any]]
+
+
+def graph_name(rows: int) -> str:
+    """The name of the graph for so many rows, within the file.
+
+    >>> graph_name(8)
+    'rows_8'
+    """
+    return f"rows_{rows}"
+
+
+class LiteRTRunner:
+    """The compact graph of one module.
+
+    Parameters:
+        folder:     The folder of the module, which has such a graph.
+
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> runner = LiteRTRunner(resolve("hub:acs_flow_vae"))
+    >>> runner.signature_outputs("sample")
+    {'image': (None, 128, 128, 1)}
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / COMPACT_GRAPH_PATH
+        self._graph: bytes | None = None
+        self._outputs: _Details | None = None
+        self._start()
+        _runners.add(self)
+
+    def _start(self) -> None:
+        """Forget all interpreters; in the child of a fork, which must not use its parent's."""
+        self._idle: queue.SimpleQueue[_Functions] = queue.SimpleQueue()
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Path]]:
+        return LiteRTRunner, (self._path.parent.parent,)
+
+    def call(self, signature: str, inputs: GraphInputs) -> GraphOutputs:
+        """Run the signature ``sample``; see `Runner.call`.
+
+        The bits of a row depend on nothing but its own inputs.
+        """
+        self._check_signature(signature)
+        count, most = len(next(iter(inputs.values()))), ROWS[-1]
+        rows = 1 if count < most else most
+        # The last block reaches back: rows that are computed twice come out the same.
+        blocks = [slice(first, first + rows)
+                  for first in (min(k, count - rows) for k in range(0, count, rows))]
+        outputs = {name: np.empty((count, *shape), dtype)
+                   for name, (shape, dtype) in self._output_details().items()}
+
+        def fill(block: slice) -> None:
+            for name, rows_of_block in self._run(inputs, block).items():
+                if rows_of_block.shape != outputs[name][block].shape:
+                    raise self._damaged(f"it gives {name} of shape {rows_of_block.shape}")
+                outputs[name][block] = rows_of_block
+
+        run_in_threads(fill, blocks, min(threads(), len(blocks)))
+        return outputs
+
+    def signature_inputs(self, signature: str) -> dict[str, Shape | None]:
+        """The inputs of the signature ``sample`` by name: shapes with None for the rows."""
+        self._check_signature(signature)
+        return {name: (None, *shape)
+                for name, (shape, _) in self._details("get_input_details").items()}
+
+    def signature_outputs(self, signature: str) -> dict[str, Shape | None]:
+        """The outputs of the signature ``sample``, likewise."""
+        self._check_signature(signature)
+        return {name: (None, *shape) for name, (shape, _) in self._output_details().items()}
+
+    def _check_signature(self, signature: str) -> None:
+        if signature != "sample":
+            raise GalSimValueError("A compact graph has only the signature 'sample'.", signature)
+
+    def _output_details(self) -> _Details:
+        if self._outputs is None:
+            self._outputs = self._details("get_output_details")
+        return self._outputs
+
+    def _details(self, method: str) -> _Details:
+        functions = self._take()
+        try:
+            alone, together = (
+                {name: (tuple(map(int, detail["shape"][1:])), detail["dtype"])
+                 for name, detail in getattr(functions[rows], method)().items()} for rows in ROWS)
+        except _DAMAGE as err:
+            raise self._damaged(err) from err
+        finally:
+            self._idle.put(functions)
+        if alone != together:
+            raise self._damaged(f"{method} is {alone} for one row and {together} for more")
+        return alone
+
+    def _damaged(self, reason: object) -> GalSimError:
+        return GalSimError(f"The compact graph {self._path} is damaged: {reason}. Get the module "
+                           "again.")
+
+    def _run(self, inputs: GraphInputs, block: slice) -> GraphOutputs:
+        """The outputs of one block of rows."""
+        functions = self._take()
+        try:
+            return functions[block.stop - block.start](
+                **{name: values[block] for name, values in inputs.items()})
+        except _DAMAGE as err:
+            raise GalSimError(f"The compact graph {self._path} cannot be run: {err}. Get the "
+                              "module again.") from err
+        finally:
+            self._idle.put(functions)
+
+    def _take(self) -> _Functions:
+        """The functions of an interpreter that no other thread uses."""
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return self._load()
+
+    def _load(self) -> _Functions:
+        with not_while_forking:
+            from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            if self._graph is None:
+                self._graph = self._read()
+            # One thread in each: its own threads would not outlive a fork.
+            interpreter = Interpreter(model_content=self._graph, num_threads=1)
+            return {rows: interpreter.get_signature_runner(graph_name(rows)) for rows in ROWS}
+        except _DAMAGE as err:
+            raise GalSimError(f"The compact graph {self._path} cannot be loaded: {err}. Get the "
+                              "module again.") from err
+
+    def _read(self) -> bytes:
+        with gzip.open(self._path) as file:
+            graph = file.read(MAX_GRAPH_BYTES + 1)
+        if len(graph) > MAX_GRAPH_BYTES:
+            raise ValueError(f"it unpacks to more than {MAX_GRAPH_BYTES} bytes")
+        return graph
+
+
+_runners: weakref.WeakSet[LiteRTRunner] = weakref.WeakSet()
+
+
+def _start_all() -> None:
+    for runner in list(_runners):
+        runner._start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_all)
