@@ -1,0 +1,1 @@
+"""GalSim profiles made from stamps."""
