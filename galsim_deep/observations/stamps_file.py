@@ -1,29 +1,29 @@
-"""The file of stamps that modules are trained on and compared with: one layout, read in one place.
+"""The file of stamps that modules are trained on and compared with: its layout and its reader.
 
 One HDF5 file holds a data set.  ``galsim-deep-train data`` writes it; the fit and the validation
-read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct kinds of noise, stamps ``S`` x ``S``,
-PSF images ``P`` x ``P``, correlation functions ``C`` x ``C``:
+read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct noise correlations, stamps
+``S`` x ``S``, PSF images ``P`` x ``P``, correlation functions ``C`` x ``C``:
 
 =====================  =========  ===========================================================
 ``stamp``              [N, S, S]  observed stamp, with PSF and noise [flux units of the recipe]
 ``psf``                [K, P, P]  effective PSF images (pixel response included), unit sum
-``psf_index``          [N]        which PSF an example was observed through
+``psf_index``          [N]        which PSF each example was observed through
 ``noise_sigma``        [N]        standard deviation of the noise in a pixel
-``noise_correlation``  [M, C, C]  correlation of the noise between pixels, C odd, by their
-                                  separation; 1 in the middle, and 0 elsewhere for white noise
-``noise_index``        [N]        which of these the noise of an example has
-``source``             [N]        number of the galaxy the example was made from
-``test``               [N]        True for the test split; a source is on one side only
-``label``              [N]        class of an example by its number, -1 where it is not known;
-                                  files without this part know none
+``noise_correlation``  [M, C, C]  correlation functions of the noise, C odd, 1 in the middle (see
+                                  `galsim_deep.observations.noise`)
+``noise_index``        [N]        which correlation function the noise of each example has
+``source``             [N]        number of the galaxy that each example was made from
+``test``               [N]        True for the test split; a source is in one split only
+``label``              [N]        class of each example by its number, -1 where it is not known;
+                                  optional, -1 for all if it is absent
 ``columns/NAME``       [N]        catalogue columns
-``truth_index``        [T]        examples whose noiseless, PSF-free profile is known
-``truth``              [T, S, S]  those profiles, without what is too fine for the pixels
+``truth_index``        [T]        examples whose noiseless profile before the PSF is known
+``truth``              [T, S, S]  these profiles, band limited to what the pixels can represent
 =====================  =========  ===========================================================
 
 Attributes: ``format_version``, ``pixel_scale`` [arcsec], ``seed`` and ``recipe_sha256``, the hash
-of those parts of the recipe that a data set depends on.  Where stamps are zero but for what is
-significant, ``clipping``: the threshold and the peak of `galsim_deep.clipping`, in units of the
+of the parts of the recipe that a data set depends on.  If the stamps were clipped, also
+``clipping``: the threshold and the peak of `galsim_deep.observations.clipping`, in units of the
 noise.
 
 Images are float32, indices int32.  Version 1 had no correlation of the noise.
@@ -31,10 +31,15 @@ Images are float32, indices int32.  Version 1 had no correlation of the noise.
 
 __all__ = ["FORMAT_VERSION", "StampsFile"]
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from galsim import GalSimError
+
+if TYPE_CHECKING:
+    import h5py
 
 FORMAT_VERSION = 2
 PARTS = ("stamp", "psf", "psf_index", "noise_sigma", "noise_correlation", "noise_index", "source",
@@ -44,40 +49,46 @@ PARTS = ("stamp", "psf", "psf_index", "noise_sigma", "noise_correlation", "noise
 class StampsFile:
     """A data set file, open for reading.
 
-    Small parts are read at once, stamps one by one.
+    Everything but the stamps and true profiles is read at once; these are read one by one.
 
     Parameters:
         path:       The HDF5 file.
 
     Attributes:
-        path:               As given.
+        path:               The file.
         pixel_scale:        Size of a pixel [arcsec].
         stamp_size:         Pixels on a side of the stamps.
         recipe_sha256:      The hash of the recipe's parts; empty where there was none.
-        clipping:           (threshold, peak) of `galsim_deep.clipping`, or None.
+        clipping:           (threshold, peak) of `galsim_deep.observations.clipping`; None if the
+                            stamps were not clipped.
         psfs:               Float32, shape [K, P, P].
-        psf_index:          Shape [N].
+        psf_index:          Int, shape [N].
         noise_sigma:        Float32, shape [N].
         noise_correlation:  Float32, shape [M, C, C].
-        noise_index:        Shape [N].
-        source:             Shape [N].
+        noise_index:        Int, shape [N].
+        source:             Int, shape [N].
         test:               Bool, shape [N].
-        label:              Shape [N]; -1 where the class is not known.
-        columns:            A dict of float32 arrays, shape [N].
-        truth_index:        Shape [T].
+        label:              Int, shape [N]; -1 where the class is not known.
+        columns:            {name: float32 [N]}.
+        truth_index:        Int, shape [T].
 
-    Raises a `galsim.GalSimError` where there is no such file, or it is not one of these, or of
-    another version.
+    Raises:
+        galsim.GalSimError: if there is no such file, or it is no data set file of this version.
+
+    Example::
+
+        data = StampsFile("runs/acs_flow_vae/data.h5")
+        print(len(data), data.stamp(0).shape, data.columns["mag_auto"].mean())
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self._file = _open(self.path)
         self.pixel_scale = float(self._file.attrs["pixel_scale"])
         self.stamp_size = self._file["stamp"].shape[1]
         self.recipe_sha256 = self._file.attrs.get("recipe_sha256", "")
         clipping = self._file.attrs.get("clipping")
-        self.clipping = None if clipping is None else tuple(float(level) for level in clipping)
+        self.clipping = None if clipping is None else (float(clipping[0]), float(clipping[1]))
         self.psfs = self._file["psf"][:]
         self.psf_index = self._file["psf_index"][:]
         self.noise_sigma = self._file["noise_sigma"][:]
@@ -89,23 +100,23 @@ class StampsFile:
                       else np.full(len(self.psf_index), -1, np.int32))
         self.columns = {name: data[:] for name, data in self._file["columns"].items()}
         self.truth_index = self._file["truth_index"][:]
-        # Looked up once: a fit reads a million stamps.
+        # Kept, since looking up an HDF5 data set by name takes longer than reading a stamp.
         self._stamps, self._truths = self._file["stamp"], self._file["truth"]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.psf_index)
 
-    def stamp(self, row):
+    def stamp(self, row: int) -> np.ndarray:
         """The observed stamp of an example, float32, shape [S, S]."""
         return self._stamps[row]
 
-    def truth(self, place):
-        """The profile of example ``truth_index[place]``, float32, shape [S, S]."""
+    def truth(self, place: int) -> np.ndarray:
+        """The true profile of example ``truth_index[place]``, float32, shape [S, S]."""
         return self._truths[place]
 
 
-def _open(path):
-    """Open a data set file, or say why not."""
+def _open(path: Path) -> "h5py.File":
+    """Open and check a data set file."""
     import h5py
 
     if not path.is_file():
@@ -123,7 +134,7 @@ def _open(path):
     return file
 
 
-def _check(path, file):
+def _check(path: Path, file: "h5py.File") -> None:
     if "format_version" not in file.attrs:
         raise GalSimError(f"{path} is not a data set of 'galsim-deep-train data': it has no format "
                           "version.")
@@ -140,4 +151,4 @@ def _check(path, file):
     correlation = file["noise_correlation"].shape
     if len(correlation) != 3 or correlation[1] != correlation[2] or correlation[1] % 2 == 0:
         raise GalSimError(f"{path} has noise correlations of shape {correlation}, not [M, C, C] "
-                          "with an odd C: they have a middle pixel.")
+                          "with an odd C, so that there is a middle pixel.")

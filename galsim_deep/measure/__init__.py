@@ -1,0 +1,1 @@
+"""Measurements on stamps: moments, Sersic fits, half-light radius, morphology, shear."""

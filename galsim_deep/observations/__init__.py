@@ -1,0 +1,1 @@
+"""Real galaxies as surveys observed them: catalogue readers, noise, clipping."""

@@ -1,0 +1,267 @@
+"""Real galaxies to compare a module with: a GalSim catalogue folder, or a training data set.
+
+Both are read as `RealGalaxies`, a sequence of `Observation`.  Galaxies that come in another form
+need another subclass.
+"""
+
+__all__ = ["DATA_SET_SUFFIXES", "CatalogGalaxies", "DataSetGalaxies", "ModuleCard", "RealGalaxies",
+           "open_real_galaxies"]
+
+import abc
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import galsim
+import numpy as np
+from galsim import GalSimConfigError, GalSimError
+
+from .observation import Observation
+from .real_catalog import RealCatalog
+from .stamps_file import StampsFile
+
+DATA_SET_SUFFIXES = (".h5", ".hdf5")
+"""Suffixes of data set files."""
+PSF_SIZE = 65
+"""Pixels on a side of the PSF images that are drawn from a catalogue."""
+
+# Random streams of numpy's generators, seeded with [seed, ...].  The other streams of a validation
+# are listed in `galsim_deep.validation.random_streams`.
+_CHOICE = 0
+"""[seed, _CHOICE]: which galaxies are taken where fewer than all are wanted."""
+_PADDING = 1000
+"""[seed, row, _PADDING]: the noise that pads the stamp of a galaxy."""
+
+
+class CardColumn(Protocol):
+    """The part of a column's description that is needed to read it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def unit(self) -> str: ...
+
+
+class ModuleCard(Protocol):
+    """The part of a module's card that is needed to read galaxies for it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def columns(self) -> Sequence[CardColumn]: ...
+
+    @property
+    def stamp_size(self) -> int: ...
+
+    @property
+    def pixel_scale(self) -> float: ...
+
+
+class RealGalaxies(abc.ABC):
+    """Real galaxies that a module is compared with.
+
+    Attributes:
+        name:           Their name in a report.
+        pixel_scale:    Size of a pixel of their stamps [arcsec].
+        stamp_size:     Pixels on a side of their stamps.
+        columns:        The columns of the module, {name: float64 [N]}.
+        source:         Number of the galaxy that each stamp was made from, int [N].
+        recipe_sha256:  The hash of the recipe of a training data set; empty otherwise.
+        left_out:       Why galaxies of the file are not in the sample, {reason: number of them}.
+
+    Example::
+
+        galaxies = open_real_galaxies("COSMOS_25.2_training_sample", model.card, count=1000)
+        observation = galaxies.observation(0)
+        print(len(galaxies), observation.stamp.shape, observation.columns)
+    """
+
+    name: str
+    pixel_scale: float
+    stamp_size: int
+    columns: dict[str, np.ndarray]
+    source: np.ndarray
+    left_out: dict[str, int]
+    recipe_sha256: str = ""
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @abc.abstractmethod
+    def observation(self, number: int) -> Observation:
+        """The `Observation` of galaxy ``number``, from 0 to N - 1."""
+
+    def _choose(self, columns: Mapping[str, np.ndarray], source: np.ndarray, count: int | None,
+                seed: int) -> np.ndarray:
+        """Keep the rows that have all columns, or ``count`` of these at random.
+
+        Sets ``columns``, ``source`` and ``left_out``.
+
+        Returns:
+            the rows that are kept, int [N].
+        """
+        complete = np.all([np.isfinite(values) for values in columns.values()], axis=0)
+        kept = np.flatnonzero(complete)
+        self.left_out = {}
+        if len(kept) < len(complete):
+            self.left_out["a column is missing"] = int(len(complete) - len(kept))
+        if count is not None and count < 1:
+            raise GalSimConfigError(f"At least one galaxy is needed, not {count}.")
+        if count is not None and count < len(kept):
+            self.left_out["not asked for"] = int(len(kept) - count)
+            chosen = np.random.default_rng([seed, _CHOICE]).permutation(len(kept))[:count]
+            kept = kept[np.sort(chosen)]
+        if not len(kept):
+            raise GalSimError(f"{self.name} holds no galaxy that can be used.")
+        self.columns = {name: values[kept] for name, values in columns.items()}
+        self.source = source[kept]
+        return kept
+
+
+def open_real_galaxies(path: str | os.PathLike, card: ModuleCard, *, count: int | None = None,
+                       seed: int = 1, columns: Mapping[str, str] | None = None,
+                       split: str = "test") -> RealGalaxies:
+    """Open real galaxies to compare a module with.
+
+    Parameters:
+        path:       A folder (or main catalogue file) that `galsim.RealGalaxyCatalog` reads, or an
+                    HDF5 file made by ``galsim-deep-train data``.
+        card:       The card of the module.
+        count:      How many galaxies to take at most, at random.  [default: all]
+        seed:       Seed of that choice, and of the noise that pads stamps of a catalogue.
+        columns:    {column of the module: its name in the catalogue}.  [default: the same name]
+        split:      ``test`` or ``train``: which part of an HDF5 file.
+
+    Returns:
+        a `RealGalaxies`.
+
+    Raises:
+        galsim.GalSimError: if the galaxies cannot be read or lack a column.
+    """
+    path = Path(path)
+    columns = dict(columns or {})
+    unknown = sorted(columns.keys() - {column.name for column in card.columns})
+    if unknown:
+        raise GalSimConfigError(
+            f"The module {card.name} has no column {', '.join(unknown)}; it has: "
+            f"{', '.join(column.name for column in card.columns)}.")
+    if path.suffix in DATA_SET_SUFFIXES:
+        return DataSetGalaxies(path, card, count, seed, columns, split)
+    return CatalogGalaxies(path, card, count, seed, columns)
+
+
+class CatalogGalaxies(RealGalaxies):
+    """The galaxies of a `galsim.RealGalaxyCatalog`, on stamps of the module's extent.
+
+    Stamps of the catalogue are cut, or padded with noise of the same correlation.  They are not
+    interpolated: an odd stamp that is padded to an even one is shifted by half a pixel.  The pixels
+    that were observed are the footprint of each `Observation`; generated and parametric galaxies
+    are cut to it.
+
+    Parameters are those of `open_real_galaxies`.
+    """
+
+    def __init__(self, path: Path, card: ModuleCard, count: int | None, seed: int,
+                 columns: Mapping[str, str]) -> None:
+        self._catalog = RealCatalog(path)
+        self.name = self._catalog.path.resolve().parent.name
+        scales = self._catalog.pixel_scales
+        if np.ptp(scales) > 1e-5 * scales[0]:
+            raise GalSimError(f"The catalogue {path} mixes pixel scales: {np.unique(scales)}. "
+                              "Split it.")
+        self.pixel_scale = float(scales[0])
+        self.stamp_size = 2 * round(card.stamp_size * card.pixel_scale / self.pixel_scale / 2)
+        self._seed = seed
+        values = {column.name: self._catalog.column(
+                      columns.get(column.name, column.name),
+                      card.pixel_scale if column.unit in ("pix", "pixel") else None)
+                  for column in card.columns}
+        self._rows = self._choose(values, np.arange(len(self._catalog)), count, seed)
+
+    def observation(self, number: int) -> Observation:
+        row = int(self._rows[number])
+        image = self._catalog.stamp(row)
+        place, part = _centred((self.stamp_size, self.stamp_size), image.shape)
+        footprint = np.zeros((self.stamp_size, self.stamp_size), bool)
+        footprint[place] = True
+        padding = Observation(
+            number=number, stamp=np.zeros(footprint.shape), psf=self._psf(row),
+            pixel_scale=self.pixel_scale, noise_sigma=float(self._catalog.noise_sigma[row]),
+            footprint=None if footprint.all() else footprint,
+            noise_correlation=self._catalog.noise_correlation(row),
+            columns={name: float(values[number]) for name, values in self.columns.items()},
+            source=int(self.source[number]))
+        stamp = padding.noise(np.random.default_rng([self._seed, row, _PADDING]))
+        stamp[place] = image[part]
+        return dataclasses.replace(padding, stamp=stamp)
+
+    def _psf(self, row: int) -> np.ndarray:
+        """The PSF image of a galaxy; NaN where it cannot be read."""
+        try:
+            return self._catalog.psf_image(row, PSF_SIZE, self.pixel_scale)
+        except galsim.GalSimError:
+            return np.full((PSF_SIZE, PSF_SIZE), np.nan)
+
+
+class DataSetGalaxies(RealGalaxies):
+    """One split of a data set file (see `galsim_deep.observations.stamps_file` for its layout).
+
+    Parameters are those of `open_real_galaxies`.
+    """
+
+    def __init__(self, path: Path, card: ModuleCard, count: int | None, seed: int,
+                 columns: Mapping[str, str], split: str) -> None:
+        if split not in ("test", "train"):
+            raise GalSimConfigError(f"A data set has the parts test and train, not '{split}'.")
+        self._file = StampsFile(path)
+        self.pixel_scale = self._file.pixel_scale
+        self.stamp_size = self._file.stamp_size
+        self.recipe_sha256 = self._file.recipe_sha256
+        self._psfs = self._file.psfs.astype(float)
+        self._correlations = [_none_if_white(values.astype(float))
+                              for values in self._file.noise_correlation]
+        self._truth = {int(row): i for i, row in enumerate(self._file.truth_index)}
+        self.name = f"{path.stem} ({split})"
+        rows = np.flatnonzero(self._file.test == (split == "test"))
+        values = {column.name: self._column(columns.get(column.name, column.name))[rows]
+                  for column in card.columns}
+        self._rows = rows[self._choose(values, self._file.source[rows], count, seed)]
+
+    def _column(self, name: str) -> np.ndarray:
+        if name not in self._file.columns:
+            raise GalSimConfigError(
+                f"The data set {self._file.path} has no column '{name}'. There are: "
+                f"{', '.join(self._file.columns)}. Say which to take instead.")
+        return self._file.columns[name].astype(float)
+
+    def observation(self, number: int) -> Observation:
+        row = int(self._rows[number])
+        return Observation(
+            number=number, stamp=self._file.stamp(row).astype(float),
+            psf=self._psfs[self._file.psf_index[row]], pixel_scale=self.pixel_scale,
+            noise_sigma=float(self._file.noise_sigma[row]),
+            noise_correlation=self._correlations[self._file.noise_index[row]],
+            columns={name: float(values[number]) for name, values in self.columns.items()},
+            source=int(self.source[number]),
+            truth=self._file.truth(self._truth[row]).astype(float) if row in self._truth else None,
+            clipping=self._file.clipping)
+
+
+def _none_if_white(correlation: np.ndarray) -> np.ndarray | None:
+    """A correlation function, or None if it is that of white noise."""
+    return None if np.count_nonzero(correlation) == 1 else correlation
+
+
+def _centred(shape: tuple[int, int],
+             image_shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where an image goes in the middle of a stamp, and which part of the image fits into it."""
+    place, part = [], []
+    for size, n in zip(shape, image_shape, strict=True):
+        common = min(size, n)
+        place.append(slice((size - common) // 2, (size - common) // 2 + common))
+        part.append(slice((n - common) // 2, (n - common) // 2 + common))
+    return tuple(place), tuple(part)
