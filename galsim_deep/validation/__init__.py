@@ -1,11 +1,13 @@
-"""Can anyone tell a module's galaxies from real ones?
+"""Comparison of the galaxies of a module with real ones.
 
-`validate` compares the galaxies of a module with real ones and with their parametric fits;
-`write_report` writes what it found.  Needs the extra ``validate``.
+`validate` compares the galaxies of a module with real galaxies and with their parametric fits;
+`write_report` writes the result.  Needs the extra ``validate``.
 """
 
-__all__ = ["Settings", "Validation", "chief_figures", "validate", "write_report"]
+__all__ = ["Comparison", "RealSample", "Settings", "Validation", "card_figures", "validate",
+           "write_report"]
 
-from .report import chief_figures, write_report
+from .comparison import Comparison, RealSample
+from .report import card_figures, write_report
 from .run import Validation, validate
-from .summary import Settings
+from .settings import Settings

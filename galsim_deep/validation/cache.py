@@ -1,46 +1,61 @@
-"""Results on disk, each under a key that says all it depends on.
+"""A cache of results on disk, each under a key that hashes everything it depends on.
 
-Neither `joblib.Memory` nor `diskcache` serves here.  Both unpickle what they find, so that a shared
-folder could run anyone's code, and hand out whatever lies under a key; the former clears all it has
-when the source of a function differs between two installations, and processes that do so at once
-trip over each other (joblib issue 1368); the latter is a SQLite file, which network file systems of
-clusters do not lock reliably.
+`joblib.Memory` and `diskcache` are not used, because both unpickle files, so that a file in a
+shared folder could run any code, and neither verifies what it reads.  Besides, `joblib.Memory`
+clears the whole cache when the source of a function differs between two installations, and fails if
+two processes do so at once (joblib issue 1368); `diskcache` keeps a SQLite file, whose locks are
+not reliable on the network file systems of computing clusters.
 """
 
 __all__ = ["Cache", "key_of"]
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import os
 import tempfile
-import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from galsim import GalSimError
 from galsim.errors import galsim_warn
 
+from ..runtime.atomic_files import replace_file
+
 
 @dataclasses.dataclass(frozen=True)
 class Cache:
-    """Dicts of arrays, one file each.
+    """A folder of cached results: dicts of arrays, one file each.
 
-    Several processes may use one folder at once, also on several machines: a file appears whole or
-    not at all, and two that write the same entry write the same.  Nothing is ever deleted.
+    Several processes may use one folder at the same time, also on several machines.  A file appears
+    only when it is complete, and two processes that write the same entry write the same content.
+    Nothing is ever deleted.
 
     Attributes:
         folder:     Where the files are.
+
+    Example::
+
+        >>> import tempfile
+        >>> cache = Cache.at(tempfile.mkdtemp())
+        >>> key = key_of(dict(seed=1))
+        >>> cache.get(key) is None
+        True
+        >>> cache.put(key, dict(size=0.3))
+        >>> cache.get(key)
+        {'size': array(0.3)}
     """
 
     folder: Path
 
     @classmethod
-    def at(cls, folder):
-        """The cache in a folder, which is made if need be; None for None.
+    def at(cls, folder: str | os.PathLike | None) -> "Cache | None":
+        """The cache in a folder, which is made if it does not exist; None for None.
 
-        Raises a `galsim.GalSimError` where nothing can be written.
+        Raises:
+            galsim.GalSimError: if the folder cannot be written to.
         """
         if folder is None:
             return None
@@ -54,11 +69,11 @@ class Cache:
                               "Give another folder.") from err
         return cls(folder.resolve())
 
-    def get(self, key):
-        """The arrays of an entry, or None where there is no sound one.
+    def get(self, key: str) -> dict[str, np.ndarray] | None:
+        """The arrays of an entry, {name: array}; None if there is none, or it is damaged.
 
         Parameters:
-            key:    As `key_of` gives it.
+            key:    As returned by `key_of`.
         """
         try:
             content = self._path(key).read_bytes()
@@ -70,56 +85,57 @@ class Cache:
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
 
-    def put(self, key, arrays):
-        """Keep a dict of arrays; warns where that fails, since what was worked out is still good.
+    def put(self, key: str, arrays: Mapping[str, Any]) -> None:
+        """Store a dict of arrays.
+
+        A failure to write only causes a warning, since the caller still has the arrays.
 
         Parameters:
-            key:    As `key_of` gives it.
-            arrays: {name: array or number}, none of them of objects.
+            key:    As returned by `key_of`.
+            arrays: {name: array or number}, none of them of dtype object.
         """
         body = io.BytesIO()
         np.savez(body, **arrays)
-        path = self._path(key)
-        made = path.with_name(f"{uuid.uuid4().hex}.part")
         try:
-            path.parent.mkdir(exist_ok=True)
-            made.write_bytes(_checksum(key, body.getvalue()) + body.getvalue())
-            os.replace(made, path)
+            with replace_file(self._path(key)) as fresh:
+                fresh.write_bytes(_checksum(key, body.getvalue()) + body.getvalue())
         except OSError as err:
-            # Without the name of the file: the same for all entries, so that Python says it once.
+            # The message does not name the file, so that Python shows it once and not per entry.
             galsim_warn(f"The cache {self.folder} cannot be written to: {err.strerror}. "
-                        "Nothing is lost, but what was measured is not kept.")
-            with contextlib.suppress(OSError):
-                made.unlink()
+                        "The results are complete, but will be measured again the next time.")
 
-    def _path(self, key):
-        # Few file systems like many thousands of files in one folder.
+    def _path(self, key: str) -> Path:
+        # In subfolders, since some file systems are slow with many thousands of files in a folder.
         return self.folder / key[:2] / key[2:]
 
 
 _CHECKSUM = 32
+"""Bytes of the checksum at the beginning of a file."""
 
 
-def _checksum(key, body):
-    """32 bytes that damage of the body would change; and so would another entry's name."""
+def _checksum(key: str, body: bytes) -> bytes:
+    """A checksum of the content and of the key, so that a file under a wrong name is detected."""
     return hashlib.sha256(key.encode() + body).digest()
 
 
-def key_of(ingredients):
-    """The key of what depends on these ingredients and on nothing else.
+def key_of(ingredients: Mapping[str, Any]) -> str:
+    """The key of a result.
 
     Parameters:
-        ingredients:    {name: array, number, text or None}.
+        ingredients:    Everything that the result depends on: {name: array, number, text or None}.
 
     Returns:
         64 hexadecimal digits.
+
+    Raises:
+        TypeError: if an ingredient is an object, which numpy can hash by its address only.
     """
     digest = hashlib.sha256()
     for name in sorted(ingredients):
         value = ingredients[name]
         array = np.zeros(0) if value is None else np.asarray(value)
         if array.dtype.hasobject:
-            raise TypeError(f"{name} is an object, whose bytes are no more than its address.")
+            raise TypeError(f"{name} is an object: numpy would hash its address.")
         kind = "None" if value is None else f"{array.dtype.str} {array.shape}"
         digest.update(f"{name} {kind} {array.nbytes}\n".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

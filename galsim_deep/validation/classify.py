@@ -1,22 +1,30 @@
-"""Of which class each galaxy is: of generated ones the module knows, of any it can be encoded."""
+"""The classes of the galaxies of a validation, drawn by the module and found by its encoder."""
 
-__all__ = ["ClassSamples", "Classified", "classify", "draw_samples"]
+__all__ = ["ClassSamples", "Classification", "classify", "draw_class_samples"]
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from galsim import GalSimError
 
-from .examine import Task, draw_generated
-from .measurements import BLOCK, generated_inputs
+from ..modules.card import Card
+from ..modules.module import Module
+from ..observations.observation import Observation
+from ..observations.real_galaxies import RealGalaxies
+from .flux_units import FluxUnits
+from .generated import Task, draw_generated
+from .generation import BLOCK, generate
+from .random_streams import RandomStreams
+from .reconstructor import Reconstructor
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassSamples:
-    """A few galaxies of each class, for the same rows and with the same random numbers.
+    """A few galaxies of each class, for the same catalogue rows and random numbers.
 
     Attributes:
-        rows:       Places in the survey, int [n].
+        rows:       Their n places among the real galaxies, int [n].
         generated:  As they would have been observed, float32 [C, n, S, S].
         profile:    Before PSF and noise, float32 [C, n, S, S].
     """
@@ -27,106 +35,112 @@ class ClassSamples:
 
 
 @dataclasses.dataclass(frozen=True)
-class Classified:
-    """The classes of all galaxies of a validation, by their ids.
+class Classification:
+    """The classes of all galaxies of a validation, by their numbers.
 
     Attributes:
-        drawn:          The class that each generated galaxy was made of, int [N].
-        found:          {``real``, ``generated``: the class that the encoder finds most probable for
-                        the stamp, int [N], -1 where it finds none}; empty if the module does not
+        drawn:          The class that each generated galaxy was made as, int [N].
+        encoded:        {``real``, ``generated``: the class that the encoder finds most probable for
+                        each stamp, int [N], -1 where it finds none}; empty if the module does not
                         encode.
         noise_sigma:    Standard deviation of the noise in a pixel of each stamp, float64 [N].
-        samples:        A `ClassSamples`.
     """
 
     drawn: np.ndarray
-    found: dict
+    encoded: dict[str, np.ndarray]
     noise_sigma: np.ndarray
-    samples: ClassSamples
 
 
-def classify(survey, module, reconstructor, rows, *, gain=1.0, seed=1, progress=False):
-    """Find the classes of the galaxies of a survey and of those generated for them.
+def classify(galaxies: RealGalaxies, module: Module, reconstructor: Reconstructor | None,
+             units: FluxUnits, streams: RandomStreams, progress: bool = False) -> Classification:
+    """Find the classes of real galaxies and of those generated for them.
 
     Parameters:
-        survey:         A `Survey`.
-        module:         The `galsim_deep.module.Module`, which has classes.
-        reconstructor:  A `Reconstructor`, or None for modules that cannot encode.
-        rows:           Places of the galaxies of which to draw samples of each class.
-        gain, seed:     As in `measure_survey`: the generated galaxies are the same.
+        galaxies:       The real galaxies.
+        module:         The module, which has classes.
+        reconstructor:  Its encoder; None for modules that cannot encode.
+        units:          The flux units of the real stamps and of the module.
+        streams:        The random numbers of the validation: the generated galaxies are those that
+                        were measured.
         progress:       Whether to show a progress bar.
 
     Returns:
-        a `Classified`.
+        the `Classification`.
     """
     from tqdm import tqdm
 
-    drawn, sigma = [], []
-    found = dict(real=[], generated=[])
-    starts = range(0, len(survey), BLOCK)
-    for first in tqdm(starts, unit="block", disable=not progress, desc="classifying"):
-        numbers = range(first, min(first + BLOCK, len(survey)))
-        inputs = generated_inputs(survey, module, seed, numbers)
-        seen = [survey.observation(number) for number in numbers]
-        drawn.append(module.draw_clusters(*inputs))
-        sigma += [one.noise_sigma for one in seen]
+    drawn: list[np.ndarray] = []
+    noise_sigma: list[float] = []
+    encoded: dict[str, list[np.ndarray]] = dict(real=[], generated=[])
+    blocks = range(0, len(galaxies), BLOCK)
+    for first in tqdm(blocks, unit="block", disable=not progress, desc="classifying"):
+        numbers = range(first, min(first + BLOCK, len(galaxies)))
+        observations = [galaxies.observation(number) for number in numbers]
+        images, classes = generate(galaxies, module, streams, numbers)
+        drawn.append(np.asarray(classes))
+        noise_sigma += [observation.noise_sigma for observation in observations]
         if reconstructor is None:
             continue
-        profiles = module.sample(*inputs)
         stamps = dict(
-            real=np.stack([one.stamp for one in seen]),
-            generated=np.stack([_drawn_like(one, profile, module.card, gain, seed)["generated"]
-                                for one, profile in zip(seen, profiles, strict=True)]))
-        for sample, them in stamps.items():
-            found[sample].append(_found(reconstructor, them, seen, gain))
-    return Classified(
-        drawn=np.concatenate(drawn).astype(int),
-        found={sample: np.concatenate(parts) for sample, parts in found.items() if parts},
-        noise_sigma=np.array(sigma, float),
-        samples=draw_samples(survey, module, rows, gain=gain, seed=seed))
+            real=[observation.stamp for observation in observations],
+            generated=[_drawn_stamps(observation, image, module.card, units, streams)["generated"]
+                       for observation, image in zip(observations, images, strict=True)])
+        for sample, sample_stamps in stamps.items():
+            encoded[sample].append(
+                _encoded_classes(reconstructor, sample_stamps, observations, units))
+    return Classification(
+        drawn=np.concatenate(drawn), noise_sigma=np.array(noise_sigma, float),
+        encoded={sample: np.concatenate(parts) for sample, parts in encoded.items() if parts})
 
 
-def draw_samples(survey, module, rows, *, gain=1.0, seed=1):
-    """Draw galaxies of each class for the same rows of a survey.
+def draw_class_samples(galaxies: RealGalaxies, module: Module, rows: Sequence[int] | np.ndarray,
+                       units: FluxUnits, streams: RandomStreams) -> ClassSamples:
+    """Draw galaxies of each class for the same real galaxies.
 
     Parameters:
-        survey:     A `Survey`.
-        module:     The `galsim_deep.module.Module`, which has classes.
-        rows:       Their places in the survey, int [n].
-        gain, seed: As in `measure_survey`.  The galaxies are those of the natural mix but for their
-                    class, and have the same noise.
+        galaxies:       The real galaxies.
+        module:         The module, which has classes.
+        rows:           Places of n galaxies among the real ones.
+        units:          The flux units of the real stamps and of the module.
+        streams:        The random numbers of the validation: columns, latent vector and noise of a
+                        galaxy are those of the galaxy that was measured, and only the class
+                        differs.
 
     Returns:
-        a `ClassSamples`.
+        the `ClassSamples`.
     """
-    rows, card = np.asarray(rows, int), module.card
-    seen = [survey.observation(int(number)) for number in rows]
-    shape = (len(card.clusters), len(rows), survey.stamp_size, survey.stamp_size)
+    rows = np.asarray(rows, int)
+    observations = [galaxies.observation(int(number)) for number in rows]
+    shape = (len(module.card.classes), len(rows), galaxies.stamp_size, galaxies.stamp_size)
     stamps = dict(generated=np.empty(shape, np.float32), profile=np.empty(shape, np.float32))
     if len(rows):
-        columns, normal = generated_inputs(survey, module, seed, rows)
-        for number in range(len(card.clusters)):
-            made = module.sample(columns, normal, np.full(len(rows), number, np.int32))
-            for n, (one, profile) in enumerate(zip(seen, made, strict=True)):
-                for name, stamp in _drawn_like(one, profile, card, gain, seed).items():
+        for number in range(len(module.card.classes)):
+            images, _ = generate(galaxies, module, streams, rows, number)
+            for n, (observation, image) in enumerate(zip(observations, images, strict=True)):
+                drawn = _drawn_stamps(observation, image, module.card, units, streams)
+                for name, stamp in drawn.items():
                     stamps[name][number, n] = stamp
     return ClassSamples(rows, **stamps)
 
 
-def _drawn_like(seen, profile, card, gain, seed):
+def _drawn_stamps(observation: Observation, image: np.ndarray, card: Card, units: FluxUnits,
+                  streams: RandomStreams) -> dict[str, np.ndarray]:
     """The stamps of `draw_generated`; NaN where noise level or PSF make no sense."""
     try:
         return draw_generated(Task(
-            observation=seen, generated=profile, reconstructed=None, card=card, gain=gain,
-            seed=seed, keep=False))
+            observation=observation, generated=image, reconstructed=None, card=card, units=units,
+            streams=streams, keep_stamps=False))
     except GalSimError:
-        return dict.fromkeys(("generated", "profile"), np.full(seen.stamp.shape, np.nan))
+        return dict.fromkeys(("generated", "profile"), np.full(observation.stamp.shape, np.nan))
 
 
-def _found(reconstructor, stamps, seen, gain):
-    """The classes that the encoder finds, int [n]; -1 for what is no stamp of a galaxy."""
-    units = [dataclasses.replace(one, noise_sigma=one.noise_sigma / gain) for one in seen]
-    ids = reconstructor.classes(stamps / gain, units)
-    sound = [np.isfinite(stamp).all() and np.isfinite(one.psf).all() and one.noise_sigma > 0
-             for stamp, one in zip(stamps, seen, strict=True)]
-    return np.where(sound, ids, -1)
+def _encoded_classes(reconstructor: Reconstructor, stamps: Sequence[np.ndarray],
+                     observations: Sequence[Observation], units: FluxUnits) -> np.ndarray:
+    """The classes that the encoder finds, int [n]; -1 for a stamp that cannot be encoded."""
+    classes = reconstructor.classes([
+        units.to_module(observation, stamp)
+        for observation, stamp in zip(observations, stamps, strict=True)])
+    usable = [np.isfinite(stamp).all() and np.isfinite(observation.psf).all()
+              and observation.noise_sigma > 0
+              for observation, stamp in zip(observations, stamps, strict=True)]
+    return np.where(usable, classes, -1)

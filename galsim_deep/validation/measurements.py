@@ -1,23 +1,28 @@
-"""All galaxies examined, as arrays: the parallel loop over `examine`."""
+"""The measurements of all galaxies as arrays, and the parallel loop that makes them."""
 
-__all__ = ["BLOCK", "Measurements", "generated_inputs", "measure_survey"]
+__all__ = ["Measurements", "measure_galaxies"]
 
 import collections
 import concurrent.futures
 import contextlib
 import dataclasses
 import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from galsim import GalSimError
 
-from .. import latents
-from .examine import Task, examine, single_threaded
-from .examined import SAMPLES
-from .statistics import FLAGS, STATISTICS
-
-BLOCK = 48
-"""Galaxies that are generated and encoded at once."""
+from ..measure.statistics import FLAGS, STATISTICS
+from ..modules.module import Module
+from ..observations.real_galaxies import RealGalaxies
+from .cache import Cache
+from .flux_units import FluxUnits
+from .galaxy import SAMPLES, GalaxyMeasurements
+from .generated import Task
+from .generation import BLOCK, generate
+from .random_streams import RandomStreams
+from .reconstructor import Reconstructor
+from .worker import measure_galaxy, single_threaded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,139 +31,136 @@ class Measurements:
 
     Attributes:
         columns:    {column of the module: float64 [N]}.
-        source:     The galaxy each stamp was made from, int [N].
+        source:     The galaxy that each stamp was made from, int [N].
         values:     {sample: {statistic: float64 [N]}}, NaN where it could not be measured.
         flags:      {sample: {flag: bool [N]}}.
-        numbers:    {name: float64 [N] or [N, b]}: see `examine`.
+        numbers:    {name: float64 [N] or [N, b]}: numbers that are not measured on all samples,
+                    such as those of the generated profiles; NaN where they are not known.
         stamps:     {name: float32 [K, S, S]}: of the first K galaxies.
+
+    Example::
+
+        sizes = validation.measurements.values["generated"]["size"]
+        known = validation.measurements.measured("size")
+        print(sizes[known].mean())
     """
 
-    columns: dict
+    columns: dict[str, np.ndarray]
     source: np.ndarray
-    values: dict
-    flags: dict
-    numbers: dict
-    stamps: dict
+    values: dict[str, dict[str, np.ndarray]]
+    flags: dict[str, dict[str, np.ndarray]]
+    numbers: dict[str, np.ndarray]
+    stamps: dict[str, np.ndarray]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.source)
 
-    def measured(self, statistic):
-        """Rows where a statistic is known in all samples: bool [N]."""
-        return np.all([np.isfinite(self.values[sample][statistic]) for sample in SAMPLES], axis=0)
+    def measured(self, *statistics: str) -> np.ndarray:
+        """Galaxies for which all of these statistics are known in all samples, bool [N]."""
+        known = [np.isfinite(self.values[sample][statistic])
+                 for statistic in statistics for sample in SAMPLES]
+        return np.all(known, axis=0)
 
 
-def measure_survey(survey, module, reconstructor=None, *, gain=1.0, seed=1, processes=1, keep=0,
-                   progress=False, cache=None):
-    """Draw and measure the three samples for every galaxy of a survey.
+def measure_galaxies(galaxies: RealGalaxies, module: Module, reconstructor: Reconstructor | None,
+                     units: FluxUnits, streams: RandomStreams, *, processes: int = 1,
+                     keep: int = 0, progress: bool = False, cache: Cache | None = None
+                     ) -> Measurements:
+    """Draw and measure the three samples for every galaxy.
 
     Parameters:
-        survey:         A `Survey`.
-        module:         The `galsim_deep.module.Module`.
-        reconstructor:  A `Reconstructor`, or None for modules that cannot encode.
-        gain:           Flux of the survey's stamps over flux of the module, for one galaxy.
-        seed:           Decides the generated galaxies and all noise.
-        processes:      Worker processes.  The result does not depend on it.
-        keep:           Of how many galaxies to keep the stamps.
+        galaxies:       The real galaxies.
+        module:         The module that generates.
+        reconstructor:  Encodes and decodes real galaxies; None for modules that cannot.
+        units:          The flux units of the real stamps and of the module.
+        streams:        Decides the generated galaxies and all noise.
+        processes:      Number of worker processes.  The result does not depend on it.
+        keep:           Number of galaxies K whose stamps are kept.
         progress:       Whether to show a progress bar.
-        cache:          A `cache.Cache` of what does not depend on the module, or None.  The result
+        cache:          Keeps what does not depend on the module; None for no cache.  The result
                         does not depend on it.
 
     Returns:
-        a `Measurements`.
+        the `Measurements`.
 
-    Raises a `galsim.GalSimError` where no galaxy at all can be measured.
+    Raises:
+        galsim.GalSimError: if none of the galaxies can be measured, or the module generates a class
+                            that is not on its card.
     """
     from tqdm import tqdm
 
-    tasks = _tasks(survey, module, reconstructor, gain, seed, keep, cache)
-    with _mapper(processes) as mapped:
-        found = list(tqdm(mapped(tasks), total=len(survey), unit="galaxy", disable=not progress,
-                          desc="measuring"))
-    if not any(one.numbers for one in found):
-        raise GalSimError(f"None of the {len(found)} galaxies of {survey.name} can be measured: "
-                          f"{FLAGS['not_usable'].split(';')[0]}. The variance of the noise must be "
-                          "positive, and the PSF an image of a star.")
-    numbers = collections.defaultdict(lambda: [np.nan] * len(found))
-    for n, one in enumerate(found):
-        for name, value in one.numbers.items():
-            numbers[name][n] = value
-    kept = found[:keep]
-    names = dict.fromkeys(name for one in kept for name in one.stamps)
-    blank = np.full((survey.stamp_size, survey.stamp_size), np.nan, np.float32)
-    stamps = {name: np.stack([one.stamps.get(name, blank) for one in kept]) for name in names}
+    tasks = _tasks(galaxies, module, reconstructor, units, streams, keep, cache)
+    with _mapper(processes) as mapper:
+        measured = list(tqdm(mapper(tasks), total=len(galaxies), unit="galaxy",
+                             disable=not progress, desc="measuring"))
+    if not any(galaxy.numbers for galaxy in measured):
+        raise GalSimError(f"None of the {len(measured)} galaxies of {galaxies.name} can be "
+                          f"measured: {FLAGS['not_usable'].split(';')[0]}. The variance of the "
+                          "noise must be positive, and the PSF an image of a star.")
+    names = dict.fromkeys(name for galaxy in measured for name in galaxy.numbers)
+    kept = measured[:keep]
+    stamp_names = dict.fromkeys(name for galaxy in kept for name in galaxy.stamps)
+    unknown = np.full((galaxies.stamp_size, galaxies.stamp_size), np.nan, np.float32)
     return Measurements(
-        columns=survey.columns, source=survey.source,
-        values={sample: {s.name: np.array([one.values[sample][s.name] for one in found])
-                         for s in STATISTICS} for sample in SAMPLES},
-        flags={sample: {flag: np.array([one.flags[sample][flag] for one in found])
+        columns=galaxies.columns, source=galaxies.source,
+        values={sample: {statistic.name: np.array([galaxy.values[sample][statistic.name]
+                                                   for galaxy in measured])
+                         for statistic in STATISTICS} for sample in SAMPLES},
+        flags={sample: {flag: np.array([galaxy.flags[sample][flag] for galaxy in measured])
                         for flag in FLAGS} for sample in SAMPLES},
-        numbers={name: _stacked(values) for name, values in numbers.items()}, stamps=stamps)
+        numbers={name: _stacked([galaxy.numbers.get(name, np.nan) for galaxy in measured])
+                 for name in names},
+        stamps={name: np.stack([galaxy.stamps.get(name, unknown) for galaxy in kept])
+                for name in stamp_names})
 
 
-def _stacked(values):
-    """Numbers of all galaxies as one array; where one is missing, NaN of the others' shape."""
+def _stacked(values: list) -> np.ndarray:
+    """Numbers or arrays of all galaxies as one array; a single NaN stands for an unknown array."""
     shape = max((np.shape(value) for value in values), key=len)
     return np.array([np.broadcast_to(value, shape) for value in values], float)
 
 
-def generated_inputs(survey, module, seed, numbers):
-    """What the galaxies are generated from.
-
-    Parameters:
-        survey:     A `Survey`.
-        module:     The `galsim_deep.module.Module`.
-        seed:       Decides the galaxies.
-        numbers:    Their places in the survey, n integers.
-
-    Returns:
-        (columns, normal): a dict of float32 [n], and standard normal numbers, float32 [n, L].
-    """
-    numbers = np.asarray(numbers)
-    rngs = latents.deviates(len(numbers), seeds=[(seed << 32) + int(one) for one in numbers])
-    columns = {name: values[numbers].astype(np.float32) for name, values in survey.columns.items()}
-    return columns, latents.draw(rngs, module.card.latent.size)
-
-
-def _tasks(survey, module, reconstructor, gain, seed, keep, cache):
-    """Generate and encode in blocks, one task a galaxy."""
-    for first in range(0, len(survey), BLOCK):
-        numbers = range(first, min(first + BLOCK, len(survey)))
-        seen = [survey.observation(number) for number in numbers]
-        # Straight from the module: what is wrong with a stamp is for the report to say.
-        generated = module.sample(*generated_inputs(survey, module, seed, numbers))
-        reconstructed = [None] * len(seen)
+def _tasks(galaxies: RealGalaxies, module: Module, reconstructor: Reconstructor | None,
+           units: FluxUnits, streams: RandomStreams, keep: int, cache: Cache | None
+           ) -> Iterator[Task]:
+    """Generate and reconstruct galaxies in blocks; one task for each."""
+    for first in range(0, len(galaxies), BLOCK):
+        numbers = range(first, min(first + BLOCK, len(galaxies)))
+        observations = [galaxies.observation(number) for number in numbers]
+        generated, _ = generate(galaxies, module, streams, numbers)
+        reconstructed: Sequence[np.ndarray | None] = [None] * len(observations)
         if reconstructor is not None:
-            in_module_units = [dataclasses.replace(one, noise_sigma=one.noise_sigma / gain)
-                               for one in seen]
-            reconstructed = reconstructor.reconstruct(
-                [one.stamp / gain for one in seen], in_module_units)
+            reconstructed = list(reconstructor.reconstruct(
+                [units.to_module(observation) for observation in observations]))
         for n, number in enumerate(numbers):
-            yield Task(observation=seen[n], generated=generated[n],
-                       reconstructed=reconstructed[n], card=module.card, gain=gain, seed=seed,
-                       keep=number < keep, cache=cache)
+            yield Task(observation=observations[n], generated=generated[n],
+                       reconstructed=reconstructed[n], card=module.card, units=units,
+                       streams=streams, keep_stamps=number < keep, cache=cache)
+
+
+_Mapper = Callable[[Iterable[Task]], Iterator[GalaxyMeasurements]]
 
 
 @contextlib.contextmanager
-def _mapper(processes):
-    """A function that examines tasks in order, in this process or in several."""
+def _mapper(processes: int) -> Iterator[_Mapper]:
+    """A function that measures tasks in order, in this process or in several others."""
     if processes == 1:
-        undo = single_threaded()
+        restore = single_threaded()
         try:
-            yield lambda tasks: map(examine, tasks)
+            yield lambda tasks: map(measure_galaxy, tasks)
         finally:
-            undo()
+            restore()
         return
-    # Not forked: TensorFlow, which makes the tasks, does not survive that.
+    # Spawned, since TensorFlow, which is used to make the tasks, does not survive a fork.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
             processes, mp_context=context, initializer=single_threaded) as pool:
 
-        def mapped(tasks):
-            waiting = collections.deque()
+        def mapper(tasks: Iterable[Task]) -> Iterator[GalaxyMeasurements]:
+            waiting: collections.deque = collections.deque()
             try:
                 for task in tasks:
-                    waiting.append(pool.submit(examine, task))
+                    waiting.append(pool.submit(measure_galaxy, task))
                     if len(waiting) >= 2 * BLOCK:
                         yield waiting.popleft().result()
                 while waiting:
@@ -167,4 +169,4 @@ def _mapper(processes):
                 for future in waiting:
                     future.cancel()
 
-        yield mapped
+        yield mapper

@@ -1,125 +1,142 @@
 """What is measured on a real galaxy, its parametric fit and its true profile.
 
-No module has a part in it, and it takes two thirds of the time of a validation: `observed` looks
-into a cache first.
+None of it depends on the module, and it takes two thirds of the time of a validation, so that it
+can be cached: `measure_observed_cached`.
 """
 
-__all__ = ["examine_observed", "observed"]
+__all__ = ["measure_observed", "measure_observed_cached"]
 
 import dataclasses
 import functools
 import hashlib
 import importlib.metadata
 import importlib.resources
+from typing import Any
 
 import numpy as np
 
-from .cache import key_of
-from .examined import Examined, chi2, light, measured, rng
-from .parametric import fit_parametric
+from ..measure.parametric import fit_parametric
+from ..observations.observation import Observation
+from .cache import Cache, key_of
+from .flux_units import FluxUnits
+from .galaxy import SAMPLES, GalaxyMeasurements, chi_square, light_statistics, measure_samples
+from .random_streams import RandomStreams
 
-_CODE = ("cache", "examined", "moments", "observation", "observed", "parametric", "segmentation",
-         "sersic", "shear", "statistics", "structure")
-"""The files of this package that `examine_observed` runs through."""
+_CODE = ("measure", "observations", "runtime/atomic_files.py", "validation/cache.py",
+         "validation/flux_units.py", "validation/galaxy.py", "validation/observed.py",
+         "validation/random_streams.py")
+"""The folders and files of galsim_deep with the code that `measure_observed` runs."""
 _LIBRARIES = ("galsim", "numpy", "scipy", "statmorph", "astropy", "photutils", "scikit-image")
-_NO_PART = ("columns", "source")
-"""Attributes of an `Observation` that `examine_observed` does not look at."""
+"""The libraries that it uses."""
+_UNUSED = ("columns", "source")
+"""Attributes of an `Observation` that `measure_observed` does not use."""
 
 
-def examine_observed(observation, seed, gain=1.0):
-    """The real galaxy, its parametric fit and its true profile.
+def measure_observed(observation: Observation, streams: RandomStreams, units: FluxUnits
+                     ) -> GalaxyMeasurements:
+    """Measure a real galaxy, its parametric fit and its true profile.
 
     Parameters:
-        observation:    An `Observation`; its true profile is looked at if it has one.
-        seed:           Seed of the noise.
-        gain:           What to divide the true profile by, so that it is in units of a module.
+        observation:    The real galaxy, with its true profile if that is to be measured.
+        streams:        The random numbers of the noise.
+        units:          Converts the true profile to the flux unit of the module.
 
     Returns:
-        an `Examined` of the samples real and parametric; stamps are the fit without noise,
-        ``model_parametric``, and with it, ``parametric``.
+        the `GalaxyMeasurements` of the samples real and parametric; its stamps are the parametric
+        fit without noise, ``model_parametric``, and with noise, ``parametric``.
 
-    Raises a `galsim.GalSimError` where noise level or PSF make no sense.
+    Raises:
+        galsim.GalSimError: if noise level or PSF make no sense.
     """
-    # Pixels that are not finite do not count in the fit.
+    # The fit leaves out pixels that are NaN.
     fit = fit_parametric(
         dataclasses.replace(observation, stamp=observation.cut(observation.stamp, np.nan)))
-    stamps = dict(real=observation.stamp,
-                  parametric=observation.drawn_like(
-                      fit.stamp, rng("parametric", observation, seed)))
-    numbers = dict(
+    noise = streams.noise(observation.number, SAMPLES.index("parametric"))
+    samples = dict(real=observation.stamp, parametric=observation.drawn_like(fit.stamp, noise))
+    numbers: dict[str, Any] = dict(
         bulge_and_disk=float(fit.kind == "bulge+disk"), fit_failed=float(not fit.success),
-        chi2_parametric=chi2(fit.stamp, observation))
+        chi2_parametric=chi_square(fit.stamp, observation))
     if observation.truth is not None:
-        numbers.update(light(observation.truth / gain, observation.pixel_scale, "truth"))
-    return measured(observation, stamps, numbers,
-                     dict(parametric=stamps["parametric"], model_parametric=fit.stamp))
+        numbers.update(light_statistics(
+            units.image_to_module(observation.truth), observation.pixel_scale, "truth"))
+    return measure_samples(
+        observation, samples, numbers,
+        dict(parametric=samples["parametric"], model_parametric=fit.stamp))
 
 
-def observed(observation, seed, gain, cache):
-    """`examine_observed`, from the cache where it has been done before.
+def measure_observed_cached(observation: Observation, streams: RandomStreams, units: FluxUnits,
+                            cache: Cache | None) -> GalaxyMeasurements:
+    """`measure_observed`, from a cache if it has been done before.
 
-    Parameters:
-        observation, seed, gain:    Those of `examine_observed`.
-        cache:                      A `cache.Cache`, or None.
+    Parameters are those of `measure_observed`, and the `Cache`; None for no cache.
     """
     if cache is None:
-        return examine_observed(observation, seed, gain)
-    key = key_of(_ingredients(observation, seed, gain))
+        return measure_observed(observation, streams, units)
+    key = key_of(_ingredients(observation, streams, units))
     arrays = cache.get(key)
     if arrays is not None:
         return _from_arrays(arrays)
-    found = examine_observed(observation, seed, gain)
-    cache.put(key, _as_arrays(found))
-    return found
+    measurements = measure_observed(observation, streams, units)
+    cache.put(key, _as_arrays(measurements))
+    return measurements
 
 
-def _ingredients(observation, seed, gain):
-    """All that the result of `examine_observed` depends on."""
-    found = {field.name: getattr(observation, field.name)
-             for field in dataclasses.fields(observation) if field.name not in _NO_PART}
-    return dict(found, seed=seed, gain=None if observation.truth is None else float(gain),
+def _ingredients(observation: Observation, streams: RandomStreams, units: FluxUnits
+                 ) -> dict[str, Any]:
+    """Everything that the result of `measure_observed` depends on."""
+    ingredients = {field.name: getattr(observation, field.name)
+                   for field in dataclasses.fields(observation) if field.name not in _UNUSED}
+    return dict(ingredients, seed=streams.seed,
+                gain=None if observation.truth is None else float(units.gain),
                 code=_code(), libraries=_libraries())
 
 
 @functools.cache
-def _code():
-    """The hash of all that does the measuring here: a number of its version could be forgotten."""
+def _code() -> str:
+    """A hash of the code that measures.  A version number might not be changed with the code."""
     digest = hashlib.sha256()
+    root = importlib.resources.files("galsim_deep")
     for name in _CODE:
-        source = importlib.resources.files(__package__).joinpath(f"{name}.py").read_bytes()
-        digest.update(f"{name} {len(source)}\n".encode() + source)
+        place = root / name
+        files = [place] if place.is_file() else sorted(
+            (file for file in place.iterdir() if file.name.endswith(".py")),
+            key=lambda file: file.name)
+        for file in files:
+            source = file.read_bytes()
+            digest.update(f"{name} {file.name} {len(source)}\n".encode() + source)
     return digest.hexdigest()
 
 
 @functools.cache
-def _libraries():
-    """The versions of the libraries that do the measuring: others may round differently."""
+def _libraries() -> str:
+    """The versions of the libraries that measure: another version may round differently."""
     return " ".join(f"{name}={_version(name)}" for name in _LIBRARIES)
 
 
-def _version(name):
-    """The version that is imported, where an environment hides another one behind it."""
+def _version(name: str) -> str | None:
+    """The version of the installation that is imported, if there are several."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def _as_arrays(examined):
-    """An `Examined` as a flat dict: {"values/real/size": number, ...}."""
+def _as_arrays(measurements: GalaxyMeasurements) -> dict[str, Any]:
+    """`GalaxyMeasurements` as a flat dict: {"values/real/size": number, ...}."""
     arrays = {f"{part}/{sample}/{name}": value for part in ("values", "flags")
-              for sample, one in getattr(examined, part).items() for name, value in one.items()}
+              for sample, entries in getattr(measurements, part).items()
+              for name, value in entries.items()}
     return arrays | {f"{part}/{name}": value for part in ("numbers", "stamps")
-                     for name, value in getattr(examined, part).items()}
+                     for name, value in getattr(measurements, part).items()}
 
 
-def _from_arrays(arrays):
-    """What `_as_arrays` was made of."""
-    found = Examined({}, {}, {}, {})
+def _from_arrays(arrays: dict[str, np.ndarray]) -> GalaxyMeasurements:
+    """The `GalaxyMeasurements` that `_as_arrays` was given."""
+    measurements = GalaxyMeasurements({}, {}, {}, {})
     for path, value in arrays.items():
-        part, *between, name = path.split("/")
-        inside = getattr(found, part)
-        for sample in between:
-            inside = inside.setdefault(sample, {})
-        inside[name] = value if value.ndim else value.item()
-    return found
+        part, *samples, name = path.split("/")
+        entries = getattr(measurements, part)
+        for sample in samples:
+            entries = entries.setdefault(sample, {})
+        entries[name] = value if value.ndim else value.item()
+    return measurements

@@ -1,20 +1,23 @@
-"""What can be wrong with a light profile by itself, without any real galaxy to compare it with."""
+"""Checks of a generated light profile by itself, without a real galaxy to compare it with."""
 
-__all__ = ["check_profile", "subpixel_changes"]
+__all__ = ["RING", "check_profile", "subpixel_changes"]
 
+import galsim
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .moments import adaptive_moments
+from ..measure.moments import adaptive_moments
+from ..observations.observation import Observation
 
 RING = 4
 """Width of the outer ring [pixels]."""
 
 
-def check_profile(stamp):
-    """Look at a profile as the module made it.
+def check_profile(stamp: ArrayLike) -> dict[str, float]:
+    """Measure what a sound profile should or should not have.
 
     Parameters:
-        stamp:      Before PSF, shape [S, S].
+        stamp:      The profile as the module made it, before PSF, shape [S, S].
 
     Returns:
         a dict of
@@ -27,10 +30,10 @@ def check_profile(stamp):
         ``e1``, ``e2``  ellipticity (Qxx - Qyy, 2 Qxy) / (Qxx + Qyy) of unweighted moments.
     """
     stamp = np.asarray(stamp, float)
-    found = dict(not_finite=float((~np.isfinite(stamp)).sum()))
-    if found["not_finite"] or stamp.sum() <= 0:
+    not_finite = float((~np.isfinite(stamp)).sum())
+    if not_finite or stamp.sum() <= 0:
         names = ("negative", "edge_flux", "ring_flux", "offset_x", "offset_y", "e1", "e2")
-        return {**found, **dict.fromkeys(names, np.nan)}
+        return dict(dict.fromkeys(names, np.nan), not_finite=not_finite)
     total = stamp.sum()
     y, x = np.indices(stamp.shape, float)
     x -= (stamp.shape[1] - 1) / 2
@@ -41,21 +44,21 @@ def check_profile(stamp):
     qxy = (stamp * (x - x0) * (y - y0)).sum()
     extent = qxx + qyy if qxx + qyy > 0 else np.nan
     return dict(
-        found, negative=float((stamp < 0).sum()),
+        not_finite=not_finite, negative=float((stamp < 0).sum()),
         edge_flux=1 - stamp[1:-1, 1:-1].sum() / total,
         ring_flux=1 - stamp[RING:-RING, RING:-RING].sum() / total,
         offset_x=x0, offset_y=y0,
         e1=(qxx - qyy) / extent, e2=2 * qxy / extent)
 
 
-def subpixel_changes(profile, observation):
-    """How much what is measured depends on where in a pixel a profile falls.
+def subpixel_changes(profile: galsim.GSObject, observation: Observation) -> dict[str, float]:
+    """How much the measured size, flux and shape depend on the position within a pixel.
 
     The profile is drawn without noise at four positions half a pixel apart.
 
     Parameters:
         profile:        A GSObject.
-        observation:    The `Observation` to draw it like.
+        observation:    The `Observation` with the PSF and the pixels.
 
     Returns:
         a dict of the largest differences between the positions: ``size`` and ``flux`` (relative),
@@ -65,11 +68,11 @@ def subpixel_changes(profile, observation):
     for dx, dy in [(0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5)]:
         scale = observation.pixel_scale
         drawn = observation.convolved(profile.shift(dx * scale, dy * scale))
-        found = adaptive_moments(drawn)
-        if found is None:
+        moments = adaptive_moments(drawn)
+        if moments is None:
             return dict.fromkeys(("size", "flux", "g"), np.nan)
-        sizes.append(found.moments_sigma)
+        sizes.append(moments.moments_sigma)
         fluxes.append(drawn.sum())
-        shears.append((found.observed_shape.g1, found.observed_shape.g2))
+        shears.append((moments.observed_shape.g1, moments.observed_shape.g2))
     return dict(size=np.ptp(sizes) / np.mean(sizes), flux=np.ptp(fluxes) / abs(np.mean(fluxes)),
                 g=float(np.ptp(shears, axis=0).max()))

@@ -1,63 +1,70 @@
 """Stamps side by side, as one picture."""
 
-__all__ = ["GAP", "MAP", "Stretch", "mosaic", "new_figure"]
+__all__ = ["GAP", "Stretch", "mosaic"]
 
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-MAP = "magma"
+from .figures import MAP, new_figure
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
 GAP = 3
 """White pixels between two stamps."""
 
 
-def new_figure(width, height):
-    """A matplotlib figure [inch], without pyplot: no backend is chosen for the calling program."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 @dataclasses.dataclass(frozen=True)
 class Stretch:
-    """Colours for stamps that are shown beside a real one.
+    """Maps pixel values to colours, for stamps that are shown beside a real one.
 
     Attributes:
         sigma:  Standard deviation of the noise.
-        peak:   The value that is shown brightest.
+        peak:   The value that is shown brightest, in the same unit.
     """
 
     sigma: float
     peak: float
 
     @classmethod
-    def of(cls, stamp, sigma):
-        """That of a real stamp [S, S] with noise ``sigma``, which may not be known."""
+    def of(cls, stamp: np.ndarray, sigma: float) -> "Stretch":
+        """The stretch for a real stamp.
+
+        Parameters:
+            stamp:      Shape [S, S].
+            sigma:      Standard deviation of its noise; NaN where it is not known.
+        """
         finite = stamp[np.isfinite(stamp)]
         sigma = sigma if sigma > 0 else float(finite.std()) or 1.0
         return cls(sigma, max(float(finite.max()), 10 * sigma))
 
-    def image(self, stamp):
-        """A stamp [S, S] on an arcsinh scale around the noise: RGBA [S, S, 4], 0 to 1."""
+    def image(self, stamp: ArrayLike) -> np.ndarray:
+        """The colours of a stamp [S, S] on an arcsinh scale: RGBA, [S, S, 4], 0 to 1."""
         from matplotlib import colormaps
 
         shown = np.arcsinh(np.asarray(stamp, float) / (2 * self.sigma)) / np.arcsinh(
             self.peak / (2 * self.sigma))
         return colormaps[MAP](np.clip((shown + 0.1) / 1.1, 0, 1))
 
-    def residual(self, stamp):
-        """A residual [S, S] from -6 to 6 times the noise: RGBA [S, S, 4]."""
+    def residual(self, stamp: ArrayLike) -> np.ndarray:
+        """The colours of a residual [S, S] from -6 to 6 times the noise: RGBA, [S, S, 4]."""
         from matplotlib import colormaps
 
-        return colormaps["RdBu_r"](np.clip(stamp / (12 * self.sigma) + 0.5, 0, 1))
+        return colormaps["RdBu_r"](np.clip(np.asarray(stamp) / (12 * self.sigma) + 0.5, 0, 1))
 
 
-def mosaic(tiles, labels):
+def mosaic(tiles: Sequence[Sequence[np.ndarray]], labels: Sequence[str]
+           ) -> "matplotlib.figure.Figure":
     """A figure of stamps in a grid.
 
     Parameters:
-        tiles:      Rows of colours [S, S, 4], of the same length and size, as `Stretch` gives them.
-        labels:     What the rows are, one text each.
+        tiles:      Rows of colours [S, S, 4], as `Stretch` makes them; all rows have the same
+                    length.
+        labels:     A label for each row.
 
     Returns:
         a matplotlib figure; a unit of its axes is a pixel.

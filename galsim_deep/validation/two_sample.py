@@ -1,11 +1,12 @@
-"""How far two samples are apart, and how far apart two samples of real galaxies would be.
+"""Distances between two samples, and those expected between two samples of real galaxies.
 
-Distances between the distributions of one statistic: Kolmogorov-Smirnov (the largest difference of
-the cumulative distributions) and Wasserstein-1 (the area between them, in the unit of the
-statistic).  Over all statistics together: how well a classifier tells the samples apart, as the
-area under its ROC curve, cross-validated (Lopez-Paz & Oquab 2017).
+The distances between the distributions of one statistic are Kolmogorov-Smirnov (the largest
+difference of the cumulative distributions) and Wasserstein-1 (the area between them, in the unit of
+the statistic).  Over all statistics together, the distance is how well a classifier distinguishes
+the samples: the area under its ROC curve, cross-validated (Lopez-Paz & Oquab 2017,
+arXiv:1610.06545).
 
-Rows are not independent where a few source galaxies were observed many times.  All errors are
+Galaxies are not independent where a few source galaxies were observed many times.  All errors are
 therefore bootstrapped over *groups* (sources), and cross-validation keeps a group in one fold.
 """
 
@@ -13,32 +14,49 @@ __all__ = ["LEVEL", "Distance", "auc", "bootstrap_weights", "compare", "distance
            "halves", "split_distances"]
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 LEVEL = 0.99
-"""Of the distances between samples of real galaxies, this share is within the floor.  High, since a
-dozen statistics are looked at together: one in eight reports would wrongly find one apart."""
+"""The floor is this quantile of the distances between samples of real galaxies.  It is high because
+a dozen statistics are compared: even so, in one report of eight a statistic exceeds the floor by
+chance."""
+
+Seed = int | Sequence[int] | np.random.SeedSequence
+"""A seed as `numpy.random.default_rng` takes it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Distance:
-    """A distance with its bootstrap error."""
+    """A distance with its bootstrap error.
+
+    Attributes:
+        value:  The distance; NaN where it is not known.
+        error:  Standard deviation of its bootstrap samples.
+    """
 
     value: float
     error: float
 
 
-def bootstrap_weights(groups, count, seed):
-    """Weights of rows in bootstrap samples that draw whole groups with replacement.
+def bootstrap_weights(groups: np.ndarray, count: int, seed: Seed) -> np.ndarray:
+    """Weights of galaxies in bootstrap samples that draw whole groups with replacement.
 
     Parameters:
-        groups:     The group of each row, int [N].
+        groups:     The group of each galaxy, int [N].
         count:      Number of bootstrap samples B.
         seed:       Random seed.
 
     Returns:
-        float64, shape [B, N]: how often each row occurs.
+        float64, shape [B, N]: how often each galaxy occurs in each sample.
+
+    Example::
+
+        >>> import numpy as np
+        >>> bootstrap_weights(np.array([0, 0, 1]), 2, seed=1)
+        array([[1., 1., 1.],
+               [2., 2., 0.]])
     """
     names, member = np.unique(groups, return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -46,19 +64,19 @@ def bootstrap_weights(groups, count, seed):
     return drawn[:, member].astype(float)
 
 
-def halves(groups, count, seed):
-    """Random halves of a sample, by whole groups.
+def halves(groups: np.ndarray, count: int, seed: Seed) -> np.ndarray:
+    """Split a sample into random halves, by whole groups.
 
-    Groups are dealt out in random order, each to the half that has fewer rows so far, so that the
-    halves are equally large up to one group.
+    Groups are assigned in random order, each to the half that has fewer galaxies so far, so that
+    the sizes of the halves differ by no more than one group.
 
     Parameters:
-        groups:     The group of each row, int [N].
+        groups:     The group of each galaxy, int [N].
         count:      Number of splits B.
         seed:       Random seed.
 
     Returns:
-        bool, shape [B, N]: True for rows of the first half.
+        bool, shape [B, N]: True for galaxies of the first half.
     """
     names, member, size = np.unique(groups, return_inverse=True, return_counts=True)
     rng = np.random.default_rng(seed)
@@ -71,7 +89,8 @@ def halves(groups, count, seed):
     return first[:, member]
 
 
-def distances(a, b, weights_a=None, weights_b=None):
+def distances(a: np.ndarray, b: np.ndarray, weights_a: np.ndarray | None = None,
+              weights_b: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Both distances between weighted samples of a statistic, for many sets of weights at once.
 
     Parameters:
@@ -79,7 +98,7 @@ def distances(a, b, weights_a=None, weights_b=None):
         weights_a, weights_b:   Weights, shapes [B, N] and [B, M].  [default: ones, B = 1]
 
     Returns:
-        (ks, w1), each [B]; NaN where a sample has no weight.
+        (ks, w1), float64 [B] each; NaN where all weights of a sample are zero.
     """
     weights_a = np.ones((1, len(a))) if weights_a is None else weights_a
     weights_b = np.ones((1, len(b))) if weights_b is None else weights_b
@@ -89,7 +108,7 @@ def distances(a, b, weights_a=None, weights_b=None):
     with np.errstate(invalid="ignore", divide="ignore"):
         step = np.concatenate([weights_a / weights_a.sum(1, keepdims=True),
                                -weights_b / weights_b.sum(1, keepdims=True)], axis=1)
-    # Of equal values, only the last has the cumulative difference that counts.
+    # The cumulative distributions are defined after the last of several equal values.
     gap = np.diff(values)
     difference = np.abs(np.cumsum(step[:, order], axis=1))[:, :-1]
     ks = np.max(np.where(gap > 0, difference, 0.0), axis=1, initial=0.0)
@@ -97,15 +116,16 @@ def distances(a, b, weights_a=None, weights_b=None):
     return ks, difference @ gap
 
 
-def compare(real, other, weights):
+def compare(real: np.ndarray, other: np.ndarray, weights: np.ndarray
+            ) -> tuple[Distance, Distance, np.ndarray]:
     """The distances between paired samples of a statistic, with errors.
 
     Parameters:
-        real, other:    The statistic in row n of each sample, shape [N].
+        real, other:    The statistic of galaxy n in each sample, shape [N].
         weights:        Bootstrap weights, shape [B, N] (`bootstrap_weights`).
 
     Returns:
-        (ks, w1, w1_samples): two `Distance`, and the bootstrap samples of w1, [B].
+        (ks, w1, w1_samples): two `Distance` objects, and the bootstrap samples of w1, shape [B].
     """
     ks, w1 = distances(real, other)
     ks_samples, w1_samples = distances(real, other, weights, weights)
@@ -113,56 +133,59 @@ def compare(real, other, weights):
             Distance(float(w1[0]), float(np.nanstd(w1_samples))), w1_samples)
 
 
-def split_distances(real, first):
-    """The distances between two samples of real galaxies as large as the whole sample.
+def split_distances(real: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distances between two samples of real galaxies that are as large as the whole sample.
 
-    Distances of halves are scaled by 1/sqrt(2): in the absence of a difference a distance falls as
-    the inverse root of the sample size.
+    These are the distances between halves, divided by sqrt(2): where two samples have the same
+    distribution, their distance falls with the inverse square root of the sample size.
 
     Parameters:
         real:       The statistic, shape [N].
-        first:      Halves, bool [B, N] (`halves`).
+        first:      The first half in each split, bool [B, N] (`halves`).
 
     Returns:
-        (ks, w1), each [B].
+        (ks, w1), float64 [B] each.
     """
     ks, w1 = distances(real, real, first.astype(float), (~first).astype(float))
     return ks / np.sqrt(2), w1 / np.sqrt(2)
 
 
-def floor(real, first):
-    """How large `split_distances` are.
+def floor(real: np.ndarray, first: np.ndarray) -> dict[str, tuple[float, ...]]:
+    """Median and `LEVEL` quantile of `split_distances`.
 
     Parameters:
         real:       The statistic, shape [N].
-        first:      Halves, bool [B, N] (`halves`).
+        first:      The first half in each split, bool [B, N] (`halves`).
 
     Returns:
         a dict of ``ks`` and ``w1``, each (median, `LEVEL` quantile) over the splits.
     """
     ks, w1 = split_distances(real, first)
-    return {name: tuple(float(q) for q in np.nanquantile(found, [0.5, LEVEL]))
-            for name, found in [("ks", ks), ("w1", w1)]}
+    return {name: tuple(float(q) for q in np.nanquantile(distance, [0.5, LEVEL]))
+            for name, distance in [("ks", ks), ("w1", w1)]}
 
 
-def auc(features, labels, groups, seed, folds=5, bootstraps=200):
-    """The area under the ROC curve of a classifier between two samples; 0.5 is chance.
+def auc(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int, folds: int = 5,
+        bootstraps: int = 200) -> Distance:
+    """The area under the ROC curve of a classifier that distinguishes two samples.
 
-    Gradient-boosted trees, cross-validated with whole groups in one fold.  Scores are ranked
-    within their fold before they are pooled, since folds differ in their level.
+    It is 0.5 if the classifier is right by chance only, and 1 if it is always right.  The
+    classifier consists of gradient-boosted trees, cross-validated with whole groups in one fold.
+    Scores are replaced by their rank within a fold before they are pooled, since the mean score
+    differs between folds.
 
     Parameters:
         features:   Shape [N, F]; may be NaN.
-        labels:     Which sample a row belongs to, bool [N].
+        labels:     Which sample each row belongs to, bool [N].
         groups:     The group of each row, int [N].
         seed:       Random seed.
         folds:      Number of folds; fewer where there are fewer groups.
         bootstraps: Number of bootstrap samples of groups for the error.
 
     Returns:
-        a `Distance`; NaN where there are not enough groups for two folds or a sample is empty.
-        The error leaves out that another training set makes another classifier: between samples
-        that do not differ, areas scatter by 1.2 times as much.
+        a `Distance`; NaN where there are not enough groups for two folds, or a sample is empty.
+        The error does not include that another training set would give another classifier; for
+        samples of the same distribution, areas scatter by 1.2 times the error.
     """
     from scipy.stats import rankdata
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -181,8 +204,8 @@ def auc(features, labels, groups, seed, folds=5, bootstraps=200):
         classifier = HistGradientBoostingClassifier(
             max_iter=100, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=10,
             l2_regularization=1.0, random_state=seed)
-        # Trees as small as these gain nothing by threads, which where other programs run wait for
-        # each other a hundred times as long as they work.
+        # Trees of this size do not gain from several threads; on a busy machine, threads that wait
+        # for each other take a hundred times as long.
         with threadpool_limits(1):
             classifier.fit(features[train], labels[train])
             score = classifier.predict_proba(features[test])[:, 1]
@@ -193,7 +216,7 @@ def auc(features, labels, groups, seed, folds=5, bootstraps=200):
     return Distance(float(_area(scores, labels, np.ones(len(scores)))), float(np.nanstd(samples)))
 
 
-def _area(scores, labels, weights):
+def _area(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
     """Weighted area under the ROC curve; ties count half."""
     levels, level = np.unique(scores, return_inverse=True)
     positive = np.bincount(level, weights * labels, len(levels))

@@ -1,0 +1,50 @@
+"""The size and magnitude of a generated galaxy, which its columns asked for."""
+
+__all__ = ["measured_conditions"]
+
+import numpy as np
+
+from ..measure.half_light import measured_radius
+from ..modules.card import Card
+
+
+def measured_conditions(stamp: np.ndarray, convolved: np.ndarray, card: Card, pixel_scale: float
+                        ) -> dict[str, float]:
+    """Half-light radius and magnitude of a generated galaxy, without noise.
+
+    Parameters:
+        stamp:          The profile as the module made it, before PSF, shape [S, S].
+        convolved:      The profile through the PSF, without noise, on pixels of ``pixel_scale``.
+        card:           The card of the module.
+        pixel_scale:    Size of a pixel of ``convolved`` [arcsec].
+
+    Returns:
+        a dict of ``size``, the half-light radius in the unit of the column that measures it (of the
+        convolved image if the column is defined as observed, otherwise of the profile), and
+        ``magnitude``.  NaN where the module has no such column, or the profile no positive flux.
+    """
+    conditions = dict(size=np.nan, magnitude=np.nan)
+    total = stamp.sum()
+    if not (np.isfinite(total) and total > 0):
+        return conditions
+    if card.column_of("magnitude") is not None:
+        conditions["magnitude"] = card.band().zero_point - 2.5 * np.log10(total)
+    column = card.column_of("half_light_radius")
+    if column is not None:
+        if column.as_observed:
+            # The light of a strange profile may cancel, so that it has no image.
+            has_image = 0 < convolved.sum() < np.inf
+            radius = measured_radius(convolved) * pixel_scale if has_image else np.nan
+        else:
+            radius = measured_radius(stamp) * card.pixel_scale
+        conditions["size"] = radius / _arcsec_of(column.unit, card.pixel_scale)
+    return conditions
+
+
+def _arcsec_of(unit: str, pixel_scale: float) -> float:
+    """The size of a unit of length [arcsec]: of a pixel of the module, or of an angle."""
+    if unit in ("pix", "pixel"):
+        return pixel_scale
+    from astropy.units import Unit
+
+    return Unit(unit).to("arcsec")

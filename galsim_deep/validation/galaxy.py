@@ -1,0 +1,100 @@
+"""The measurements of one galaxy, and the measuring that all of its samples have in common."""
+
+__all__ = ["SAMPLES", "GalaxyMeasurements", "chi_square", "light_statistics", "measure_samples"]
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..measure import shear, structure
+from ..measure.parametric import fit_sersic
+from ..measure.statistics import measure
+from ..observations.observation import Observation
+
+SAMPLES = ("real", "generated", "parametric")
+"""The three samples of a validation, in the order of their numbers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GalaxyMeasurements:
+    """What was measured on the stamps of one galaxy.
+
+    Attributes:
+        values:     {sample: {statistic: number}}, of some of the `SAMPLES`.
+        flags:      {sample: {flag: whether it applies}}.
+        numbers:    {name: number or array}: what is not measured on all samples.
+        stamps:     {name: float32 [S, S]}.
+    """
+
+    values: dict[str, dict[str, float]]
+    flags: dict[str, dict[str, bool]]
+    numbers: dict[str, Any]
+    stamps: dict[str, np.ndarray]
+
+
+def measure_samples(observation: Observation, samples: Mapping[str, np.ndarray],
+                    numbers: Mapping[str, Any], stamps: Mapping[str, np.ndarray]
+                    ) -> GalaxyMeasurements:
+    """Measure the stamps of some samples of a galaxy.
+
+    Parameters:
+        observation:    The `Observation` that the stamps were drawn like.
+        samples:        {sample: [S, S]}.
+        numbers:        Other numbers of the result: {name: number or array}.
+        stamps:         Stamps of the result: {name: [S, S]}.
+
+    Returns:
+        the `GalaxyMeasurements` of these samples; its numbers also have ``response_SAMPLE``, the
+        shear response.
+
+    Raises:
+        galsim.GalSimError: if noise level or PSF of the observation make no sense.
+    """
+    measured = {sample: measure(stamp, observation) for sample, stamp in samples.items()}
+    responses = {f"response_{sample}": np.mean(shear.shear_response(observation, stamp))
+                 for sample, stamp in samples.items()}
+    return GalaxyMeasurements(
+        values={sample: values for sample, (values, _) in measured.items()},
+        flags={sample: flags for sample, (_, flags) in measured.items()},
+        numbers={**numbers, **responses},
+        stamps={name: np.asarray(stamp, np.float32) for name, stamp in stamps.items()})
+
+
+def chi_square(model: np.ndarray, observation: Observation) -> float:
+    """Squared residual over the noise variance, per pixel.
+
+    Parameters:
+        model:          The noiseless image through the PSF, shape [S, S].
+        observation:    The `Observation`.  Pixels outside of its footprint, and those that are not
+                        finite, are left out.
+
+    Returns:
+        the mean over the pixels; NaN if none is left.
+    """
+    squares = observation.cut(
+        ((observation.stamp - model) / observation.noise_sigma) ** 2, np.nan)
+    known = np.isfinite(squares)
+    return float(squares[known].mean()) if known.any() else np.nan
+
+
+def light_statistics(profile: np.ndarray, pixel_scale: float, name: str) -> dict[str, Any]:
+    """Statistics of a profile without noise and before the PSF, generated or true.
+
+    Parameters:
+        profile:        Float64, shape [S, S].
+        pixel_scale:    Size of a pixel [arcsec].
+        name:           ``generated`` or ``truth``.
+
+    Returns:
+        a dict of ``peak_NAME`` (`structure.peak_surface_brightness`), ``power_NAME``
+        (`structure.small_scale_power` of the residual of the best Sersic profile; NaN if that fit
+        failed) and ``sersic_failed_NAME`` (1 if it failed, otherwise 0).
+    """
+    fit = fit_sersic(profile, pixel_scale)
+    power = np.full(len(structure.EDGES) - 1, np.nan)
+    if fit.success:
+        power = structure.small_scale_power(profile - fit.stamp, profile.sum(), pixel_scale)
+    return {f"peak_{name}": structure.peak_surface_brightness(profile, pixel_scale),
+            f"power_{name}": power, f"sersic_failed_{name}": float(not fit.success)}

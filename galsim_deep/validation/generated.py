@@ -1,0 +1,163 @@
+"""What is measured on a generated galaxy, and on the reconstruction of the real one."""
+
+__all__ = ["Task", "draw_generated", "measure_generated"]
+
+import dataclasses
+from typing import Any
+
+import galsim
+import numpy as np
+
+from ..measure import shear
+from ..modules.card import Card
+from ..observations.observation import Observation
+from ..profiles.make import make_profile
+from .cache import Cache
+from .conditions import measured_conditions
+from .flux_units import FluxUnits
+from .galaxy import SAMPLES, GalaxyMeasurements, chi_square, light_statistics, measure_samples
+from .profile_checks import check_profile, subpixel_changes
+from .random_streams import RandomStreams
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Everything that is needed to measure one galaxy, in any process.
+
+    Attributes:
+        observation:    The real galaxy.
+        generated:      The profile generated for its columns, in the flux unit and pixels of the
+                        module, float32 [S, S].
+        reconstructed:  The module's best profile for the real stamp, likewise; None for a module
+                        that does not encode.
+        card:           The card of the module.
+        units:          The flux units of the real stamps and of the module.
+        streams:        The random numbers.
+        keep_stamps:    Whether the result should hold the stamps.
+        cache:          Keeps what does not depend on the module; None for no cache.
+    """
+
+    observation: Observation
+    generated: np.ndarray
+    reconstructed: np.ndarray | None
+    card: Card
+    units: FluxUnits
+    streams: RandomStreams
+    keep_stamps: bool
+    cache: Cache | None = None
+
+    @property
+    def same_pixels(self) -> bool:
+        """Whether the real stamps and the module have pixels of the same size."""
+        return bool(np.isclose(
+            self.observation.pixel_scale, self.card.pixel_scale, rtol=1e-5))
+
+    @property
+    def truth_is_comparable(self) -> bool:
+        """Whether there is a true profile on the same pixels as the generated one."""
+        truth = self.observation.truth
+        return truth is not None and self.generated.shape == truth.shape and self.same_pixels
+
+
+def measure_generated(task: Task) -> GalaxyMeasurements:
+    """Measure the generated galaxy and the reconstruction of the real one.
+
+    Parameters:
+        task:   The galaxy.
+
+    Returns:
+        the `GalaxyMeasurements` of the sample generated; its stamps are those of `draw_generated`,
+        and the reconstruction through the PSF, ``model_reconstructed``, if there is one.
+
+    Raises:
+        galsim.GalSimError: if noise level or PSF of the real galaxy make no sense.
+    """
+    observation = task.observation
+    profile, convolved, stamps = _drawn(task)
+    numbers = _profile_numbers(profile, convolved, task)
+    if task.reconstructed is not None:
+        reconstructed = _convolved(_in_stamp_units(task.reconstructed, task), observation)
+        numbers["chi2_reconstructed"] = chi_square(reconstructed, observation)
+        stamps["model_reconstructed"] = reconstructed
+        if observation.truth is not None:
+            # The chi-square of a perfect model.  Fits have a lower one: they follow the noise too.
+            true = _convolved(
+                _profile_or_none(observation.truth, observation.pixel_scale), observation)
+            numbers["chi2_truth"] = chi_square(true, observation)
+    if task.truth_is_comparable:
+        numbers.update(light_statistics(
+            np.asarray(task.generated, float), observation.pixel_scale, "generated"))
+    return measure_samples(observation, dict(generated=stamps["generated"]), numbers, stamps)
+
+
+def draw_generated(task: Task) -> dict[str, np.ndarray]:
+    """Draw the generated galaxy without measuring it.
+
+    Parameters:
+        task:   The galaxy.
+
+    Returns:
+        {``generated``: as it would have been observed, ``profile``: before PSF, on the pixels of
+        the real stamps}, float64 [S, S] each, in the flux unit of the real stamps.
+
+    Raises:
+        galsim.GalSimError: if noise level or PSF of the real galaxy make no sense.
+    """
+    return _drawn(task)[2]
+
+
+def _drawn(task: Task) -> tuple[galsim.GSObject | None, np.ndarray, dict[str, np.ndarray]]:
+    """The generated galaxy: its profile, its image through the PSF, and its stamps."""
+    observation = task.observation
+    profile = _in_stamp_units(task.generated, task)
+    convolved = _convolved(profile, observation)
+    noise = task.streams.noise(observation.number, SAMPLES.index("generated"))
+    return profile, convolved, dict(generated=observation.drawn_like(convolved, noise),
+                                    profile=_on_stamp_pixels(profile, task))
+
+
+def _in_stamp_units(image: np.ndarray, task: Task) -> galsim.GSObject | None:
+    """An image of the module as a GSObject in the flux unit of the real stamps."""
+    return _profile_or_none(task.units.image_to_stamps(image), task.card.pixel_scale)
+
+
+def _profile_or_none(image: np.ndarray, pixel_scale: float) -> galsim.GSObject | None:
+    """An image as a GSObject; None if it is not finite or has no positive flux."""
+    if not np.isfinite(image).all() or image.sum() <= 0:
+        return None
+    return make_profile(image, pixel_scale)
+
+
+def _convolved(profile: galsim.GSObject | None, observation: Observation) -> np.ndarray:
+    """A profile through the PSF of an observation, float64 [S, S]; NaN if there is no profile."""
+    if profile is None:
+        return np.full(observation.stamp.shape, np.nan)
+    return observation.convolved(profile)
+
+
+def _on_stamp_pixels(profile: galsim.GSObject | None, task: Task) -> np.ndarray:
+    """The generated profile before PSF on the pixels of the real stamps, shape [S, S]."""
+    shape, scale = task.observation.stamp.shape, task.observation.pixel_scale
+    if profile is None:
+        return np.full(shape, np.nan)
+    if task.generated.shape == shape and task.same_pixels:
+        return task.units.image_to_stamps(task.generated)
+    return profile.drawImage(
+        nx=shape[1], ny=shape[0], scale=scale, method="no_pixel", dtype=float).array
+
+
+def _profile_numbers(profile: galsim.GSObject | None, convolved: np.ndarray, task: Task
+                     ) -> dict[str, Any]:
+    """Numbers that describe the generated profile itself, without noise."""
+    observation = task.observation
+    numbers: dict[str, Any] = dict(check_profile(task.generated))
+    conditions = measured_conditions(
+        np.asarray(task.generated, float), convolved, task.card, observation.pixel_scale)
+    numbers.update({f"measured_{name}": value for name, value in conditions.items()})
+    names = ("size", "flux", "g")
+    subpixel, response = dict.fromkeys(names, np.nan), np.nan
+    if profile is not None:
+        subpixel = subpixel_changes(profile, observation)
+        response = np.mean(shear.profile_response(profile, observation))
+    numbers.update({f"subpixel_{name}": subpixel[name] for name in names})
+    return dict(numbers, response_profile=response)

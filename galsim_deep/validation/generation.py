@@ -1,0 +1,83 @@
+"""The generated galaxies of a validation: one for the columns of each real galaxy."""
+
+__all__ = ["BLOCK", "check_classes", "generate", "generator_inputs", "latent_size"]
+
+from collections.abc import Sequence
+
+import numpy as np
+from galsim import GalSimError
+from numpy.typing import NDArray
+
+from .. import latents
+from ..modules.card import Card
+from ..modules.module import Module
+from ..observations.real_galaxies import RealGalaxies
+from .random_streams import RandomStreams
+
+BLOCK = 48
+"""Galaxies that are generated and encoded at once."""
+
+
+def generator_inputs(galaxies: RealGalaxies, module: Module, streams: RandomStreams,
+                     numbers: Sequence[int] | np.ndarray
+                     ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+    """The columns and random numbers of generated galaxies.
+
+    Parameters:
+        galaxies:   The real galaxies.
+        module:     The module.
+        streams:    The random numbers of the validation.
+        numbers:    Places of n galaxies among the real galaxies.
+
+    Returns:
+        (columns, normal): {name: float32 [n]}, and standard normal numbers, float32 [n, L].
+    """
+    places = np.asarray(numbers, int)
+    columns = {name: values[places].astype(np.float32) for name, values in galaxies.columns.items()}
+    keys = latents.keys_from_seeds(streams.galaxy_seeds(places))
+    return columns, latents.draw_latents(keys, latent_size(module.card))
+
+
+def generate(galaxies: RealGalaxies, module: Module, streams: RandomStreams,
+             numbers: Sequence[int] | np.ndarray, galaxy_class: int = -1
+             ) -> tuple[np.ndarray, np.ndarray | None]:
+    """Generate galaxies for the columns of real ones.
+
+    The images come straight from the module, so that the report can say what is wrong with them.
+
+    Parameters:
+        galaxies, module, streams, numbers:     Those of `generator_inputs`.
+        galaxy_class:   The class of all of them, for a module with classes.  [default: -1, it is
+                        drawn]
+
+    Returns:
+        (images, classes): float32 [n, S, S] in the flux unit of the module; and the class of each,
+        int [n], or None for a module without classes.
+
+    Raises:
+        galsim.GalSimError: if a class is not on the card of the module.
+    """
+    columns, normal = generator_inputs(galaxies, module, streams, numbers)
+    if not module.card.classes:
+        return module.sample(columns, normal)["image"][..., 0], None
+    wanted = np.full(len(normal), galaxy_class, np.int32)
+    outputs = module.sample(columns, normal, wanted)
+    classes = outputs["galaxy_class"].astype(int)
+    check_classes(classes, module.card)
+    return outputs["image"][..., 0], classes
+
+
+def check_classes(classes: np.ndarray, card: Card) -> None:
+    """Raise a `galsim.GalSimError` if a drawn class, int [n], is not on the card of the module."""
+    if len(classes) and (classes.min() < 0 or classes.max() >= len(card.classes)):
+        raise GalSimError(f"The module {card.name} draws classes from {classes.min()} to "
+                          f"{classes.max()}; its card has {len(card.classes)}. Get the module "
+                          "again.")
+
+
+def latent_size(card: Card) -> int:
+    """Random numbers of a galaxy."""
+    if card.latent is None:
+        raise GalSimError(f"The module {card.name} makes no galaxies: it is of the kind "
+                          f"'{card.kind}'. A validation needs a 'generator'.")
+    return card.latent.size

@@ -1,0 +1,133 @@
+"""Encode and decode: the best profile that a module with an encoder has for a real galaxy."""
+
+__all__ = ["Reconstructor"]
+
+from collections.abc import Sequence
+
+import numpy as np
+from galsim import GalSimError
+
+from ..modules.module import Module
+from ..observations.observation import Observation
+from ..observations.real_galaxies import RealGalaxies
+
+
+class Reconstructor:
+    """Runs the signatures ``encode`` and ``decode`` of a module on observations.
+
+    Parameters:
+        module:     The module, of one band.
+        galaxies:   The real galaxies whose observations are to be encoded.
+
+    Raises:
+        galsim.GalSimError: if the module cannot encode these galaxies; it says why.
+
+    Example::
+
+        reconstructor = Reconstructor(module, galaxies)
+        profiles = reconstructor.reconstruct([galaxies.observation(n) for n in range(8)])
+    """
+
+    def __init__(self, module: Module, galaxies: RealGalaxies) -> None:
+        card = module.card
+        for signature in ("encode", "decode"):
+            if signature not in card.signatures:
+                raise GalSimError(f"The module {card.name} has no signature '{signature}'.")
+        same_pixels = np.isclose(galaxies.pixel_scale, card.pixel_scale, rtol=1e-5)
+        if galaxies.stamp_size != card.stamp_size or not same_pixels:
+            raise GalSimError(
+                f"The module {card.name} encodes stamps of {card.stamp_size} pixels of "
+                f"{card.pixel_scale} arcsec; these are {galaxies.stamp_size} of "
+                f"{galaxies.pixel_scale}.")
+        self._columns = [column.name for column in card.columns]
+        outputs = module.tensorflow.signature_outputs("encode")
+        if card.classes and "log_class_probability" not in outputs:
+            raise GalSimError(f"The encoder of {card.name} has no output log_class_probability, so "
+                              "the classes of real galaxies are not known.")
+        inputs = module.tensorflow.signature_inputs("encode")
+        unknown = sorted(inputs.keys() - {"image", "psf", "noise_sigma", *self._columns})
+        if unknown:
+            raise GalSimError(f"The encoder of {card.name} has the inputs {', '.join(unknown)}, "
+                              "which the validation does not know.")
+        self._inputs = inputs
+        self._classes = len(card.classes)
+        self._module = module
+
+    def encode(self, observations: Sequence[Observation]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and scale of the posterior of the latent vectors of stamps.
+
+        Parameters:
+            observations:   n observations in the flux unit of the module
+                            (`FluxUnits.to_module`).  Pixels that are not finite are set to zero.
+
+        Returns:
+            (mean, scale), float32 [n, K] each.
+        """
+        outputs = self._encoder_outputs(observations)
+        return outputs["mean"], outputs["scale"]
+
+    def classes(self, observations: Sequence[Observation]) -> np.ndarray:
+        """The most probable class of each stamp, by a module with classes.
+
+        Parameters are those of `encode`.
+
+        Returns:
+            the numbers of the classes, int [n]; -1 where the encoder's output is not finite.
+        """
+        return self._most_probable(self._encoder_outputs(observations))
+
+    def reconstruct(self, observations: Sequence[Observation]) -> np.ndarray:
+        """The best light profiles for stamps, before PSF.
+
+        A module with classes decodes the mean latent vector as the most probable class.
+
+        Parameters are those of `encode`.
+
+        Returns:
+            float32, shape [n, S, S], in the flux unit of the module.
+        """
+        outputs = self._encoder_outputs(observations)
+        inputs = dict(latent=outputs["mean"], **self._conditions(observations))
+        if self._classes:
+            inputs["galaxy_class"] = np.maximum(self._most_probable(outputs), 0).astype(np.int32)
+        return self._module.call("decode", **inputs)["image"][..., 0]
+
+    def _encoder_outputs(self, observations: Sequence[Observation]) -> dict[str, np.ndarray]:
+        """All outputs of the signature ``encode``, by name."""
+        stamps = np.stack([observation.stamp for observation in observations])
+        inputs = dict(
+            image=np.nan_to_num(stamps, posinf=0, neginf=0)[..., None],
+            noise_sigma=np.array([[observation.noise_sigma] for observation in observations]),
+            **self._conditions(observations))
+        if "psf" in self._inputs:
+            shape = self._inputs["psf"]
+            size = shape[1] if shape is not None else None
+            inputs["psf"] = np.stack([
+                _resized_psf(observation.psf, size or len(observation.psf))
+                for observation in observations])[..., None]
+        return self._module.call("encode", **{
+            name: np.asarray(inputs[name], np.float32) for name in self._inputs})
+
+    def _most_probable(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
+        """The most probable classes, int [n]; -1 where the probabilities are not finite."""
+        probability = outputs["log_class_probability"]
+        if probability.shape[1:] != (self._classes,):
+            raise GalSimError(
+                f"The encoder of {self._module.card.name} distinguishes {probability.shape[1]} "
+                f"classes, its card {self._classes}. Get the module again.")
+        known = np.isfinite(probability).any(axis=1) & ~np.isnan(probability).any(axis=1)
+        return np.where(known, np.argmax(probability, axis=1), -1)
+
+    def _conditions(self, observations: Sequence[Observation]) -> dict[str, np.ndarray]:
+        """The columns, {name: float32 [n]}."""
+        return {name: np.array([observation.columns[name] for observation in observations],
+                               np.float32) for name in self._columns}
+
+
+def _resized_psf(psf: np.ndarray, size: int) -> np.ndarray:
+    """Cut or pad an odd PSF image to another odd size."""
+    change = (size - len(psf)) // 2
+    if change >= 0:
+        return np.pad(psf, change)
+    cut = psf[-change:change, -change:change]
+    return cut / cut.sum()

@@ -1,0 +1,118 @@
+"""What a section of the report is.
+
+A section is one file in this folder, with a subclass of `Section` that says what it computes, which
+figures it draws and how it looks on the page; `galsim_deep.validation.sections.SECTIONS` lists the
+sections in their order on the page.
+"""
+
+__all__ = ["CardFigures", "Section", "bin_suffix", "card_bins"]
+
+import abc
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..figures import Figure
+
+if TYPE_CHECKING:
+    from ..comparison import Comparison
+
+CardFigures = Iterator[tuple[str, Any]]
+"""Pairs of a name, and a number, an `estimates.Estimate` or None."""
+
+
+class Section(abc.ABC):
+    """A section of the report on one comparison: its numbers, its figures, its piece of the page.
+
+    Parameters:
+        comparison:     The `Comparison`.
+
+    Attributes:
+        comparison:     The `Comparison`.
+        name:           A short name, by which `Validation.section` finds it.
+        template:       Its piece of the page, a Jinja template.  Its variables are ``results`` (all
+                        numbers of the report), ``card``, ``figures`` (the figures of this section
+                        as HTML) and those of `page_variables`; its filters are ``number`` and
+                        ``value`` (`galsim_deep.validation.report`).
+        summary:        A sentence for the opening of the page, likewise; empty for none.
+
+    Example::
+
+        class Colours(Section):
+            name = "colours"
+            template = "<h2>Colours</h2><p>Mean colour {{ results.colours.mean | value }}.</p>"
+
+            def compute(self):
+                colours = self.comparison.measurements.numbers["colour"]
+                return dict(colours=dict(mean=mean(colours, self.comparison.weights)))
+    """
+
+    name: ClassVar[str]
+    template: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+
+    def __init__(self, comparison: "Comparison") -> None:
+        self.comparison = comparison
+
+    @classmethod
+    def applies_to(cls, comparison: "Comparison") -> bool:
+        """Whether the report on a comparison has this section.  [default: yes]"""
+        return True
+
+    def compute(self) -> dict[str, Any]:
+        """The numbers of the section.
+
+        Returns:
+            entries of report.json by their keys, which no other section has: dicts, lists, text and
+            numbers.  [default: none]
+        """
+        return {}
+
+    def figures(self, results: Mapping[str, Any]) -> Iterator[Figure]:
+        """Draw the figures of the section, in the order of the page.
+
+        Parameters:
+            results:    All numbers of the report.
+
+        Yields:
+            `Figure` objects; nothing where there is nothing to show.  [default: none]
+        """
+        yield from ()
+
+    def page_variables(self) -> dict[str, Any]:
+        """More variables for the template, by name.  [default: none]"""
+        return {}
+
+    def galaxy_columns(self) -> dict[str, np.ndarray]:
+        """Columns of ``galaxies.fits`` that the section adds, {name: [N]}.  [default: none]"""
+        return {}
+
+    @classmethod
+    def card_figures(cls, results: Mapping[str, Any]) -> CardFigures:
+        """The numbers that the card of the module quotes.
+
+        Parameters:
+            results:    All numbers of a report, also of one without this section.
+
+        Yields:
+            (name, number), where a number may be an `estimates.Estimate`, or None if it is not
+            known.  [default: none]
+        """
+        yield from ()
+
+
+def card_bins(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The bins that a card quotes, as pairs of suffix and name: ``all`` and ``bright``."""
+    bright = f"mag < {results['settings']['bright']:g}"
+    names = [one["name"] for one in results["bins"]]
+    return [(suffix, name) for suffix, name in (("all", "all"), ("bright", bright))
+            if name in names]
+
+
+def bin_suffix(one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """The suffix of a figure on the card, for one of the magnitude bins of a report."""
+    low, high = one["low"], one["high"]
+    if low is None:
+        return "bright" if high == results["settings"]["bright"] else f"below_{high:g}"
+    return f"above_{low:g}" if high is None else f"{low:g}_{high:g}"

@@ -1,0 +1,142 @@
+"""The search for copies of training galaxies among the generated ones."""
+
+__all__ = ["Memorisation", "memory_results"]
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...observations.observation import Observation
+from .. import memory
+from ..galaxy import SAMPLES
+from .base import Section
+
+BRIGHT = 22.5
+"""Copies are searched for among galaxies up to this magnitude, where noise hides little."""
+TRAINING = 4000
+"""Most training galaxies that are searched."""
+
+
+class Memorisation(Section):
+    """Distances of generated galaxies to the nearest training galaxy.
+
+    The method is that of `galsim_deep.validation.memory`.  The parametric sample is compared too:
+    it cannot be a copy, but it is smooth, and smooth galaxies are near to any other galaxy.
+    """
+
+    name = "memorisation"
+
+    def compute(self) -> dict[str, Any]:
+        reason = self._why_skipped()
+        return dict(memorisation=dict(skipped=reason) if reason else self._search())
+
+    def _why_skipped(self) -> str:
+        """Why there is no search; empty if there is."""
+        galaxies, training = self.comparison.galaxies, self.comparison.training
+        if self.comparison.magnitudes is None:
+            return "the module has no magnitude among its columns"
+        if training is None:
+            return "no training galaxies were given"
+        if galaxies.recipe_sha256 and galaxies.recipe_sha256 == training.recipe_sha256 and np.isin(
+                galaxies.source, training.source).any():
+            return "the real galaxies are training galaxies themselves"
+        return ""
+
+    def _search(self) -> dict[str, Any]:
+        """The results of `memory_results`; or ``skipped``, the reason."""
+        comparison = self.comparison
+        galaxies, training, streams = comparison.galaxies, comparison.training, comparison.streams
+        column = comparison.card.column_of("magnitude")
+        assert training is not None and column is not None and comparison.magnitudes is not None
+        stamps = comparison.measurements.stamps
+        bright = np.flatnonzero(comparison.magnitudes[:len(stamps["real"])] < BRIGHT)
+        observations = [galaxies.observation(int(number)) for number in bright]
+        images, places = {}, {}
+        for number, sample in enumerate(SAMPLES):
+            images[sample], places[sample] = _canonical_images(
+                observations, stamps[sample][bright],
+                streams.generator("canonical images", number))
+        chosen = np.flatnonzero(training.columns[column.name] < BRIGHT)
+        chosen = streams.generator("choice of training galaxies").permutation(chosen)[:TRAINING]
+        trained = [training.observation(int(number)) for number in chosen]
+        training_images, training_places = _canonical_images(
+            trained, [observation.stamp for observation in trained],
+            streams.generator("canonical training images"))
+        if not (training_images and images["real"] and images["generated"]):
+            return dict(skipped="too few galaxies are bright and large enough")
+        return memory_results({
+            sample: memory.memorisation(
+                images[sample], images["real"], training_images,
+                training.source[chosen[training_places]],
+                comparison.measurements.source[bright[places["real"]]], seed=streams.seed)
+            for sample in SAMPLES[1:]})
+
+    template = """
+<h2>Memorisation</h2>
+{% if results.memorisation.skipped is defined %}
+<p>There was no search for copies of training galaxies: {{ results.memorisation.skipped }}.</p>
+{% else %}
+<div class="scroll"><table>
+<thead><tr><th>distance to the nearest training galaxy</th><th>n</th><th>median</th>
+<th>share as near<br>as copies are</th></tr></thead>
+<tbody>
+{% for key, text in [
+  ("generated", "generated galaxies"), ("parametric", "parametric fits"),
+  ("held_out", "real galaxies that were not trained on"),
+  ("strangers", "training galaxies, to those of other sources"),
+  ("copies", "training galaxies, to others of the same source (copies)")] %}
+{% set one = results.memorisation[key] %}
+<tr><td>{{ text }}</td><td>{{ one.n }}</td><td>{{ one.median | value }}</td>
+<td>{{ one.get("share_copies") | value }}</td></tr>
+{% endfor %}
+</tbody></table></div>
+<p class="note">Distances to {{ results.memorisation.n_training }} bright training stamps, in a
+frame in which rotated, mirrored, dilated and dimmed stamps of one galaxy look alike. If a model
+repeats its training galaxies, about half of its galaxies are as near as copies; if it does not, as
+many as of the real galaxies that were not trained on. Smooth galaxies are near to any other galaxy,
+as the parametric fits show.</p>
+{% endif %}
+"""
+
+
+def memory_results(distances: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """The numbers of the section.
+
+    Parameters:
+        distances:      The results of `memory.memorisation` for the samples ``generated`` and
+                        ``parametric``, by their names.
+
+    Returns:
+        a dict of ``copies``, ``strangers``, ``held_out`` and one entry for each sample, each a dict
+        of ``n``, ``median`` and shares; and ``n_training``.
+    """
+    def number(result: Mapping[str, float], name: str) -> dict[str, float]:
+        return dict(value=result[name], error=result[f"{name}_error"])
+
+    common = distances["generated"]
+    results: dict[str, Any] = dict(
+        n_training=common["n_training"],
+        copies=dict(n=common["n_copies"], median=number(common, "copies_median")),
+        strangers=dict(n=common["n_copies"], median=number(common, "strangers_median")),
+        held_out=dict(n=common["n_held_out"], median=number(common, "held_out_median"),
+                      share_copies=number(common, "held_out_share_copies")))
+    for sample, result in distances.items():
+        results[sample] = dict(
+            n=result["n_generated"], median=number(result, "generated_median"),
+            share_copies=number(result, "share_copies"),
+            share_nearer=number(result, "share_nearer"))
+    return results
+
+
+def _canonical_images(
+        observations: Sequence[Observation], stamps: Sequence[np.ndarray] | np.ndarray,
+        rng: np.random.Generator) -> tuple[list[np.ndarray], list[int]]:
+    """The canonical images of stamps, without those that have none, and their places."""
+    images, places = [], []
+    for place, (observation, stamp) in enumerate(zip(observations, stamps, strict=True)):
+        image = memory.canonical(observation, stamp, rng)
+        if image is not None:
+            images.append(image)
+            places.append(place)
+    return images, places

@@ -1,0 +1,116 @@
+"""Generated profiles against true ones, where these are known."""
+
+__all__ = ["Truth"]
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...measure import structure
+from ..bins import Bin
+from ..estimates import UNKNOWN, median
+from ..figures import Figure, new_figure
+from ..two_sample import bootstrap_weights
+from .base import CardFigures, Section
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+
+class Truth(Section):
+    """Peak surface brightness and small-scale power, generated over true.
+
+    The definitions are those of `galsim_deep.measure.structure`.
+    """
+
+    name = "truth"
+
+    def compute(self) -> dict[str, Any]:
+        if "peak_truth" not in self.comparison.measurements.numbers:
+            return {}
+        return dict(truth={one.name: self._ratios(one) for one in self.comparison.bins})
+
+    def _ratios(self, one: Bin) -> dict[str, Any]:
+        numbers, groups = self.comparison.measurements.numbers, self.comparison.measurements.source
+        seed = self.comparison.streams.sequence("bootstrap of true profiles")
+        peak, true_peak = numbers["peak_generated"], numbers["peak_truth"]
+        power, true_power = numbers["power_generated"], numbers["power_truth"]
+        known = one.rows & np.isfinite(peak) & np.isfinite(true_peak)
+        fitted = one.rows & np.all(np.isfinite(power) & np.isfinite(true_power), axis=1)
+        ratios: dict[str, Any] = dict(
+            n=int(known.sum()), n_power=int(fitted.sum()),
+            fits_failed={name: int(np.nansum(numbers[f"sersic_failed_{name}"][one.rows]))
+                         for name in ("generated", "truth")},
+            wavelengths=[float(edge) for edge in structure.EDGES],
+            peak=dict(UNKNOWN), power=[])
+        if known.any():
+            weights = bootstrap_weights(
+                groups[known], self.comparison.settings.bootstraps, seed)
+            ratios["peak"] = median(peak[known] / true_peak[known], weights)
+        if fitted.any():
+            values, errors = structure.ratio_of_medians(
+                power[fitted], true_power[fitted], groups[fitted], seed)
+            ratios["power"] = [dict(value=float(value), error=float(error))
+                               for value, error in zip(values, errors, strict=True)]
+        return ratios
+
+    def figures(self, results: Mapping[str, Any]) -> Iterator[Figure]:
+        truth = results.get("truth", {})
+        if any(one["power"] for one in truth.values()):
+            yield Figure(
+                "truth", "Small-scale power of the profiles after subtraction of their best Sersic "
+                "profile. The shaded band is 0.7 to 1.3.", _draw_power(truth))
+
+    @classmethod
+    def card_figures(cls, results: Mapping[str, Any]) -> CardFigures:
+        everything = results.get("truth", {}).get("all", {})
+        yield "peak_over_truth", everything.get("peak")
+        for number, power in enumerate(everything.get("power", [])):
+            low, high = everything["wavelengths"][number:number + 2]
+            yield f"power_over_truth_{low:.2f}_{high:.2f}_arcsec", power
+
+    template = """
+<h2>Truth</h2>
+{% if results.truth is defined %}
+<div class="scroll"><table><thead><tr><th>generated over true</th><th>n</th>
+<th>median peak<br>surface brightness</th>
+{% set edges = results.truth["all"].wavelengths %}
+<th>Sersic fits failed,<br>generated, true</th>
+{% for n in range(edges | length - 1) %}
+<th>small-scale power<br>{{ edges[n] | number(2) }} to {{ edges[n + 1] | number(2) }}″</th>
+{% endfor %}</tr></thead><tbody>
+{% for name, one in results.truth.items() %}
+<tr><td>{{ name }}</td><td>{{ one.n }} ({{ one.n_power }})</td><td>{{ one.peak | value }}</td>
+<td>{{ one.fits_failed.generated }}, {{ one.fits_failed.truth }}</td>
+{% for power in one.power %}<td>{{ power | value }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody></table></div>
+<p class="note">Noiseless profiles before the PSF. Small-scale power is that of the residual of the
+best Sersic profile, averaged over angle; the table shows ratios of medians. The number in brackets
+is that of the galaxies for which both profiles could be fitted.</p>
+{% else %}<p>The true profiles of these galaxies are not known.</p>{% endif %}
+{{ figures }}
+"""
+
+
+def _draw_power(truth: Mapping[str, Any]) -> "matplotlib.figure.Figure":
+    """Ratio of small-scale power against wavelength, a line for each bin."""
+    figure = new_figure(6, 3.4)
+    axis = figure.subplots()
+    for i, (name, one) in enumerate(truth.items()):
+        if not one["power"]:
+            continue
+        edges = np.array(one["wavelengths"])
+        middle = np.sqrt(edges[1:] * edges[:-1]) * (1 + 0.015 * i)
+        axis.errorbar(middle, [power["value"] for power in one["power"]],
+                      [power["error"] for power in one["power"]], marker="o", ms=3, capsize=2,
+                      color="k" if name == "all" else f"C{i}", label=name)
+    axis.axhline(1, color="k", lw=0.6)
+    axis.axhspan(0.7, 1.3, color="#eeeeee", zorder=0)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("wavelength [arcsec]", fontsize=8)
+    axis.set_ylabel("small-scale power,\ngenerated / true", fontsize=8)
+    axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    return figure

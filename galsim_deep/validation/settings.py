@@ -1,0 +1,35 @@
+"""How the numbers of a validation are made."""
+
+__all__ = ["FEWEST", "FEWEST_SOURCES", "Settings"]
+
+import dataclasses
+
+FEWEST = 30
+"""A sample or bin with fewer galaxies is not judged."""
+FEWEST_SOURCES = 10
+"""A sample or bin with fewer sources is not judged."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How the numbers of a validation are made.
+
+    Attributes:
+        bins:       Edges of the magnitude bins, in the first magnitude among the columns.
+        bright:     Galaxies brighter than this magnitude are a bin of their own.
+        seed:       Decides the choice of galaxies, the generated galaxies and all noise.
+        bootstraps: Number of bootstrap samples.
+        goal:       Ratio of distances (generated to real over parametric to real) up to which a
+                    statistic passes.
+
+    Example::
+
+        >>> Settings(seed=2).bins
+        (21.5, 22.5, 23.5, 24.5, 25.5)
+    """
+
+    bins: tuple[float, ...] = (21.5, 22.5, 23.5, 24.5, 25.5)
+    bright: float = 23.0
+    seed: int = 1
+    bootstraps: int = 200
+    goal: float = 0.5
