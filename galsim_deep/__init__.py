@@ -1,6 +1,8 @@
 """Deep generative galaxies as ordinary GalSim objects.
 
+>>> import galsim, galsim_deep
 >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+>>> table = dict(flux_radius=[6.0, 9.0], mag_auto=[23.0, 22.0], zphot=[0.7, 0.4])
 >>> galaxies = model.sample(table, rng=galsim.BaseDeviate(42))
 
 Importing this package registers the GalSim config types ``generative_model`` (input) and
@@ -11,8 +13,8 @@ __all__ = ["GenerativeGalaxyModel", "__version__", "available_modules", "set_thr
 
 from . import config as _config  # registers the config types
 from ._version import __version__
-from .handles import available as available_modules
 from .model import GenerativeGalaxyModel
-from .threads import set_threads
+from .modules.resolve import available as available_modules
+from .runtime.threads import set_threads
 
 del _config

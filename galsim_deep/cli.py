@@ -5,24 +5,44 @@ __all__ = ["main"]
 import argparse
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from galsim import GalSimError
 from galsim.errors import galsim_warn
 
-from . import handles
 from ._version import __version__
-from .card import CARD_PATH, read_card, rewrite
+from .modules.card import CARD_PATH, read_card, rewrite_card
+from .modules.resolve import available, resolve
+
+if TYPE_CHECKING:
+    from astropy.io.fits import BinTableHDU
+    from astropy.table import Table
+
+MAX_SEED = 2**31 - 1
+"""GalSim's largest seed; 0 would mean a seed from the system."""
 
 
-def main(arguments=None):
-    """Entry point; returns the exit status."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters:
+        arguments:  The words after ``galsim-deep``.  [default: those of the command line]
+
+    Returns:
+        the exit status: 0, or 1 after an error, which was printed.
+
+    >>> main(["list"])  # doctest: +ELLIPSIS
+    hub:acs_flow_vae ...
+    0
+    """
     options = _parser().parse_args(arguments)
     try:
         options.action(options)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (GalSimError, OSError) as err:
@@ -33,16 +53,16 @@ def main(arguments=None):
     return 0
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="galsim-deep", description="Deep generative galaxies for GalSim.")
     parser.add_argument("--version", action="version", version=f"galsim-deep {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name, action, text):
-        made = commands.add_parser(name, help=text, description=text)
-        made.set_defaults(action=action)
-        return made
+    def command(name: str, action: Callable[[Any], None], text: str) -> argparse.ArgumentParser:
+        subparser = commands.add_parser(name, help=text, description=text)
+        subparser.set_defaults(action=action)
+        return subparser
 
     command("list", _list, "list the modules that hub:NAME can reach")
 
@@ -53,18 +73,19 @@ def _parser():
     sample = command("sample", _sample, "sample a galaxy for each row of a catalogue")
     sample.add_argument("module", help="a name, or any handle")
     sample.add_argument("--catalog", required=True, type=Path,
-                        help="a table astropy can read: FITS, ECSV, CSV, ...")
-    sample.add_argument("--format", help="format of the catalogue, by astropy's name for it, "
-                                         "where it does not tell from the file")
+                        help="a table that astropy can read: FITS, ECSV, CSV, ...")
+    sample.add_argument("--format", help="astropy's name for the format of the catalogue, where "
+                                         "astropy cannot tell it from the file")
     sample.add_argument("--output", required=True, type=Path,
                         help="FITS file: the stamps as a cube, and the catalogue as a table")
     sample.add_argument("--seed", type=_seed, default=1, help="random seed [default: 1]")
     sample.add_argument("--id", metavar="COLUMN",
-                        help="integer column that decides each galaxy, instead of the seed")
-    sample.add_argument("--cluster", metavar="CLASS",
-                        help="class of all galaxies, by id or name, of a module with classes; a "
-                             "column 'cluster' is not read then [default: by that column, if "
-                             "there is one]")
+                        help="integer column whose values are the seeds of the galaxies, instead "
+                             "of one seed for all")
+    sample.add_argument("--galaxy-class", metavar="CLASS",
+                        help="class of all galaxies, by number or name, for a module with classes; "
+                             "takes the place of a column 'galaxy_class' [default: that column, if "
+                             "there is one; otherwise classes are drawn]")
     sample.add_argument("--strict", action="store_true",
                         help="refuse values outside of the valid ranges")
     sample.add_argument("--overwrite", action="store_true", help="replace the output file")
@@ -102,84 +123,98 @@ def _parser():
     demo.add_argument("--output", type=Path, default=Path(), help="folder [default: this one]")
     demo.add_argument("--module", default="hub:acs_flow_vae", help="a name, or any handle")
     demo.add_argument("--seed", type=_seed, default=7, help="another seed, another scene")
-    demo.add_argument("--cluster", metavar="CLASS",
-                      help="galaxies of one class alone, by id or name [default: all]")
+    demo.add_argument("--galaxy-class", metavar="CLASS",
+                      help="galaxies of one class alone, by number or name [default: all]")
     return parser
 
 
-def _seed(text):
+def _seed(text: str) -> int:
     seed = int(text)
-    if not 0 < seed < 2**31:  # GalSim takes no more, and 0 to mean "from the system"
-        raise argparse.ArgumentTypeError("a seed is from 1 to 2147483647")
+    if not 0 < seed <= MAX_SEED:
+        raise argparse.ArgumentTypeError(f"a seed is a whole number from 1 to {MAX_SEED}")
     return seed
 
 
-def _positive(text):
+def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 up")
+        raise argparse.ArgumentTypeError("a whole number from 1 up is needed")
     return number
 
 
-def _finite(text):
+def _finite(text: str) -> float:
     number = float(text)
     if not np.isfinite(number):
-        raise argparse.ArgumentTypeError("a finite number")
+        raise argparse.ArgumentTypeError("a finite number is needed")
     return number
 
 
-def _handle(text):
-    """A plain name on the command line means ``hub:NAME``, unless it is a module here."""
+def _handle(text: str) -> str:
+    """The handle that a command line means.
+
+    A plain name is short for ``hub:NAME``, unless the current folder has a module of that name.
+    """
     path = Path(text)
     plain = len(path.parts) == 1 and ":" not in text and not text.endswith((".tar.gz", ".tgz"))
     return f"hub:{text}" if plain and not (path / CARD_PATH).is_file() else text
 
 
-def _list(options):
-    for name, folder in handles.available().items():
+def _list(options: argparse.Namespace) -> None:
+    for name, folder in available().items():
         try:
             text = read_card(folder).summary if folder else "(in an index; not on this machine yet)"
         except GalSimError as err:
             text = f"(cannot be used: {err})"
-        print(f"hub:{name:24s} {text}")
+        print(f"hub:{_printable(name):24s} {text}")
 
 
-def _info(options):
-    folder = handles.resolve(_handle(options.module))
+def _printable(name: str) -> str:
+    """A name from an index, which may hold anything, without what could change the terminal."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
+def _info(options: argparse.Namespace) -> None:
+    folder = resolve(_handle(options.module))
     card = read_card(folder)
     if options.json:
         print(card.model_dump_json(indent=2))
         return
     print(f"{card.name} {card.version} ({card.family})\n{card.summary}\n")
     print(f"folder      {folder}")
-    print(f"stamps      {card.stamp_size} x {card.stamp_size} pixels of {card.pixel_scale}\", "
-          f"bands {', '.join(card.bands)}")
-    print(f"flux        AB zero point {card.flux.zero_point} for {card.flux.exposure_time:g} s")
-    print(f"latent      {card.latent.size} standard normal numbers")
+    print(f"kind        {card.kind}")
+    print(f"stamps      {', '.join(f'{size} x {size}' for size in card.stamp.sizes)} pixels of "
+          f"{card.pixel_scale}\"")
+    for band in card.bands:
+        print(f"band        {band.name}, AB zero point {band.zero_point} for "
+              f"{band.exposure_time:g} s")
+        if band.psf or band.noise:
+            print(f"            trained through {band.psf}; {band.noise}")
+    if card.latent is not None:
+        print(f"latent      {card.latent.size} standard normal numbers")
     print(f"signatures  {', '.join(card.signatures)}")
     print(f"trained on  {card.training_data.description}")
-    print(f"            {card.trained_through}")
     print(f"cite        {card.training_data.citation}\n\ncolumns")
     for column in card.columns:
-        low, high = column.valid_range
+        low, high = column.usable_range
         print(f"  {column.name} [{column.unit or '1'}], {low:g} to {high:g}"
               f"{', may be missing' if column.optional else ''}: {column.meaning}")
-    if card.clusters:
+    if card.classes:
         print("\nclasses")
-    for number, cluster in enumerate(card.clusters):
-        print(f"  {number} {cluster.name}, {100 * cluster.share:.1f} %: {cluster.description}")
-    for galaxies, found in card.quality.items():
+    for number, galaxy_class in enumerate(card.classes):
+        print(f"  {number} {galaxy_class.name}, {100 * galaxy_class.share:.1f} %: "
+              f"{galaxy_class.description}")
+    for galaxies, figures in card.validation.items():
         print(f"\nvalidated on {galaxies}")
-        for name, value in found.items():
+        for name, value in figures.items():
             print(f"  {name:44s} {value:g}")
 
 
-def _sample(options):
+def _sample(options: argparse.Namespace) -> None:
     from astropy.io import fits
 
     from .model import GenerativeGalaxyModel
 
-    # What can go wrong with the files is found before the galaxies are made.
+    # Errors in the names of files come before the galaxies are made.
     output = options.output
     if output.is_dir():
         raise GalSimError(f"{output} is a folder. Give the name of a FITS file.")
@@ -189,43 +224,42 @@ def _sample(options):
     output.parent.mkdir(parents=True, exist_ok=True)
     model = GenerativeGalaxyModel(_handle(options.module))
     table = _read_table(options.catalog, options.format)
+    arguments: dict[str, Any] = dict(galaxy_class=options.galaxy_class, strict=options.strict)
     if options.id is None:
-        random = dict(rng=options.seed)
+        arguments["rng"] = options.seed
     elif options.id in table.colnames:
-        random = dict(seeds=table[options.id])
+        arguments["seeds"] = table[options.id]
     else:
         raise GalSimError(f"{options.catalog} has no column '{options.id}'; it has: "
                           f"{', '.join(table.colnames)}.")
-    random.update(cluster=options.cluster, strict=options.strict)
-    images = model.images(table, **random)
-    if model.clusters:
-        # Which they are, whether asked for or drawn: the output is a truth catalogue.
-        drawn = model.draw_clusters(table, **random)
-        table["cluster"] = np.array(model.clusters)[drawn]
+    outputs = model.outputs(table, **arguments)
+    if model.classes:
+        # The class of each galaxy, chosen or drawn: the output is a truth catalogue.
+        table["galaxy_class"] = np.array(model.classes)[outputs["galaxy_class"]]
     rows = _table_hdu(table, options.catalog)
-    cube = fits.PrimaryHDU(np.asarray(images))
+    cube = fits.PrimaryHDU(outputs["image"][..., 0])
     cube.header["MODULE"] = (model.card.name, "galsim-deep module")
     cube.header["MODVERS"] = (model.card.version, "version of the module")
     cube.header["PIXSCALE"] = (model.pixel_scale, "arcsec per pixel")
-    cube.header["ZEROPNT"] = (model.card.flux.zero_point, "AB magnitude of unit flux")
+    cube.header["ZEROPNT"] = (model.card.zero_point, "AB magnitude of unit flux")
     fits.HDUList([cube, rows]).writeto(output, overwrite=True)
-    print(f"{len(images)} stamps -> {output}")
+    print(f"{len(table)} stamps -> {output}")
 
 
-def _read_table(path, kind):
+def _read_table(path: Path, file_format: str | None) -> "Table":
     from astropy.table import Table
 
     if not path.is_file():
         raise GalSimError(f"There is no catalogue {path}.")
     try:
-        return Table.read(path, format=kind)
-    except Exception as err:  # astropy's readers raise whatever their format does
+        return Table.read(path, format=file_format)
+    except Exception as err:  # astropy's readers raise errors of many types
         reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
         raise GalSimError(f"Cannot read the catalogue {path}: {reason} If astropy reads it with a "
                           "format named, give that as --format.") from err
 
 
-def _table_hdu(table, path):
+def _table_hdu(table: "Table", path: Path) -> "BinTableHDU":
     """The catalogue as a FITS table, without the columns that FITS cannot hold."""
     from astropy.io import fits
 
@@ -240,41 +274,42 @@ def _table_hdu(table, path):
     return fits.table_to_hdu(kept)
 
 
-def _validate(options):
+def _validate(options: argparse.Namespace) -> None:
     columns = dict(pair.split("=", 1) for pair in options.column if "=" in pair)
     if len(columns) < len(options.column):
         raise GalSimError("--column takes COLUMN=NAME, such as mag_auto=MAG_BEST.")
     # What cannot be written is found before an hour of measuring.
     options.output.mkdir(parents=True, exist_ok=True)
-    folder = handles.resolve(_handle(options.module))
+    folder = resolve(_handle(options.module))
     for place in [options.output, *([folder, folder / CARD_PATH] if options.write_card else [])]:
         if not os.access(place, os.W_OK):
             raise GalSimError(f"{place} cannot be written to.")
     try:
-        from .validation import chief_figures, validate, write_report
+        from .validation import RealSample, Settings, card_figures, validate, write_report
     except ImportError as err:
         raise GalSimError(f"The command validate needs the package {err.name}: pip install "
                           "'galsim-deep[validate]'.") from err
+    real = RealSample(options.real, count=options.count, columns=columns, split=options.split,
+                      zero_point=options.zero_point)
     validation = validate(
-        _handle(options.module), options.real, count=options.count, seed=options.seed,
-        processes=options.processes, columns=columns, split=options.split,
-        training=options.training, zero_point=options.zero_point, progress=not options.quiet,
-        cache=options.cache)
+        _handle(options.module), real, training=options.training,
+        settings=Settings(seed=options.seed), processes=options.processes,
+        progress=not options.quiet, cache=options.cache)
     print(write_report(validation, options.output).resolve())
     found = validation.results.get("classes", {}).get("frequencies", {})
     if found.get("p") is not None and np.isfinite(found["p"]):
         print(f"classes of {found['draws']} draws: chi-square {found['chi_square']:.4g} with "
               f"{found['degrees']} degrees of freedom, p = {found['p']:.3g}")
     if options.write_card:
-        figures = {validation.survey.name: chief_figures(validation.results)}
-        rewrite(folder, quality=validation.card.quality | figures)
+        figures = {validation.galaxies.name: card_figures(validation.results)}
+        rewrite_card(folder, validation=validation.card.validation | figures)
         print(f"card and README.md of {folder} written")
 
 
-def _demo(options):
+def _demo(options: argparse.Namespace) -> None:
     from .demo import run
 
-    for path in run(options.output, _handle(options.module), options.seed, options.cluster):
+    for path in run(options.output, _handle(options.module), options.seed, options.galaxy_class):
         print(path.resolve())
 
 

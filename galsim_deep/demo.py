@@ -1,33 +1,49 @@
-"""A first scene: generated galaxies as a ground-based survey would see them."""
+"""A first scene: generated galaxies with a PSF and noise, as a survey would observe them."""
 
-__all__ = ["draw_scene", "run"]
+__all__ = ["catalogue", "draw_scene", "run"]
 
+import os
 from pathlib import Path
 
 import galsim
 import numpy as np
+from numpy.typing import NDArray
 
 from .model import GenerativeGalaxyModel
 from .picture import render, write_png
 
-PIXEL_SCALE = 0.1  # arcsec
+PIXEL_SCALE = 0.1
+"""Size of a pixel of the scene [arcsec]."""
 SIZE = 512
+"""Pixels on a side of the scene."""
 NOISE = 0.01
+"""Standard deviation of the noise in a pixel [e-/s]."""
+STAMP = 96
+"""Pixels on a side of the part of the scene in which a galaxy is drawn."""
 
 
-def catalogue(count, rng):
-    """Columns that follow the COSMOS field: number counts, sizes and redshifts by magnitude.
+def catalogue(count: int, rng: galsim.BaseDeviate) -> dict[str, NDArray[np.float64]]:
+    """Draw columns that follow the COSMOS field: number counts, sizes and redshifts by magnitude.
+
+    Parameters:
+        count:      Number of galaxies, N.
+        rng:        The random numbers.
 
     Returns:
         a dict of ``flux_radius`` [pixels of 0.03 arcsec], ``mag_auto`` and ``zphot``, each [N].
+
+    >>> table = catalogue(3, galsim.BaseDeviate(1))
+    >>> table["mag_auto"].round(2)
+    array([22.25, 24.44, 23.56])
     """
     uniform, normal = galsim.UniformDeviate(rng), galsim.GaussianDeviate(rng)
 
-    def draw(deviate):
+    def draw(deviate: galsim.BaseDeviate) -> NDArray[np.float64]:
         numbers = np.empty(count)
         deviate.generate(numbers)
         return numbers
 
+    # Counts grow by exp(0.45) for each magnitude from 20 to 25.
     magnitude = 20.0 + np.log1p(draw(uniform) * np.expm1(0.45 * 5.0)) / 0.45
     faintness = magnitude - 24.0
     return dict(
@@ -36,29 +52,34 @@ def catalogue(count, rng):
         zphot=np.clip(np.exp(-0.1 + 0.27 * faintness + 0.5 * draw(normal)), 0.05, 4.0))
 
 
-def draw_scene(handle="hub:acs_flow_vae", count=120, seed=7, cluster=None):
-    """Draw a noisy, PSF-convolved scene.
+def draw_scene(handle: str = "hub:acs_flow_vae", count: int = 120, seed: int = 7,
+               galaxy_class: int | str | None = None) -> galsim.Image:
+    """Draw a scene with a PSF and noise.
 
     Parameters:
-        handle:     The module.
-        count:      How many galaxies.
-        seed:       Decides everything; the same seed makes the same scene.
-        cluster:    The class of all galaxies, by id or name.  [default: None, as they come]
+        handle:         The handle of the module.
+        count:          Number of galaxies.
+        seed:           Random seed; the same seed makes the same scene.
+        galaxy_class:   The class of all galaxies, by number or name.  [default: None, which means
+                        that the module draws the class of each]
 
     Returns:
         a `galsim.Image` of 512 x 512 pixels of 0.1 arcsec, in e-/s of HST/ACS F814W.
+
+    >>> draw_scene(count=2, seed=1).array.shape
+    (512, 512)
     """
     rng = galsim.BaseDeviate(seed)
     model = GenerativeGalaxyModel(handle)
     galaxies = model.sample(catalogue(count, rng), seeds=np.arange(count) + seed * count,
-                            cluster=cluster)
+                            galaxy_class=galaxy_class)
     psf = galsim.Moffat(beta=3.5, fwhm=0.25)
     scene = galsim.ImageF(SIZE, SIZE, scale=PIXEL_SCALE)
     place = galsim.UniformDeviate(rng)
     for galaxy in galaxies:
         position = galsim.PositionD(1 + SIZE * place(), 1 + SIZE * place())
         stamp = galsim.Convolve(galaxy, psf).drawImage(
-            nx=96, ny=96, scale=PIXEL_SCALE, center=position)
+            nx=STAMP, ny=STAMP, scale=PIXEL_SCALE, center=position)
         overlap = stamp.bounds & scene.bounds
         if overlap.isDefined():
             scene[overlap] += stamp[overlap]
@@ -66,15 +87,20 @@ def draw_scene(handle="hub:acs_flow_vae", count=120, seed=7, cluster=None):
     return scene
 
 
-def run(folder=".", handle="hub:acs_flow_vae", seed=7, cluster=None):
-    """Draw the scene to ``galsim_deep_demo.fits`` and ``.png`` in a folder.
+def run(folder: str | os.PathLike = ".", handle: str = "hub:acs_flow_vae", seed: int = 7,
+        galaxy_class: int | str | None = None) -> tuple[Path, Path]:
+    """Draw the scene and write it to ``galsim_deep_demo.fits`` and ``.png``.
+
+    Parameters:
+        folder:         The folder of the two files.
+        handle, seed, galaxy_class:     As in `draw_scene`.
 
     Returns:
         the two paths.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    scene = draw_scene(handle, seed=seed, cluster=cluster)
+    scene = draw_scene(handle, seed=seed, galaxy_class=galaxy_class)
     fits, png = folder / "galsim_deep_demo.fits", folder / "galsim_deep_demo.png"
     scene.write(str(fits))
     picture = render(scene.array, softening=2 * NOISE, peak=300 * NOISE, floor=-NOISE)

@@ -5,182 +5,226 @@ __all__ = ["GenerativeGalaxyModel"]
 import dataclasses
 import operator
 import os
+from collections.abc import Callable, Iterator
+from numbers import Real
 from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import galsim
 import numpy as np
 from galsim import GalSimIncompatibleValuesError, GalSimRangeError, GalSimValueError
+from numpy.typing import NDArray
 
-from . import handles, latents
-from .profiles import make_profile, make_profiles
-from .table import read_clusters, read_columns, read_positive, read_seeds
+from .latents import as_deviate, draw_latents, keys_from_deviate, keys_from_seeds
+from .modules.resolve import resolve
+from .profiles.make import make_profile, make_profiles
+from .table import read_classes, read_columns, read_positive, read_seeds
+
+if TYPE_CHECKING:
+    from .modules.card import Card
+
+Profiles = list[galsim.InterpolatedImage]
+
+SIZE_LIMITS = (1e-6, 1e6)
+"""Smallest and largest half-light radius that can be imposed [arcsec]: from a microarcsecond to the
+whole sky, so that no size of a pixel overflows."""
+MAX_PADDING = 64
+"""Largest padding relative to the size of the stamps: 0.5 GB for a stamp of 128 pixels."""
 
 
 class GenerativeGalaxyModel:
     """A generative model of galaxy light, conditioned on catalogue columns.
 
-    A module is given by a handle: ``hub:NAME``, a folder, a ``.tar.gz`` file, or a URL of one (see
-    `galsim_deep.handles.resolve`).  For each row of a catalogue the model draws a light profile
-    before PSF and pixel, as an ordinary `galsim.InterpolatedImage`::
+    A module is given by a handle: ``hub:NAME``, a folder, a ``.tar.gz`` file, or a URL of one
+    (see `galsim_deep.modules.resolve.resolve`).  For each row of a catalogue the model draws a
+    light profile before PSF and pixel, as an ordinary `galsim.InterpolatedImage`:
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
-        >>> table = astropy.table.Table.read("catalogue.fits")
+        >>> table = dict(flux_radius=[5.0, 8.0], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
         >>> galaxies = model.sample(table, rng=galsim.BaseDeviate(42))
+        >>> psf = galsim.Kolmogorov(fwhm=0.7)
         >>> images = [galsim.Convolve(galaxy, psf).drawImage(scale=0.2) for galaxy in galaxies]
 
     With ``seeds`` a galaxy depends on its seed and its columns and on nothing else, so the same one
-    can be had again in another visit, process or order::
+    is drawn again in another visit, process or order:
 
-        >>> galaxies = model.sample(table, seeds=table["id"])
+        >>> galaxies = model.sample(table, seeds=[101, 102])
+        >>> model.sample(table, seeds=[101, 102]) == galaxies
+        True
 
-    A module may tell classes of galaxies apart.  Which class each is of is for the module to draw,
-    or is asked for by a column ``cluster`` of the table or by the argument of that name::
+    A module may distinguish classes of galaxies.  The module draws the class of each galaxy, unless
+    a column ``galaxy_class`` of the table or the argument of that name says which one is wanted:
 
-        >>> galaxies = model.sample(table, seeds=table["id"], cluster=model.clusters[0])
-        >>> table["class"] = model.draw_clusters(table, seeds=table["id"])  # of the natural mix
+        >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
+        >>> galaxies = model.sample(table, seeds=[101, 102], galaxy_class="spiral")
+        >>> table["class"] = model.draw_classes(table, seeds=[101, 102])
 
-    Making a model reads its card and checks its files; its graph is loaded by the first call that
-    samples.  Models compare equal if they hold the same module, and can be pickled.
+    Making a model reads its card and compares its files with their checksums; the graph is loaded
+    when the first galaxy is sampled.  Models are equal if they hold the same module, and can be
+    pickled.
 
     Parameters:
         file_name:      The handle of the module.
         sha256:         The checksum of the archive, needed for a URL that does not state it.
                         [default: None]
-        offline:        Whether to keep off the network; None asks ``$GALSIM_DEEP_OFFLINE``.
-                        [default: None]
+        offline:        Whether to keep off the network.  [default: None, which means that
+                        ``$GALSIM_DEEP_OFFLINE`` decides]
 
     Attributes:
         file_name:      The handle, as given.
-        card:           The card: all metadata of the module (`galsim_deep.card.Card`).
+        card:           All metadata of the module, a `galsim_deep.modules.card.Card`.
         columns:        Names of the catalogue columns, a tuple of strings.
-        clusters:       Names of the module's classes in the order of their ids, a tuple of strings;
-                        empty for a module without classes.
+        classes:        Names of the module's classes in the order of their numbers, a tuple of
+                        strings; empty for a module without classes.
         stamp_size:     Pixels on a side of a stamp.
         pixel_scale:    Size of a stamp's pixel [arcsec].
-        quantities:     The columns, under the name they have in GalSim-Hub.
-        pixel_size:     The pixel scale, under the name it has in GalSim-Hub [arcsec].
+        quantities:     The columns, under the name that GalSim-Hub used.
+        pixel_size:     The pixel scale, under the name that GalSim-Hub used [arcsec].
 
-    Raises a `galsim.GalSimError` that says what is wrong with the handle or the module.
+    Raises a `galsim.GalSimError` that says what is wrong with the handle or the module, and a
+    `galsim.GalSimValueError` for a module that is not a generator or has several bands.
     """
 
-    _req_params = {"file_name": str}
-    _opt_params = {"sha256": str, "offline": bool}
-    _single_params = []
+    _req_params: ClassVar[dict[str, type]] = {"file_name": str}
+    _opt_params: ClassVar[dict[str, type]] = {"sha256": str, "offline": bool}
+    _single_params: ClassVar[list] = []
     _takes_rng = False
 
     # Attributes are plain: GalSim's proxies between processes do not pass on properties.
-    def __init__(self, file_name, sha256=None, offline=None):
-        from .module import load
-
+    def __init__(self, file_name: str | PurePath, sha256: str | None = None,
+                 offline: bool | None = None) -> None:
         if not isinstance(file_name, (str, PurePath)):
             raise GalSimValueError("A handle is text or a path.", file_name)
         self.file_name = str(file_name)
         self.sha256 = sha256
         self.offline = offline
-        self._module = load(handles.resolve(file_name, sha256=sha256, offline=offline))
-        self.card = self._module.card
+        # Imported here, since reading cards takes packages that `import galsim_deep` does not.
+        from .modules.module import load
+
+        self._module = load(resolve(file_name, sha256=sha256, offline=offline))
+        self.card: Card = self._module.card
+        if self.card.kind != "generator":
+            raise GalSimValueError(
+                f"The module {self.card.name} makes no galaxies: it is not a generator. Run its "
+                f"signatures ({', '.join(self.card.signatures)}) with "
+                "galsim_deep.modules.Module(folder).call.", self.card.kind, ["generator"])
         if len(self.card.bands) > 1:
             raise GalSimValueError(
                 f"The module {self.card.name} has several bands; this release of galsim-deep "
-                "samples modules of one band.", self.card.bands)
+                "makes profiles of one band. Run the module with "
+                "galsim_deep.modules.Module(folder).sample.",
+                [band.name for band in self.card.bands])
         self.columns = tuple(column.name for column in self.card.columns)
-        self.clusters = tuple(cluster.name for cluster in self.card.clusters)
+        self.classes = tuple(galaxy_class.name for galaxy_class in self.card.classes)
         self.stamp_size = self.card.stamp_size
         self.pixel_scale = self.card.pixel_scale
         self.quantities = list(self.columns)
         self.pixel_size = self.pixel_scale
 
-    def sample(self, table=None, noise=None, rng=None, x_interpolant=None, k_interpolant=None,
-               pad_factor=None, noise_pad_size=0, gsparams=None, session_config=None, *,
-               seeds=None, cluster=None, flux=None, half_light_radius=None, strict=False,
-               cat=None):
+    # ---- profiles ----------------------------------------------------------------------------
+
+    def sample(self, table: Any = None, noise: Any = None,
+               rng: galsim.BaseDeviate | int | None = None, x_interpolant: Any = None,
+               k_interpolant: Any = None, pad_factor: float | None = None,
+               noise_pad_size: float = 0, gsparams: galsim.GSParams | None = None,
+               session_config: Any = None, *, seeds: Any = None, galaxy_class: Any = None,
+               flux: Any = None, half_light_radius: Any = None, strict: bool = False,
+               cat: Any = None) -> Profiles:
         """Draw one galaxy for each row of a table.
 
         Parameters:
-            table:              Whatever holds the columns of the model by name: astropy Table,
+            table:              Anything that holds the columns of the model by name: astropy Table,
                                 QTable or Row, structured array, dict of arrays or numbers, pandas
-                                DataFrame, `galsim.Catalog`.  Units are converted.  Values of
-                                columns that the card calls optional may be missing (NaN or
-                                masked): they are drawn given the others.  Of a module with classes
-                                a column ``cluster`` is read, if there is one.
-            noise:              Noise to pad the profiles with, as `galsim.InterpolatedImage` takes
-                                it in ``noise_pad``.  The stamps are free of noise and end in zero,
-                                so none is needed.  [default: None]
-            rng:                A `galsim.BaseDeviate` (or an integer seed) that the galaxies draw
-                                from in the order of the rows.  [default: a new one, seeded by the
-                                system]
+                                DataFrame or Series (one row), `galsim.Catalog`.  Units are
+                                converted.  Values of columns that the card calls optional may be
+                                missing (NaN or masked): the module then draws them given the
+                                others.
+            noise:              Noise to pad the profiles with: a `galsim.BaseNoise`, a variance or
+                                whatever else `galsim.InterpolatedImage` takes as ``noise_pad``.
+                                The stamps are free of noise and fall to zero at the edge, so none
+                                is needed.  [default: None]
+            rng:                A `galsim.BaseDeviate` (or an integer seed of 32 bits), which gives
+                                one 64-bit key for each galaxy, in the order of the rows.
+                                [default: a new one, seeded by the system]
             x_interpolant:      Interpolant in real space.  [default: galsim.Quintic]
             k_interpolant:      Interpolant in Fourier space.  [default: galsim.Quintic]
-            pad_factor:         Zero padding for Fourier transforms, over the size of the stamps.
-                                [default: 4 over the extent of each galaxy's light; with ``noise``,
-                                over the size of the stamps]
+            pad_factor:         Zero padding for Fourier transforms, relative to the size of the
+                                stamps.  [default: 4 relative to the extent of each galaxy's light;
+                                with ``noise``, relative to the size of the stamps]
             noise_pad_size:     Size of the padding with noise [arcsec].  [default: 0]
             gsparams:           A `galsim.GSParams`.  [default: None]
-            seeds:              One integer a row, such as a catalogue id, that alone decides the
-                                random part of that galaxy; instead of ``rng``.  Up to 64 bits;
-                                seeds that agree modulo 2^64 are the same.  [default: None]
-            cluster:            The class of the galaxies, by its id or its name, one for all or one
-                                a row; -1, NaN, None, masked or empty where it is to be drawn.  It
-                                takes no random numbers from the rest of the galaxy.  A column
-                                ``cluster`` is not read then.  [default: the column ``cluster`` of
-                                the table; without, all are drawn]
-            flux:               Flux to give the galaxies, a number or one a row.
-                                [default: that of the module, by the magnitude asked for]
-            half_light_radius:  Half-light radius to give the profiles before PSF [arcsec], about
-                                the centroid of light, a number or one a row.
-                                [default: as the module makes them]
-            strict:             Raise an error rather than warn where a column is outside of the
-                                valid range on the card.  [default: False]
-            session_config:     Accepted from scripts written for GalSim-Hub, and not used.
+            seeds:              One integer for each row, such as a catalogue id, which alone
+                                decides the random part of that galaxy; instead of ``rng``.  Up to
+                                64 bits; seeds that agree modulo 2^64 are the same.  [default: None]
+            galaxy_class:       The class of the galaxies, by number or by name, one for all or one
+                                for each row; -1, NaN, None, masked or empty where the module should
+                                draw it.  The random numbers of a galaxy do not depend on it.
+                                [default: the column ``galaxy_class`` of the table, if there is one;
+                                otherwise all are drawn]
+            flux:               Flux of the galaxies, a number or one for each row.
+                                [default: that of the module, given by the magnitude]
+            half_light_radius:  Half-light radius of the profiles before PSF [arcsec], about the
+                                centroid of light, a number or one for each row.
+                                [default: that of the module]
+            strict:             Raise an error instead of a warning where a column is outside of its
+                                valid range.  [default: False]
+            session_config:     Accepted from scripts written for GalSim-Hub, and ignored.
             cat:                The name of ``table`` in GalSim-Hub.
 
         Returns:
-            a list with one `galsim.InterpolatedImage` a row; empty for an empty table.
+            a list with one `galsim.InterpolatedImage` for each row; empty for an empty table.
 
         Raises:
             GalSimKeyError:     A column is missing.
             GalSimValueError:   A value cannot be used; names column, row and value.
-            GalSimRangeError:   With ``strict``, a value is outside of the valid range.
+            GalSimRangeError:   With ``strict``, a value is outside of its valid range.
+
+        >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+        >>> table = dict(flux_radius=[5.0, 8.0], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
+        >>> galaxies = model.sample(table, seeds=[101, 102], flux=[1.0, 2.0])
+        >>> [round(galaxy.flux, 6) for galaxy in galaxies]
+        [1.0, 2.0]
         """
-        rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
-        make = self._maker(
+        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict)
+        make = self._profile_maker(
             rows, noise=noise, noise_pad_size=noise_pad_size, flux=flux,
             half_light_radius=half_light_radius, x_interpolant=x_interpolant,
             k_interpolant=k_interpolant, pad_factor=pad_factor, gsparams=gsparams)
         return make(slice(0, len(rows)))
 
-    def stream(self, table=None, rng=None, *, seeds=None, cluster=None, strict=False, cat=None,
-               chunk=1024, progress=False, **options):
+    def stream(self, table: Any = None, rng: galsim.BaseDeviate | int | None = None, *,
+               seeds: Any = None, galaxy_class: Any = None, strict: bool = False, cat: Any = None,
+               chunk: int = 1024, progress: bool = False, **options: Any) -> Iterator[Profiles]:
         """Draw the galaxies of a large table, some rows at a time.
 
-        What is wrong with table or options is found before the first galaxy is drawn.  The galaxies
-        are those that `sample` gives, and in memory only as long as somebody holds them.  With
-        ``rng`` they are drawn from it as they come, so that nothing else should be in between.
+        Errors in the table and in the options are raised before the first galaxy is drawn.  The
+        galaxies are those of `sample`; they are freed as soon as the caller drops them.
 
         Parameters:
-            table, rng, seeds, cluster, strict, cat:    As in `sample`.
+            table, rng, seeds, galaxy_class, strict, cat:    As in `sample`.
             chunk:              Rows at a time.  [default: 1024]
             progress:           Whether to show a progress bar.  [default: False]
-            **options:          Other options of `sample`.  ``noise`` takes ``seeds``: it would draw
-                                from ``rng`` between the galaxies.
+            **options:          Other options of `sample`.
 
         Returns:
             an iterator over lists of `galsim.InterpolatedImage`, ``chunk`` in each but the last.
 
         Raises what `sample` does.
+
+        >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+        >>> table = dict(flux_radius=6.0, mag_auto=np.linspace(22.0, 24.0, 5), zphot=0.7)
+        >>> [len(galaxies) for galaxies in model.stream(table, rng=42, chunk=2)]
+        [2, 2, 1]
         """
         chunk = operator.index(chunk)
         if chunk < 1:
             raise GalSimRangeError("A chunk has at least one row.", chunk, 1)
-        if seeds is None and options.get("noise") is not None:
-            raise GalSimIncompatibleValuesError(
-                "To pad a stream with noise, give seeds: noise and galaxies would draw from rng by "
-                "turns, which depend on the size of a chunk.", noise=options["noise"], rng=rng)
-        rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
-        return self._chunks(rows, self._maker(rows, **options), chunk, progress)
+        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict)
+        return self._chunks(rows, self._profile_maker(rows, **options), chunk, progress)
 
     @staticmethod
-    def _chunks(rows, make, chunk, progress):
+    def _chunks(rows: "_Rows", make: Callable[[slice], Profiles], chunk: int,
+                progress: bool) -> Iterator[Profiles]:
         bar = None
         if progress:
             from tqdm import tqdm
@@ -194,146 +238,185 @@ class GenerativeGalaxyModel:
         if bar is not None:
             bar.close()
 
-    def _maker(self, rows, noise=None, noise_pad_size=0, flux=None, half_light_radius=None,
-               **options):
-        """A function from a slice of the rows to their profiles, its arguments checked."""
-        given = {name: value for name, value in options.items() if value is not None}
+    def _profile_maker(
+            self, rows: "_Rows", noise: Any = None, noise_pad_size: float = 0,
+            flux: Any = None, half_light_radius: Any = None,
+            **options: Any) -> Callable[[slice], Profiles]:
+        """A function from a slice of the rows to their profiles; the options are checked here."""
+        options = {name: value for name, value in options.items() if value is not None}
+        _check_types(**options)
         empty = np.zeros((0, self.stamp_size, self.stamp_size), np.float32)
-        make_profiles(empty, self.pixel_scale, **given)  # which says what is wrong with them
-        flux = read_positive(flux, "flux", len(rows))
-        radius = read_positive(half_light_radius, "half_light_radius", len(rows), unit="arcsec")
+        make_profiles(empty, self.pixel_scale, **options)  # raises an error for wrong options
+        fluxes = read_positive(flux, "flux", len(rows))
+        radii = read_positive(half_light_radius, "half_light_radius", len(rows), unit="arcsec",
+                              limits=SIZE_LIMITS)
+        imposed = {name: values for name, values in
+                   (("flux", fluxes), ("half_light_radius", radii)) if values is not None}
         if noise_pad_size and noise is None:
             raise GalSimIncompatibleValuesError(
                 "To pad with noise, say which: give noise as well as noise_pad_size.",
                 noise=noise, noise_pad_size=noise_pad_size)
 
-        def make(part):
-            imposed = {name: values[part] for name, values in
-                       dict(flux=flux, half_light_radius=radius).items() if values is not None}
-            rngs = rows.rngs(part)
-            stamps = self._stamps(rows, part, rngs)
+        def make(part: slice) -> Profiles:
+            stamps = self._outputs(rows, part)["image"][..., 0]
+            values: dict[str, Any] = {name: array[part] for name, array in imposed.items()}
             if noise is None:
-                return make_profiles(stamps, self.pixel_scale, **imposed, **given)
-            return [make_profile(stamp, self.pixel_scale, noise_pad=noise,
-                                 noise_pad_size=noise_pad_size, rng=rngs[i], **given,
-                                 **{name: values[i] for name, values in imposed.items()})
-                    for i, stamp in enumerate(stamps)]
+                return make_profiles(stamps, self.pixel_scale, **values, **options)
+            return [make_profile(
+                        stamp, self.pixel_scale, noise_pad=noise, noise_pad_size=noise_pad_size,
+                        rng=_deviate_of(key), **options,
+                        **{name: array[row] for name, array in values.items()})
+                    for row, (stamp, key) in enumerate(zip(stamps, rows.keys[part], strict=True))]
 
         return make
 
-    def images(self, table=None, rng=None, *, seeds=None, cluster=None, strict=False, cat=None):
-        """Draw one stamp for each row of a table: what `sample` wraps as profiles.
+    # ---- arrays ------------------------------------------------------------------------------
+
+    def outputs(self, table: Any = None, rng: galsim.BaseDeviate | int | None = None, *,
+                seeds: Any = None, galaxy_class: Any = None, strict: bool = False,
+                cat: Any = None) -> dict[str, np.ndarray]:
+        """All outputs of the module for each row of a table, as arrays.
 
         Parameters are those of `sample`.
 
         Returns:
-            float32, shape [N, stamp_size, stamp_size]: light before PSF and pixel, in the flux
-            units of the card; rows are y, columns x, the centre is the true centre of the stamp.
+            a dict of ``image``, float32 [N, S, S, B]: light before PSF and pixel in the flux units
+            of the card, with rows (y), columns (x) and bands, the origin at the true centre of the
+            stamp; and, for a module with classes, ``galaxy_class``, int32 [N].
+
+        >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
+        >>> outputs = model.outputs(dict(flux_radius=8.0, mag_auto=22.0, zphot=0.4), seeds=[7])
+        >>> outputs["image"].shape, outputs["galaxy_class"].shape
+        ((1, 128, 128, 1), (1,))
         """
-        rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
-        everything = slice(0, len(rows))
-        return self._stamps(rows, everything, rows.rngs(everything))
+        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict)
+        return self._outputs(rows, slice(0, len(rows)))
 
-    def draw_clusters(self, table=None, rng=None, *, seeds=None, strict=False, cluster=None,
-                      cat=None):
-        """The class of each galaxy that `sample` draws for the same arguments: a truth catalogue.
+    def images(self, *args: Any, **kwargs: Any) -> NDArray[np.float32]:
+        """Draw one stamp for each row of a table: the output ``image`` of `outputs`.
 
-        Parameters are those of `sample`.  Where the galaxies are drawn as well, give ``seeds`` to
-        both, or one of them a copy of ``rng`` (``rng.duplicate()``): this draws from it as `sample`
-        without ``noise`` does.  It also takes the time of `images`, which it makes and throws away.
+        Parameters are those of `outputs`.
 
         Returns:
-            int32, shape [N]: ids, places in `clusters`; where a class is asked for, that one.
+            float32 [N, S, S, B].
+
+        >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+        >>> model.images(dict(flux_radius=8.0, mag_auto=22.0, zphot=0.4), seeds=[7]).shape
+        (1, 128, 128, 1)
+        """
+        return self.outputs(*args, **kwargs)["image"]
+
+    def draw_classes(self, *args: Any, **kwargs: Any) -> NDArray[np.int32]:
+        """The class of each galaxy that `sample` draws for the same arguments.
+
+        Parameters are those of `outputs`.  If the galaxies are drawn as well, give ``seeds`` to
+        both calls, or a copy of ``rng`` (``rng.duplicate()``) to one of them.  This computes the
+        stamps too and takes as long as `outputs`, which returns both.
+
+        Returns:
+            int32 [N]: indices into `classes`.  Where the arguments or the table choose a class, it
+            is that class.
 
         Raises:
             GalSimValueError:   The module has no classes; or what `sample` raises.
+
+        >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
+        >>> table = dict(flux_radius=8.0, mag_auto=22.0, zphot=0.4)
+        >>> classes = model.draw_classes(table, seeds=[7], galaxy_class="spiral")
+        >>> model.classes[classes[0]]
+        'spiral'
         """
-        if not self.clusters:
-            raise GalSimValueError(f"The module {self.card.name} has no classes.", cluster)
-        rows = self._rows(_one_of(table, cat), rng, seeds, cluster, strict)
-        rngs = rows.rngs(slice(0, len(rows)))
-        if not rngs:
-            return np.zeros(0, np.int32)
-        self._module.check(len(rngs))
-        normal = latents.draw(rngs, self.card.latent.size)
-        return self._module.draw_clusters(rows.columns, normal, rows.clusters)
+        if not self.classes:
+            raise GalSimValueError(f"The module {self.card.name} has no classes.",
+                                   kwargs.get("galaxy_class"))
+        return self.outputs(*args, **kwargs)["galaxy_class"]
 
-    def _rows(self, table, rng, seeds, cluster, strict):
-        """Everything that can be wrong with the arguments is found here, before a network runs."""
-        if cluster is not None and not self.clusters:
-            raise GalSimValueError(f"The module {self.card.name} has no classes.", cluster)
-        # A column that is not asked may hold anything, such as a cluster of galaxies.
+    # ---- inputs of the module -----------------------------------------------------------------
+
+    def _rows(self, table: Any, rng: galsim.BaseDeviate | int | None, seeds: Any,
+              galaxy_class: Any, strict: bool) -> "_Rows":
+        """Read and check everything that the galaxies depend on."""
+        # The argument galaxy_class takes the place of a column of that name.
         columns = read_columns(table, self.card.columns, self.pixel_scale, strict,
-                               self.clusters if cluster is None else ())
+                               self.classes if galaxy_class is None else ())
         count = len(columns[self.columns[0]])
-        if cluster is not None:
-            clusters = read_clusters(cluster, self.clusters, count)
-        else:
-            clusters = columns.pop("cluster", None) if self.clusters else None
-        if seeds is not None:
-            if rng is not None:
-                raise GalSimIncompatibleValuesError(
-                    "Give either rng or seeds: with seeds a galaxy depends on its seed alone.",
-                    rng=rng, seeds=seeds)
-            seeds = read_seeds(seeds, count)
-        return _Rows(columns, count, latents.one_deviate(rng), seeds, clusters)
+        classes = columns.pop("galaxy_class", None) if self.classes else None
+        if galaxy_class is not None:
+            if not self.classes:
+                raise GalSimValueError(
+                    f"The module {self.card.name} has no classes to choose from.", galaxy_class)
+            classes = read_classes(galaxy_class, self.classes, count)
+        if seeds is None:
+            return _Rows(columns, keys_from_deviate(as_deviate(rng), count), classes)
+        if rng is not None:
+            raise GalSimIncompatibleValuesError(
+                "Give either rng or seeds: with seeds a galaxy depends on its seed alone.",
+                rng=rng, seeds=seeds)
+        return _Rows(columns, keys_from_seeds(read_seeds(seeds, count)), classes)
 
-    def _stamps(self, rows, part, rngs):
-        if not rngs:
-            return np.zeros((0, self.stamp_size, self.stamp_size), np.float32)
+    def _outputs(self, rows: "_Rows", part: slice) -> dict[str, np.ndarray]:
+        """All outputs of the module for some rows."""
+        count = part.stop - part.start
+        if not count:
+            shape = (0, self.stamp_size, self.stamp_size, len(self.card.bands))
+            empty: dict[str, np.ndarray] = dict(image=np.zeros(shape, np.float32))
+            return dict(empty, galaxy_class=np.zeros(0, np.int32)) if self.classes else empty
         columns = {name: values[part] for name, values in rows.columns.items()}
-        clusters = None if rows.clusters is None else rows.clusters[part]
-        self._module.check(len(rngs))
-        stamps = self._module.sample(columns, latents.draw(rngs, self.card.latent.size), clusters)
+        classes = None if rows.classes is None else rows.classes[part]
+        self._module.check(count)
+        assert self.card.latent is not None  # a generator has random numbers
+        outputs = self._module.sample(
+            columns, draw_latents(rows.keys[part], self.card.latent.size), classes)
         # A stamp that is not finite has no finite sum.
-        bad = np.flatnonzero(~np.isfinite(stamps.sum(axis=(1, 2), dtype=float)))
-        if len(bad):
-            asked = {name: float(values[bad[0]]) for name, values in columns.items()}
-            if clusters is not None:
-                asked["cluster"] = int(clusters[bad[0]])
+        faulty = np.flatnonzero(~np.isfinite(outputs["image"].sum(axis=(1, 2, 3), dtype=float)))
+        if len(faulty):
+            row = faulty[0]
+            inputs = {name: float(values[row]) for name, values in columns.items()}
+            if classes is not None:
+                inputs["galaxy_class"] = int(classes[row])
             raise GalSimValueError(
                 f"The module {self.card.name} made a stamp that is not finite in row "
-                f"{part.start + bad[0]} ({len(bad)} rows in all). Its valid ranges are in "
-                "'galsim-deep info'.", asked)
-        return stamps
+                f"{part.start + row} ({len(faulty)} rows in all). Its valid ranges are in "
+                "'galsim-deep info'.", inputs)
+        return outputs
 
-    # GalSim's config layer asks through methods, which work on a proxy as well.
+    # ---- for GalSim's config layer, which calls methods of a proxy ----------------------------
 
-    def getColumns(self):
+    def getColumns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return self.columns
 
-    def getClusters(self):
+    def getClasses(self) -> tuple[str, ...]:
         """The names of the classes."""
-        return self.clusters
+        return self.classes
 
-    def getCard(self):
+    def getCard(self) -> "Card":
         """The card."""
         return self.card
 
-    def needs_tensorflow(self):
-        """Whether sampling takes TensorFlow: the module has no compact graph."""
-        return self._module.sampler is None
+    def needs_tensorflow(self) -> bool:
+        """Whether sampling needs TensorFlow, because the module has no compact graph."""
+        return self._module.compact is None
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return self is other or (
             isinstance(other, GenerativeGalaxyModel) and self.card == other.card)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(("galsim_deep.GenerativeGalaxyModel", self.card.name, self.card.version))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         options = "".join(
             f", {name}={value!r}" for name, value in
             [("sha256", self.sha256), ("offline", self.offline)] if value is not None)
         return f"galsim_deep.GenerativeGalaxyModel({self.file_name!r}{options})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"galsim_deep.GenerativeGalaxyModel({self.file_name!r})"
 
-    def __reduce__(self):
-        # By handle: the other process resolves it, and loads TensorFlow if and when it samples.
-        # A relative path is made whole, since that process may work in another folder.
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By handle: the other process resolves it, and loads the graph if and when it samples.
+        # A relative path is made absolute, since that process may work in another folder.
         handle = self.file_name
         if os.path.exists(handle):
             handle = os.path.abspath(handle)
@@ -342,24 +425,37 @@ class GenerativeGalaxyModel:
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """What decides some galaxies: columns, classes, and where their random numbers come from."""
+    """What N galaxies depend on: columns [N], 64-bit keys [N], and classes [N] or None."""
 
-    columns: dict
-    count: int
-    rng: galsim.BaseDeviate
-    seeds: np.ndarray | None
-    clusters: np.ndarray | None
+    columns: dict[str, NDArray[np.float32]]
+    keys: NDArray[np.uint64]
+    classes: NDArray[np.int32] | None
 
-    def __len__(self):
-        return self.count
-
-    def rngs(self, part):
-        """The generators of some of them: a list of `galsim.BaseDeviate`."""
-        return latents.deviates(part.stop - part.start, self.rng,
-                                None if self.seeds is None else self.seeds[part])
+    def __len__(self) -> int:
+        return len(self.keys)
 
 
-def _one_of(table, cat):
+def _deviate_of(key: np.uint64) -> galsim.BaseDeviate:
+    """The generator of a galaxy's noise padding; GalSim's seeds are from 1 to 2^31 - 1."""
+    return galsim.BaseDeviate(int(key) % (2**31 - 1) + 1)
+
+
+def _check_types(x_interpolant: Any = None, k_interpolant: Any = None, pad_factor: Any = None,
+                 gsparams: Any = None) -> None:
+    """Check the types of options, for which GalSim would raise errors of other kinds."""
+    for name, interpolant in (("x_interpolant", x_interpolant), ("k_interpolant", k_interpolant)):
+        if not isinstance(interpolant, galsim.Interpolant | str | None):
+            raise GalSimValueError(f"{name} must be a galsim.Interpolant or its name.", interpolant)
+    if not isinstance(pad_factor, Real | None):
+        raise GalSimValueError("pad_factor must be a number.", pad_factor)
+    if pad_factor is not None and not 0 < float(pad_factor) <= MAX_PADDING:
+        raise GalSimRangeError("pad_factor is out of range.", pad_factor, 0, MAX_PADDING)
+    if not isinstance(gsparams, galsim.GSParams | None):
+        raise GalSimValueError("gsparams must be a galsim.GSParams.", gsparams)
+
+
+def _only_table(table: Any, cat: Any) -> Any:
+    """The table, which scripts written for GalSim-Hub call ``cat``."""
     if (table is None) == (cat is None):
         raise GalSimIncompatibleValuesError(
             "Give one table, as the first argument.", table=table, cat=cat)

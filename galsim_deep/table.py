@@ -1,20 +1,20 @@
-"""From whatever holds named columns to checked arrays of numbers.
+"""From anything that holds named columns to checked arrays of numbers.
 
 A table is an astropy ``Table``, ``QTable`` or ``Row``, a numpy structured array or record, a dict
-of arrays, lists, single values or ``Quantity`` objects, a pandas ``DataFrame``, or a
-`galsim.Catalog` read from FITS. Units are converted where a table states them. Everything that
-cannot be used is refused here, by column, row and value, before anything slow is started.
+of arrays, lists, single values or ``Quantity`` objects, a pandas ``DataFrame`` or ``Series`` (one
+row), or a `galsim.Catalog` read from FITS.  Units are converted where a table states them.  Errors
+name column, row and value, and come before anything slow is started.
 """
 
-__all__ = ["cluster_id", "in_ranges", "read_clusters", "read_columns", "read_positive",
+__all__ = ["class_number", "in_ranges", "read_classes", "read_columns", "read_positive",
            "read_seeds"]
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -28,52 +28,65 @@ from galsim.errors import (
     GalSimValueError,
     galsim_warn,
 )
+from numpy.typing import DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    from .modules.card import Column
 
 _KINDS = ("astropy Table, QTable or Row", "numpy structured array or record", "dict of columns",
-          "pandas DataFrame", "galsim.Catalog of a FITS file")
+          "pandas DataFrame or Series", "galsim.Catalog of a FITS file")
 _MAGNITUDES = (u.mag, u.ABmag)  # the same number, but astropy does not convert between the two
+_LOGARITHMS = (u.dex, u.dB)  # astropy takes these for magnitudes of another size
 
 
-def read_columns(table, columns, pixel_scale=None, strict=False, clusters=()):
+def read_columns(table: Any, columns: Sequence["Column"], pixel_scale: float | None = None,
+                 strict: bool = False, classes: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Read the columns of a module from a table.
 
-    Single values are repeated to the length of the other columns read; a table of single values
-    is one row. Further columns of the table are ignored.
+    Single values are repeated to the length of the other columns read; a table of single values is
+    one row.  Further columns of the table are ignored.
 
     Parameters:
         table:          Any table (see above) with N rows.
-        columns:        The columns wanted: objects with ``name``, ``unit``, ``meaning``,
-                        ``valid_range`` = (low, high), ``optional`` and ``above``, as on a module's
-                        card. In an optional column, values may be missing: NaN, None or masked.
+        columns:        The columns wanted, as on the card of a module.  In an optional column,
+                        values may be missing: NaN, None or masked.
         pixel_scale:    Size of a pixel [arcsec], with which angles and pixels are converted into
-                        each other. [default: None]
-        strict:         Whether values outside of ``valid_range`` are an error rather than a
-                        warning. [default: False]
-        clusters:       The names of the module's classes. If there are any, a column ``cluster``
-                        is read as well where the table has one. [default: ()]
+                        each other.  [default: None, which means that they cannot be]
+        strict:         Whether values outside of the usable range of their column are an error
+                        instead of a warning.  [default: False]
+        classes:        The names of the module's classes.  If there are any, a column
+                        ``galaxy_class`` is read as well where the table has one.  [default: ()]
 
     Returns:
-        a dict from each name, in the order of ``columns``, to a new float32 array [N] in the
-        unit of that column; NaN for what is missing. From ``cluster``, if that was read, to an
-        array of ids as `read_clusters` gives it.
+        a dict from each name, in the order of ``columns``, to a new float32 array [N] in the unit
+        of that column, NaN where the value is missing; and, if it was read, from ``galaxy_class``
+        to the numbers of the classes as `read_classes` returns them.
 
     Raises:
-        GalSimKeyError:                 a column is missing.
-        GalSimValueError:               a kind of table, a unit or a value that cannot be used.
-        GalSimIncompatibleValuesError:  columns of different lengths.
-        GalSimRangeError:               a value out of range, if ``strict``.
+        GalSimKeyError:                 A column is missing.
+        GalSimValueError:               The kind of table, a unit or a value cannot be used.
+        GalSimIncompatibleValuesError:  The columns have different lengths.
+        GalSimRangeError:               With ``strict``, a value is out of range.
+
+    >>> from galsim_deep.modules import read_card
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> columns = read_card(resolve("hub:acs_flow_vae")).columns
+    >>> row = {"flux_radius": 0.3 * u.arcsec, "mag_auto": 22.5, "zphot": 0.5}
+    >>> read_columns(row, columns, pixel_scale=0.03)["flux_radius"]
+    array([10.], dtype=float32)
     """
-    given = _take(table, [column.name for column in columns], ["cluster"] if clusters else [])
-    arrays = {c.name: _read(given[c.name], c.unit, np.float32, pixel_scale, c.optional)
-              for c in columns}
+    inputs = _take(table, [column.name for column in columns], ["galaxy_class"] if classes else [])
+    arrays = {column.name: _read(inputs[column.name], column.unit, np.float32, pixel_scale,
+                                 column.optional)
+              for column in columns}
     for column in columns:
         if column.above is not None:
             # Such as -1 or -99 for what was not measured.
-            _refuse(given[column.name], arrays[column.name] <= np.float32(column.above),
+            _refuse(inputs[column.name], arrays[column.name] <= np.float32(column.above),
                     f"a number above {column.above:g}"
                     + (", or NaN to have it drawn," if column.optional else ""))
-    if clusters and "cluster" in given:
-        arrays["cluster"] = _ids(given["cluster"], clusters)
+    if classes and "galaxy_class" in inputs:
+        arrays["galaxy_class"] = _class_numbers(inputs["galaxy_class"], classes)
     lengths = {name: array.size for name, array in arrays.items() if array.ndim}
     if len(set(lengths.values())) > 1:
         raise GalSimIncompatibleValuesError(
@@ -85,90 +98,105 @@ def read_columns(table, columns, pixel_scale=None, strict=False, clusters=()):
     return arrays
 
 
-def in_ranges(row, columns):
-    """Whether there is nothing to be said of a row: all of its numbers are in their valid ranges.
+def in_ranges(row: Mapping[str, float], columns: Iterable["Column"]) -> bool:
+    """Whether all numbers of a row are in their usable ranges, so that nothing is warned of.
 
     Parameters:
-        row:        A dict of numbers by name; optional columns may be missing or NaN.
-        columns:    As `read_columns` takes them.
+        row:        The numbers by name; optional columns may be missing or NaN.
+        columns:    The columns, as on the card of a module.
     """
     for column in columns:
-        value, (low, high) = row.get(column.name, np.nan), column.valid_range
+        value, (low, high) = row.get(column.name, np.nan), column.usable_range
         missing = column.optional and value != value
         if not (missing or np.float32(low) <= np.float32(value) <= np.float32(high)):
             return False
     return True
 
 
-def read_clusters(values, clusters, length):
-    """Read the classes that N galaxies are to be of.
+def read_classes(values: Any, classes: Sequence[str], length: int) -> NDArray[np.int32]:
+    """Read the classes of N galaxies.
 
     Parameters:
-        values:     One value, or N: ids or names of classes, or what leaves the class to be drawn,
-                    which is -1, NaN, None, masked or empty text.
-        clusters:   The names of the classes, in the order of their ids.
+        values:     One value, or N: numbers or names of classes; or -1, NaN, None, masked or empty
+                    text where the module should draw the class.
+        classes:    The names of the classes, in the order of their numbers.
         length:     The number of rows, N.
 
     Returns:
-        a new int32 array [N] of ids, -1 where the class is to be drawn.
+        a new int32 array [N] of the numbers of the classes, -1 where the class is to be drawn.
 
     Raises:
-        GalSimValueError:   a wrong length, or a value that is no class.
+        GalSimValueError:   There are neither one nor N values, or one of them is not a class.
+
+    >>> read_classes(["ring", 0, None], ("disc", "ring"), 3)
+    array([ 1,  0, -1], dtype=int32)
     """
-    given = _unwrap(values, "Argument 'cluster'")
-    ids = _ids(given, clusters)
-    if ids.ndim:
-        _check_length(given, length)
-    return _repeat(ids, length)
+    inputs = _unwrap(values, "Argument 'galaxy_class'")
+    numbers = _class_numbers(inputs, classes)
+    if numbers.ndim:
+        _check_length(inputs, length)
+    return _repeat(numbers, length)
 
 
-def cluster_id(value, clusters):
-    """The id of one class, as `read_clusters` reads it; None for what is no class."""
+def class_number(value: Any, classes: Sequence[str]) -> int | None:
+    """The number of one class, as `read_classes` reads it; None if the value is not a class.
+
+    >>> class_number("ring", ("disc", "ring")), class_number("bar", ("disc", "ring"))
+    (1, None)
+    """
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
     if isinstance(value, str):
-        value = value.strip()  # as files are read, there may be blanks around a name
-        if value in clusters:
-            return clusters.index(value)
+        value = value.strip()  # names in files are padded with blanks
+        if value in classes:
+            return classes.index(value)
         if value.lower() in ("", "nan"):
             return -1
     if _is_missing(value):
         return -1
     number = _number(value)
-    return int(number) if number in range(-1, len(clusters)) else None
+    return int(number) if number in range(-1, len(classes)) else None
 
 
-def read_positive(values, name, length, unit=None):
+def read_positive(values: Any, name: str, length: int, unit: str | None = None,
+                  limits: tuple[float, float] = (0.0, np.inf)) -> NDArray[np.float64] | None:
     """Read an argument that is one positive number, or one for each row.
 
     Parameters:
-        values:     A number, N numbers, or None. They may carry a unit.
-        name:       What the argument is called, for messages.
+        values:     A number, N numbers, or None.  They may carry a unit.
+        name:       The name of the argument, for messages.
         length:     The number of rows, N.
-        unit:       The unit wanted, and assumed if ``values`` carry none. [default: None, which
+        unit:       The unit wanted, and assumed if ``values`` carry none.  [default: None, which
                     means dimensionless]
+        limits:     The smallest and the largest number that can be used.  [default: (0, inf)]
 
     Returns:
         a new float64 array [N], or None if ``values`` is None.
 
     Raises:
-        GalSimValueError:   a wrong length or unit, or a value that is not finite and positive.
+        GalSimValueError:   There are neither one nor N values, their unit cannot be converted, or
+                            one of them is not finite and positive, or outside of the limits.
+
+    >>> read_positive([0.5, 1.0] * u.arcmin, "half_light_radius", 2, unit="arcsec")
+    array([30., 60.])
     """
     if values is None:
         return None
-    given = _unwrap(values, f"Argument {name!r}")
-    numbers = _read(given, unit or "", np.float64)
-    _refuse(given, numbers <= 0., "a positive number")
+    inputs = _unwrap(values, f"Argument {name!r}")
+    numbers = _read(inputs, unit or "", np.float64)
+    _refuse(inputs, numbers <= 0., "a positive number")
+    _refuse(inputs, (numbers < limits[0]) | (numbers > limits[1]),
+            f"a number from {limits[0]:g} to {limits[1]:g}")
     if numbers.ndim:
-        _check_length(given, length)
+        _check_length(inputs, length)
     return _repeat(numbers, length)
 
 
-def read_seeds(seeds, length):
+def read_seeds(seeds: Any, length: int) -> list[int]:
     """Read the seeds of N galaxies.
 
-    Floats are accepted as long as they count in ones (up to 2**53 for float64): beyond that,
-    different identifiers may already have become the same number.
+    Floating-point numbers are accepted as long as they can count in ones (up to 2**53 for float64):
+    beyond that, different identifiers may already have become the same number.
 
     Parameters:
         seeds:      N integers from -2**63 to 2**64 - 1; a single one is accepted if N = 1.
@@ -178,31 +206,40 @@ def read_seeds(seeds, length):
         a list of N Python ints.
 
     Raises:
-        GalSimValueError:   a wrong length, or a value that is not such an integer.
+        GalSimValueError:   There are not N values, or one of them is not such an integer.
+
+    >>> read_seeds(np.array([7.0, 2.0**40]), 2)
+    [7, 1099511627776]
     """
-    given = _unwrap(seeds, "Argument 'seeds'")
-    _check_length(given, length)
-    # Python's ints are quicker to look at than numpy's, but floats must keep their precision.
-    values = given.array.ravel().tolist() if given.array.dtype.kind in "iu" else given.array.flat
-    found = [_seed(value) for value in values]
-    bad = np.array([seed is None for seed in found], dtype=bool) | given.mask
-    _refuse(given, bad, "an exact integer of at most 64 bits")
-    return found
+    inputs = _unwrap(seeds, "Argument 'seeds'")
+    _check_length(inputs, length)
+    # Python's ints are quicker to check than numpy's, but floats must keep their precision.
+    values: Iterable[Any] = inputs.array.flat
+    if inputs.array.dtype.kind in "iu":
+        values = inputs.array.ravel().tolist()
+    numbers = [_seed(value) for value in values]
+    bad = np.array([number is None for number in numbers], dtype=bool) | inputs.mask
+    _refuse(inputs, bad, "an exact integer of at most 64 bits")
+    return [number for number in numbers if number is not None]
 
 
-class _Given(NamedTuple):
-    """What a user gave: its name in messages, values [N] or [], which are masked, and unit."""
+class _Inputs(NamedTuple):
+    """A column or an argument as the user gave it."""
+
     label: str
+    """Its name in messages."""
     array: np.ndarray
-    mask: np.ndarray
-    unit: object
+    """Its values, [N] or []."""
+    mask: NDArray[np.bool_]
+    """Which values are masked, of the same shape."""
+    unit: Any
+    """Its unit, or None."""
 
 
-def _take(table, wanted, welcome=()):
-    """Find the kind of a table, and take a `_Given` of each wanted name out of it.
+def _take(table: Any, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, _Inputs]:
+    """Take the required columns out of a table of any kind, and the optional ones that it has.
 
-    Names that are welcome are taken where they are there; those that differ from one by their case
-    are warned of.
+    A column whose name differs from an optional one in upper and lower case alone is warned of.
     """
     if isinstance(table, Catalog):
         if not table.isFits():
@@ -212,6 +249,9 @@ def _take(table, wanted, welcome=()):
         table = table.data
     if isinstance(table, Row):
         table = table.table[table.index:table.index + 1]  # the values in a Row lack their units
+    if _is_pandas(table) and hasattr(type(table), "to_frame"):
+        table = table.to_frame().T  # a Series is one row
+    names: Sequence[Any]
     units = {}
     if isinstance(table, Table):
         names = table.colnames
@@ -219,36 +259,43 @@ def _take(table, wanted, welcome=()):
         names = table.dtype.names
         if isinstance(table, FITS_rec):
             units = {column.name: column.unit or None for column in table.columns}
-    elif isinstance(table, Mapping) or (hasattr(table, "iloc") and hasattr(table, "columns")):
+    elif isinstance(table, Mapping) or _is_pandas(table):
         names = list(table.keys())  # of a DataFrame: its columns
     else:
         raise GalSimValueError("This kind of table is not understood. Use one of these.",
                                type(table).__name__, _KINDS)
-    _check_names(wanted, names)
-    for name in welcome:
-        alike = [one for one in names if str(one).lower() == name and one != name]
-        if alike and name not in names:
-            galsim_warn(f"The table has a column {alike[0]!r}, which is not read. If {name!r} is "
+    _check_names(required, names)
+    for wanted in optional:
+        alike = [name for name in names if str(name).lower() == wanted and name != wanted]
+        if alike and wanted not in names:
+            galsim_warn(f"The table has a column {alike[0]!r}, which is not read. If {wanted!r} is "
                         "meant, rename it.")
     return {name: _unwrap(table[name], f"Column {name!r}", units.get(name))
-            for name in [*wanted, *(name for name in welcome if name in names)]}
+            for name in [*required, *(name for name in optional if name in names)]}
 
 
-def _check_names(wanted, names):
-    missing = [name for name in wanted if name not in names]
+def _is_pandas(table: Any) -> bool:
+    """Whether a table is a pandas DataFrame or Series; pandas need not be installed."""
+    # Looked up in the class, since the columns of a table are attributes of the object.
+    return hasattr(type(table), "iloc")
+
+
+def _check_names(required: Sequence[str], names: Sequence[Any]) -> None:
+    missing = [name for name in required if name not in names]
     if not missing:
         return
     lowered = {str(name).lower(): name for name in names}
-    near = {name: difflib.get_close_matches(name.lower(), lowered, n=1) for name in missing}
-    hints = [f" Is {lowered[found[0]]!r} meant for {name!r}? Then rename it."
-             for name, found in near.items() if found]
+    hints = []
+    for name in missing:
+        for match in difflib.get_close_matches(name.lower(), lowered, n=1):
+            hints.append(f" Is {lowered[match]!r} meant for {name!r}? Then rename it.")
     raise GalSimKeyError(
         f"The table has no column {', '.join(map(repr, missing))}; its columns are "
         f"[{', '.join(map(repr, names))}].{''.join(hints)}", missing[0])
 
 
-def _unwrap(values, label, unit=None):
-    """Take the values, mask and unit of a column apart."""
+def _unwrap(values: Any, label: str, unit: Any = None) -> _Inputs:
+    """Separate the values, mask and unit of a column or an argument."""
     mask = getattr(values, "mask", False) if isinstance(values, np.ndarray) else False
     if isinstance(values, list | tuple | range):
         # Keep every item as it is: numpy would make 1. of the True in [True, 2.].
@@ -258,59 +305,69 @@ def _unwrap(values, label, unit=None):
     else:
         array = np.asarray(values)
         unit = getattr(values, "unit", None) or unit
+    if unit is not None and not isinstance(unit, str | bytes | u.UnitBase | u.FunctionUnitBase):
+        raise GalSimValueError(f"{label} has a unit that is not understood. Mend it.", str(unit))
     if array.ndim > 1:
         if len(array) > 0:
             raise GalSimValueError(f"{label} has {array[0].size} values per row instead of one. "
                                    "Row 0 holds", array[0])
         array, mask = array.ravel(), False
-    return _Given(label, array, np.broadcast_to(mask, array.shape), unit)
+    return _Inputs(label, array, np.broadcast_to(mask, array.shape), unit)
 
 
-def _read(given, unit, dtype, pixel_scale=None, optional=False):
-    """Convert to finite numbers in the given unit, or say which rows prevent it.
+def _read(inputs: _Inputs, unit: str, dtype: DTypeLike, pixel_scale: float | None = None,
+          optional: bool = False) -> np.ndarray:
+    """Convert to finite numbers in a unit, or raise an error that names a row at fault.
 
     Where ``optional``, values that are missing become NaN.
     """
     with np.errstate(all="ignore"):  # what overflows is refused as not finite
-        numbers = _convert(given, _numbers(given), _unit(unit), pixel_scale).astype(dtype)
+        numbers = _convert(inputs, _numbers(inputs), _unit(unit), pixel_scale).astype(dtype)
     bad = ~np.isfinite(numbers)
     if optional:
-        bad &= ~_missing(given)
-    _refuse(given, bad, f"a finite {np.dtype(dtype).name} number")
+        bad &= ~_missing(inputs)
+    _refuse(inputs, bad, f"a finite {np.dtype(dtype).name} number")
     return numbers
 
 
-def _missing(given):
-    """Which values are not there on purpose, rather than something that is no number."""
-    array = given.array
+def _missing(inputs: _Inputs) -> NDArray[np.bool_]:
+    """Which values are missing, in contrast to those that are not numbers."""
+    array = inputs.array
     if array.dtype.kind == "f":
-        empty = np.isnan(array)
+        missing = np.isnan(array)
     elif array.dtype.kind == "O":
-        empty = np.fromiter(map(_is_missing, array.flat), bool, array.size).reshape(array.shape)
+        missing = np.fromiter(map(_is_missing, array.flat), bool, array.size).reshape(array.shape)
     else:
-        empty = np.zeros(array.shape, bool)
-    return empty | given.mask
+        missing = np.zeros(array.shape, bool)
+    return missing | inputs.mask
 
 
-def _is_missing(value):
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_nan()
     return (value is None or value is np.ma.masked or (isinstance(value, Real) and value != value)
             or type(value).__name__ == "NAType")  # that of pandas
 
 
-def _numbers(given):
-    """The values as a new float64 array, with NaN for all that is not a real number."""
-    array = given.array
+def _numbers(inputs: _Inputs) -> NDArray[np.float64]:
+    """The values as a new float64 array, with NaN for everything that is not a real number."""
+    array = inputs.array
     if array.dtype.kind in "iuf":
         numbers = array.astype(np.float64)
     elif array.dtype.kind in "OSUT":
         numbers = np.fromiter(map(_number, array.flat), np.float64, array.size)
     else:  # bool, complex, dates, records
         numbers = np.full(array.shape, np.nan)
-    return np.where(given.mask, np.nan, numbers.reshape(array.shape))
+    return np.where(inputs.mask, np.nan, numbers.reshape(array.shape))
 
 
-def _number(value):
-    if isinstance(value, Real | Decimal | str | bytes) and not isinstance(value, bool):
+def _number(value: Any) -> float:
+    """One value as a number, NaN if it is not a real number."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if isinstance(value, str) and "_" in value:
+        return np.nan  # Python reads 2_2 as 22
+    if isinstance(value, Real | Decimal | str) and not isinstance(value, bool):
         try:
             return float(value)
         except (ValueError, OverflowError):
@@ -319,37 +376,41 @@ def _number(value):
 
 
 @functools.lru_cache(maxsize=64)
-def _unit(unit):
+def _unit(unit: Any) -> Any:
     # The redshift unit counts as no unit. Only astropy.cosmology, which is slow, can parse it.
     return u.Unit("" if str(unit) == "redshift" else unit, parse_strict="silent")
 
 
-def _convert(given, numbers, wanted, pixel_scale):
-    unit = wanted if given.unit is None else _unit(given.unit)
+def _convert(inputs: _Inputs, numbers: NDArray[np.float64], wanted: Any,
+             pixel_scale: float | None) -> NDArray[np.float64]:
+    """Convert numbers from the unit of the input to the wanted one."""
+    unit = wanted if inputs.unit is None else _unit(inputs.unit)
     if unit == wanted or (unit in _MAGNITUDES and wanted in _MAGNITUDES):
         return numbers
     scale = [] if pixel_scale is None else u.pixel_scale(pixel_scale * u.arcsec / u.pix)
     try:
+        if unit in _LOGARITHMS and wanted in _MAGNITUDES:
+            raise u.UnitConversionError(f"'{unit}' is not a magnitude")
         return np.asarray(unit.to(wanted, numbers, scale))
     except ValueError as error:  # astropy's UnitsError is one
         hint = " (for angles: without a pixel scale)" if wanted == u.pix and not scale else ""
-        raise GalSimValueError(f"{given.label} has unit '{unit}', which cannot be converted to "
+        raise GalSimValueError(f"{inputs.label} has unit '{unit}', which cannot be converted to "
                                f"'{wanted}'{hint}. Convert it or mend its unit.",
                                str(unit)) from error
 
 
-def _ids(given, clusters):
-    """The ids of classes, int32, or say which rows name none."""
-    found = [cluster_id(value, clusters) for value in given.array.ravel().tolist()]
-    ids = np.array([-1 if one is None else one for one in found], np.int32)
-    ids = np.where(given.mask, np.int32(-1), ids.reshape(given.array.shape))
-    bad = np.array([one is None for one in found], bool).reshape(given.array.shape) & ~given.mask
-    _refuse(given, bad, "a class of the module, by id or by name ("
-            + ", ".join(f"{k} {name!r}" for k, name in enumerate(clusters)) + "), or -1 for any,")
-    return ids
+def _class_numbers(inputs: _Inputs, classes: Sequence[str]) -> NDArray[np.int32]:
+    """The numbers of classes, -1 where masked, or an error that names a row at fault."""
+    numbers = [class_number(value, classes) for value in inputs.array.ravel().tolist()]
+    bad = np.array([number is None for number in numbers], bool).reshape(inputs.array.shape)
+    _refuse(inputs, bad & ~inputs.mask, "a class of the module, by number or by name ("
+            + ", ".join(f"{number} {name!r}" for number, name in enumerate(classes))
+            + "), or -1 for any,")
+    array = np.array([-1 if number is None else number for number in numbers], np.int32)
+    return np.where(inputs.mask, np.int32(-1), array.reshape(inputs.array.shape))
 
 
-def _seed(value):
+def _seed(value: Any) -> int | None:
     """Return an integer of at most 64 bits as int, and anything else as None."""
     if isinstance(value, float | np.floating) and value.is_integer():
         exact = abs(value) < 2**(np.finfo(type(value)).nmant + 1)
@@ -358,30 +419,32 @@ def _seed(value):
     return int(value) if exact and -2**63 <= value < 2**64 else None
 
 
-def _refuse(given, bad, need):
+def _refuse(inputs: _Inputs, bad: NDArray[np.bool_], need: str) -> None:
     """Raise an error about the rows that are bad, if there are any."""
     if np.any(bad):
         row = int(np.argmax(bad))
-        value = np.ma.masked if given.mask.flat[row] else given.array.flat[row]
+        value = np.ma.masked if inputs.mask.flat[row] else inputs.array.flat[row]
         raise GalSimValueError(
-            f"{given.label} needs {need} in every row: {np.sum(bad)} of {np.size(bad)} rows are "
+            f"{inputs.label} needs {need} in every row: {np.sum(bad)} of {np.size(bad)} rows are "
             f"bad, the first is row {row} (counted from 0) with {str(value)!r}. "
             "Drop or mend them.", value)
 
 
-def _check_length(given, length):
+def _check_length(inputs: _Inputs, length: int) -> None:
     # One seed for many galaxies would make them all alike, so a single value is one row.
-    if given.array.size != length:
-        raise GalSimValueError(f"{given.label} has {given.array.size} value(s) for a table of "
-                               f"{length} row(s). Number of values:", given.array.size)
+    if inputs.array.size != length:
+        raise GalSimValueError(f"{inputs.label} has {inputs.array.size} value(s) for a table of "
+                               f"{length} row(s). Number of values:", inputs.array.size)
 
 
-def _repeat(array, length):
+def _repeat(array: np.ndarray, length: int) -> np.ndarray:
+    """The array, or a single value repeated."""
     return array if array.ndim else np.full(length, array)
 
 
-def _check_range(column, values, strict):
-    low, high = column.valid_range
+def _check_range(column: "Column", values: NDArray[np.float32], strict: bool) -> None:
+    """Warn of values outside of the usable range of their column, or refuse them if strict."""
+    low, high = column.usable_range
     with np.errstate(over="ignore"):  # float32 on both sides, so that the limits are in range
         outside = (values < np.float32(low)) | (values > np.float32(high))
     if not np.any(outside):
