@@ -66,7 +66,7 @@ def _fit(recipe, run, options):
 
 
 def _export(recipe, run, options):
-    from .export import export
+    from .export.module import export
     folder = export(recipe, run, options.output / recipe.name)
     print(f"module -> {folder}")
 

@@ -3,22 +3,33 @@
 A recipe is a YAML file that names everything a module depends on: its columns, the data set it is
 trained on, the networks, the optimisation and the random seed.  Unknown keys are refused, so a
 misspelt setting cannot be ignored in silence.
+
+The parts ``data``, ``model`` and ``fit`` are checked when the classes that they choose are known:
+by `Registered.choose <registry.Registered.choose>` and `families.choose_family`.
 """
 
-__all__ = ["DATA_PARTS", "Column", "Fit", "Recipe", "Settings", "Stamp", "read_recipe"]
+__all__ = ["Band", "Column", "PhaseSettings", "Recipe", "Selection", "Stamp", "TrainingData",
+           "read_recipe"]
 
 import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 import yaml
 from astropy.units import Unit
 from galsim import GalSimConfigError
 
-from galsim_deep.config import TAKEN
+from galsim_deep.config import RESERVED_FIELDS
+from galsim_deep.modules import card
+from galsim_deep.modules.card import Quantity
 
-from .bounds import (
+from .settings import (
     Arcsec,
     Batch,
     Cells,
@@ -29,17 +40,22 @@ from .bounds import (
     Positive,
     Range,
     Seed,
+    Settings,
     ShareBelowOne,
     Steps,
     Text,
     Within,
+    identity,
+    misfit,
+    parse,
 )
 
+T = TypeVar("T")
 
-class Settings(pydantic.BaseModel):
-    """Base class of every group of settings: typed, immutable, no unknown keys."""
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+INPUTS = ("galaxy_class", "image", "latent", "noise_sigma", "psf", "random_normal")
+"""What signatures of modules take besides columns."""
 
 
 class Stamp(Settings):
@@ -49,39 +65,51 @@ class Stamp(Settings):
     """Pixels on a side."""
     pixel_scale: Arcsec = 0.03
     """Size of a pixel [arcsec]."""
-    band: Text
-    """Name of the photometric band."""
+    psf_size: Cells = 65
+    """Pixels on a side of the stored PSF images; odd, the PSF is centred on the middle pixel."""
+
+    @pydantic.field_validator("psf_size")
+    @classmethod
+    def _is_odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("should be odd, so that a PSF has a middle pixel")
+        return value
+
+
+class Band(Settings):
+    """A photometric band of the stamps."""
+
+    not_in_identity = frozenset({"effective_wavelength"})
+
+    name: Text
     zero_point: Magnitude
     """AB magnitude of a source of unit flux."""
     exposure_time: Positive = 1.0
     """Exposure time that the zero point refers to [s]."""
     area: Positive | None = None
     """Collecting area of the telescope that the zero point refers to [cm^2], where known."""
-    psf_size: Cells = 65
-    """Pixels on a side of the stored PSF images; odd, the PSF is centred on the middle pixel."""
-
-    @pydantic.field_validator("psf_size")
-    @classmethod
-    def _is_odd(cls, value):
-        if value % 2 == 0:
-            raise ValueError("should be odd, so that a PSF has a middle pixel")
-        return value
-
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-
-INPUTS = ("cluster", "image", "latent", "noise_sigma", "psf", "random_normal")
-"""What signatures of modules take besides columns."""
+    effective_wavelength: Positive | None = None
+    """Effective wavelength of the bandpass [nm], where known."""
 
 
 class Column(Settings):
     """A catalogue quantity that the module is conditioned on."""
 
+    not_in_identity = frozenset({"meaning", "valid_range", "as_observed"})
+
     name: str = pydantic.Field(pattern=NAME)
     unit: str
     """As astropy writes it; empty for a pure number."""
     meaning: str
+    """How exactly it is defined and measured, for people."""
+    quantity: Quantity
+    """What it measures, for programs."""
+    band: Text | None = None
+    """The band in which it is measured, where it depends on the band."""
+    as_observed: bool = False
+    """Whether the value includes the PSF, as a size measured on an image does."""
     valid_range: Range
+    """Where training galaxies are."""
     scale: Literal["linear", "log"] = "linear"
     """Whether the networks see the value or its logarithm (before standardisation)."""
     offset: Finite = 0.0
@@ -89,42 +117,60 @@ class Column(Settings):
 
     @pydantic.field_validator("name")
     @classmethod
-    def _not_taken(cls, value):
-        if value in TAKEN:
-            raise ValueError(f"{value!r} is what a GalSim configuration calls something else of a "
+    def _not_taken(cls, value: str) -> str:
+        if value in RESERVED_FIELDS:
+            raise ValueError(f"{value!r} has another meaning in a GalSim configuration of a "
                              "galaxy; choose another name")
         if value in INPUTS:
-            raise ValueError(f"{value!r} is what modules call another input; choose another name")
+            raise ValueError(f"{value!r} is the name of another input of modules; choose another "
+                             "name")
         return value
 
     @pydantic.field_validator("unit")
     @classmethod
-    def _is_unit(cls, value):
+    def _is_unit(cls, value: str) -> str:
         Unit(value)  # raises a ValueError that lists near matches
         return value
 
     @pydantic.model_validator(mode="after")
-    def _has_logarithm(self):
+    def _check(self) -> Self:
         if self.scale == "log" and not self.valid_range[0] + self.offset > 0:
             raise ValueError(
                 f"valid_range: it begins at {self.valid_range[0]:g}, where 'scale: log' has no "
                 f"logarithm; with the offset ({self.offset:g}) it should be positive")
+        try:
+            card.Column.model_validate(self.model_dump())
+        except pydantic.ValidationError as err:
+            raise ValueError(err.errors()[0]["msg"].removeprefix("Value error, ")) from None
         return self
 
 
-# What a data set depends on.  For checkpoints see `phases.base.Phase.depends_on`.
-DATA_PARTS = ("seed", "stamp", "columns", "data")
+class TrainingData(Settings):
+    """What the module learns from, for its card."""
+
+    description: Text
+    origin: str = ""
+    """Surveys and archives that the data come from."""
+    citation: Text
+    licence: Text
+    """Licence or terms of use."""
 
 
-class Data(Settings):
-    """Which builder makes the data set, and its own settings."""
+class Selection(Settings):
+    """A ``kind`` and settings of that kind, which are checked by `registry.Registered.choose`."""
 
-    builder: Text
-    settings: dict[str, Any] = {}
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+
+    kind: Text
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings as the recipe has them, unchecked."""
+        return dict(self.model_extra or {})
 
 
-class Fit(Settings):
-    """The optimisation of one phase of the training."""
+class PhaseSettings(Settings):
+    """The optimisation of one phase of a fit; a phase adds settings of its own to these."""
 
     steps: Steps
     batch_size: Batch = 64
@@ -132,7 +178,7 @@ class Fit(Settings):
     learning_rate: LearningRate = 1e-3
     """The learning rate at its highest."""
     schedule: Literal["cosine", "square_root", "constant"] = "cosine"
-    """How the learning rate falls, see `optimisation.learning_rate`."""
+    """How the learning rate falls, see `fitting.optimisers.learning_rate`."""
     warm_up: Count = 200
     """Steps over which the learning rate rises from zero."""
     average: ShareBelowOne = 0.998
@@ -142,16 +188,16 @@ class Fit(Settings):
     would lower that norm, until nothing moves."""
 
 
-class Licence(Settings):
-    """Where the training data came from."""
-
-    description: Text
-    citation: Text
-    licence: Text
+class _PhaseEntry(PhaseSettings):
+    # What a phase adds is checked by the class of its settings.
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 
 
 class Recipe(Settings):
-    """A whole recipe; see ``training/recipes`` for examples and docs/training.md for the keys."""
+    """A whole recipe; see ``training/recipes`` for examples and docs/training.md for the keys.
+
+    Recipes are read by `read_recipe`.
+    """
 
     name: str = pydantic.Field(pattern=NAME)
     run: str | None = pydantic.Field(None, pattern=NAME)
@@ -159,75 +205,121 @@ class Recipe(Settings):
     the data set and those phases of the training whose settings they have in common."""
     version: Text
     summary: Text
-    family: Text
+    modules: tuple[Text, ...] = ()
+    """Python modules, or ``.py`` files relative to the recipe, that are imported first: they
+    register families, builders and other kinds that are not part of this package."""
     seed: Seed
     stamp: Stamp
+    bands: tuple[Band, ...]
     columns: Annotated[tuple[Column, ...], pydantic.Field(max_length=100)]
-    training_data: Licence
-    data: Data
-    model: dict[str, Any] = {}
-    """The settings of the family; see its ``Settings`` class."""
-    fit: dict[str, Fit]
+    training_data: TrainingData
+    data: Selection
+    """The builder of the data set and its settings."""
+    model: Selection
+    """The model family and its settings."""
+    fit: dict[str, _PhaseEntry]
     """One entry for each phase of the family."""
     # How things are computed, not what: no checkpoint depends on these two.
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
-    """The number format of the networks while they are fitted, see `precision.policy`."""
+    """The number format of the networks while they are fitted, see `fitting.precision.policy`."""
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
-    """How steps are shared by devices or machines, see `distribution.Distribution`."""
+    """How steps are shared by devices or machines, see `fitting.distribution.Distribution`."""
+
+    _path: Path = pydantic.PrivateAttr()
+    _sha256: str = pydantic.PrivateAttr()
+
+    @pydantic.field_validator("bands")
+    @classmethod
+    def _one_band(cls, bands: tuple[Band, ...]) -> tuple[Band, ...]:
+        if len(bands) != 1:
+            raise ValueError(f"there are {len(bands)}, and this release trains modules of exactly "
+                             "one band; make a recipe for each")
+        return bands
 
     @pydantic.field_validator("columns")
     @classmethod
-    def _differ(cls, columns):
+    def _columns_differ(cls, columns: tuple[Column, ...]) -> tuple[Column, ...]:
         names = [column.name for column in columns]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"there are two columns of the name {', '.join(twice)}")
         return columns
 
-    _path: Path = pydantic.PrivateAttr()
-    _sha256: str = pydantic.PrivateAttr()
+    @pydantic.model_validator(mode="after")
+    def _bands_of_columns(self) -> Self:
+        bands = [band.name for band in self.bands]
+        for number, column in enumerate(self.columns):
+            if column.band is not None and column.band not in bands:
+                raise misfit(("columns", number, "band"),
+                             f"should be one of the bands: {', '.join(bands)}", column.band)
+        return self
 
     @property
-    def path(self):
+    def path(self) -> Path:
         """The file the recipe was read from."""
         return self._path
 
     @property
-    def sha256(self):
+    def sha256(self) -> str:
         """The hash of that file, recorded in the card of the module."""
         return self._sha256
 
-    def digest(self, *parts, without=()):
-        """The hash of some parts of the recipe, but for prose.
+    @property
+    def band(self) -> Band:
+        """The only band."""
+        return self.bands[0]
 
-        Parameters:
-            parts:      Keys, dotted where they lie deeper: ``"stamp"``, ``"fit.flow"``.
-            without:    Keys within these parts that do not count, likewise.
-        """
-        prose = {"columns": {"__all__": {"meaning", "unit", "valid_range"}}}
-        text = self.model_dump_json(include=_nested(parts), exclude=prose | _nested(without))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def run_folder(self, root=None):
+    def run_folder(self, root: str | os.PathLike | None = None) -> Path:
         """Where data set, checkpoints and logs of this recipe live: ``runs/RUN`` or ``runs/NAME``.
         """
         return Path(root or "runs") / (self.run or self.name)
 
+    # ---- columns ------------------------------------------------------------------------------
 
-def _nested(keys):
-    """Dotted keys as pydantic wants them: ``["a", "b.c"]`` is ``{"a": True, "b": {"c": True}}``."""
-    tree = {}
-    for key in keys:
-        *path, last = key.split(".")
-        branch = tree
-        for part in path:
-            branch = branch.setdefault(part, {})
-        branch[last] = True
-    return tree
+    def column_of(self, quantity: Quantity) -> Column | None:
+        """The column that measures a quantity, of several the first; None where there is none."""
+        return next((column for column in self.columns if column.quantity == quantity), None)
+
+    def required_column(self, quantity: Quantity, needed_by: str) -> Column:
+        """The column that measures a quantity.
+
+        Parameters:
+            quantity:   What it should measure.
+            needed_by:  What needs it, for the error message, such as ``"the phase 'matching'"``.
+
+        Raises a `galsim.GalSimConfigError` where there is none.
+        """
+        column = self.column_of(quantity)
+        if column is None:
+            columns = ", ".join(f"{c.name} ({c.quantity})" for c in self.columns) or "none"
+            raise GalSimConfigError(
+                f"The recipe {self.path}, columns, has no column of the quantity '{quantity}', "
+                f"which {needed_by} needs; its columns are: {columns}.")
+        return column
+
+    def pixels(self, column: Column) -> float:
+        """Pixels of the stamp in the unit of a column that holds a length or an angle."""
+        if column.unit in ("pix", "pixel"):
+            return 1.0
+        return float(Unit(column.unit).to("arcsec")) / self.stamp.pixel_scale
+
+    def half_light_radius(self, columns: Mapping[str, T]) -> T:
+        """The half-light radius [pixels] of galaxies with these columns, [N] each."""
+        column = self.required_column("half_light_radius", "a size")
+        values: Any = columns[column.name]
+        pixels = self.pixels(column)
+        return values if pixels == 1 else pixels * values
+
+    # ---- what a data set depends on -----------------------------------------------------------
+
+    def data_identity(self) -> dict[str, Any]:
+        """What a data set depends on besides ``data``: JSON data without defaults."""
+        return {name: identity(getattr(self, name))
+                for name in ("seed", "stamp", "bands", "columns")}
 
 
-def read_recipe(path):
-    """Read and check a recipe file.
+def read_recipe(path: str | os.PathLike) -> Recipe:
+    """Read and check a recipe file, and import the modules that it names.
 
     Parameters:
         path:       A YAML file.
@@ -246,21 +338,30 @@ def read_recipe(path):
     recipe = parse(Recipe, content, f"recipe {path}")
     recipe._path = path.resolve()
     recipe._sha256 = hashlib.sha256(text).hexdigest()
+    for name in recipe.modules:
+        _import(name, recipe)
     return recipe
 
 
-def parse(cls, content, where):
-    """Check a dict against a `Settings` class, naming every wrong key in the error."""
+def _import(name: str, recipe: Recipe) -> None:
+    """Import a module by its name, or a file by its path, once in a process."""
     try:
-        return cls.model_validate(content)
-    except pydantic.ValidationError as err:
-        faults = "; ".join(map(_fault, err.errors()))
-        raise GalSimConfigError(f"The {where} is not valid. {faults}") from err
-
-
-def _fault(fault):
-    """One fault that pydantic found: the key, what is allowed, and what the recipe has."""
-    key = ".".join(map(str, fault["loc"])) or "top level"
-    value = fault["input"]
-    short = isinstance(value, (bool, int, float, str)) and len(repr(value)) < 80
-    return f"{key}: {fault['msg']}" + (f" (the recipe has {value!r})" if short else "")
+        if not name.endswith(".py"):
+            importlib.import_module(name)
+            return
+        path = (recipe.path.parent / name).resolve()
+        module_name = f"_of_recipe_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+        if module_name in sys.modules:
+            return
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[module_name]
+            raise
+    except (ImportError, OSError, SyntaxError) as err:
+        raise GalSimConfigError(f"The recipe {recipe.path}, modules, names '{name}', which cannot "
+                                f"be imported: {err}") from err

@@ -1,85 +1,172 @@
-"""Kinds of things that recipes choose by name: families, autoencoders, canvases, builders."""
+"""Kinds of things that recipes choose by name: families, autoencoders, flows, canvases, builders.
 
-__all__ = ["Registered"]
+All are chosen in the same way: by ``kind: NAME`` beside the settings of that kind.
+"""
+
+__all__ = ["Choice", "Registered"]
 
 import importlib
+import importlib.util
 import pkgutil
+import typing
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
+import pydantic
 from galsim import GalSimConfigError
+from pydantic import ValidationError
+from pydantic_core import CoreSchema, core_schema
 
-from .recipe import Settings, parse
+from .settings import Settings, fault, identity, misfit
+
+T = TypeVar("T", bound="Registered")
+
+
+class Choice(Generic[T]):
+    """A kind that a recipe has chosen, and its settings, checked.
+
+    As the type of a setting, ``Choice[Autoencoder]`` takes a dict of ``kind`` and the settings of
+    that kind.
+
+    Parameters:
+        cls:        The class of that kind.
+        settings:   An instance of ``cls.Settings``.
+    """
+
+    # Not a dataclass, which pydantic would take apart.
+    def __init__(self, cls: type[T], settings: Any) -> None:
+        self.cls = cls
+        self.settings = settings
+
+    def __eq__(self, other: object) -> bool:
+        return (isinstance(other, Choice) and self.cls is other.cls
+                and self.settings == other.settings)
+
+    def __hash__(self) -> int:
+        return hash((self.cls, self.settings))
+
+    def __repr__(self) -> str:
+        return f"Choice({self.cls.__name__}, {self.settings!r})"
+
+    @property
+    def kind(self) -> str:
+        """The name by which recipes choose it."""
+        return self.cls.kind
+
+    def make(self, *args: Any, **kwargs: Any) -> T:
+        """An instance: the class is called with the settings, and with these arguments."""
+        return self.cls(self.settings, *args, **kwargs)  # type: ignore[call-arg]
+
+    def __identity__(self) -> dict[str, Any]:
+        return dict(identity(self.settings), kind=self.kind, format=self.cls.format)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        (base,) = typing.get_args(source)
+        return core_schema.no_info_plain_validator_function(
+            base._chosen, serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda choice: dict(choice.settings.model_dump(mode="json"), kind=choice.kind)))
 
 
 class Registered:
-    """What a base class inherits from, for its subclasses to be found by name::
+    """Base class of what recipes choose by its ``kind``::
 
-        class Canvas(Registered):
+        class Canvas(Registered, what="canvas"):
             ...
 
-        class Plain(Canvas, name="plain"):
-            ...
+        class Plain(Canvas, kind="plain"):
+            class Settings(settings.Settings):
+                fineness: Fineness = 1
 
-    A kind is one file beside that of its base class, and found there.
+            def __init__(self, settings, ...):
+                ...
+
+    A kind is the module or package of that name in the package of the base class (or in the one
+    that it names: ``class Canvas(Registered, package="galsim_deep_training...")``), which is
+    imported when the kind is asked for.  Code outside of this package registers itself when it is
+    imported, by the ``modules`` of a recipe for example.
     """
 
-    Settings = Settings
-    format = 1
-    """To be raised when the same settings come to mean something else: checkpoints are kept apart.
-    """
+    Settings: ClassVar[type[Settings]] = Settings
+    """What a recipe may set of this kind."""
+    kind: ClassVar[str]
+    """The name by which recipes choose it."""
+    format: ClassVar[int] = 1
+    """Raised when the same settings come to mean something else, so that results of before are no
+    longer taken for those of now."""
 
-    def __init_subclass__(cls, name=None, **kwargs):
+    registry: ClassVar[dict[str, type["Registered"]]]
+    package: ClassVar[str]
+    what: ClassVar[str]
+
+    def __init_subclass__(cls, kind: str | None = None, package: str | None = None,
+                          what: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if Registered in cls.__bases__:
             cls.registry = {}
-        else:
-            cls.name = name
-            cls.registry[name] = cls
+            cls.package = package or cls.__module__.rpartition(".")[0]
+            cls.what = what or cls.__name__
+        elif kind is not None:
+            other = cls.registry.get(kind, cls)
+            # A class that is defined again, as in a notebook, replaces the one before.
+            if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise GalSimConfigError(
+                    f"There are two classes for the {cls.what} '{kind}': {other.__module__}."
+                    f"{other.__qualname__} and {cls.__module__}.{cls.__qualname__}. Give one of "
+                    "them another kind.")
+            cls.kind = kind
+            cls.registry[kind] = cls
 
     @classmethod
-    def kinds(cls):
-        """All that there are: name -> class."""
-        package = importlib.import_module(cls.__module__.rpartition(".")[0])
-        for found in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{found.name}")
-        return cls.registry
+    def named(cls: type[T], kind: str) -> type[T] | None:
+        """The class of a kind, None where there is none."""
+        if kind not in cls.registry and kind.isidentifier() and importlib.util.find_spec(
+                f"{cls.package}.{kind}"):
+            importlib.import_module(f"{cls.package}.{kind}")
+        return cls.registry.get(kind)  # type: ignore[return-value]
 
     @classmethod
-    def named(cls, name, recipe, key):
-        """The kind of that name.
+    def kinds(cls: type[T]) -> dict[str, type[T]]:
+        """All kinds that there are, those of the package and those registered besides."""
+        package = importlib.import_module(cls.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{cls.package}.{module.name}")
+        return dict(sorted(cls.registry.items()))  # type: ignore[arg-type]
+
+    @classmethod
+    def choose(cls: type[T], content: Any, recipe: Any, key: str) -> Choice[T]:
+        """The kind that a part of a recipe chooses, and its settings.
 
         Parameters:
-            name:       As recipes say it.
-            recipe:     The `Recipe` that asks for it, and
-            key:        where it does so, for the error message.
+            content:    That part: a dict of ``kind`` and the settings, or a `recipe.Selection`.
+            recipe:     The `recipe.Recipe`, and
+            key:        the key of the part in it, for the error message.
 
-        Raises a `galsim.GalSimConfigError` where there is none.
+        Raises a `galsim.GalSimConfigError` where there is no such kind or a setting is wrong.
         """
-        kinds = cls.kinds()
-        if not isinstance(name, str) or name not in kinds:
-            raise GalSimConfigError(
-                f"The recipe {recipe.path}, {key}, asks for '{name}'; there are: "
-                f"{', '.join(sorted(kinds))}.")
-        return kinds[name]
+        try:
+            return cls._chosen(content)
+        except ValidationError as err:
+            raise fault(err, f"recipe {recipe.path}", key) from err
 
     @classmethod
-    def chosen(cls, asked, recipe, key):
-        """The kind that a dict asks for by its ``kind``, and its settings.
-
-        Parameters:
-            asked:      A dict: ``kind`` and settings.
-            recipe, key: As for `named`.
-
-        Returns:
-            (a subclass, its ``Settings``).
-
-        Raises a `galsim.GalSimConfigError` where there is no such kind or setting.
-        """
-        settings = dict(asked)
-        found = cls.named(settings.pop("kind", None), recipe, key)
-        return found, parse(found.Settings, settings, f"recipe {recipe.path}, {key},")
+    def by_default(cls, kind: str, **settings: Any) -> Any:
+        """The default of a setting, as in ``flow: Choice[Flow] = Flow.by_default("...")``."""
+        return pydantic.Field(default_factory=lambda: cls._chosen(dict(settings, kind=kind)))
 
     @classmethod
-    def filled_in(cls, asked, recipe, key):
-        """What `chosen` takes, with all defaults, as JSON has it: what checkpoints belong to."""
-        found, settings = cls.chosen(asked, recipe, key)
-        return dict(settings.model_dump(mode="json"), kind=found.name, format=found.format)
+    def _chosen(cls: type[T], content: Any) -> Choice[T]:
+        """As `choose`; raises a `pydantic.ValidationError`."""
+        if isinstance(content, Choice):
+            return content
+        if isinstance(content, pydantic.BaseModel):
+            content = content.model_dump()
+        if not isinstance(content, Mapping):
+            raise misfit((), "should be a dict of 'kind' and the settings of that kind", content)
+        settings = dict(content)
+        kind = settings.pop("kind", None)
+        chosen = cls.named(kind) if isinstance(kind, str) else None
+        if chosen is None:
+            raise misfit(("kind",), f"there is no {cls.what} of this kind; the kinds are: "
+                         f"{', '.join(cls.kinds())}", kind)
+        return Choice(chosen, chosen.Settings.model_validate(settings))

@@ -1,58 +1,75 @@
 """The data set file: what a module is trained and tested on, in one HDF5 file.
 
-Its layout is described in `galsim_deep.stamps_file`, which reads it; here it is written, and served
-in batches.
+The layout of the file is described in `galsim_deep.observations.stamps_file`, which reads it.  This
+module writes it, and serves it in batches.
 """
 
-__all__ = ["Dataset", "DatasetWriter", "Example"]
+__all__ = ["Dataset", "DatasetWriter", "Example", "turned"]
 
 import contextlib
 import dataclasses
 import fcntl
 import io
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 from galsim import GalSimError
+from numpy.typing import ArrayLike
 
-from galsim_deep.stamps_file import FORMAT_VERSION, StampsFile
+from galsim_deep.observations.noise import relative_power, white_correlation
+from galsim_deep.observations.stamps_file import FORMAT_VERSION, StampsFile
 
-from ..recipe import DATA_PARTS
-from .noise import relative_power, white
+from ..recipe import Recipe, Stamp
+from .identity import data_identity
 
 BUFFER = 256
-"""Examples that are written at a time: growing a data set costs more than filling it."""
+"""Number of examples that are written at a time: enlarging an HDF5 data set takes longer than
+filling it."""
 
 
 @dataclasses.dataclass
 class Example:
-    """One galaxy as a builder hands it over."""
+    """One galaxy, as a builder makes it.
+
+    Attributes:
+        stamp:          Observed stamp, with PSF and noise, shape [S, S], flux per pixel.
+        psf_index:      Number of its PSF among `Builder.psfs`.
+        noise_sigma:    Standard deviation of the noise in a pixel.
+        columns:        {name: value} of the catalogue columns.
+        source:         Number of the galaxy that the example was made from.
+        test:           Whether it belongs to the test split.
+        truth:          Noiseless profile before the PSF, shape [S, S], where it is known.
+        noise_index:    Number of its noise correlation among `Builder.noise_correlations`.
+        label:          Number of its class; -1 where it is not known.
+    """
 
     stamp: np.ndarray
     psf_index: int
     noise_sigma: float
-    columns: dict
+    columns: Mapping[str, float]
     source: int
     test: bool
     truth: np.ndarray | None = None
     noise_index: int = 0
     label: int = -1
-    """The number of its class; -1 where that is not known."""
 
 
 class _Disk(io.FileIO):
-    """The file that HDF5 writes to.  It keeps an error of the disk instead of raising it.
+    """The file that HDF5 writes to.  It keeps the first error instead of raising it.
 
-    HDF5 cannot close a file of which a write has failed, and crashes the process at its end.  So
-    every write seems to succeed; after the first that does not, nothing is written any more, and
-    ``error`` says why.  HDF5 locks its own files; here it is done by hand.
+    After a write that failed, HDF5 cannot close its file and crashes the process when that ends.
+    Here every write seems to succeed.  After the first one that does not, nothing is written any
+    more, and ``error`` holds the reason.  HDF5 locks its files itself; for a file object this has
+    to be done here.
     """
 
-    error = None
+    error: BaseException | None = None
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         super().__init__(path, "r+", opener=lambda name, _: os.open(
             name, os.O_RDWR | os.O_CREAT, 0o666))
         try:
@@ -62,52 +79,64 @@ class _Disk(io.FileIO):
             self.close()
             raise
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         self._try(self._write_all, memoryview(data).cast("B"))
         return memoryview(data).nbytes
 
-    def _write_all(self, rest):
+    def _write_all(self, rest: memoryview) -> None:
         while len(rest):
             rest = rest[super().write(rest):]
 
-    def truncate(self, size=None):
+    def truncate(self, size: int | None = None) -> int:
         self._try(super().truncate, size)
-        return size
+        return size or 0
 
-    def sync(self):
-        """Wait until everything is on the disk; some say only then that they are full."""
+    def sync(self) -> None:
+        """Wait until everything is on the disk: some file systems report only then that they are
+        full."""
         self._try(os.fsync, self.fileno())
 
-    def _try(self, function, *arguments):
+    def _try(self, function: Any, *arguments: Any) -> None:
         if self.error is None:
             try:
                 function(*arguments)
-            except BaseException as err:  # an interrupt too: HDF5 is in the middle of something
+            # Interrupts too: an exception must not leave HDF5 in the middle of an operation.
+            except BaseException as err:
                 self.error = err
 
 
 class DatasetWriter:
-    """Writes a data set file; the file appears under its name only when it is complete.
+    """Writes a data set file, which appears under its name only when it is complete.
 
     Parameters:
         path:               The file.
-        stamp:              The `galsim_deep_training.recipe.Stamp`.
+        stamp:              The stamps of the recipe.
         columns:            Names of the columns.
         psfs:               Shape [K, P, P].
-        recipe_sha256:      Hash of the parts of the recipe that a data set depends on.
-        seed:               Of the recipe.
-        noise_correlation:  Shape [M, C, C].  [default: white noise only]
-        clipping:           (threshold, peak) of `galsim_deep.clipping`.  [default: not clipped]
+        recipe_sha256:      Hash of the parts of the recipe that the data set depends on.
+        seed:               Seed of the recipe.
+        noise_correlation:  Shape [M, C, C].  [default: white noise]
+        clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, in units of
+                            the noise.  [default: not clipped]
 
-    Raises a `galsim.GalSimError` where the file cannot be written, such as on a full disk; nothing
-    is left behind then.
+    Raises:
+        galsim.GalSimError: if the file cannot be written, such as on a full disk, or another
+            process is writing it.  Then no file is left behind.
+
+    Example::
+
+        with DatasetWriter("data.h5", recipe.stamp, ["mag_auto"], psfs) as writer:
+            writer.add(example)
     """
 
-    def __init__(self, path, stamp, columns, psfs, recipe_sha256="", seed=0,
-                 noise_correlation=None, clipping=None):
+    def __init__(self, path: str | os.PathLike, stamp: Stamp, columns: Sequence[str],
+                 psfs: np.ndarray, recipe_sha256: str = "", seed: int = 0,
+                 noise_correlation: np.ndarray | None = None,
+                 clipping: tuple[float, float] | None = None) -> None:
         self.path = Path(path)
         self.columns = tuple(columns)
-        self._written, self._waiting = 0, []
+        self._written = 0
+        self._waiting: list[Example] = []
         self._unfinished = self.path.with_suffix(".unfinished")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,16 +146,18 @@ class DatasetWriter:
                               "writing it. Wait for that, or give another folder.") from err
         except OSError as err:
             raise self._not_written(err) from err
-        self._file = None
+        self._file: Any = None
         try:
-            with self._on_disk():
+            with self._disk_errors():
                 self._file = h5py.File(self._disk, "w")
                 self._begin(stamp, psfs, recipe_sha256, seed, noise_correlation, clipping)
         except BaseException:
             self._close(complete=False)
             raise
 
-    def _begin(self, stamp, psfs, recipe_sha256, seed, noise_correlation, clipping):
+    def _begin(self, stamp: Stamp, psfs: np.ndarray, recipe_sha256: str, seed: int,
+               noise_correlation: np.ndarray | None,
+               clipping: tuple[float, float] | None) -> None:
         size = stamp.size
         self._file.attrs.update(
             format_version=FORMAT_VERSION,
@@ -138,31 +169,37 @@ class DatasetWriter:
             self._file.attrs["clipping"] = clipping
         self._file.create_dataset("psf", data=np.asarray(psfs, np.float32))
         if noise_correlation is None:
-            noise_correlation = white()[None]
+            noise_correlation = white_correlation()[None]
         self._file.create_dataset(
             "noise_correlation", data=np.asarray(noise_correlation, np.float32))
-        self._grow("stamp", (size, size), np.float32)
-        self._grow("truth", (size, size), np.float32)
-        for name, kind in [("psf_index", np.int32), ("noise_sigma", np.float32),
-                           ("noise_index", np.int32), ("source", np.int32), ("test", bool),
-                           ("label", np.int32), ("truth_index", np.int32)]:
-            self._grow(name, (), kind)
+        self._create("stamp", (size, size), np.float32)
+        self._create("truth", (size, size), np.float32)
+        for name, dtype in [("psf_index", np.int32), ("noise_sigma", np.float32),
+                            ("noise_index", np.int32), ("source", np.int32), ("test", bool),
+                            ("label", np.int32), ("truth_index", np.int32)]:
+            self._create(name, (), dtype)
         self._file.create_group("columns")
         for name in self.columns:
-            self._grow(f"columns/{name}", (), np.float32)
+            self._create(f"columns/{name}", (), np.float32)
 
-    def _grow(self, name, shape, kind):
-        # One chunk a stamp: training reads random examples, never long runs of them.
+    def _create(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+        """Create a data set that can be appended to, of values of a shape."""
+        # One stamp per chunk: training reads single examples at random.
         chunk = (1, *shape) if shape else (4096,)
-        self._file.create_dataset(name, (0, *shape), kind, maxshape=(None, *shape), chunks=chunk)
+        self._file.create_dataset(name, (0, *shape), dtype, maxshape=(None, *shape), chunks=chunk)
 
-    def _append(self, name, values):
+    def _append(self, name: str, values: Any) -> None:
         data = self._file[name]
         data.resize(len(data) + len(values), axis=0)
         data[len(data) - len(values):] = values
 
-    def add(self, example):
-        """Append one `Example`."""
+    def add(self, example: Example) -> None:
+        """Append one example.
+
+        Raises:
+            KeyError: if it lacks a column.
+            galsim.GalSimError: if the file cannot be written.
+        """
         missing = [name for name in self.columns if name not in example.columns]
         if missing:
             raise KeyError(f"The example lacks the column {', '.join(missing)}.")
@@ -170,34 +207,35 @@ class DatasetWriter:
         if len(self._waiting) == BUFFER:
             self._flush()
 
-    def _flush(self):
+    def _flush(self) -> None:
         if not self._waiting:
             return
-        with self._on_disk():
+        with self._disk_errors():
             self._write_waiting()
         self._written += len(self._waiting)
         self._waiting.clear()
 
-    def _write_waiting(self):
-        known = [n for n, example in enumerate(self._waiting) if example.truth is not None]
-        if known:
-            self._append("truth_index", [self._written + n for n in known])
-            self._append("truth", np.stack([self._waiting[n].truth for n in known]))
+    def _write_waiting(self) -> None:
+        truths = {self._written + place: example.truth
+                  for place, example in enumerate(self._waiting) if example.truth is not None}
+        if truths:
+            self._append("truth_index", list(truths))
+            self._append("truth", np.stack(list(truths.values())))
         for name in ("stamp", "psf_index", "noise_sigma", "noise_index", "source", "test",
                      "label"):
             self._append(name, np.stack([getattr(example, name) for example in self._waiting]))
         for name in self.columns:
             self._append(f"columns/{name}", [example.columns[name] for example in self._waiting])
 
-    def __enter__(self):
+    def __enter__(self) -> "DatasetWriter":
         return self
 
-    def __exit__(self, error, *_):
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         complete = False
         try:
             if error is None:
                 self._flush()
-                with self._on_disk():
+                with self._disk_errors():
                     self._file.close()
                     self._disk.sync()
                 complete = True
@@ -205,24 +243,24 @@ class DatasetWriter:
             self._close(complete)
 
     @contextlib.contextmanager
-    def _on_disk(self):
-        """Raise what went wrong with the disk."""
+    def _disk_errors(self) -> Iterator[None]:
+        """Raise the error of the disk, if there was one, in place of what HDF5 makes of it."""
         try:
             yield
         except Exception:
-            if self._disk.error is None:  # or HDF5 stumbled over what was not written
+            if self._disk.error is None:
                 raise
         if isinstance(self._disk.error, OSError):
             raise self._not_written(self._disk.error) from self._disk.error
         if self._disk.error is not None:
             raise self._disk.error
 
-    def _not_written(self, error):
+    def _not_written(self, error: OSError) -> GalSimError:
         return GalSimError(
             f"The data set {self.path} cannot be written: {error}. Make room on its disk, or give "
             "a folder elsewhere, and make it again.")
 
-    def _close(self, complete):
+    def _close(self, complete: bool) -> None:
         replaced = False
         try:
             if self._file is not None:
@@ -235,17 +273,47 @@ class DatasetWriter:
         finally:
             if not replaced:
                 self._unfinished.unlink(missing_ok=True)
-            self._disk.close()  # and with it the lock
+            self._disk.close()  # which also releases the lock
 
 
 class Dataset:
     """Reads a data set file and serves batches from it.
 
-    Batches are a pure function of (seed, step), so that an interrupted fit goes on with the very
-    batches it would have seen.
+    Batches are a pure function of the seed and the step, so that an interrupted fit continues with
+    the batches that an uninterrupted one would have.
+
+    Parameters:
+        path:   The HDF5 file.
+
+    Attributes:
+        path:               The file.
+        pixel_scale:        Size of a pixel [arcsec].
+        stamp_size:         Pixels on a side of the stamps, S.
+        recipe_sha256:      Hash of the parts of the recipe that the data set depends on.
+        clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, in units of
+                            the noise; None if the stamps were not clipped.
+        psfs:               Float32, shape [K, P, P].
+        psf_index:          Int, shape [N].
+        noise_sigma:        Float32, shape [N].
+        noise_correlation:  Float32, shape [M, C, C].
+        noise_index:        Int, shape [N].
+        source:             Int, shape [N].
+        label:              Int, shape [N]; -1 where the class is not known.
+        columns:            {name: float32 [N]}.
+        train_indices:      Indices of the training examples.
+        test_indices:       Indices of the test examples.
+
+    Raises:
+        galsim.GalSimError: if there is no such file, or it is not a data set of this version.
+
+    Example::
+
+        dataset = Dataset("runs/acs_flow_vae/data.h5")
+        batch = next(dataset.batches(batch_size=64, seed=1))
+        print(batch["stamp"].shape, batch["psf"].shape, batch["mag_auto"].mean())
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self._file = StampsFile(path)
         self.pixel_scale = self._file.pixel_scale
@@ -262,101 +330,130 @@ class Dataset:
         self.columns = self._file.columns
         self.train_indices = np.flatnonzero(~self._file.test)
         self.test_indices = np.flatnonzero(self._file.test)
-        self._power = {}
-        self._orders = {}
+        self._powers: dict[tuple[int, int], np.ndarray] = {}
+        self._permutations: dict[tuple[int, int], np.ndarray] = {}
 
     @classmethod
-    def of(cls, recipe, path):
-        """Open the data set of a recipe; refuses one that was made by other settings."""
+    def of(cls, recipe: Recipe, path: str | os.PathLike) -> "Dataset":
+        """Open the data set of a recipe.
+
+        Raises:
+            galsim.GalSimError: if it was made with other settings, or cannot be read.
+        """
         dataset = cls(path)
-        if dataset.recipe_sha256 != recipe.digest(*DATA_PARTS):
+        if dataset.recipe_sha256 != data_identity(recipe):
             raise GalSimError(
                 f"The data set {path} was not made by {recipe.path} as it is now: its seed, stamp, "
                 f"columns or data have changed. Make it again with 'galsim-deep-train data "
                 f"{recipe.path}', or use another --run folder.")
         return dataset
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.psf_index)
 
-    def mean_psf(self):
-        """The mean of the PSFs of the training examples, float64 [P, P]."""
+    def mean_psf(self) -> np.ndarray:
+        """The mean of the PSFs of the training examples, float64, shape [P, P]."""
         used = np.unique(self.psf_index[self.train_indices])
         return np.mean(self.psfs[used], axis=0, dtype=float)
 
-    def deepest(self, share):
-        """The training examples with the least noise, such a share of them: indices, in order."""
+    def deepest(self, share: float) -> np.ndarray:
+        """Indices of the training examples with the least noise, in increasing order.
+
+        Parameters:
+            share:  Share of the training examples.
+        """
         rows = self.train_indices
         count = max(1, round(share * len(rows)))
         return np.sort(rows[np.argsort(self.noise_sigma[rows], kind="stable")[:count]])
 
-    def read(self, indices, augment=None):
+    def read(self, indices: ArrayLike,
+             augment: np.random.Generator | None = None) -> dict[str, np.ndarray]:
         """Read examples.
 
         Parameters:
             indices:    Which examples, shape [n].
-            augment:    A numpy Generator: turn and mirror each stamp, its PSF and its noise alike
-                        by one of the eight symmetries of the square.  [default: None, as stored]
+            augment:    Random numbers that choose, for each example, one of the eight symmetries of
+                        the square, by which its stamp, its PSF and its noise are rotated and
+                        mirrored.  [default: as stored]
 
         Returns:
             a dict of ``stamp`` [n, S, S], ``psf`` [n, P, P], ``noise_sigma`` [n], ``noise_power``
             [n, S, S//2+1], ``label`` [n] and one entry [n] for each column, all float32.  The
-            noise power is relative to white noise of the same sigma, see `noise.relative_power`.
+            noise power is relative to white noise of the same sigma (`relative_power`).
             The label is -1 where the class is not known.
         """
-        indices = np.asarray(indices)
-        stamps = np.stack([self._file.stamp(i) for i in indices])
-        psfs = self.psfs[self.psf_index[indices]]
-        symmetries = np.zeros(len(indices), int)
+        rows = np.asarray(indices)
+        stamps = np.stack([self._file.stamp(row) for row in rows])
+        psfs = self.psfs[self.psf_index[rows]]
+        symmetries = np.zeros(len(rows), int)
         if augment is not None:
-            symmetries = augment.integers(8, size=len(indices))
-            for n, symmetry in enumerate(symmetries):
-                stamps[n] = turned(stamps[n], symmetry)
-                psfs[n] = turned(psfs[n], symmetry)
-        power = np.stack([self._noise_power(int(kind), int(symmetry)) for kind, symmetry in
-                          zip(self.noise_index[indices], symmetries, strict=True)])
-        batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[indices],
-                     noise_power=power, label=self.label[indices].astype(np.float32))
-        batch.update({name: values[indices] for name, values in self.columns.items()})
+            symmetries = augment.integers(8, size=len(rows))
+            for place, symmetry in enumerate(symmetries.tolist()):
+                stamps[place] = turned(stamps[place], symmetry)
+                psfs[place] = turned(psfs[place], symmetry)
+        power = np.stack([self._noise_power(int(index), int(symmetry)) for index, symmetry in
+                          zip(self.noise_index[rows], symmetries, strict=True)])
+        batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[rows],
+                     noise_power=power, label=self.label[rows].astype(np.float32))
+        batch.update({name: values[rows] for name, values in self.columns.items()})
         return batch
 
-    def _noise_power(self, kind, symmetry):
-        """`noise.relative_power` of one kind of noise, turned; worked out once for each."""
-        if (kind, symmetry) not in self._power:
-            self._power[kind, symmetry] = relative_power(
-                turned(self.noise_correlation[kind], symmetry), self.stamp_size)
-        return self._power[kind, symmetry]
+    def _noise_power(self, index: int, symmetry: int) -> np.ndarray:
+        """`relative_power` of a noise correlation after a symmetry; computed once for each."""
+        if (index, symmetry) not in self._powers:
+            self._powers[index, symmetry] = relative_power(
+                turned(self.noise_correlation[index], symmetry), self.stamp_size)
+        return self._powers[index, symmetry]
 
-    def truth(self):
-        """The examples whose profile is known: (indices [T], profiles [T, S, S])."""
+    def truth(self) -> tuple[np.ndarray, np.ndarray]:
+        """The examples whose noiseless profile before the PSF is known.
+
+        Returns:
+            (indices of these examples, int [T]; profiles, float32 [T, S, S]).
+        """
         indices = self._file.truth_index
         profiles = np.empty((len(indices), self.stamp_size, self.stamp_size), np.float32)
         for place in range(len(indices)):
             profiles[place] = self._file.truth(place)
         return indices, profiles
 
-    def batch_indices(self, step, batch_size, seed):
-        """The training examples of one step: epochs are permutations drawn from the seed."""
+    def batch_indices(self, step: int, batch_size: int, seed: int) -> np.ndarray:
+        """The training examples of one step.
+
+        Each epoch visits all training examples once, in an order drawn from the seed.
+
+        Returns:
+            indices of examples, int [batch_size].
+        """
         n = len(self.train_indices)
-        wanted = np.arange(step * batch_size, (step + 1) * batch_size)
+        places = np.arange(step * batch_size, (step + 1) * batch_size)
         chosen = np.empty(batch_size, int)
-        for epoch in np.unique(wanted // n):
-            order = self._order(seed, int(epoch))
-            here = wanted // n == epoch
-            chosen[here] = order[wanted[here] % n]
+        for epoch in np.unique(places // n):
+            permutation = self._permutation(seed, int(epoch))
+            in_epoch = places // n == epoch
+            chosen[in_epoch] = permutation[places[in_epoch] % n]
         return self.train_indices[chosen]
 
-    def _order(self, seed, epoch):
-        """A permutation of the training examples; kept, as each epoch has many steps."""
-        if (seed, epoch) not in self._orders:
-            if len(self._orders) > 1:
-                self._orders.pop(next(iter(self._orders)))
-            self._orders[seed, epoch] = np.random.default_rng([seed, epoch]).permutation(
+    def _permutation(self, seed: int, epoch: int) -> np.ndarray:
+        """The order of the training examples in an epoch; the last two are kept in memory."""
+        if (seed, epoch) not in self._permutations:
+            if len(self._permutations) > 1:
+                self._permutations.pop(next(iter(self._permutations)))
+            self._permutations[seed, epoch] = np.random.default_rng([seed, epoch]).permutation(
                 len(self.train_indices))
-        return self._orders[seed, epoch]
+        return self._permutations[seed, epoch]
 
-    def batches(self, batch_size, seed, start=0, stop=None, augmented=True):
-        """Yield training batches for the steps from ``start`` on, turned and mirrored or not."""
+    def batches(self, batch_size: int, seed: int, start: int = 0, stop: int | None = None,
+                augmented: bool = True) -> Iterator[dict[str, np.ndarray]]:
+        """Yield training batches, as `read` returns them.
+
+        Parameters:
+            batch_size:     Number of examples in a batch.
+            seed:           Decides the order of the examples, and their augmentation.
+            start:          The first step.
+            stop:           The step before which to stop.  [default: never]
+            augmented:      Whether to rotate and mirror the examples at random.
+        """
         step = start
         while stop is None or step < stop:
             yield self.read(self.batch_indices(step, batch_size, seed),
@@ -364,7 +461,12 @@ class Dataset:
             step += 1
 
 
-def turned(array, symmetry):
-    """One of the eight symmetries of the square: ``symmetry`` in 0..7."""
+def turned(array: np.ndarray, symmetry: int) -> np.ndarray:
+    """An array after one of the eight symmetries of the square.
+
+    Parameters:
+        array:      Shape [n, n].
+        symmetry:   From 0 to 7: ``symmetry % 4`` quarter turns, followed by a mirror from 4 on.
+    """
     array = np.rot90(array, symmetry % 4)
     return array[:, ::-1] if symmetry >= 4 else array

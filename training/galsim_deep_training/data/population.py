@@ -1,17 +1,21 @@
-"""The population: what magnitude, size, redshift and morphology the galaxies of a survey have.
+"""The joint distribution of magnitude, size, redshift and morphology of a survey's galaxies.
 
-They are drawn from catalogues of real galaxies, row by row, so that relations between them survive
-without having to be named.  A few hundred rows are few: around the trend with magnitude, a
-neighbour in magnitude serves as well, and each row stands for a small cloud.
+Galaxies are drawn from catalogues of real ones, row by row, so that correlations between these
+quantities are kept without a parametric model.  A few hundred rows are too few to draw them as they
+are.  So a row may stand for galaxies of similar magnitude, after subtracting the trend with
+magnitude, and is smoothed with a Gaussian kernel.
 
 A drawn galaxy has (mag, flux_radius, zphot), a Sersic index n and an axis ratio q.  The first three
-come from one row, n and q from another one that is like it in these three: few catalogues have all
-five.  Where a magnitude is beyond the catalogues, the galaxies at their end stand in.
+come from one row, n and q from another row that is similar in these three, since few catalogues
+have all five.  Beyond the magnitudes of the catalogues, their brightest or faintest galaxies are
+used.
 """
 
 __all__ = ["Catalogue", "Counts", "Drawn", "Population", "PopulationSettings"]
 
 import dataclasses
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -19,21 +23,22 @@ import numpy as np
 from astropy.table import Table
 from galsim import GalSimConfigError, GalSimError
 
-from galsim_deep.real_catalog import RealCatalog
+from galsim_deep.observations.real_catalog import RealCatalog
 
-from ..bounds import Magnitudes, Radii, Redshifts, Share, Text, Within
-from ..recipe import Settings
+from ..settings import Magnitudes, Radii, Redshifts, Settings, Share, Text, Within
 
 WIDTH = 0.4
-"""Rows count with a Gaussian weight of this width in magnitude."""
-CLOUD = 0.25
-"""Width of the cloud around a row, relative to the scatter of all rows about their trend."""
-ALIKE = (0.6, 0.25, 0.35)
-"""Widths in magnitude, ln(size) and ln(z + 0.1), about their trends, within which galaxies are
-alike: a galaxy has the Sersic index and axis ratio of one that is like it."""
+"""Standard deviation of the Gaussian weight of rows in magnitude."""
+SMOOTHING = 0.25
+"""Standard deviation of the kernel that smooths a row, in units of the scatter of all rows about
+their trend."""
+SIMILAR = (0.6, 0.25, 0.35)
+"""Standard deviations in magnitude, ln(size) and ln(z + 0.1), the last two about their trends, of
+the Gaussian weight of rows from which Sersic index and axis ratio are taken."""
 PSF_RADIUS = 2.5
-"""Half-light radius of the survey's PSF [pixels], by which sizes before the PSF are made
-comparable with observed ones; roughly, for the choice of rows that are alike only."""
+"""Half-light radius of the survey's PSF [pixels], added in quadrature to sizes before the PSF to
+compare them with observed ones.  It needs to be approximate only, since these sizes decide no more
+than which rows are similar."""
 
 
 class Catalogue(Settings):
@@ -44,25 +49,27 @@ class Catalogue(Settings):
     with its catalogue of fits beside it."""
     magnitude: Text
     flux_radius: Text | None = None
-    """Half-light radius as observed [pixels of the recipe]."""
+    """Observed half-light radius [pixels of the recipe]."""
     half_light_radius: Text | None = None
-    """Half-light radius before the PSF [arcsec], where there is no ``flux_radius``; such rows only
-    tell the morphology."""
+    """Half-light radius before the PSF [arcsec], if there is no ``flux_radius``.  Such rows are
+    used for the morphology only."""
     zphot: Text | None = None
     sersic_n: Text | None = None
     axis_ratio: Text | None = None
     ellipticity: Text | None = None
-    """|g| = (1 - q) / (1 + q), where there is no ``axis_ratio``."""
+    """|g| = (1 - q) / (1 + q), if there is no ``axis_ratio``."""
 
 
 class Counts(Settings):
-    """Number counts: those of a catalogue, and ln N rising by ``slope`` a magnitude beyond it."""
+    """Number counts: those of a catalogue, and an exponential beyond its faintest magnitude."""
 
     slope: Annotated[float, Within(-10, 10)]
+    """d ln N / d mag of the exponential."""
     file_name: Text | None = None
-    """A catalogue that is complete to its faintest magnitude.  [default: the slope throughout]"""
+    """A catalogue that is complete to its faintest magnitude.
+    [default: the exponential at all magnitudes]"""
     magnitude: Text = "mag"
-    """Its column."""
+    """The column of that catalogue with the magnitudes."""
 
 
 class PopulationSettings(Settings):
@@ -72,18 +79,27 @@ class PopulationSettings(Settings):
     """Range of magnitudes, bright and faint."""
     counts: Counts
     flat_share: Share = 0.0
-    """Share of the examples whose magnitude is drawn flat in the range, not from the counts."""
+    """Share of the examples whose magnitude is uniform in the range instead of following the
+    counts."""
     flux_radius: Radii
-    """Range of sizes [pixels]."""
+    """Range of observed half-light radii [pixels]."""
     redshift: Redshifts
     """Range of redshifts."""
     catalogs: tuple[Catalogue, ...]
-    """Catalogues with magnitude, size and redshift; some with Sersic index and axis ratio."""
+    """Catalogues with magnitude, size and redshift; some also with Sersic index and axis ratio."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """What a galaxy should be like."""
+    """The properties of a drawn galaxy.
+
+    Attributes:
+        magnitude:      Total magnitude.
+        flux_radius:    Half-light radius as observed [pixels].
+        zphot:          Redshift.
+        sersic_n:       Sersic index.
+        axis_ratio:     Minor over major axis.
+    """
 
     magnitude: float
     flux_radius: float
@@ -93,121 +109,138 @@ class Drawn:
 
 
 class Population:
-    """Draws galaxies.
+    """Draws the properties of galaxies.
 
     Parameters:
-        settings:       A `PopulationSettings`.
-        pixel_scale:    Of the recipe [arcsec].
-        locate:         A function that finds a path of the recipe.
-        where:          The recipe, for errors.
+        settings:       The ranges, counts and catalogues.
+        pixel_scale:    Size of a pixel of the recipe [arcsec].
+        locate:         Makes a path of the recipe absolute.
+        where:          Names the recipe in errors.
 
-    Raises a `galsim.GalSimConfigError` where a catalogue cannot be read, lacks a column, or all of
-    them together lack what is needed.
+    Raises:
+        galsim.GalSimConfigError: if a catalogue cannot be read or lacks a column, or the catalogues
+            together have too few galaxies.
+
+    Example::
+
+        population = Population(settings, 0.03, builder.locate, "recipe my.yaml")
+        galaxy = population.draw(np.random.default_rng(1))
+        print(galaxy.magnitude, galaxy.flux_radius, galaxy.sersic_n)
     """
 
-    def __init__(self, settings, pixel_scale, locate, where):
+    def __init__(self, settings: PopulationSettings, pixel_scale: float,
+                 locate: Callable[[str], str | os.PathLike], where: str) -> None:
         self.settings = settings
         self._where = where
-        rows = [_rows(catalog, pixel_scale, locate(catalog.file_name), where)
-                for catalog in settings.catalogs]
-        rows = np.concatenate(rows) if rows else np.empty((0, len(_QUANTITIES)))
-        mag, size, redshift, _, n, q = rows.T
+        tables = [_rows(catalog, pixel_scale, Path(locate(catalog.file_name)), where)
+                  for catalog in settings.catalogs]
+        rows = np.concatenate(tables) if tables else np.empty((0, len(_QUANTITIES)))
+        mag, size, redshift, intrinsic, n, q = rows.T
         joint = np.isfinite(mag + size + redshift)
-        known = np.isfinite(mag + n + q) & (np.isfinite(size) | np.isfinite(rows[:, 3]))
+        known = np.isfinite(mag + n + q) & (np.isfinite(size) | np.isfinite(intrinsic))
         if joint.sum() < 8 or known.sum() < 8:
             raise GalSimConfigError(
                 f"The {where}: the catalogues of the population hold {joint.sum()} galaxies with "
                 f"magnitude, flux_radius and redshift, and {known.sum()} with magnitude, size, "
                 "Sersic index and axis ratio; 8 of each are needed.")
-        self._joint = _Joint(mag[joint], np.log(size[joint]), np.log(redshift[joint] + 0.1))
-        size = np.where(np.isfinite(size), size, np.hypot(rows[:, 3], PSF_RADIUS))
-        self._analogues = _Analogues(
+        self._joint = _SizeAndRedshift(
+            mag[joint], np.log(size[joint]), np.log(redshift[joint] + 0.1))
+        size = np.where(np.isfinite(size), size, np.hypot(intrinsic, PSF_RADIUS))
+        self._morphology = _Morphology(
             self._joint, mag[known], np.log(size[known]), np.log(redshift[known] + 0.1),
             np.log(n[known]), q[known])
         self._edges, self._cumulative = self._number_counts(locate)
 
-    def _number_counts(self, locate):
-        """Edges of magnitude bins, shape [n+1], and the cumulative share of galaxies there."""
+    def _number_counts(
+            self, locate: Callable[[str], str | os.PathLike]) -> tuple[np.ndarray, np.ndarray]:
+        """Edges of magnitude bins, shape [n+1], and the share of galaxies brighter than each."""
         settings, counts = self.settings, self.settings.counts
         low, high = settings.magnitudes
         edges = np.linspace(low, high, max(2, int(np.ceil((high - low) / 0.1)) + 1))
-        middle = 0.5 * (edges[1:] + edges[:-1])
-        number = np.exp(counts.slope * (middle - high))
+        centres = 0.5 * (edges[1:] + edges[:-1])
+        number = np.exp(counts.slope * (centres - high))
         if counts.file_name is not None:
-            known = _column(_table(locate(counts.file_name), self._where), counts.magnitude,
-                            counts.file_name, self._where)
-            known = known[np.isfinite(known)]
-            faintest = known.max()
+            magnitudes = _column(_table(locate(counts.file_name), self._where), counts.magnitude,
+                                 counts.file_name, self._where)
+            magnitudes = magnitudes[np.isfinite(magnitudes)]
+            faintest = magnitudes.max()
             covered = edges[1:] <= faintest
             if covered.sum() >= 5:
-                # Beyond, the slope goes on from the last half magnitude.
-                binned = np.histogram(known, edges)[0].astype(float)
+                # The exponential continues the counts of the last half magnitude.
+                histogram = np.histogram(magnitudes, edges)[0].astype(float)
                 last = np.flatnonzero(covered)[-5:]
-                number *= binned[last].sum() / number[last].sum()
-                number[covered] = binned[covered]
+                number *= histogram[last].sum() / number[last].sum()
+                number[covered] = histogram[covered]
         return edges, np.concatenate([[0.0], np.cumsum(number)]) / number.sum()
 
-    def draw(self, rng):
-        """One galaxy, a `Drawn`; ``rng`` is a numpy Generator."""
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Draw one galaxy.
+
+        Raises:
+            galsim.GalSimConfigError: if no galaxy of the drawn magnitude lies in the ranges.
+        """
         settings = self.settings
         flat = rng.random() < settings.flat_share
         u = rng.random()
-        magnitude = (settings.magnitudes[0] + u * np.ptp(settings.magnitudes) if flat
-                     else np.interp(u, self._cumulative, self._edges))
+        magnitude = float(settings.magnitudes[0] + u * np.ptp(settings.magnitudes) if flat
+                          else np.interp(u, self._cumulative, self._edges))
         for _ in range(10_000):
             log_size, log_z = self._joint.draw(magnitude, rng)
             size, redshift = float(np.exp(log_size)), float(np.exp(log_z) - 0.1)
             if (settings.flux_radius[0] <= size <= settings.flux_radius[1]
                     and settings.redshift[0] <= redshift <= settings.redshift[1]):
-                n, q = self._analogues.draw(magnitude, log_size, log_z, rng)
-                return Drawn(float(magnitude), size, redshift, n, q)
+                n, q = self._morphology.draw(magnitude, log_size, log_z, rng)
+                return Drawn(magnitude, size, redshift, n, q)
         raise GalSimConfigError(
             f"The {self._where}: no galaxy of magnitude {magnitude:.2f} has a size in "
             f"{settings.flux_radius} and a redshift in {settings.redshift}. Correct the ranges of "
             "the population or its catalogues.")
 
 
-class _Joint:
-    """Size and redshift given magnitude."""
+class _SizeAndRedshift:
+    """Draws ln(size [pixels]) and ln(z + 0.1) given the magnitude."""
 
-    def __init__(self, magnitude, log_size, log_z):
+    def __init__(self, magnitude: np.ndarray, log_size: np.ndarray, log_z: np.ndarray) -> None:
         self._magnitude = magnitude
         self._trends = [np.polyfit(magnitude, values, 1) for values in (log_size, log_z)]
-        self._left = np.stack(self.about_trend(magnitude, log_size, log_z), axis=-1)
-        self._cloud = CLOUD * np.linalg.cholesky(
-            np.cov(self._left.T) + 1e-12 * np.eye(2))
-        self.magnitudes = magnitude.min(), magnitude.max()
+        self._residuals = np.stack(self.residuals(magnitude, log_size, log_z), axis=-1)
+        self._kernel = SMOOTHING * np.linalg.cholesky(
+            np.cov(self._residuals.T) + 1e-12 * np.eye(2))
+        self._limits = magnitude.min(), magnitude.max()
 
-    def about_trend(self, magnitude, log_size, log_z):
-        """Size and redshift relative to what is usual at that magnitude."""
+    def residuals(self, magnitude, log_size, log_z):
+        """Size and redshift relative to the trends with magnitude."""
         return tuple(values - np.polyval(trend, magnitude) for values, trend in
                      zip((log_size, log_z), self._trends, strict=True))
 
-    def draw(self, magnitude, rng):
-        distance = (self._magnitude - np.clip(magnitude, *self.magnitudes)) / WIDTH
+    def draw(self, magnitude: float, rng: np.random.Generator) -> list[float]:
+        distance = (self._magnitude - np.clip(magnitude, *self._limits)) / WIDTH
         row = _pick(-0.5 * distance**2, rng)
-        # Shrunk towards the trend first, so that the cloud does not add to the scatter.
-        left = (np.sqrt(1 - CLOUD**2) * self._left[row] + self._cloud @ rng.standard_normal(2))
-        return [value + np.polyval(trend, magnitude) for value, trend in
-                zip(left, self._trends, strict=True)]
+        # Shrunk towards the trend, so that the kernel does not increase the scatter.
+        residuals = (np.sqrt(1 - SMOOTHING**2) * self._residuals[row]
+                     + self._kernel @ rng.standard_normal(2))
+        return [residual + np.polyval(trend, magnitude) for residual, trend in
+                zip(residuals, self._trends, strict=True)]
 
 
-class _Analogues:
-    """Sersic index and axis ratio given magnitude, size and redshift."""
+class _Morphology:
+    """Draws Sersic index and axis ratio given magnitude, size and redshift."""
 
-    def __init__(self, joint, magnitude, log_size, log_z, log_n, q):
+    def __init__(self, joint: _SizeAndRedshift, magnitude: np.ndarray, log_size: np.ndarray,
+                 log_z: np.ndarray, log_n: np.ndarray, q: np.ndarray) -> None:
         self._joint = joint
         self._magnitude = magnitude
-        self._size, self._z = joint.about_trend(magnitude, log_size, log_z)
+        self._size, self._z = joint.residuals(magnitude, log_size, log_z)
         self._log_n, self._q = log_n, q
         self._limits = magnitude.min(), magnitude.max()
 
-    def draw(self, magnitude, log_size, log_z, rng):
-        size, z = self._joint.about_trend(magnitude, log_size, log_z)
-        widths = ALIKE
+    def draw(self, magnitude: float, log_size: float, log_z: float,
+             rng: np.random.Generator) -> tuple[float, float]:
+        size, z = self._joint.residuals(magnitude, log_size, log_z)
+        widths = SIMILAR
         in_magnitude = (self._magnitude - np.clip(magnitude, *self._limits)) / widths[0]
         in_z = (self._z - z) / widths[2]
-        # A row without a redshift is neither near nor far.
+        # A row without a redshift gets the weight of one standard deviation.
         in_z = np.where(np.isfinite(in_z), in_z, 1.0)
         row = _pick(-0.5 * (in_magnitude**2 + ((self._size - size) / widths[1])**2 + in_z**2), rng)
         n = np.exp(self._log_n[row] + 0.1 * rng.standard_normal())
@@ -215,7 +248,8 @@ class _Analogues:
         return float(n), float(np.clip(q, 0.1, 1.0))
 
 
-def _pick(log_weights, rng):
+def _pick(log_weights: np.ndarray, rng: np.random.Generator) -> int:
+    """Draw a row with a probability proportional to its weight."""
     weights = np.exp(log_weights - log_weights.max())
     return int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right")
                .clip(0, len(weights) - 1))
@@ -226,26 +260,29 @@ def _pick(log_weights, rng):
 _QUANTITIES = ("magnitude", "flux_radius", "zphot", "half_light_radius", "sersic_n", "axis_ratio")
 
 
-def _rows(catalog, pixel_scale, path, where):
-    """The galaxies of a catalogue, shape [n, 6] as `_QUANTITIES`, NaN for what is not known."""
+def _rows(catalog: Catalogue, pixel_scale: float, path: Path, where: str) -> np.ndarray:
+    """The galaxies of a catalogue, float64 [n, 6]: `_QUANTITIES`, NaN for what is not known.
+
+    Half-light radii before the PSF are converted to pixels.
+    """
     table = _table(path, where)
     rows = np.full((len(table), len(_QUANTITIES)), np.nan)
-    for i, quantity in enumerate(_QUANTITIES):
+    for place, quantity in enumerate(_QUANTITIES):
         name = getattr(catalog, quantity)
         if name is not None:
-            rows[:, i] = _column(table, name, path, where)
+            rows[:, place] = _column(table, name, path, where)
     rows[:, 3] /= pixel_scale
     if catalog.axis_ratio is None and catalog.ellipticity is not None:
         g = np.abs(_column(table, catalog.ellipticity, path, where))
         rows[:, 5] = (1 - g) / (1 + g)
-    # Marks of failure are often negative numbers.
-    for i in (1, 3, 4, 5):
-        rows[~(rows[:, i] > 0), i] = np.nan
+    # Catalogues often mark failures with negative numbers.
+    for place in (1, 3, 4, 5):
+        rows[~(rows[:, place] > 0), place] = np.nan
     rows[~(rows[:, 2] >= 0), 2] = np.nan
     return rows
 
 
-def _table(path, where):
+def _table(path: str | os.PathLike, where: str) -> "Table | RealCatalog":
     path = Path(path)
     try:
         if path.suffix == ".fits" and path.with_name(f"{path.stem}_fits.fits").is_file():
@@ -255,7 +292,9 @@ def _table(path, where):
         raise GalSimConfigError(f"The {where}: the catalogue {path} cannot be read: {err}") from err
 
 
-def _column(table, name, path, where):
+def _column(table: "Table | RealCatalog", name: str, path: str | os.PathLike,
+            where: str) -> np.ndarray:
+    """A column as float64, NaN where it is masked."""
     try:
         column = table.column(name) if isinstance(table, RealCatalog) else table[name]
         return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)

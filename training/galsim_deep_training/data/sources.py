@@ -1,24 +1,30 @@
-"""Source galaxies: well-resolved, isolated stamps made ready to be observed again.
+"""Source galaxies: well-resolved, isolated stamps, prepared to be observed again.
 
-The stamps come with exactly nothing outside a segment, and end there with a hard edge.  A galaxy
-does not: its light is continued outwards here, as it falls off by itself.  Size, Sersic index and
-axis ratio are measured once, on the stamp that results.
+The stamps are exactly zero outside of a segment (the pixels that a detection assigned to the
+galaxy), and end there with a hard edge.  A real galaxy has no such edge: its light is extrapolated
+outwards here, with the slope of its own outer part.  Size, Sersic index and axis ratio are measured
+once, on the resulting stamp.
 """
 
 __all__ = ["Source", "Stamps", "grouped", "read_sources", "softened"]
 
 import dataclasses
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import galsim
 import numpy as np
 from galsim import GalSimConfigError
 from scipy import ndimage
 
-from galsim_deep.half_light import measured_radius
-from galsim_deep.validation.parametric import fit_sersic
+from galsim_deep.measure.half_light import measured_radius
+from galsim_deep.measure.parametric import fit_sersic
 
-from ..bounds import Arcsec, Magnitude, Row, Text
-from ..recipe import Settings
+from ..settings import Arcsec, Magnitude, Row, Settings, Text
+
+Key = tuple[str, int]
+"""A stamp: the name of its file in the recipe, and its row there."""
 
 
 class Stamps(Settings):
@@ -33,10 +39,10 @@ class Stamps(Settings):
     pixel_scale: Arcsec
     """Size of a source pixel [arcsec]."""
     psf_fwhm: Arcsec = 0.09
-    """Roughly the resolution of the stamps [arcsec]; it is allowed for when a source's Sersic index
-    is measured."""
+    """Approximate FWHM of the PSF of the stamps [arcsec]; the fit of a source's Sersic index and
+    axis ratio takes it into account."""
     faintest: Magnitude | None = None
-    """Sources fainter than this magnitude are not used.  [default: all are]"""
+    """Sources fainter than this magnitude are not used.  [default: all are used]"""
     leave_out: tuple[Row, ...] = ()
     """Rows that are not used, such as damaged stamps."""
 
@@ -47,13 +53,13 @@ class Source:
 
     Attributes:
         name:           Name of its file in the recipe.
-        row:            Its row there.
-        group:          Number of the galaxy: stamps of the same one have the same.
-        members:        How many of the sources show that galaxy.
-        image:          Stamp with softened edges, unit sum, float64.
-        pixel_scale:    Of the image [arcsec].
-        radius:         Half-light radius, own PSF included [arcsec].
-        extent:         There is no light further than that from the centroid [arcsec].
+        row:            Its row in that file.
+        group:          Number of the galaxy; stamps of the same galaxy have the same number.
+        members:        Number of stamps of this galaxy among the sources.
+        image:          Stamp with an extrapolated outer part, float64 [s, s], unit sum.
+        pixel_scale:    Size of a pixel of the image [arcsec].
+        radius:         Half-light radius, with the PSF of the stamp [arcsec].
+        extent:         Distance from the centroid beyond which there is no light [arcsec].
         sersic_n:       Sersic index.
         axis_ratio:     Minor over major axis.
     """
@@ -69,31 +75,33 @@ class Source:
     sersic_n: float
     axis_ratio: float
 
-    def profile(self):
-        """The galaxy as a `galsim.InterpolatedImage` of unit flux about its centroid of light."""
+    def profile(self) -> galsim.GSObject:
+        """The galaxy as a `galsim.InterpolatedImage` of unit flux about its centroid."""
         image = galsim.Image(self.image, scale=self.pixel_scale)
         profile = galsim.InterpolatedImage(
             image, flux=1.0, calculate_stepk=False, calculate_maxk=False)
         return profile.shift(-profile.centroid)
 
 
-def read_sources(files, same, locate, where):
+def read_sources(files: Mapping[str, Stamps], same: Iterable[Mapping[str, Sequence[int]]],
+                 locate: Callable[[str], str | os.PathLike], where: str) -> list[Source]:
     """Read and prepare all source galaxies.
 
     Parameters:
-        files:      A dict: name -> `Stamps`.
-        same:       Groups of stamps that show the same galaxy: dicts, name -> rows.
-        locate:     A function that finds a path of the recipe.
-        where:      The recipe, for errors.
+        files:      {name: file} of the recipe.
+        same:       Groups of stamps that show the same galaxy: {name of the file: rows}.
+        locate:     Makes a path of the recipe absolute.
+        where:      Names the recipe in errors.
 
     Returns:
-        a list of `Source`.
+        the sources, sorted by name and row.
 
-    Raises a `galsim.GalSimConfigError` where a file, a key or a row of the recipe does not exist.
+    Raises:
+        galsim.GalSimConfigError: if a file, a key or a row of the recipe does not exist.
     """
-    stamps = {}
+    stamps: dict[Key, np.ndarray] = {}
     for name, file in files.items():
-        stamps.update(_usable(name, file, locate(file.file_name), where))
+        stamps.update(_usable_stamps(name, file, Path(locate(file.file_name)), where))
     if not stamps:
         raise GalSimConfigError(f"The {where} leaves no source galaxy to use.")
     groups = []
@@ -111,8 +119,8 @@ def read_sources(files, same, locate, where):
             for key, image in sorted(stamps.items())]
 
 
-def _usable(name, file, path, where):
-    """The stamps of a file that are used, {(name, row): image}."""
+def _usable_stamps(name: str, file: Stamps, path: Path, where: str) -> dict[Key, np.ndarray]:
+    """The stamps of a file that are used, float64 [s, s] each."""
     try:
         content = np.load(path)
     except (OSError, ValueError) as err:
@@ -136,55 +144,64 @@ def _usable(name, file, path, where):
         raise GalSimConfigError(f"The {where} leaves out rows {beyond} of {path}, which has "
                                 f"{len(images)}.")
     used = np.isin(np.arange(len(images)), file.leave_out, invert=True)
-    if file.faintest is not None:
+    if file.faintest is not None and magnitudes is not None:
         used &= np.isfinite(magnitudes) & (magnitudes < file.faintest)
     used &= np.isfinite(images).all((1, 2)) & (images.max((1, 2)) > 0)
     return {(name, int(row)): images[row].astype(float) for row in np.flatnonzero(used)}
 
 
-def grouped(keys, groups):
+def grouped(keys: Iterable[Hashable],
+            groups: Iterable[Sequence[Hashable]]) -> dict[Hashable, int]:
     """Number the galaxies that stamps show.
 
     Parameters:
-        keys:       The stamps, hashable, in order.
-        groups:     Lists of stamps that show the same galaxy.  Lists that share a member are the
-                    same galaxy all together, also where that member is not among the keys.
+        keys:       The stamps.
+        groups:     Lists of stamps that show the same galaxy.  Lists that share a member show one
+                    galaxy together, even if that member is not among the keys.
 
     Returns:
         a dict: key -> number of its galaxy, 0, 1, ... in the order of the keys.
-    """
-    leader = {}
 
-    def find(key):
-        while leader.setdefault(key, key) != key:
-            key = leader[key]
+    Example::
+
+        >>> grouped(["a", "b", "c"], [("a", "c")])
+        {'a': 0, 'b': 1, 'c': 0}
+    """
+    parents: dict[Hashable, Hashable] = {}
+
+    def representative(key: Hashable) -> Hashable:
+        while parents.setdefault(key, key) != key:
+            key = parents[key]
         return key
 
     for group in groups:
         for key in group:
-            leader[find(key)] = find(group[0])
-    numbers = {}
-    return {key: numbers.setdefault(find(key), len(numbers)) for key in keys}
+            parents[representative(key)] = representative(group[0])
+    numbers: dict[Hashable, int] = {}
+    return {key: numbers.setdefault(representative(key), len(numbers)) for key in keys}
 
 
-def _prepared(key, image, file, group, members):
-    image = softened(image)
+def _prepared(key: Key, stamp: np.ndarray, file: Stamps, group: int, members: int) -> Source:
+    image = softened(stamp)
     image /= image.sum()
     radius = measured_radius(image)
-    n, q = _shape(image, radius, file)
+    sersic_n, axis_ratio = _shape(image, radius, file)
     centroid = ndimage.center_of_mass(image)
     extent = np.hypot(*(np.argwhere(image > 0) - centroid).T).max() + 1
     return Source(name=key[0], row=key[1], group=group, members=members, image=image,
                   pixel_scale=file.pixel_scale, radius=radius * file.pixel_scale,
-                  extent=extent * file.pixel_scale, sersic_n=n, axis_ratio=q)
+                  extent=extent * file.pixel_scale, sersic_n=sersic_n, axis_ratio=axis_ratio)
 
 
-def _shape(image, radius, file):
-    """Sersic index and axis ratio, from a fit to the inner part of the stamp, rebinned if large."""
+def _shape(image: np.ndarray, radius: float, file: Stamps) -> tuple[float, float]:
+    """(Sersic index, axis ratio) from a fit to the inner part of a stamp.
+
+    Large stamps are rebinned.  ``radius`` is the half-light radius [pixels].
+    """
     factor = max(1, int(radius / 5))
     scale = factor * file.pixel_scale
     half = int(np.ceil(min(4 * max(radius, 4), 0.5 * max(image.shape)) / factor)) * factor
-    y, x = (int(round(c)) for c in ndimage.center_of_mass(image))
+    y, x = (int(round(centre)) for centre in ndimage.center_of_mass(image))
     image = np.pad(image, half)[y:y + 2 * half, x:x + 2 * half]
     side = 2 * half // factor
     image = image.reshape(side, factor, side, factor).sum((1, 3))
@@ -198,36 +215,38 @@ def _shape(image, radius, file):
 # ---- the edge of the segment -----------------------------------------------------------------
 
 BAND = 4.0
-"""Width of the outermost strip of a segment whose brightness is what is continued [pixels]."""
+"""Width of the outermost strip of a segment, whose surface brightness is extrapolated [pixels]."""
 BLEND = 3.0
-"""Over so many pixels inside of the edge the stamp goes over into the smooth continuation."""
+"""Depth inside the edge over which the stamp changes into the smooth extrapolation [pixels]."""
 REACH = 6.0
-"""The continued light ends at so many scale lengths from the edge."""
+"""Distance from the edge at which the extrapolated light ends [scale lengths]."""
 STEEPEST, SHALLOWEST = 0.05, 0.35
-"""Limits to the scale length, in units of the largest distance of a segment's pixel to its edge."""
+"""Limits of the scale length, in units of the largest distance of a pixel of the segment to its
+edge."""
 ADDED = 0.06
-"""The continued light is about so much of a galaxy at most: irregular galaxies end more abruptly
-than their brightness within suggests, and a wide halo would be an invention."""
+"""Approximate upper limit of the extrapolated light, as a share of the galaxy's.  Irregular
+galaxies end more abruptly than the slope of their outer part suggests, and a wide halo would be
+spurious."""
 SHORTEST = 1.0
-"""Nor is the scale length ever shorter than this [pixels]: an edge would be seen."""
+"""Smallest scale length [pixels]: with a shorter one an edge would be visible."""
 CRUMBS = 0.02
-"""Pieces of a segment that are smaller than this, relative to the largest one, are not kept."""
+"""Pieces of a segment with a smaller area than this, relative to the largest one, are dropped."""
 
 
-def softened(image):
-    """Continue the light of a galaxy beyond the edge of its segment.
+def softened(image: np.ndarray) -> np.ndarray:
+    """Extrapolate the light of a galaxy beyond the edge of its segment.
 
-    From each point of the edge outwards, the local average of the brightness there falls off
-    exponentially.  The scale length is that of the galaxy's own outer part, along the major axis;
-    it is shorter along the minor axis by the axis ratio.  Just inside the edge, where the segment
-    has kept the brighter pixels and dropped the fainter ones, the stamp goes over into the smooth
-    light.  The light ends at exactly zero, within the stamp that is returned.
+    From each point of the edge outwards, the local mean surface brightness falls off exponentially.
+    The scale length along the major axis is that of the galaxy's own outer part; along the minor
+    axis it is shorter by the axis ratio.  Just inside the edge the segment contains only the
+    brighter pixels, above its threshold; there the stamp changes smoothly into the extrapolation.
+    The light reaches exactly zero within the returned stamp.
 
     Parameters:
         image:  Shape [s, s], zero outside of the segment.
 
     Returns:
-        float64, shape [t, t]: square, just large enough.
+        float64, shape [t, t]: square and just large enough.
     """
     segment = _without_crumbs(ndimage.binary_fill_holes(image > 0))
     image, segment = _framed(_filled(np.where(segment, image, 0.0), segment), segment)
@@ -235,65 +254,77 @@ def softened(image):
     depth = ndimage.distance_transform_edt(segment)
     scale = _outer_scale(image, segment, depth, metric)
     pad = int(np.ceil(REACH * scale)) + 2
-    image, segment, depth = (np.pad(a, pad) for a in (image, segment, depth))
-    away, nearest = _to_the_segment(segment, metric)
+    image, segment, depth = (np.pad(array, pad) for array in (image, segment, depth))
+    distance, nearest = _to_the_segment(segment, metric)
     for _ in range(4):
-        continued = _continued(image, segment, depth, scale, away, nearest)
-        added = continued.sum() / image.sum() - 1
+        extended = _extrapolated(image, segment, depth, scale, distance, nearest)
+        added = extended.sum() / image.sum() - 1
         if added <= 1.1 * ADDED or scale <= SHORTEST:
             break
         scale = max(SHORTEST, scale * ADDED / added)
-    return _framed(continued)[0]
+    return _framed(extended)[0]
 
 
-def _continued(image, segment, depth, scale, away, nearest):
-    """`softened` with a scale length: the stamp, going over into smooth light at its edge."""
-    # The average brightness along the edge, from a strip on its inside.
+def _extrapolated(image: np.ndarray, segment: np.ndarray, depth: np.ndarray, scale: float,
+                  distance: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    """`softened` with a given scale length [pixels].
+
+    Parameters:
+        image, segment:     Shape [t, t].
+        depth:              Distance of each pixel of the segment to its edge [pixels], [t, t].
+        scale:              Scale length along the major axis [pixels].
+        distance, nearest:  As `_to_the_segment` returns them.
+    """
+    # The mean surface brightness along the edge, from a strip inside it.
     strip = segment & (depth <= BAND)
     weight = ndimage.gaussian_filter(strip.astype(float), BAND)
     average = ndimage.gaussian_filter(np.where(strip, image, 0.0), BAND)
     average = np.where(weight > 1e-12, average / np.maximum(weight, 1e-12), 0.0)
-    # The strip is brighter on average than the edge itself, by half of its width.
+    # The strip is brighter on average than the edge itself, by the slope over half its width.
     slope = 1 / max(scale, BAND)
     average = average * np.exp(-0.5 * slope * (BAND - 2 * depth.clip(0, BAND)))
-    end = np.clip(1 - away / (REACH * scale), 0, 1)
-    tail = average[tuple(nearest)] * np.exp(-away / scale) * np.clip(4 * end, 0, 1)
-    # Nearest points jump from ray to ray.
-    tail = ndimage.gaussian_filter(np.where(segment, average, tail), 1.5) * (end > 0)
+    remaining = np.clip(1 - distance / (REACH * scale), 0, 1)
+    tail = average[tuple(nearest)] * np.exp(-distance / scale) * np.clip(4 * remaining, 0, 1)
+    # The nearest pixel of the segment is discontinuous between neighbouring directions.
+    tail = ndimage.gaussian_filter(np.where(segment, average, tail), 1.5) * (remaining > 0)
     blend = np.clip(depth / BLEND, 0, 1)
     blend = blend * blend * (3 - 2 * blend)
     return np.where(segment, blend * image, 0.0) + (1 - blend) * tail
 
 
-def _filled(image, segment):
-    """Fill holes in a segment from around: pixels that fell below its threshold are dark dots."""
+def _filled(image: np.ndarray, segment: np.ndarray) -> np.ndarray:
+    """Fill the holes of a segment, where pixels fell below its threshold, from their surroundings.
+    """
     hole = segment & (image <= 0)
     weight = ndimage.gaussian_filter((~hole & segment).astype(float), 1.5)
     around = ndimage.gaussian_filter(np.where(hole, 0.0, image), 1.5) / np.maximum(weight, 1e-12)
-    # Wide ones are sky between the arms of a galaxy, and stay dark in the middle.
-    wide = ndimage.distance_transform_edt(hole)
-    return np.where(hole, around * np.exp(-0.5 * wide), image)
+    # Wide holes are sky between the arms of a galaxy, and stay dark in their middle.
+    depth = ndimage.distance_transform_edt(hole)
+    return np.where(hole, around * np.exp(-0.5 * depth), image)
 
 
-def _without_crumbs(segment):
-    """The pieces of a segment that are not very small against the largest."""
+def _without_crumbs(segment: np.ndarray) -> np.ndarray:
+    """A segment without pieces that are very small compared with the largest (`CRUMBS`)."""
     pieces, number = ndimage.label(segment, np.ones((3, 3)))
     areas = np.bincount(pieces.ravel(), minlength=number + 1)
     areas[0] = 0
     return (areas >= CRUMBS * areas.max())[pieces]
 
 
-def _framed(image, *others):
-    """Cut to a square about the bounding box of what is not zero, padded where it must be."""
+def _framed(image: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Cut or pad images alike, to a square about the bounding box of the first one's light."""
     rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     side = max(np.ptp(rows), np.ptp(columns)) + 3
     corner = [(axis[0] + axis[-1]) // 2 - side // 2 for axis in (rows, columns)]
-    cut = tuple(slice(c + side, c + 2 * side) for c in corner)
-    return [np.pad(a, side)[cut] for a in (image, *others)]
+    square = tuple(slice(start + side, start + 2 * side) for start in corner)
+    return [np.pad(array, side)[square] for array in (image, *others)]
 
 
-def _isophote_metric(image):
-    """Inverse half of the second moments: |metric @ (y, x)| is a distance along the major axis."""
+def _isophote_metric(image: np.ndarray) -> np.ndarray:
+    """A matrix M [2, 2] such that |M (y, x)| is equal along an isophote.
+
+    It is the inverse square root of the second moments, scaled to 1 along the major axis.
+    """
     y, x = np.indices(image.shape)
     weight = image / image.sum()
     y, x = y - (weight * y).sum(), x - (weight * x).sum()
@@ -304,28 +335,33 @@ def _isophote_metric(image):
     return vectors @ np.diag(ratios) @ vectors.T
 
 
-def _to_the_segment(segment, metric):
-    """(distance in the metric, indices of the nearest pixel of the segment), for each pixel."""
+def _to_the_segment(segment: np.ndarray, metric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest pixel of the segment, for each pixel of the stamp.
+
+    Returns:
+        (its distance in the metric [pixels along the major axis], [t, t]; its indices, [2, t, t]).
+    """
     nearest = ndimage.distance_transform_edt(~segment, return_distances=False,
                                              return_indices=True)
     step = np.indices(segment.shape) - nearest
     return np.hypot(*np.tensordot(metric, step, 1)), nearest
 
 
-def _outer_scale(image, segment, depth, metric):
+def _outer_scale(image: np.ndarray, segment: np.ndarray, depth: np.ndarray,
+                 metric: np.ndarray) -> float:
     """Exponential scale length of the light near the edge [pixels along the major axis]."""
     largest = depth.max()
     padded = np.pad(segment, 1)
     inwards = _to_the_segment(~padded, metric)[0][1:-1, 1:-1]
-    # Layers of equal distance to the edge, of the outer part only.
+    # The mean surface brightness in layers of equal distance to the edge, in the outer part only.
     outer = segment & (depth <= max(0.4 * largest, 4.0))
     layers = np.rint(inwards[outer]).astype(int)
     count = np.bincount(layers)
     light = np.bincount(layers, image[outer])
-    use = np.flatnonzero((count >= 8) & (light > 0))
-    low, high = STEEPEST * largest, SHALLOWEST * largest
-    low, high = max(low, 1.0), max(high, 1.5)
-    if len(use) < 3:
+    usable = np.flatnonzero((count >= 8) & (light > 0))
+    low, high = max(STEEPEST * largest, 1.0), max(SHALLOWEST * largest, 1.5)
+    if len(usable) < 3:
         return float(np.sqrt(low * high))
-    slope = np.polyfit(use, np.log(light[use] / count[use]), 1, w=np.sqrt(count[use]))[0]
+    slope = np.polyfit(usable, np.log(light[usable] / count[usable]), 1,
+                       w=np.sqrt(count[usable]))[0]
     return float(np.clip(1 / slope if slope > 0 else high, low, high))

@@ -1,38 +1,44 @@
-"""Model families.  Each is one file here, registered by the name that recipes use."""
+"""Model families.  Each is a module or package here, registered by the name that recipes use."""
 
-from galsim import GalSimConfigError
+__all__ = ["ModelFamily", "choose_family", "identities", "make_family"]
 
-from ..precision import under_policy
-from ..recipe import parse
+from ..data.build import data_identity
+from ..fitting.identity import phase_identities
+from ..fitting.precision import under_policy
+from ..recipe import Recipe
+from ..registry import Choice
 from .base import ModelFamily
 
 
-def make_family(recipe, precision=None):
-    """The model family a recipe names, with freshly initialised networks.
+def choose_family(recipe: Recipe) -> Choice[ModelFamily]:
+    """The model family that a recipe chooses, with its settings; those of its phases are checked.
+
+    No network is built.
+
+    Raises a `galsim.GalSimConfigError` where a setting of ``model`` or ``fit`` is wrong.
+    """
+    choice = ModelFamily.choose(recipe.model, recipe, "model")
+    choice.cls.fit_settings(recipe)
+    return choice
+
+
+def make_family(recipe: Recipe, precision: str | None = None) -> ModelFamily:
+    """The model family that a recipe chooses, with freshly initialised networks.
 
     Parameters:
         recipe:     A `Recipe`.
-        precision:  In place of the recipe's, see `precision.policy`: modules are float32 whatever
-                    their networks were fitted in.
+        precision:  In place of the recipe's, see `fitting.precision.policy`: modules are float32
+                    whatever their networks were fitted in.
     """
-    cls, settings = _choose(recipe)
+    choice = choose_family(recipe)
     with under_policy(precision or recipe.precision):
-        return cls(settings, recipe)
+        return choice.make(recipe)
 
 
-def all_settings(recipe):
-    """The ``model`` part of a recipe with all defaults filled in, a dict."""
-    cls, settings = _choose(recipe)
-    return cls.all_settings(settings, recipe)
-
-
-def _choose(recipe):
-    cls = ModelFamily.named(recipe.family, recipe, "family")
-    if not set(cls.phase_names) <= set(recipe.fit) <= {*cls.phase_names, *cls.optional_phases}:
-        optional = "".join(f"; if wanted, {name}" for name in cls.optional_phases)
-        raise GalSimConfigError(
-            f"The recipe {recipe.path}, fit, has the phases {', '.join(recipe.fit) or 'none'}; the "
-            f"model family '{recipe.family}' has: {', '.join(cls.phase_names)}{optional}.")
-    settings = parse(cls.Settings, recipe.model, f"recipe {recipe.path}, model,")
-    cls.all_settings(settings, recipe)  # those of its parts too, before any network is built
-    return cls, settings
+def identities(recipe: Recipe) -> dict[str, str]:
+    """The names of the checkpoints of each phase of a recipe; see `fitting.identity`."""
+    choice = choose_family(recipe)
+    fit = choice.cls.fit_settings(recipe)
+    return phase_identities(
+        [phase for phase in choice.cls.phase_types if phase.name in fit], fit, choice,
+        data_identity(recipe))

@@ -1,117 +1,198 @@
 """What every model family offers to the training loop and to the exporter."""
 
-__all__ = ["Context", "ModelFamily", "Signature"]
+__all__ = ["Conditions", "ModelFamily", "Signature"]
 
 import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
-from galsim import GalSimError
+from galsim import GalSimConfigError, GalSimError
 
-from ..networks.completion import completed
+from galsim_deep.modules.card import Kind
+
+from ..data.dataset import Dataset
+from ..fitting.phase import Phase
+from ..networks.imputation import Imputation, imputed
+from ..recipe import Column, Recipe
 from ..registry import Registered
+from ..settings import parse
+
+Columns = Mapping[str, Any]
+"""The columns of N galaxies by name, arrays or tensors [N]."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
     """A function of the exported module: ``call(**inputs) -> dict of outputs``."""
 
-    call: Callable
-    inputs: dict
+    call: Callable[..., dict[str, tf.Tensor]]
+    inputs: Mapping[str, tf.TensorSpec]
     """Name -> `tf.TensorSpec`, batch dimension None."""
 
 
-class ModelFamily(Registered, abc.ABC):
+class ModelFamily(Registered, abc.ABC, what="model family"):
     """A kind of generative model: its networks, its phases of training, its signatures.
 
     A subclass registers itself by the name used in recipes::
 
-        class FlowVAE(ModelFamily, name="flow_vae"):
-            ...
+        class FlowVAE(ModelFamily, kind="flow_vae"):
+            class Settings(settings.Settings):
+                ...
+            phase_types = (...)
 
-    Attributes that subclasses set: ``phase_names``, for which a recipe says how they are fitted,
-    and ``optional_phases``, which are left out where it does not; ``latent_size``, the number of
-    standard normal numbers a galaxy takes; and ``networks``, a dict of everything that is saved in
-    checkpoints.
+    It makes its networks in its constructor and adds them to ``networks``.  ``docs/new_family.md``
+    shows a whole family.
+
+    What a module offers depends on its kind (`galsim_deep.modules.card`).  S is the size of a
+    stamp, B the number of bands, P the size of a PSF image, L that of the latent, K the number of
+    classes:
+
+    ==========  ============  ======================================================================
+    kind        signature     inputs besides the columns [N] -> outputs
+    ==========  ============  ======================================================================
+    generator   sample        random_normal [N, L], galaxy_class [N] if there are classes
+                              -> image [N, S, S, B], galaxy_class [N] if there are classes
+    encoder     embed         image [N, S, S, B], psf [N, P, P, B], noise_sigma [N, B]
+                              -> embedding [N, D]
+    density     log_prob      what it is the density of -> log_prob [N]
+    ==========  ============  ======================================================================
+
+    These are required; optional are, with l the length of the latent that is decoded:
+
+    ==========  ======================================================================
+    decode      latent [N, l], galaxy_class [N] if there are classes -> image [N, S, S, B]
+    encode      image, psf, noise_sigma -> mean [N, l], scale [N, l],
+                log_class_probability [N, K] if there are classes
+    log_prob    latent [N, l] -> log_prob [N]
+    prior       galaxy_class [N] -> mean [N, l], scale [N, l], log_class_probability [N]
+    ==========  ======================================================================
+
+    Parameters:
+        settings:   An instance of the class's ``Settings``: ``model`` of the recipe.
+        recipe:     The `Recipe`.
+
+    Attributes:
+        settings, recipe:   As above.
+        fit:                The settings of the phases that the recipe has, by name.
+        conditions:         The layer that standardises columns, `Conditions`.
+        networks:           Networks and layers that a module is made of, by name.
+        latent_size:        Standard normal numbers that a galaxy takes (generators).
     """
 
-    phase_names = ()
-    optional_phases = ()
+    module_kind: ClassVar[Kind] = "generator"
+    """The kind of its modules."""
+    phase_types: ClassVar[tuple[type[Phase], ...]] = ()
+    """The classes of its phases, in order."""
+    optional_phases: ClassVar[tuple[str, ...]] = ()
+    """The names of those phases that a recipe may leave out."""
     optional_columns = False
-    """Whether the signatures take NaN for a column that is not given."""
+    """Whether the signatures take NaN for a column whose value is not known.  Such a family has an
+    `networks.imputation.Imputation` under ``imputation``."""
 
-    def __init__(self, settings, recipe):
+    imputation: Imputation
+    latent_size: int
+
+    def __init__(self, settings: Any, recipe: Recipe) -> None:
         self.settings = settings
         self.recipe = recipe
+        self.fit = self.fit_settings(recipe)
         # One seed decides every initial weight.
         keras.utils.set_random_seed(recipe.seed)
-        self.context = Context(recipe.columns)
-        self.networks = {"context": self.context}
+        self.conditions = Conditions(recipe.columns)
+        self.networks: dict[str, keras.layers.Layer] = {"conditions": self.conditions}
 
-    def prepare(self, dataset):
+    @classmethod
+    def fit_settings(cls, recipe: Recipe) -> dict[str, Any]:
+        """The settings of each phase that a recipe has, in the order of the phases.
+
+        Raises a `galsim.GalSimConfigError` where a phase is missing, unknown, or wrongly set.
+        """
+        names = [phase.name for phase in cls.phase_types]
+        required = [name for name in names if name not in cls.optional_phases]
+        if not set(required) <= set(recipe.fit) <= set(names):
+            optional = "".join(f"; if wanted, {name}" for name in cls.optional_phases)
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, fit, has the phases {', '.join(recipe.fit) or 'none'}; "
+                f"the model family '{cls.kind}' has: {', '.join(required)}{optional}.")
+        phases = [phase for phase in cls.phase_types if phase.name in recipe.fit]
+        fit = {phase.name: parse(
+                   phase.Settings, recipe.fit[phase.name].model_dump(exclude_unset=True),
+                   f"recipe {recipe.path}", f"fit.{phase.name}")
+               for phase in phases}
+        for phase in phases:
+            phase.check_settings(fit, recipe)
+        return fit
+
+    def prepare(self, dataset: Dataset) -> None:
         """Take from the training data what the networks need before the first step."""
-        self.context.adapt({name: values[dataset.train_indices]
-                            for name, values in dataset.columns.items()})
+        self.conditions.adapt({name: values[dataset.train_indices]
+                               for name, values in dataset.columns.items()})
 
     @property
-    @abc.abstractmethod
-    def phases(self):
-        """The phases of the training, in order: a list of `phases.base.Phase`."""
+    def phases(self) -> list[Phase]:
+        """The phases that the recipe has, in order, newly made."""
+        return [phase(self, self.fit[phase.name])
+                for phase in self.phase_types if phase.name in self.fit]
 
     @abc.abstractmethod
-    def signatures(self):
-        """What the module offers: a dict of name -> `Signature`; ``sample`` is required."""
+    def signatures(self) -> dict[str, Signature]:
+        """What the module offers, by name; see above and `families.shared.signatures`."""
 
-    def classes(self, dataset):
-        """The discrete classes of the model: dicts of ``name``, ``description`` and ``share``.
-
-        With any, there is a signature ``cluster``: ``sample`` with one more input, the class of
-        each row, int32 [N], -1 to draw it.
+    def classes(self, dataset: Dataset) -> list[dict[str, Any]]:
+        """The classes that ``galaxy_class`` numbers: dicts of ``name``, ``description``, ``share``.
         """
         return []
 
-    @classmethod
-    def all_settings(cls, settings, recipe):
-        """Settings with all defaults, as JSON has them: what checkpoints belong to."""
-        return settings.model_dump(mode="json")
+    def imputed(self, columns: Columns, normal: tf.Tensor | None = None) -> Columns:
+        """The columns, with a value drawn for each that is NaN; see `networks.imputation`.
 
-    def completed(self, columns, normal=None):
-        """The columns, with a value drawn for each that is NaN; see `networks.completion`.
-
-        Families with ``optional_columns`` have a `networks.completion.Completion`.
+        Parameters:
+            columns:    The columns by name, [N] each.
+            normal:     Standard normal numbers, [N, C].  [default: medians are taken]
         """
         if not self.optional_columns:
             return columns
-        return completed(self.completion, self.context, columns, normal)
+        return imputed(self.imputation, self.conditions, columns, normal)
 
-    def column_specs(self):
+    def column_specs(self) -> dict[str, tf.TensorSpec]:
         """The inputs that every signature conditioned on columns has."""
         return {column.name: tf.TensorSpec([None], tf.float32, column.name)
                 for column in self.recipe.columns}
 
+    def example_columns(self, count: int = 1) -> dict[str, tf.Tensor]:
+        """Ones for all columns, with which networks are called to create their weights."""
+        return {column.name: tf.ones([count]) for column in self.recipe.columns}
 
-class Context(keras.layers.Layer):
+
+class Conditions(keras.layers.Layer):
     """Standardises catalogue columns: (f(value) - mean) / deviation, f the identity or a logarithm.
 
     A dict of columns, each [N], becomes [N, C] in the order of the recipe.
+
+    Parameters:
+        columns:    The `recipe.Column`s.
     """
 
-    def __init__(self, columns):
-        super().__init__(name="context", dtype="float32")
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        super().__init__(name="conditions", dtype="float32")
         self.columns = columns
         self.mean, self.deviation = (
             self.add_weight(shape=(len(columns),), initializer=start, trainable=False, name=name)
             for name, start in [("mean", "zeros"), ("deviation", "ones")])
 
-    def _scaled(self, columns):
+    def _scaled(self, columns: Columns) -> list[tf.Tensor]:
         return [columns[c.name] if c.scale == "linear" else tf.math.log(columns[c.name] + c.offset)
                 for c in self.columns]
 
-    def adapt(self, columns):
-        """Learn means and deviations from the training split."""
+    def adapt(self, columns: Columns) -> None:
+        """Learn means and deviations from the columns of the training split, [N] each.
+
+        Raises a `galsim.GalSimError` where the values of a column are all the same or not finite.
+        """
         values = np.stack([np.asarray(v, float) for v in self._scaled(columns)])
         for column, row in zip(self.columns, values, strict=True):
             finite = np.isfinite(row).all()
@@ -124,11 +205,11 @@ class Context(keras.layers.Layer):
         self.mean.assign(values.mean(axis=1))
         self.deviation.assign(values.std(axis=1))
 
-    def call(self, columns):
+    def call(self, columns: Columns) -> tf.Tensor:
         """dict of [N] -> [N, C]."""
         return (tf.stack(self._scaled(columns), axis=-1) - self.mean) / self.deviation
 
-    def columns_of(self, values):
+    def columns_of(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
         """The way back: [N, C] -> dict of [N]."""
         values = tf.unstack(values * self.deviation + self.mean, axis=-1)
         return {c.name: value if c.scale == "linear" else tf.exp(value) - c.offset

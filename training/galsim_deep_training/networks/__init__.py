@@ -1,1 +1,1 @@
-"""Networks and normalizing flows: small pieces that know nothing of training."""
+"""Layers and networks with weights, and normalizing flows, that several model families share."""

@@ -1,80 +1,105 @@
-"""Residual blocks of generators, discriminators and encoders, as in BigGAN (Brock et al. 2019).
+"""Residual blocks of generators, discriminators and encoders, as in BigGAN.
 
-All convolutions are spectrally normalised; Astorga 2021, section 6.3.3, figures 6.1, 8.1 and 8.2.
+Brock et al. 2019 (arXiv:1809.11096), appendix B; Astorga 2021, section 6.3.3, figures 6.1, 8.1 and
+8.2. All convolutions have spectral normalisation.
 """
 
-__all__ = ["Down", "Up"]
+__all__ = ["ResBlockDown", "ResBlockUp"]
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from .blocks import Shape
+from .conditional_batch_norm import ConditionalBatchNorm
 from .spectral import SpectralConv
-from .standing_norm import StandingNorm
 
 
-class Up(keras.layers.Layer):
-    """norm, relu, upsample, conv, norm, relu, conv, beside upsample and a 1x1 convolution.
+class ResBlockUp(keras.layers.Layer):
+    """Residual block of a generator, which doubles the resolution.
 
-    [N, H, W, D], [N, E] -> [N, 2 H, 2 W, channels]; the second input is the condition of the norms,
-    see `StandingNorm` for what they are told besides.
+    Main path: norm, relu, upsample, 3x3 convolution, norm, relu, 3x3 convolution. Skip connection:
+    upsample, 1x1 convolution.
 
     Parameters:
-        channels:       Of what comes out.
+        channels:       Channels of the output.
+
+    >>> ResBlockUp(4)(tf.ones([2, 6, 6, 5]), tf.ones([2, 3]), training=True).shape
+    TensorShape([2, 12, 12, 4])
     """
 
-    def __init__(self, channels, **kwargs):
+    def __init__(self, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.channels = channels
-        self.norms = [StandingNorm(), StandingNorm()]
+        self.norms = [ConditionalBatchNorm(), ConditionalBatchNorm()]
         self.convs = [SpectralConv(channels, 3), SpectralConv(channels, 3)]
-        self.finer = keras.layers.UpSampling2D(2, interpolation="bilinear")
+        self.upsample = keras.layers.UpSampling2D(2, interpolation="bilinear")
 
-    def build(self, x_shape, condition_shape):
+    def build(self, x_shape: Shape, condition_shape: Shape) -> None:
         self.skip = SpectralConv(self.channels, 1)
         super().build((x_shape, condition_shape))
 
-    def call(self, x, condition, training=False, batchwise=False):
-        how = dict(training=training, batchwise=batchwise)
-        y = tf.nn.relu(self.norms[0](x, condition, **how))
-        x, y = self.finer(x), self.finer(y)
+    def call(self, x: tf.Tensor, condition: tf.Tensor, training: bool = False,
+             batchwise: bool = False) -> tf.Tensor:
+        """Run the block.
+
+        Parameters:
+            x:                      [N, H, W, D].
+            condition:              Condition of the normalisation, [N, E].
+            training, batchwise:    As for `ConditionalBatchNorm.call`.
+
+        Returns:
+            [N, 2 H, 2 W, channels].
+        """
+        mode = dict(training=training, batchwise=batchwise)
+        y = tf.nn.relu(self.norms[0](x, condition, **mode))
+        x, y = self.upsample(x), self.upsample(y)
         y = self.convs[0](y, training=training)
-        y = tf.nn.relu(self.norms[1](y, condition, **how))
+        y = tf.nn.relu(self.norms[1](y, condition, **mode))
         y = self.convs[1](y, training=training)
         return y + self.skip(x, training=training)
 
 
-class Down(keras.layers.Layer):
-    """relu, conv, relu, conv, pool, beside a 1x1 convolution and pool.
+class ResBlockDown(keras.layers.Layer):
+    """Residual block of a discriminator or encoder, which halves the resolution.
 
-    [N, H, W, D] -> [N, H / 2, W / 2, channels].
+    Main path: relu, 3x3 convolution, relu, 3x3 convolution, average pooling. Skip connection: 1x1
+    convolution, average pooling.
 
     Parameters:
-        channels:       Of what comes out.
-        halves:         Whether it pools.  Where it does not, and the channels are the same, the
-                        skip connection is the identity.
-        first:          Of a network: without the first relu, and pooling before the 1x1
+        channels:       Channels of the output.
+        downsample:     Whether to halve the resolution. If not, and if the number of channels does
+                        not change, the skip connection is the identity.
+        first:          Whether this is the first block of a network, whose input is an image: it
+                        has no relu before the first convolution, and pools before the 1x1
                         convolution.
+
+    >>> ResBlockDown(4)(tf.ones([2, 6, 6, 5])).shape
+    TensorShape([2, 3, 3, 4])
     """
 
-    def __init__(self, channels, halves=True, first=False, **kwargs):
+    def __init__(self, channels: int, downsample: bool = True, first: bool = False,
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.channels, self.halves, self.first = channels, halves, first
+        self.channels, self.downsample, self.first = channels, downsample, first
         self.convs = [SpectralConv(channels, 3), SpectralConv(channels, 3)]
         self.pool = keras.layers.AveragePooling2D(2)
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         self.skip = (SpectralConv(self.channels, 1)
-                     if self.halves or shape[-1] != self.channels else None)
+                     if self.downsample or shape[-1] != self.channels else None)
         super().build(shape)
 
-    def call(self, x, training=False):
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Run the block: [N, H, W, D] -> [N, H / 2, W / 2, channels]."""
         y = self.convs[0](x if self.first else tf.nn.relu(x), training=training)
         y = self.convs[1](tf.nn.relu(y), training=training)
-        if self.halves:
+        if self.downsample:
             y = self.pool(y)
         if self.skip is not None and self.first:
-            x = self.skip(self.pool(x) if self.halves else x, training=training)
+            x = self.skip(self.pool(x) if self.downsample else x, training=training)
         elif self.skip is not None:
             x = self.skip(x, training=training)
-            x = self.pool(x) if self.halves else x
+            x = self.pool(x) if self.downsample else x
         return x + y

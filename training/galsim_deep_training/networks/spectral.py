@@ -1,115 +1,170 @@
-"""Layers whose weights have a spectral norm of one (Miyato et al. 2018), as BigGAN has them.
+"""Layers with spectral normalisation (Miyato et al. 2018, arXiv:1802.05957), as in BigGAN.
 
-A layer that cannot stretch any input by more than a factor keeps a discriminator from becoming so
-steep that nothing can be learned from it.  The norm is followed by one step of the power iteration
-each time the layer is trained; a layer that is done with is `settled`: its weights are divided by
-their norm once and for all, and cost nothing more.
+A layer divides its kernel by its spectral norm (largest singular value), which bounds the Lipschitz
+constant of a discriminator. The norm is estimated by power iteration, one step in each training
+step. After the fit, `fold_spectral_norm` divides the kernels once and for all, so that the
+normalisation costs nothing in an exported module.
 """
 
-__all__ = ["SpectralConv", "SpectralDense", "accounts", "layers_of", "settle"]
+__all__ = ["SpectralConv", "SpectralDense", "fold_spectral_norm", "layers_of", "singular_vectors"]
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import keras
 import tensorflow as tf
 
-INITIAL = 0.02
-"""Standard deviation of the first weights."""
-# Devices that share a batch all find the same norm: it is that of the weights.
-ALIKE = "only_first_replica"
+from .blocks import Shape
+
+LayerT = TypeVar("LayerT", bound=keras.layers.Layer)
+
+INITIAL_DEVIATION = 0.02
+"""Standard deviation of the initial weights."""
+# All replicas of a distributed fit compute the same norm, since it depends on the weights only.
+AGGREGATION = "only_first_replica"
 
 
-class _Spectral(keras.layers.Layer):
-    """Keeps a kernel [..., units], a bias and the largest singular value of the former."""
+class _SpectralLayer(keras.layers.Layer):
+    """A kernel [..., units] with spectral normalisation, and a bias.
 
-    def __init__(self, units, use_bias=True, **kwargs):
+    Attributes:
+        kernel:             The kernel before normalisation.
+        singular_vector:    Estimate of its first right singular vector, [1, units].
+        norm:               Estimate of its spectral norm; one before the first training step.
+    """
+
+    def __init__(self, units: int, use_bias: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units, self.use_bias = units, use_bias
 
-    def _make(self, shape):
-        # Not cast to 16 bits by Keras: the norm is a difference of large numbers.
+    def _add_weights(self, kernel_shape: Shape) -> None:
+        # Keras must not cast these to 16 bits: the norm would lose its precision.
         self.kernel = self.add_weight(
-            shape=shape, initializer=keras.initializers.RandomNormal(stddev=INITIAL),
-            autocast=False, name="kernel")
+            shape=kernel_shape, initializer=keras.initializers.RandomNormal(
+                stddev=INITIAL_DEVIATION), autocast=False, name="kernel")
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros",
                                     name="bias") if self.use_bias else None
-        self.direction = self.add_weight(
+        self.singular_vector = self.add_weight(
             shape=(1, self.units), initializer=keras.initializers.RandomNormal(), trainable=False,
-            autocast=False, aggregation=ALIKE, name="direction")
-        # Until it is trained, a kernel is taken as it is.
+            autocast=False, aggregation=AGGREGATION, name="singular_vector")
         self.norm = self.add_weight(shape=(), initializer="ones", trainable=False, autocast=False,
-                                    aggregation=ALIKE, name="norm")
+                                    aggregation=AGGREGATION, name="norm")
 
-    def _normalised(self, training):
+    def _normalised_kernel(self, training: bool) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.kernel)
         norm = tf.convert_to_tensor(self.norm)
         if training:
-            norm = self._follow(kernel, 1)
+            norm = self._power_iteration(kernel, steps=1)
             self.norm.assign(tf.stop_gradient(norm))
         return tf.cast(kernel / norm, self.compute_dtype)
 
-    def _follow(self, kernel, steps):
-        """The largest singular value, as the power iteration knows it after so many more steps."""
-        matrix = tf.reshape(kernel, [-1, self.units])
-        fixed, direction = tf.stop_gradient(matrix), tf.convert_to_tensor(self.direction)
-        for _ in range(steps):
-            left = tf.math.l2_normalize(tf.matmul(direction, fixed, transpose_b=True))
-            direction = tf.math.l2_normalize(tf.matmul(left, fixed))
-        self.direction.assign(direction)
-        return tf.matmul(tf.matmul(left, matrix), direction, transpose_b=True)[0, 0]
+    def _power_iteration(self, kernel: tf.Tensor, steps: int) -> tf.Tensor:
+        """Update the singular vector by power iteration and return the spectral norm, a scalar.
 
-    def settle(self):
-        """Divide the kernel by its norm, for good."""
+        The gradient of the norm treats the singular vectors as constant.
+        """
+        matrix = tf.reshape(kernel, [-1, self.units])
+        constant, right = tf.stop_gradient(matrix), tf.convert_to_tensor(self.singular_vector)
+        for _ in range(steps):
+            left = tf.math.l2_normalize(tf.matmul(right, constant, transpose_b=True))
+            right = tf.math.l2_normalize(tf.matmul(left, constant))
+        self.singular_vector.assign(right)
+        return tf.matmul(tf.matmul(left, matrix), right, transpose_b=True)[0, 0]
+
+    def fold_spectral_norm(self) -> None:
+        """Divide the kernel by its spectral norm, computed by 50 steps of power iteration."""
         kernel = tf.convert_to_tensor(self.kernel)
-        self.kernel.assign(kernel / self._follow(kernel, 50))
+        self.kernel.assign(kernel / self._power_iteration(kernel, steps=50))
         self.norm.assign(1.0)
 
 
-class SpectralDense(_Spectral):
-    """[N, D] -> [N, units]."""
+class SpectralDense(_SpectralLayer):
+    """Dense layer with spectral normalisation, [N, D] -> [N, units].
 
-    def build(self, shape):
-        self._make((shape[-1], self.units))
+    Parameters:
+        units:      Units.
+        use_bias:   Whether there is a bias.
+
+    >>> layer = SpectralDense(1, use_bias=False)
+    >>> _ = layer(tf.ones([1, 3]))
+    >>> _ = layer.kernel.assign([[2.0], [0.0], [0.0]])
+    >>> layer(tf.ones([1, 3]), training=True).numpy()
+    array([[1.]], dtype=float32)
+    """
+
+    def build(self, shape: Shape) -> None:
+        self._add_weights((shape[-1], self.units))
         super().build(shape)
 
-    def call(self, x, training=False):
-        x = tf.matmul(x, self._normalised(training))
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = tf.matmul(x, self._normalised_kernel(training))
         return x if self.bias is None else x + self.bias
 
 
-class SpectralConv(_Spectral):
-    """[N, H, W, D] -> [N, H, W, units], a convolution with ``size`` x ``size`` kernels."""
+class SpectralConv(_SpectralLayer):
+    """Convolution with spectral normalisation, [N, H, W, D] -> [N, H, W, units].
 
-    def __init__(self, units, size, use_bias=True, **kwargs):
+    Parameters:
+        units:      Channels of the output.
+        size:       Width of the kernel [pixels].
+        use_bias:   Whether there is a bias.
+
+    >>> SpectralConv(4, size=3)(tf.ones([2, 8, 8, 5])).shape
+    TensorShape([2, 8, 8, 4])
+    """
+
+    def __init__(self, units: int, size: int, use_bias: bool = True, **kwargs: Any) -> None:
         super().__init__(units, use_bias, **kwargs)
         self.size = size
 
-    def build(self, shape):
-        self._make((self.size, self.size, shape[-1], self.units))
+    def build(self, shape: Shape) -> None:
+        self._add_weights((self.size, self.size, shape[-1], self.units))
         super().build(shape)
 
-    def call(self, x, training=False):
-        x = tf.nn.conv2d(x, self._normalised(training), 1, "SAME")
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = tf.nn.conv2d(x, self._normalised_kernel(training), 1, "SAME")
         return x if self.bias is None else x + self.bias
 
 
-def layers_of(network, kind):
-    """All layers of a network, itself included, that are of some kind."""
+def layers_of(network: keras.layers.Layer, kind: type[LayerT]) -> list[LayerT]:
+    """All layers of a class within a network, the network itself included.
+
+    >>> [layer.units for layer in layers_of(keras.Sequential([SpectralDense(3)]), SpectralDense)]
+    [3]
+    """
     return [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
 
 
-def accounts(networks):
-    """What layers keep account of besides their weights, for checkpoints: {name: [variables]}.
+def singular_vectors(networks: Mapping[str, keras.Model]) -> dict[str, list[tf.Variable]]:
+    """Variables of networks that are not trained, such as singular vectors, for checkpoints.
 
-    TensorFlow's checkpoints do not look into lists of layers, as Keras keeps them; weights are
-    found through the optimiser, which knows them, but these would be lost.
+    TensorFlow's checkpoints find trained weights through the optimiser, but they do not look into
+    the lists of layers that Keras keeps, so that these variables would be lost.
 
     Parameters:
-        networks:   A dict of networks.
+        networks:   Networks by name.
+
+    Returns:
+        the variables of each network by its name.
+
+    >>> layer = SpectralDense(3)
+    >>> _ = layer(tf.ones([1, 2]))
+    >>> len(singular_vectors(dict(layer=layer))["layer"])
+    2
     """
     return {name: [variable.value for variable in network.non_trainable_variables]
             for name, network in networks.items()}
 
 
-def settle(network):
-    """Settle all layers of a network."""
-    for layer in layers_of(network, _Spectral):
-        layer.settle()
+def fold_spectral_norm(network: keras.layers.Layer) -> None:
+    """Divide the kernels of all layers of a network by their spectral norms, after the fit.
+
+    >>> layer = SpectralDense(1, use_bias=False)
+    >>> _ = layer(tf.ones([1, 2]))
+    >>> _ = layer.kernel.assign([[0.0], [5.0]])
+    >>> fold_spectral_norm(layer)
+    >>> layer.kernel.numpy().ravel()
+    array([0., 1.], dtype=float32)
+    """
+    for layer in layers_of(network, _SpectralLayer):
+        layer.fold_spectral_norm()

@@ -1,1 +1,5 @@
-"""What the instrument does to a light profile, and how likely the observed pixels then are."""
+"""The forward model of the instrument and the likelihood of the observed pixels.
+
+A light profile is convolved with the PSF (`convolution`), noise is added (`observation`), and the
+resulting stamp is compared with the observed one (`likelihood`).
+"""

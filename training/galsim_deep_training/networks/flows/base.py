@@ -1,117 +1,121 @@
-"""What every flow offers, and the small networks inside."""
+"""Conditional normalizing flows: a `Flow` called with conditions is a distribution."""
 
-__all__ = ["Conditioner", "Flow", "bounded"]
+__all__ = ["Flow", "MapFlow", "UnivariateFlow"]
 
-import abc
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
-from ..blocks import ACTIVATION
+from ...registry import Registered
+from ..blocks import Shape
+from .conditioner import Conditioner
+from .transforms import UnivariateTransform, affine
 
-tfb, tfd = tfp.bijectors, tfp.distributions
 
+class Flow(Registered, keras.Model, what="flow"):
+    """Conditional normalizing flow: z = T(u; conditions) with standard normal u.
 
-class Flow(keras.Model):
-    """z = T(u; context), u ~ N(0, 1): a function of the context that returns a distribution.
+    A flow is a function of the conditions that returns the distribution p(z | conditions), as the
+    lazy distributions of zuko do. Samples and densities use the same bijectors (Lanusse et al.
+    2021, arXiv:2008.03833, eqs. 11 and 12). The weights are created by the first call or by
+    ``build((None, C))``; T then is the identity up to the order of the dimensions.
 
-    Sampling and log densities (eqs. 11, 12) come from the same bijectors.  Weights exist after the
-    first call or after ``build((None, C))``; the flow then is the identity, but for the order of
-    the numbers.  Everything is float32 whatever the precision of the fit: densities are sums of
-    many terms that have to cancel.
+    All computations are float32 whatever the precision of the fit, since the log-density is a sum
+    of many terms that cancel.
 
-    Subclasses make the list ``steps``; u passes through the last one first.
+    A subclass with ``kind=NAME`` can be chosen in recipes; it is called with its ``Settings`` and
+    the dimension of the latent, and implements `transforms`.
 
     Parameters:
-        latent_size:    Dimension L.
+        latent_size:    Dimension of the latent, L.
+
+    >>> from galsim_deep_training.networks.flows.affine_coupling import AffineCouplingFlow
+    >>> flow = AffineCouplingFlow(AffineCouplingFlow.Settings(layers=2, hidden=8), latent_size=4)
+    >>> distribution = flow(tf.ones([3, 1]))
+    >>> distribution.sample(seed=(1, 2)).shape
+    TensorShape([3, 4])
+    >>> distribution.log_prob(tf.zeros([3, 4])).numpy().round(3)
+    array([-3.676, -3.676, -3.676], dtype=float32)
     """
 
-    format = 1
-    """Counts what is built differently from the same settings: checkpoints belong to one format."""
-
-    def __init__(self, latent_size):
+    def __init__(self, latent_size: int) -> None:
         super().__init__(name="flow", dtype="float32")
         self.latent_size = latent_size
 
-    @abc.abstractmethod
-    def steps(self, context):
-        """The bijectors of the flow for a context [N, C]: a list; z comes out of the first."""
+    def transforms(self, conditions: tf.Tensor) -> list[tfb.Bijector]:
+        """The bijectors whose composition is T, given conditions [N, C]; the last acts first."""
+        raise NotImplementedError
 
-    def bijector(self, context):
-        """The map from normal numbers to latents as one bijector."""
-        # By default a chain spells out all of its parts in the name of every operation, which then
-        # makes most of an exported module.
-        return tfb.Chain(self.steps(context), name="chain")
+    def bijector(self, conditions: tf.Tensor) -> tfb.Bijector:
+        """The transformation T of standard normal numbers to latents, given conditions [N, C]."""
+        # Without a name, a chain repeats the names of all its parts in the name of every operation,
+        # which would make up most of an exported module.
+        return tfb.Chain(self.transforms(conditions), name="chain")
 
-    def call(self, context):
-        """The distribution of the latent given standardised columns, [N, C] -> batch N, event L."""
+    def call(self, conditions: tf.Tensor) -> tfd.Distribution:
+        """The distribution of latents given conditions [N, C]: batch shape [N], event shape [L]."""
         base = tfd.MultivariateNormalDiag(
-            tf.zeros([tf.shape(context)[0], self.latent_size]),
+            tf.zeros([tf.shape(conditions)[0], self.latent_size]),
             tf.ones([self.latent_size]))
-        return tfd.TransformedDistribution(base, self.bijector(context), name="flow")
+        return tfd.TransformedDistribution(base, self.bijector(conditions), name="flow")
 
-    def transform(self, normal, context):
-        """Map standard normal numbers [N, L] to latents [N, L]."""
-        return self(context).bijector.forward(normal)
+    def transform(self, normal: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
+        """Transform standard normal numbers [N, L] to latents [N, L], given conditions [N, C]."""
+        return self(conditions).bijector.forward(normal)
 
 
-class Conditioner(keras.layers.Layer):
-    """A multilayer perceptron from some numbers and the context to the parameters of a bijector.
+class MapFlow(Flow, Registered, what="flow of maps"):
+    """A `Flow` of flattened maps of latents at several resolutions.
 
-    [N, D], [N, C] -> [N, units].
+    A subclass is called with its ``Settings`` and the shapes of the maps.
+    """
+
+
+class UnivariateFlow(Flow):
+    """A flow of several layers, each of which transforms dimensions by univariate functions.
+
+    If these functions are the identity outside of an interval, as splines are, a final affine
+    transformation of all dimensions depends on the conditions, so that latents may lie anywhere.
 
     Parameters:
-        hidden:         Units of the hidden layers, a tuple.
-        units:          Numbers that come out.
-        sees:           For an autoregressive network, one array for each layer that says which
-                        input each of its units may see, see `maf`; the context is seen by all.
-                        [default: None, all see all]
-        last:           Initialises the last layer.  [default: "zeros", so that a flow starts as
-                        the identity]
-        seed:           Draws the first weights.  [default: the global seed of Keras]
+        univariate:     The family of functions, a `UnivariateTransform`.
+        latent_size:    Dimension of the latent, L.
+        inputs:         Dimension of the input of a conditioner.
+        conditioners:   A network for each layer.
+        hidden:         Units of the hidden layer of the final affine transformation.
     """
 
-    def __init__(self, hidden, units, sees=None, last="zeros", seed=None):
-        super().__init__(dtype="float32")
-        self.widths = (*hidden, units)
-        self.sees, self.last, self.seed = sees, last, seed
+    def __init__(self, univariate: UnivariateTransform, latent_size: int, inputs: int,
+                 conditioners: Sequence[Conditioner], hidden: int) -> None:
+        super().__init__(latent_size)
+        self.univariate, self.inputs = univariate, inputs
+        self.conditioners = conditioners
+        self.final = Conditioner((hidden,), 2 * latent_size) if univariate.is_local else None
 
-    def build(self, x_shape, context_shape):
-        self.weights_of_layers = []
-        before, context = x_shape[-1], context_shape[-1]
-        for number, units in enumerate(self.widths):
-            last = number == len(self.widths) - 1
-            rows = before + (context if number == 0 else 0)
-            self.weights_of_layers.append((
-                self.add_weight(shape=(rows, units), name=f"kernel_{number}",
-                                initializer=self.last if last else keras.initializers.HeNormal(
-                                    None if self.seed is None else self.seed + number)),
-                self.add_weight(shape=(units,), initializer="zeros", name=f"bias_{number}")))
-            before = units
-        super().build((x_shape, context_shape))
+    def build(self, conditions_shape: Shape) -> None:
+        if self.final is not None:
+            self.final.build((None, 0), conditions_shape)
+        for conditioner in self.conditioners:
+            conditioner.build((None, self.inputs), conditions_shape)
+        super().build(conditions_shape)
 
-    def call(self, x, context):
-        activation = keras.activations.get(ACTIVATION)
-        for number, (kernel, bias) in enumerate(self.weights_of_layers):
-            kernel = tf.convert_to_tensor(kernel)
-            if self.sees is not None:
-                mask = tf.constant(self.sees[number], tf.float32)
-                if number == 0:
-                    mask = tf.concat([mask, tf.ones([context.shape[-1], mask.shape[1]])], axis=0)
-                kernel = kernel * mask
-            if number == 0:
-                x = tf.concat([x, context], axis=-1)
-            x = tf.matmul(x, kernel) + bias
-            if number < len(self.weights_of_layers) - 1:
-                x = activation(x)
-        return x
+    def univariate_of(self, conditioner: Conditioner, x: tf.Tensor,
+                      conditions: tf.Tensor) -> tfb.Bijector:
+        """The univariate functions of a layer, with parameters computed from x and conditions."""
+        return self.univariate(tf.reshape(
+            conditioner(x, conditions),
+            [-1, conditioner.widths[-1] // self.univariate.parameters, self.univariate.parameters]))
 
+    def layers_of(self, conditions: tf.Tensor) -> list[tfb.Bijector]:
+        """The bijectors of the layers, given conditions [N, C]; the last acts first."""
+        raise NotImplementedError
 
-def bounded(raw, bound=2.0):
-    """A number in (-bound, bound) that equals ``raw`` near zero.
-
-    Used for ln scale: keeps both directions of a flow stable, as the clipping of section 4.2.2
-    does, but with a gradient everywhere.
-    """
-    return bound * tf.tanh(raw / bound)
+    def transforms(self, conditions: tf.Tensor) -> list[tfb.Bijector]:
+        layers = self.layers_of(conditions)
+        if self.final is None:
+            return layers
+        shift, log_scale = tf.split(self.final(conditions[:, :0], conditions), 2, axis=-1)
+        return [affine(shift, log_scale, bound=3.0), *layers]

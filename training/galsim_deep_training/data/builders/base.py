@@ -1,0 +1,102 @@
+"""What every builder of a data set offers."""
+
+__all__ = ["Builder", "make_builder"]
+
+import abc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from galsim import GalSimConfigError
+
+from ...recipe import Recipe
+from ...registry import Registered
+
+if TYPE_CHECKING:
+    from ..dataset import Example
+
+
+class Builder(Registered, abc.ABC, what="builder"):
+    """Makes training and test examples, one by one, from some kind of survey data.
+
+    A subclass registers itself by the kind that recipes use::
+
+        class Transplant(Builder, kind="transplant"):
+            Settings = TransplantSettings
+
+    An example depends on the seed of the recipe and on its own number, not on the process that
+    makes it.
+
+    Parameters:
+        settings:   The ``Settings`` of the subclass.
+        recipe:     The recipe that the data set is for.
+
+    Raises:
+        galsim.GalSimError: if survey data cannot be read, or do not fit the recipe.
+    """
+
+    clipping: tuple[float, float] | None = None
+    """(threshold, peak) of `galsim_deep.observations.clipping`, in units of the noise, if the
+    stamps are set to zero wherever there is no significant emission."""
+
+    def __init__(self, settings: Any, recipe: Recipe) -> None:
+        self.settings = settings
+        self.recipe = recipe
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """The number of examples that the builder tries to make."""
+
+    @abc.abstractmethod
+    def psfs(self) -> np.ndarray:
+        """The effective PSF images, shape [K, P, P], unit sum."""
+
+    @abc.abstractmethod
+    def noise_correlations(self) -> np.ndarray | None:
+        """The correlation functions of the noise, shape [M, C, C], 1 in the middle pixel.
+
+        None if the noise is white.
+        """
+
+    @abc.abstractmethod
+    def example(self, number: int) -> "Example | None":
+        """Make one example.
+
+        Parameters:
+            number:     Its number, from 0 to the length of the builder, exclusive.
+
+        Returns:
+            the example; None if this galaxy cannot be used.
+        """
+
+    def new_example(self, number: int, sources: str) -> "Example | None":
+        """Make an example for validation that is not part of the data set.
+
+        Parameters:
+            number:     Its number, from 0.
+            sources:    ``held-out``: of galaxies that training does not use; ``training``: of those
+                        that it uses.
+
+        Returns:
+            an example that is marked as a test example; None if this galaxy cannot be used.
+
+        Raises:
+            galsim.GalSimConfigError: if the builder cannot make new examples.
+        """
+        raise GalSimConfigError(
+            f"The data builder of {self.recipe.path} takes each galaxy as it was observed, it "
+            "cannot make new examples. Its test split serves for validation.")
+
+    def locate(self, path: str) -> Path:
+        """The absolute path of a file; relative paths start at the folder of the recipe."""
+        return (self.recipe.path.parent / path).resolve()
+
+
+def make_builder(recipe: Recipe) -> Builder:
+    """The builder that a recipe chooses, with its settings checked.
+
+    Raises:
+        galsim.GalSimError: if there is no such kind, a setting is wrong, or the survey data cannot
+            be used.
+    """
+    return Builder.choose(recipe.data, recipe, "data").make(recipe)

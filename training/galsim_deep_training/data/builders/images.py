@@ -1,0 +1,95 @@
+"""The builder of images without PSF and noise, such as those of a machine learning benchmark."""
+
+__all__ = ["Images"]
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from galsim import GalSimConfigError
+
+from ...recipe import Recipe
+from ...settings import Positive, Settings, Text, Within
+from ..dataset import Example
+from .base import Builder
+
+
+class ImagesSettings(Settings):
+    """Settings of the ``images`` builder."""
+
+    file_name: Text
+    """An ``.npz`` file."""
+    images: Text = "images"
+    """Key of the images, shape [n, S, S], of the size of the recipe's stamp."""
+    labels: Text | None = None
+    """Key of the classes, whole numbers from 0, shape [n]; -1 where the class of an image is not
+    known.  [default: not known]"""
+    full_scale: Positive = 1.0
+    """The value that is mapped to 1: that of the brightest pixels, or a little more."""
+    test_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.1
+    """Share of the images in the test split."""
+
+
+class Images(Builder, kind="images"):
+    """Images as they are, with values from 0 to 1, a point as the PSF and no noise.
+
+    Such a data set has no columns.  See `Builder` for the parameters.
+
+    Raises:
+        galsim.GalSimConfigError: if the file cannot be read, or its images or labels do not have
+            the right shape or range.
+    """
+
+    Settings = ImagesSettings
+    settings: ImagesSettings
+
+    def __init__(self, settings: ImagesSettings, recipe: Recipe) -> None:
+        super().__init__(settings, recipe)
+        path, size = self.locate(settings.file_name), recipe.stamp.size
+        try:
+            with np.load(path) as content:
+                self._images = content[settings.images].astype(np.float32) / settings.full_scale
+                self._labels = (np.full(len(self._images), -1) if settings.labels is None
+                                else content[settings.labels])
+        except (OSError, KeyError, ValueError) as err:
+            raise GalSimConfigError(f"The images {path} cannot be read: {err}") from err
+        if self._images.shape[1:] != (size, size):
+            raise GalSimConfigError(
+                f"The images {path} have the shape {self._images.shape[1:]}, the stamps of the "
+                f"recipe {recipe.path} have {size} pixels on a side.")
+        brightest = self._images.max()
+        if self._images.min() < 0 or not 0.5 <= brightest <= 1:
+            raise GalSimConfigError(
+                f"The images {path} go from {self._images.min():.4g} to {brightest:.4g} of the "
+                f"full_scale in the recipe {recipe.path}, {settings.full_scale:g}. They should go "
+                "from 0, or above, to 1 or not much less.")
+        self._check_labels(path)
+        permutation = np.random.default_rng([recipe.seed, 1]).permutation(len(self._images))
+        self._test = np.zeros(len(permutation), bool)
+        self._test[permutation[:round(settings.test_share * len(permutation))]] = True
+
+    def _check_labels(self, path: Path) -> None:
+        labels, where = self._labels, f"The labels '{self.settings.labels}' of {path}"
+        if labels.shape != self._images.shape[:1]:
+            raise GalSimConfigError(f"{where} have the shape {labels.shape}; there are "
+                                    f"{len(self._images)} images, and should be one for each.")
+        if labels.dtype.kind not in "iuf" or not np.equal(np.mod(labels, 1), 0).all():
+            raise GalSimConfigError(f"{where}, of type {labels.dtype}, are not all whole numbers. "
+                                    "Number the classes from 0; -1 is a class not known.")
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def psfs(self) -> np.ndarray:
+        size = self.recipe.stamp.psf_size
+        point = np.zeros((1, size, size))
+        point[0, size // 2, size // 2] = 1.0
+        return point
+
+    def noise_correlations(self) -> None:
+        return None
+
+    def example(self, number: int) -> Example:
+        return Example(stamp=self._images[number], psf_index=0, noise_sigma=0.0, columns={},
+                       source=number, test=bool(self._test[number]),
+                       label=int(self._labels[number]))

@@ -1,0 +1,58 @@
+"""What the card of an exported module says, from the recipe, the family and the data set."""
+
+__all__ = ["QUANTILES", "card_fields"]
+
+from typing import Any
+
+import numpy as np
+
+from galsim_deep import __version__
+
+from ..data.dataset import Dataset
+from ..families import ModelFamily
+from ..recipe import Band, Column, Recipe
+
+QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+"""Levels of the quantiles of the training sample that a card gives for each column."""
+
+
+def card_fields(recipe: Recipe, family: ModelFamily, dataset: Dataset) -> dict[str, Any]:
+    """The fields of the `galsim_deep.modules.card.Card`, but for ``files``.
+
+    Parameters:
+        recipe:     The `Recipe`.
+        family:     The fitted family.
+        dataset:    The `Dataset` that it was fitted on.
+    """
+    train = dataset.train_indices
+    return dict(
+        kind=family.module_kind, name=recipe.name, version=recipe.version, family=family.kind,
+        summary=recipe.summary,
+        stamp=dict(sizes=[recipe.stamp.size], pixel_scale=recipe.stamp.pixel_scale),
+        bands=[_band(band, dataset) for band in recipe.bands],
+        columns=[_column(column, family, dataset) for column in recipe.columns],
+        latent=(dict(name="random_normal", size=family.latent_size)
+                if family.module_kind == "generator" else None),
+        signatures=[*family.signatures()], classes=family.classes(dataset),
+        training_data=dict(recipe.training_data.model_dump(),
+                           sources=len(np.unique(dataset.source[train]))),
+        recipe=dict(name=recipe.path.name, sha256=recipe.sha256), code_version=__version__)
+
+
+def _band(band: Band, dataset: Dataset) -> dict[str, Any]:
+    train = dataset.train_indices
+    count = len(np.unique(dataset.psf_index[train]))
+    least, median, most = np.quantile(dataset.noise_sigma[train], [0, 0.5, 1])
+    spread = f" ({least:.4g} to {most:.4g})" if least < most else ""
+    return dict(band.model_dump(), psf=f"{count} PSF{'s' if count > 1 else ''}",
+                noise=f"noise of {median:.4g} a pixel{spread}")
+
+
+def _column(column: Column, family: ModelFamily, dataset: Dataset) -> dict[str, Any]:
+    values = dataset.columns[column.name][dataset.train_indices]
+    return dict(
+        column.model_dump(exclude={"scale", "offset"}), optional=family.optional_columns,
+        # Where the argument of the logarithm is positive; 0.0 - 0.0 is 0, and -0.0 is not.
+        above=0.0 - column.offset if column.scale == "log" else None,
+        quantiles={str(level): round(float(np.quantile(values, level)), 4)
+                   for level in QUANTILES})

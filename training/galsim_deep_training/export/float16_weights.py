@@ -1,0 +1,58 @@
+"""Weights of modules are stored with 16 bits and computed with in 32 bits, which halves the files.
+"""
+
+__all__ = ["Float16Weights"]
+
+from collections.abc import Callable, Mapping
+
+import keras
+import tensorflow as tf
+
+LARGEST = 65504.0
+"""The largest number that float16 can hold."""
+
+
+class Float16Weights:
+    """Kernels of networks in float16; their other weights, which are few, as they are.
+
+    The kernels of the networks themselves are rounded to the same values, so that the networks and
+    a module of them compute the same.
+
+    Parameters:
+        networks:   Networks or layers by name.
+
+    Attributes:
+        variables:  All weights as they are stored, a list of `tf.Variable`.
+    """
+
+    def __init__(self, networks: Mapping[str, keras.layers.Layer]) -> None:
+        self.variables: list[tf.Variable] = []
+        self._kernels: list[tuple[keras.Variable, tf.Variable]] = []
+        for network in networks.values():
+            for variable in network.variables:
+                if self._is_kernel(variable):
+                    kernel = tf.cast(variable.value, tf.float16)
+                    variable.assign(tf.cast(kernel, tf.float32))
+                    self.variables.append(tf.Variable(kernel, trainable=False))
+                    self._kernels.append((variable, self.variables[-1]))
+                else:
+                    self.variables.append(variable.value)
+
+    @staticmethod
+    def _is_kernel(variable: keras.Variable) -> bool:
+        return (variable.trainable and len(variable.shape) > 1
+                and float(tf.reduce_max(tf.abs(variable.value))) < LARGEST)
+
+    def call(self, function: Callable[..., dict[str, tf.Tensor]],
+             ) -> Callable[..., dict[str, tf.Tensor]]:
+        """The same function, computed with these weights instead of those of the networks.
+
+        Parameters:
+            function:   A function of tensors that runs the networks.
+        """
+        def run(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            kernels = [(variable, tf.cast(half, tf.float32)) for variable, half in self._kernels]
+            with keras.StatelessScope(state_mapping=kernels):
+                return function(**inputs)
+
+        return run

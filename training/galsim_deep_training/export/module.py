@@ -1,0 +1,104 @@
+"""A fitted model family becomes a module: SavedModel, compact graph, probe, card and page."""
+
+__all__ = ["export", "save"]
+
+import os
+from pathlib import Path
+
+import tensorflow as tf
+from galsim import GalSimError
+
+from galsim_deep.modules.card import CARD_PATH, REQUIRED_SIGNATURES, write_card
+from galsim_deep.modules.module import load
+from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH
+from galsim_deep.runtime.atomic_files import replace_folder
+
+from ..data.dataset import Dataset
+from ..families import ModelFamily
+from ..fit import restore
+from ..fitting.graphs import as_graph
+from ..recipe import Recipe
+from .card import card_fields
+from .compact_graph import write_compact
+from .float16_weights import Float16Weights
+from .operation_names import shorten_operation_names
+from .page import write_page
+from .probe import check, write_probe
+
+
+def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) -> Path:
+    """Write the fitted model of a recipe as a module, and check it.
+
+    Parameters:
+        recipe:     A `Recipe` whose phases are all complete.
+        run:        Its working folder.
+        folder:     Where the module goes; replaced only when the new one is complete and has
+                    passed its check.
+
+    Returns:
+        the folder.
+
+    Raises a `galsim.GalSimError` where a phase is not complete, the exported graphs do not equal
+    the eager networks, the family does not offer what modules of its kind must have, or something
+    that is not a module is in its place.
+    """
+    folder = Path(folder)
+    _check_replaceable(folder)
+    family = restore(recipe, run)
+    _check_kind(recipe, family)
+    dataset = Dataset.of(recipe, Path(run) / "data.h5")
+    with replace_folder(folder) as fresh:
+        save(family, fresh)
+        write_probe(family, dataset, fresh)
+        fields = card_fields(recipe, family, dataset)
+        write_card(fresh, fields)
+        module = load(fresh)  # which the page samples from too
+        check(module)
+        write_page(module, dataset)
+        write_card(fresh, fields)
+    return folder
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise where something other than a module is in the place of the module."""
+    is_module = (folder / CARD_PATH).is_file()
+    is_empty = folder.is_dir() and not any(folder.iterdir())
+    if os.path.lexists(folder) and not (is_module or is_empty):
+        raise GalSimError(f"{folder} exists and is not a module, so it is not replaced. Move it "
+                          "away, or give another folder with --output.")
+
+
+def _check_kind(recipe: Recipe, family: ModelFamily) -> None:
+    """Raise unless the family offers what modules of its kind must have."""
+    required, offered = REQUIRED_SIGNATURES[family.module_kind], family.signatures()
+    if required not in offered:
+        raise GalSimError(
+            f"The model family '{family.kind}' makes modules of the kind {family.module_kind}, "
+            f"which have the signature '{required}'; it offers {', '.join(offered) or 'none'}.")
+    if family.module_kind == "generator" and not recipe.columns:
+        raise GalSimError(f"The recipe {recipe.path} has no columns; a generator is conditioned on "
+                          "one at least, whose length says how many galaxies are wanted.")
+
+
+def save(family: ModelFamily, folder: Path) -> None:
+    """Write the SavedModel of a family, and the compact graph of a generator.
+
+    The kernels of its networks are rounded to 16 bits.
+    """
+    weights, root = Float16Weights(family.networks), tf.Module()
+    # Variables alone: the networks themselves would bring Keras's own functions along.
+    root.weights = weights.variables
+    offered = family.signatures()
+    signatures = {
+        name: as_graph(weights.call(signature.call)).get_concrete_function(**{
+            key: tf.TensorSpec(spec.shape, spec.dtype, key)
+            for key, spec in signature.inputs.items()})
+        for name, signature in offered.items()}
+    default = signatures[REQUIRED_SIGNATURES[family.module_kind]]
+    tf.saved_model.save(root, str(folder), signatures=dict(signatures, serving_default=default))
+    shorten_operation_names(folder)
+    (folder / "fingerprint.pb").unlink(missing_ok=True)  # that of the graph with long names
+    (folder / COMPACT_GRAPH_PATH).parent.mkdir(exist_ok=True)
+    if family.module_kind == "generator":
+        sample = offered["sample"]
+        write_compact(weights.call(sample.call), sample.inputs, weights.variables, folder)

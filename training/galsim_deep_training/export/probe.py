@@ -1,0 +1,89 @@
+"""The probe of a module: inputs of each signature, and what the networks make of them.
+
+By it anybody can see whether the exported graphs compute what the networks did; see
+`galsim_deep.modules.module.Module.probe`.
+"""
+
+__all__ = ["check", "write_probe"]
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from galsim import GalSimError
+
+from galsim_deep.modules.module import PROBE_PATH, Module
+
+from ..data.dataset import Dataset
+from ..families import ModelFamily
+from ..families.base import Signature
+
+PROBES = 4
+"""Galaxies in the probe."""
+TOLERANCE = 1e-5
+"""Largest difference allowed between an exported graph and the eager network, in the units of
+`Module.probe`."""
+TOLERANCES = dict(encode=1e-2)
+"""For signatures that climb to a maximum in many steps, which amplify rounding errors."""
+
+
+def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
+    """Keep inputs of each signature, of test galaxies, and the outputs of the eager networks.
+
+    Parameters:
+        family:     The fitted family.
+        dataset:    The `Dataset`.
+        folder:     The folder of the module.
+    """
+    rows = dataset.read(dataset.test_indices[:PROBES])
+    count = len(rows["stamp"])
+    # What inputs are called, beside the columns; with a band axis.
+    known = dict(rows, image=rows["stamp"][..., None], psf=rows["psf"][..., None],
+                 noise_sigma=rows["noise_sigma"][:, None],
+                 galaxy_class=np.arange(count, dtype=np.int32) % max(
+                     1, len(family.classes(dataset))))
+    rng = np.random.default_rng(family.recipe.seed)
+    arrays: dict[str, Any] = {}
+    # Latents are those of the probe's galaxies where there is an encoder.
+    signatures = sorted(family.signatures().items(), key=lambda item: item[0] != "encode")
+    for name, signature in signatures:
+        inputs = _inputs(name, signature, family, known, count, rng)
+        outputs = signature.call(**{key: tf.constant(value) for key, value in inputs.items()})
+        if name == "encode":
+            known["latent"] = outputs["mean"].numpy()
+        arrays.update({f"{name}/inputs/{key}": value for key, value in inputs.items()})
+        arrays.update({f"{name}/outputs/{key}": value.numpy() for key, value in outputs.items()})
+    np.savez_compressed(folder / PROBE_PATH, **arrays)
+
+
+def _inputs(name: str, signature: Signature, family: ModelFamily, known: dict[str, np.ndarray],
+            count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The inputs of one signature; normal numbers for those that are not known."""
+    inputs = {
+        key: known[key] if key in known
+        else rng.standard_normal((count, *spec.shape[1:]), np.float32)
+        for key, spec in signature.inputs.items()}
+    if name == "sample" and "galaxy_class" in inputs:
+        inputs["galaxy_class"] = np.where(np.arange(count) == 0, np.int32(-1),
+                                          inputs["galaxy_class"])
+    if family.optional_columns:
+        # The last row omits its last column.
+        last = family.recipe.columns[-1].name
+        inputs[last] = np.where(np.arange(count) == count - 1, np.float32(np.nan), inputs[last])
+    return inputs
+
+
+def check(module: Module) -> None:
+    """Compare the exported graphs with the eager networks on the probe.
+
+    Raises a `galsim.GalSimError` where they differ by more than is allowed.
+    """
+    for signature, difference in module.probe().items():
+        allowed = TOLERANCES.get(signature, TOLERANCE)
+        if not difference <= allowed:
+            raise GalSimError(
+                f"The exported graph '{signature}' differs from the network by {difference:.2e} "
+                f"of the largest value; {allowed:.0e} is allowed. TensorFlow's graph optimiser may "
+                "have fused an operation wrongly: see whether the networks use other activations "
+                "than relu, elu, gelu or silu.")

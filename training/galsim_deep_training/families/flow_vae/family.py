@@ -1,0 +1,152 @@
+"""Flow-VAE: a variational autoencoder for light profiles with a conditional flow as its prior.
+
+Lanusse et al. 2021 (MNRAS 504, 5543; arXiv:2008.03833), sections 2 and 3: the decoder makes a
+profile, the forward model convolves it with the galaxy's own PSF, the likelihood is that of the
+observed pixels given their noise (eqs. 2, 4, 5); the ELBO leaves some bits free (eq. 10); a
+normalizing flow then learns the distribution of the latents of the training set given the catalogue
+columns (section 3.3).
+
+What encodes and decodes is chosen by the recipe, see
+`galsim_deep_training.families.flow_vae.autoencoders`.
+"""
+
+__all__ = ["FlowVAE"]
+
+import tensorflow as tf
+
+from ...data.dataset import Dataset
+from ...networks.flows import Flow, MapFlow
+from ...networks.imputation import Imputation
+from ...physics.noise_power import NoisePower
+from ...recipe import Recipe
+from ...registry import Choice
+from ...settings import Count, Settings
+from ..base import Columns, ModelFamily, Signature
+from ..shared.column_imputation import ColumnImputation
+from ..shared.refinement import refine
+from ..shared.signatures import (
+    decode_signature,
+    encode_signature,
+    log_prob_signature,
+    sample_signature,
+)
+from .autoencoders import FlowAutoencoder
+from .networks.latent_prior import FlowPrior
+from .phases.autoencoder import AutoencoderPhase, Structure
+from .phases.latent_flow import LatentFlow
+from .phases.matching import Matching
+
+
+class FlowVAESettings(Settings):
+    """Settings of the ``flow_vae`` family (``model`` of a recipe)."""
+
+    autoencoder: Choice[FlowAutoencoder]
+    """See `galsim_deep_training.families.flow_vae.autoencoders`."""
+    flow: Choice[Flow] = Flow.by_default("spline_coupling")
+    """The flow of the latent vector, see `networks.flows`."""
+    detail_flow: Choice[MapFlow] = MapFlow.by_default("map_coupling")
+    """The flow of the maps of latents, where the autoencoder has any."""
+    refinement: Count = 30
+    """Steps towards the most probable latents in the signature ``encode``, see
+    `families.shared.refinement`."""
+
+
+class FlowVAE(ModelFamily, kind="flow_vae"):
+    """See the module's docstring."""
+
+    Settings = FlowVAESettings
+    phase_types = (AutoencoderPhase, Structure, LatentFlow, Matching, ColumnImputation)
+    optional_phases = ("structure", "matching")
+    optional_columns = True
+
+    settings: FlowVAESettings
+
+    def __init__(self, settings: FlowVAESettings, recipe: Recipe) -> None:
+        super().__init__(settings, recipe)
+        self.autoencoder = settings.autoencoder.make(recipe, self.conditions)
+        self.imputation = Imputation(len(recipe.columns), seed=recipe.seed)
+        self.noise = NoisePower(recipe.stamp.size)
+        self.prepared = dict(conditions=self.conditions, noise=self.noise)
+        self._create_weights()
+        # After the weights of the others, which must not depend on the settings of the flows.
+        self.prior = self._make_prior()
+        self._parts = [
+            self.autoencoder.position_angle_size, sum(self.prior.sizes), len(recipe.columns)]
+        self.latent_size = sum(self._parts)
+        self.sample(tf.ones([1, self.latent_size]), self.example_columns())
+        self.networks.update(self.autoencoder.networks, prior=self.prior,
+                             imputation=self.imputation, noise=self.noise)
+
+    def _make_prior(self) -> FlowPrior:
+        settings, seed = self.settings, self.recipe.seed
+        vector = settings.flow.make(self.autoencoder.vector_size, seed=seed)
+        if not self.autoencoder.detail_size:
+            return FlowPrior(vector)
+        return FlowPrior(
+            vector, settings.detail_flow.make(self.autoencoder.detail_shapes, seed=seed))
+
+    def _create_weights(self) -> None:
+        columns = self.example_columns()
+        stamp, psf = self.recipe.stamp.size, self.recipe.stamp.psf_size
+        mean, _ = self.encode(
+            tf.zeros([1, stamp, stamp]), tf.zeros([1, psf, psf]), tf.ones([1]), columns)
+        self.decode(mean, columns)
+        self.imputed(columns)
+
+    def prepare(self, dataset: Dataset) -> None:
+        super().prepare(dataset)
+        self.autoencoder.prepare(dataset)
+        self.noise.adapt(dataset)
+
+    # What the model does; all eager or in a graph.
+
+    def encode(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
+               refinement: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and scale of the latent, each [N, L]; the mean refined by so many steps."""
+        mean, scale = self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
+        if refinement:
+            power = self.noise.spectrum()
+            is_white = self.fit["autoencoder"].likelihood == "pixel"
+            # The encoder is sure of where a galaxy lies, and of a size and a flux close to those of
+            # the catalogue. Where a stamp disagrees, steps by that would not get there.
+            pose = tf.range(mean.shape[1]) < self.autoencoder.pose_size
+            mean = refine(
+                lambda latent: self.decode(latent, columns), mean,
+                tf.where(pose, tf.maximum(scale, 1.0), scale),
+                dict(stamp=stamps, psf=psfs, noise_sigma=noise_sigma),
+                tf.ones_like(power) if is_white else power,
+                refinement, held=self.autoencoder.position_angle_size)
+        return mean, scale
+
+    def decode(self, latent: tf.Tensor, columns: Columns) -> tf.Tensor:
+        """The light profiles before PSF and pixel of latents [N, L]: [N, S, S]."""
+        return self.autoencoder.decode(latent, columns)
+
+    def sample(self, normal: tf.Tensor, columns: Columns) -> tf.Tensor:
+        """From standard normal numbers [N, latent_size] to light profiles [N, S, S]."""
+        position_angle_latents, shape, missing = tf.split(normal, self._parts, axis=-1)
+        columns = self.imputed(columns, missing)
+        shape = self.prior(shape, self.conditions(columns))
+        return self.autoencoder.generate(position_angle_latents, shape, columns)
+
+    def shape(self, latent: tf.Tensor) -> tf.Tensor:
+        """Latents [N, L] without the pose: those that the flows learn."""
+        return latent[:, self.autoencoder.pose_size:]
+
+    def log_prob(self, latent: tf.Tensor, columns: Columns) -> tf.Tensor:
+        """Log density of latents [N, L] but for the pose, given the columns: [N]."""
+        return self.prior.log_prob(self.shape(latent), self.conditions(columns))
+
+    def signatures(self) -> dict[str, Signature]:
+        size = self.autoencoder.latent_size
+
+        def encode(stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
+                   columns: Columns) -> dict[str, tf.Tensor]:
+            mean, scale = self.encode(
+                stamps, psfs, noise_sigma, columns, self.settings.refinement)
+            return dict(mean=mean, scale=scale)
+
+        return dict(sample=sample_signature(self, self.sample),
+                    decode=decode_signature(self, size, self.decode),
+                    encode=encode_signature(self, encode),
+                    log_prob=log_prob_signature(self, size, self.log_prob))

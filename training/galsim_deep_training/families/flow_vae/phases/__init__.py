@@ -1,0 +1,1 @@
+"""Phases of the fit of a Flow-VAE."""

@@ -1,0 +1,5 @@
+"""The model family ``mpcc``."""
+
+__all__ = ["MPCC"]
+
+from .family import MPCC

@@ -1,0 +1,96 @@
+"""How the outputs of the generator become light profiles, and how networks see observed stamps."""
+
+__all__ = ["Canvas", "Columns", "Grid"]
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from ....recipe import Recipe
+from ....registry import Registered
+
+if TYPE_CHECKING:
+    from ....data.dataset import Dataset
+
+Columns = Mapping[str, tf.Tensor]
+"""Catalogue columns by name, [N] each."""
+Grid = tuple[int, int]
+"""(cells, fineness): a square grid of ``cells`` by ``cells`` cells of the networks, each of
+which is divided into ``fineness`` by ``fineness`` cells of an image."""
+
+
+class Canvas(Registered, abc.ABC, what="canvas"):
+    """Renders light profiles from network outputs, and shows observed stamps to networks.
+
+    A canvas contains the physics of a kind of image.  It has no trainable weights.  A subclass
+    registers itself by the kind that recipes use::
+
+        class Plain(Canvas, kind="plain"):
+            Settings = PlainSettings
+
+    Parameters:
+        settings:   The ``Settings`` of the subclass.
+        recipe:     The recipe.
+
+    Attributes that subclasses set:
+        render_grids:           Grids of the generator's outputs, the widest first.
+        view_grids:             Grids of the views that networks see, the widest first.
+        scalars:                Number of further outputs of the generator.
+        position_angle_size:    Number of standard normal latents that determine the orientation of
+                                a source.
+        layers:                 Layers that are saved in checkpoints, by name.
+        may_be_rotated:         Whether images that are rotated or mirrored are as probable as the
+                                original, so that training stamps are augmented with them.
+    """
+
+    render_grids: Sequence[Grid]
+    view_grids: Sequence[Grid]
+    scalars: ClassVar[int] = 0
+    position_angle_size: ClassVar[int] = 0
+    may_be_rotated: ClassVar[bool] = True
+
+    def __init__(self, settings: Any, recipe: Recipe) -> None:
+        self.settings = settings
+        self.recipe = recipe
+        self.layers: dict[str, keras.layers.Layer] = {}
+
+    def prepare(self, dataset: "Dataset") -> None:  # noqa: B027 - most need nothing
+        """Take from the training data what is needed before the first step."""
+
+    @abc.abstractmethod
+    def render(self, outputs: Sequence[tf.Tensor], scalars: tf.Tensor | None,
+               position_angle_latents: tf.Tensor, columns: Columns) -> tf.Tensor:
+        """Render light profiles.
+
+        Parameters:
+            outputs:                    Outputs of the generator on the ``render_grids``, [N, C, C]
+                                        each.
+            scalars:                    Its further outputs, [N, scalars]; None without any.
+            position_angle_latents:     Standard normal numbers, [N, position_angle_size].
+            columns:                    Catalogue columns.
+
+        Returns:
+            light profiles before PSF and pixel, [N, S, S], flux per pixel.
+        """
+
+    @abc.abstractmethod
+    def view(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
+             position_angle_latents: tf.Tensor | None = None
+             ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Show observed stamps as the discriminator and the encoder see them.
+
+        Parameters:
+            stamps:                     Observed stamps, [N, S, S], flux per pixel.
+            psfs:                       Their PSF images, [N, P, P], unit sum.
+            noise_sigma:                Standard deviation of the noise in a pixel, [N].
+            columns:                    Catalogue columns.
+            position_angle_latents:     Those that the sources were rendered with,
+                                        [N, position_angle_size].  [default: measured on the stamps]
+
+        Returns:
+            (views on the ``view_grids``, [N, C, C, K] each; position-angle latents of the sources,
+            [N, position_angle_size]).
+        """

@@ -1,0 +1,1 @@
+"""Networks of MPCC: generator, discriminator, encoder, mixture prior and class weights."""

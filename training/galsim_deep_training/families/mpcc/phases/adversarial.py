@@ -1,0 +1,391 @@
+"""The phase in which generator, prior, discriminator and encoder are trained together."""
+
+__all__ = ["Adversarial", "AdversarialSettings", "Jitter", "NETWORKS", "diversity"]
+
+import collections
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from galsim import GalSimConfigError
+
+from ....data.dataset import Dataset
+from ....fitting.optimiser_step import OptimiserStep
+from ....fitting.optimisers import make_optimizer
+from ....fitting.phase import Batch, Phase, uses_float16
+from ....networks.conditional_batch_norm import collect_statistics
+from ....networks.spectral import fold_spectral_norm, singular_vectors
+from ....recipe import PhaseSettings
+from ....settings import Jitter as JitterSize
+from ....settings import LearningRate, Repeats, Settings, Share, Weight
+from ..jitter import SIZE, jittered
+from ..losses import (
+    class_negative_log_likelihood,
+    discriminator_loss,
+    generator_loss,
+    latent_negative_log_likelihood,
+    prior_regulariser,
+    unevenness,
+)
+from ..simulator import Simulator
+
+if TYPE_CHECKING:
+    from ..family import MPCC
+
+NETWORKS = ("model.canvas", "model.classes", "model.latent_size", "model.conditional",
+            "model.offset", "model.prior", "model.generator", "model.discriminator",
+            "model.encoder")
+"""The networks of this phase, and what it simulates: all of the model except the flow."""
+
+BETAS = dict(beta_1=0.0, beta_2=0.999)
+"""Parameters of Adam for all networks (Astorga 2021, section 8.1.4)."""
+WATCHED = 5
+"""Number of successive evaluations whose averages decide whether a class has collapsed."""
+MIN_EXPECTED = 10
+"""Smallest expected number of test stamps of a class for which its usage is evaluated."""
+NEIGHBOUR_DISTANCE = 0.5
+"""Distance of the latents whose images should differ evenly: root mean square over the components,
+in units of the standard deviations of their class."""
+MIN_CHANGE = 1e-4
+"""Relative squared change of an image that counts as none, so that a class that begins to vary is
+not suppressed."""
+# Streams of random numbers besides those of simulated stamps, see `Phase.normal`.
+JITTER, STATISTICS, MIXTURE, NEIGHBOURS = 10000, 500, 501, 502
+
+Views = list[tf.Tensor]
+Scalars = dict[str, tf.Tensor]
+Simulated = tuple[Views, tf.Tensor, tf.Tensor]
+"""Views, latents and classes, see `Simulator.views`."""
+
+
+class Jitter(Settings):
+    """Random movements of images before the discriminator sees them, see `families.mpcc.jitter`."""
+
+    shift: Share = 0.0
+    """Standard deviation of shifts along each axis, as a share of the width of the image."""
+    turn: JitterSize = 0.0
+    """Standard deviation of rotations [rad]."""
+    stretch: JitterSize = 0.0
+    """Standard deviation of the logarithm of the magnification."""
+
+
+class AdversarialSettings(PhaseSettings):
+    """Settings of the phase ``adversarial``."""
+
+    not_in_identity: ClassVar[frozenset[str]] = frozenset({"least_diversity", "least_usage"})
+
+    discriminator_steps: Repeats = 4
+    """Updates of the discriminator in each step, each with a batch of its own."""
+    encoder_steps: Repeats = 4
+    """Updates of the encoder in each step."""
+    prior_learning_rate: LearningRate = 6e-4
+    """eta_p: learning rate of the update of the prior that separates the classes."""
+    prior_weight: Weight = 0.01
+    """lambda_p: weight of the regulariser of the prior (eq. 7.16)."""
+    mismatched: Weight = 0.0
+    """Weight of real images paired with the class of another image, which the discriminator learns
+    to reject (Reed et al. 2016, arXiv:1605.05396); for classes that are labels."""
+    evenness: Weight = 0.0
+    """Weight of `losses.unevenness` for generator and prior: images should change with the latent
+    equally everywhere.  A class that contains two kinds of images, with a sudden change from one to
+    the other, then tends to give one of them up; this is useful for classes that are found."""
+    jitter: Jitter = Jitter()
+    """With few real images, the discriminator learns them by heart unless they are moved."""
+    least_diversity: Share = 0.002
+    """The fit is stopped if the variance of the images of one class is less than this share of the
+    variance of real images."""
+    least_usage: Share = 0.01
+    """The fit is stopped if a class is inferred for real images less often than this share of its
+    frequency in the fit."""
+
+
+class Adversarial(Phase):
+    """Algorithm 1 of the thesis (Astorga 2021, section 7.2; learning rates and losses: 8.1.4).
+
+    In each step the discriminator is updated several times, each with a batch of real stamps of its
+    own.  Then generator and prior are updated once.  Then the encoder is updated several times, on
+    generated images only; with the first of these updates, the prior is updated with a loss that
+    keeps its classes separate and wide.  Generated galaxies have the columns, PSFs and noise of
+    real stamps.
+
+    Parameters:
+        family:     The model.
+        settings:   `AdversarialSettings`.
+
+    Raises:
+        galsim.GalSimConfigError: if the recipe asks for another optimiser than Adam.
+    """
+
+    name = "adversarial"
+    Settings = AdversarialSettings
+    builds_on = ()
+    uses = NETWORKS
+
+    settings: AdversarialSettings
+
+    def __init__(self, family: "MPCC", settings: AdversarialSettings) -> None:
+        super().__init__(settings, family.recipe.seed)
+        self.family = family
+        if settings.optimizer != "adam":
+            raise GalSimConfigError(
+                f"The recipe {family.recipe.path}, fit.adversarial.optimizer, asks for "
+                f"'{settings.optimizer}'; a GAN is fitted with adam.")
+        self.networks = dict(family.networks, trunk=family.trunk,
+                             discriminator=family.discriminator, training_set=family.training_set)
+        float16 = uses_float16(self.networks)
+
+        def player(networks: list[keras.layers.Layer], updates: int = 1,
+                   learning_rate: float | None = None, average: bool = False) -> OptimiserStep:
+            # By id: shared layers are listed by each network that contains them.
+            variables = {id(variable): variable for network in networks
+                         for variable in network.trainable_variables}
+            optimizer = make_optimizer(settings, learning_rate, updates, use_ema=average, **BETAS)
+            return OptimiserStep(list(variables.values()), optimizer, settings.clip, float16)
+
+        self.players = dict(
+            discriminator=player([family.trunk, family.discriminator],
+                                 settings.discriminator_steps),
+            generator=player([family.generator, family.prior], average=True),
+            encoder=player([family.encoder_trunk, family.encoder], settings.encoder_steps))
+        if family.settings.classes.number > 1:
+            self.players["prior"] = player(
+                [family.prior], learning_rate=settings.prior_learning_rate)
+        self.simulator = Simulator(family, self.normal)
+        self._watched: collections.deque[Mapping[str, float]] = collections.deque(maxlen=WATCHED)
+
+    def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
+        return dataset.batches(
+            self.settings.batch_size * self.settings.discriminator_steps, self.seed, start,
+            augmented=self.family.canvas.may_be_rotated)
+
+    def step(self, batch: Batch, number: tf.Tensor) -> Scalars:
+        scalars: Scalars = {}
+        updates, encoder_updates = self.settings.discriminator_steps, self.settings.encoder_steps
+        parts = [{name: value[k::updates] for name, value in batch.items()}
+                 for k in range(updates)]
+        # Each is drawn from a stream of its own.  The encoder gets the images that the
+        # discriminator has got, and more if it has more updates: to generate an image takes longer
+        # than to encode it.
+        simulated = [tf.nest.map_structure(tf.stop_gradient, self.simulator.views(
+                         parts[k % updates], number, 1 + k, training=True))
+                     for k in range(max(updates, encoder_updates))]
+        for k, part in enumerate(parts):
+            loss, outputs, _ = self.players["discriminator"].step(
+                lambda: self._discriminator_loss(
+                    simulated[k], part, number, k))  # noqa: B023 - called at once
+            scalars.update(outputs, loss=loss)
+        _, losses, norm = self.players["generator"].step(
+            lambda: self._generator_loss(parts[0], number))
+        scalars.update(losses, generator_norm=norm)
+        for k in range(encoder_updates):
+            missed, _, _ = self.players["encoder"].step(
+                lambda: self._encoder_loss(simulated[k], parts[k % updates]))  # noqa: B023
+            if k == 0 and "prior" in self.players:
+                _, losses, _ = self.players["prior"].step(
+                    lambda: self._prior_loss(parts[0], number))
+                scalars.update(losses)
+        return dict(scalars, latent_negative_log_likelihood=missed)
+
+    # ---- losses ------------------------------------------------------------------------------
+
+    def _discriminate(self, views: Views, classes: tf.Tensor, batch: Batch, number: tf.Tensor,
+                      stream: int) -> tf.Tensor:
+        """The output of the discriminator for views, after random movements if any, [N]."""
+        jitter, count = self.settings.jitter, tf.shape(views[0])[0]
+        if jitter.shift or jitter.turn or jitter.stretch:
+            normal = self.normal(number, count, SIZE, JITTER + stream)
+            views = jittered(views, normal, jitter.shift, jitter.turn, jitter.stretch)
+        return self.family.discriminate(
+            views, classes, self.family.network_conditions(batch, count), training=True)
+
+    def _discriminator_loss(self, simulated: Simulated, batch: Batch, number: tf.Tensor,
+                            stream: int) -> tuple[tf.Tensor, Scalars]:
+        """The hinge loss (eq. 7.12), and that of real images with the class of another."""
+        generated_views, _, generated_classes = simulated
+        labels = self.family.one_hot(tf.cast(batch["label"], tf.int32))
+        # All in one batch, so that the networks run once.
+        views = [tf.concat(pair, axis=0) for pair in zip(
+            self.simulator.view(batch["stamp"], batch), generated_views, strict=True)]
+        classes = [labels, generated_classes]
+        weight = self.settings.mismatched
+        if weight:
+            # The real images again, each with the class of another one.
+            views = [tf.concat([view, view[:tf.shape(labels)[0]]], axis=0) for view in views]
+            other_labels = tf.roll(labels, 1, axis=0)
+            classes.append(other_labels)
+        columns = {column.name: tf.tile(batch[column.name], [len(classes)])
+                   for column in self.family.recipe.columns}
+        real, generated, *mismatched = tf.split(self._discriminate(
+            views, tf.concat(classes, axis=0), columns, number, 1 + stream), len(classes))
+        loss, scalars = discriminator_loss(real, generated), dict(
+            real=tf.reduce_mean(real), generated=tf.reduce_mean(generated))
+        if weight:
+            # Only where the other class is a different one.
+            differs = 1.0 - tf.reduce_sum(labels * other_labels, axis=-1)
+            loss += weight * tf.reduce_mean(differs * tf.nn.relu(1.0 + mismatched[0]))
+            scalars.update(mismatched=tf.math.divide_no_nan(
+                tf.reduce_sum(differs * mismatched[0]), tf.reduce_sum(differs)))
+        return loss, scalars
+
+    def _generator_loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
+        """The loss of generator and prior (eq. 7.12), and the unevenness."""
+        views, _, classes = self.simulator.views(batch, number, 0, training=True)
+        loss = generator_loss(self._discriminate(views, classes, batch, number, 0))
+        weight = self.settings.evenness
+        if not weight:
+            return loss, {}
+        uneven = self._unevenness(batch, number)
+        return loss + weight * uneven, dict(unevenness=uneven)
+
+    def _unevenness(self, batch: Batch, number: tf.Tensor) -> tf.Tensor:
+        """How unevenly images change with the latent, see `losses.unevenness`.
+
+        Changes are relative to the light of an image, since sources are bright and faint.
+        """
+        first, second = self.simulator.neighbours(
+            batch, number, NEIGHBOURS, NEIGHBOUR_DISTANCE, training=True)
+        change, light = (tf.reduce_sum(image, axis=[1, 2]) for image in (
+            tf.square(first - second), 0.5 * (tf.square(first) + tf.square(second))))
+        # An image without light has not changed.
+        return unevenness(tf.math.divide_no_nan(change, light) + MIN_CHANGE)
+
+    def _encoder_loss(self, simulated: Simulated, batch: Batch) -> tuple[tf.Tensor, Scalars]:
+        """The negative log-likelihood of the latents (eq. 7.13) per pixel (section 8.1.4)."""
+        views, latent, _ = simulated
+        mean, scale = self.family.encode_views(
+            views, self.family.network_conditions(batch, tf.shape(latent)[0]), training=True)
+        pixels = batch["stamp"].shape[1] * batch["stamp"].shape[2]
+        return tf.reduce_mean(latent_negative_log_likelihood(latent, mean, scale)) / pixels, {}
+
+    def _prior_loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
+        """The overlap of the classes (eq. 7.14), and the regulariser of their widths (eq. 7.16)."""
+        prior = self.family.prior
+        shares = tf.convert_to_tensor(self.family.training_set.class_shares)
+        latent, classes = self.simulator.latents(batch, number, MIXTURE)
+        conditions = self.family.network_conditions(batch, tf.shape(latent)[0])
+        overlap = tf.reduce_mean(class_negative_log_likelihood(
+            classes, prior.log_class_probability(latent, tf.math.log(shares), conditions)))
+        regulariser = prior_regulariser(shares, prior.components(conditions)[1])
+        return (overlap + self.settings.prior_weight * regulariser,
+                dict(class_negative_log_likelihood=overlap, prior_regulariser=regulariser))
+
+    # ---- evaluation --------------------------------------------------------------------------
+
+    def evaluate(self, batch: Batch) -> Scalars:
+        """How the networks compare, and whether a class has collapsed.
+
+        Returns:
+            * ``real``, ``generated``: mean output of the discriminator;
+            * ``class_accuracy``: share of generated images whose class is inferred correctly;
+            * ``usage_k``: frequency of class k as inferred for real stamps, over that of its labels
+              or, without labels, over that in the fit; ``usage``: the smallest.  It is 1 for a
+              class of which fewer than `MIN_EXPECTED` of these stamps are expected;
+            * ``explained_variance``: share of the variance of the latents that the encoder infers;
+            * ``diversity``: variance of noiseless images of the same class, columns, PSF and
+              position angle, of the class where it is smallest, over the variance of real images.
+        """
+        family, evaluation = self.family, tf.constant(-1)
+        views, latent, classes = self.simulator.views(batch, evaluation, 0, batchwise=True)
+        real_views, count = self.simulator.view(batch["stamp"], batch), tf.shape(latent)[0]
+        conditions = family.network_conditions(batch, count)
+        labels = family.one_hot(tf.cast(batch["label"], tf.int32))
+        mean, _ = family.encode_views(views, conditions)
+        real_mean, _ = family.encode_views(real_views, conditions)
+        inferred = family.one_hot(tf.argmax(family.log_class_probability(mean, batch), axis=-1))
+        frequency = tf.reduce_sum(family.one_hot(
+            tf.argmax(family.log_class_probability(real_mean, batch), axis=-1)), axis=0)
+        shares = tf.convert_to_tensor(family.training_set.class_shares)[0]
+        expected = (tf.reduce_sum(labels, axis=0) if family.settings.classes.supervised
+                    else tf.cast(count, tf.float32) * shares)
+        usage = tf.where(expected < MIN_EXPECTED, 1.0,
+                         tf.math.divide_no_nan(frequency, expected))
+        missed = tf.reduce_mean(tf.square(mean - latent))
+        by_class = diversity(
+            *self.simulator.same_class_pairs(batch, evaluation, 1, batchwise=True))
+        return dict(
+            {f"usage_{k}": value for k, value in enumerate(tf.unstack(usage))},
+            real=tf.reduce_mean(family.discriminate(real_views, labels, conditions)),
+            generated=tf.reduce_mean(family.discriminate(views, classes, conditions)),
+            class_accuracy=tf.reduce_mean(tf.reduce_sum(inferred * classes, axis=-1)),
+            usage=tf.reduce_min(usage),
+            explained_variance=1.0 - missed / tf.math.reduce_variance(latent),
+            diversity=tf.reduce_min(by_class) / variance(real_views))
+
+    def fault(self, number: int, scalars: Mapping[str, float]) -> str | None:
+        settings = self.settings
+        # Single evaluations may be outliers.  And a generator begins with one image: classes start
+        # to vary one by one.
+        self._watched.append(scalars)
+        if number <= settings.steps // 3 or len(self._watched) < WATCHED:
+            return None
+        largest_diversity = max(watched["diversity"] for watched in self._watched)
+        usage = [np.mean([watched[f"usage_{k}"] for watched in self._watched])
+                 for k in range(self.family.settings.classes.number)]
+        if largest_diversity < settings.least_diversity:
+            collapse = (
+                "the images of one of the classes are always the same (their variance is at most "
+                f"{largest_diversity:.3f} of that of real images; fit.adversarial.least_diversity "
+                f"is {settings.least_diversity:g})")
+        elif min(usage) < settings.least_usage:
+            collapse = (
+                f"class {np.argmin(usage)} is not inferred for real stamps any more (its frequency "
+                f"is {min(usage):.3f} of that in the fit; fit.adversarial.least_usage is "
+                f"{settings.least_usage:g})")
+        else:
+            return None
+        return (f"{collapse}. The mode has collapsed. Lower the learning rates or raise "
+                "fit.adversarial.discriminator_steps, take fewer classes, or another seed, and "
+                "remove the checkpoints; otherwise the fit continues from here.")
+
+    def state(self) -> dict[str, Any]:
+        players = {f"{name}_{key}": value for name, player in self.players.items()
+                   for key, value in player.state().items()}
+        return dict(self.networks, singular_vectors=singular_vectors(self.networks), **players)
+
+    def finish(self, dataset: Dataset) -> None:
+        """Keep the averaged weights, and prepare the generator for single galaxies.
+
+        The statistics of its normalisation layers are those of columns of the training set, with
+        the classes and latents of this phase.  The phases ``class_weights`` and ``flow`` change
+        their distribution only slightly.
+        """
+        generator = self.players["generator"]
+        generator.optimizer.finalize_variable_values(generator.variables)
+        fold_spectral_norm(self.family.generator)
+        rows = {name: values[dataset.train_indices]
+                for name, values in dict(dataset.columns, label=dataset.label).items()}
+        collect_statistics(self.family.generator, lambda number: self._generate(rows, number))
+
+    def _generate(self, rows: Mapping[str, np.ndarray], number: int) -> None:
+        """Run the generator for columns and labels drawn from those of the training set."""
+        rng = np.random.default_rng([self.seed, 9, number])
+        chosen = rng.integers(len(rows["label"]), size=4 * self.settings.batch_size)
+        batch = {name: tf.constant(values[chosen]) for name, values in rows.items()}
+        latents = self.simulator.latents(batch, tf.constant(number), STATISTICS)
+        self.family.generator(*latents, self.family.network_conditions(batch, len(chosen)))
+
+
+def diversity(first: Views, second: Views, classes: tf.Tensor) -> tf.Tensor:
+    """Mean variance of the pixels of images of the same class, [K].
+
+    It is half the mean squared difference of pairs of images.
+
+    Parameters:
+        first, second:  Views of the two images of each pair, [N, C, C, V] each.
+        classes:        One-hot, [N, K].  A class without images gets the mean of all pairs.
+    """
+    square = 0.5 * tf.reduce_mean(tf.square(_flat(first) - _flat(second)), axis=-1)
+    count = tf.reduce_sum(classes, axis=0)
+    mean = tf.linalg.matvec(classes, square, transpose_a=True) / tf.maximum(count, 1.0)
+    return tf.where(count > 0, mean, tf.reduce_mean(square))
+
+
+def variance(views: Views) -> tf.Tensor:
+    """Mean variance of the pixels of views [N, C, C, V] among images: a scalar."""
+    return tf.reduce_mean(tf.math.reduce_variance(_flat(views), axis=0))
+
+
+def _flat(views: Views) -> tf.Tensor:
+    return tf.concat([tf.reshape(view, [tf.shape(view)[0], -1]) for view in views], axis=-1)

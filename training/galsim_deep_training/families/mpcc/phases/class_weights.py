@@ -1,0 +1,77 @@
+"""The phase that fits the frequencies of the classes given the columns."""
+
+__all__ = ["ClassWeightsPhase", "EncodedSettings"]
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from ....data.dataset import Dataset
+from ....fitting.phase import Batch, GradientPhase
+from ....recipe import PhaseSettings
+from ....settings import PositiveShare
+from ..encoded import encoded, encoded_batch
+from .adversarial import NETWORKS
+
+if TYPE_CHECKING:
+    from ..family import MPCC
+
+
+class EncodedSettings(PhaseSettings):
+    """Settings of the phases ``class_weights`` and ``flow``, which learn from encoded stamps."""
+
+    deepest_share: PositiveShare = 1.0
+    """Share of the training stamps, those with the least noise, that are used."""
+
+
+class ClassWeightsPhase(GradientPhase):
+    """Fit p(y | columns) to the classes of the training stamps: labels, or inferred ones.
+
+    In the phase ``adversarial`` the frequencies of the classes do not depend on the columns: they
+    are equal, or those of the labels.
+
+    Parameters:
+        family:     The model.
+        settings:   `EncodedSettings`.
+    """
+
+    name = "class_weights"
+    Settings = EncodedSettings
+    builds_on = ("adversarial", "inference")
+    uses = NETWORKS
+
+    settings: EncodedSettings
+
+    def __init__(self, family: "MPCC", settings: EncodedSettings) -> None:
+        self.family = family
+        super().__init__(settings, family.recipe.seed, dict(class_weights=family.class_weights),
+                         family.class_weights.trainable_variables)
+
+    def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
+        return self.batches_of(encoded(
+            self.family, dataset, dataset.deepest(self.settings.deepest_share), self.seed), start)
+
+    def batches_of(self, stamps: dict[str, np.ndarray],
+                   start: int) -> Iterator[dict[str, np.ndarray]]:
+        """Batches of ``encoded`` stamps."""
+        number = start
+        while True:
+            rng = np.random.default_rng([self.seed, 2, number])
+            rows = rng.integers(len(stamps["conditions"]), size=self.settings.batch_size)
+            yield {name: stamps[name][rows] for name in ("class_probability", "conditions")}
+            number += 1
+
+    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return self._negative_log_likelihood(batch), {}
+
+    def _negative_log_likelihood(self, stamps: Batch) -> tf.Tensor:
+        """-log p(y | columns) of the classes of encoded stamps [nats], the mean."""
+        return -tf.reduce_mean(tf.reduce_sum(
+            stamps["class_probability"] * self.family.class_weights(stamps["conditions"]),
+            axis=-1))
+
+    def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
+        return dict(negative_log_likelihood=self._negative_log_likelihood(
+            encoded_batch(self.family, batch)))

@@ -1,0 +1,72 @@
+"""The phase that fits the encoder to the final generator."""
+
+__all__ = ["Inference"]
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ....data.dataset import Dataset
+from ....fitting.phase import Batch, GradientPhase
+from ....networks.spectral import fold_spectral_norm, singular_vectors
+from ....recipe import PhaseSettings
+from ..losses import latent_negative_log_likelihood
+from ..simulator import Simulator
+from .adversarial import NETWORKS
+
+if TYPE_CHECKING:
+    from ..family import MPCC
+
+
+class Inference(GradientPhase):
+    """Continue to fit the encoder, on images of the averaged generator (eq. 7.13).
+
+    In the phase ``adversarial``, the encoder is fitted to a generator that changes.  The generator
+    of a module is an average of these, which the encoder has not seen.
+
+    Parameters:
+        family:     The model.
+        settings:   `PhaseSettings`.
+    """
+
+    name = "inference"
+    builds_on = ("adversarial",)
+    uses = NETWORKS
+
+    def __init__(self, family: "MPCC", settings: PhaseSettings) -> None:
+        self.family = family
+        networks: dict[str, keras.Model] = dict(
+            encoder_trunk=family.encoder_trunk, encoder=family.encoder)
+        super().__init__(settings, family.recipe.seed, networks, [
+            variable for network in networks.values() for variable in network.trainable_variables])
+        self.simulator = Simulator(family, self.normal)
+
+    def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
+        return dataset.batches(self.settings.batch_size, self.seed + 1, start,
+                               augmented=self.family.canvas.may_be_rotated)
+
+    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return self._negative_log_likelihood(batch, number, training=True), {}
+
+    def _negative_log_likelihood(self, batch: Batch, number: tf.Tensor,
+                                 training: bool) -> tf.Tensor:
+        """-log q(z | x) of the latents of simulated stamps [nats], the mean."""
+        views, latent, _ = tf.nest.map_structure(
+            tf.stop_gradient, self.simulator.views(batch, number, 0))
+        mean, scale = self.family.encode_views(
+            views, self.family.network_conditions(batch, tf.shape(latent)[0]), training=training)
+        return tf.reduce_mean(latent_negative_log_likelihood(latent, mean, scale))
+
+    def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
+        return dict(loss=self._negative_log_likelihood(batch, tf.constant(-1), training=False))
+
+    def state(self) -> dict[str, Any]:
+        return dict(super().state(), singular_vectors=singular_vectors(self.networks))
+
+    def finish(self, dataset: Dataset) -> None:
+        super().finish(dataset)
+        fold_spectral_norm(self.family.encoder_trunk)
+        fold_spectral_norm(self.family.encoder)

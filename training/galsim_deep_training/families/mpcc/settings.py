@@ -1,0 +1,126 @@
+"""Settings of the networks of MPCC: the ``model`` part of a recipe.
+
+The settings of its phases stand beside the phases, in `families.mpcc.phases`.
+"""
+
+__all__ = ["Classes", "DiscriminatorSettings", "EncoderSettings", "GeneratorSettings",
+           "MPCCSettings", "NamedClass", "PriorSettings"]
+
+from typing import Annotated, ClassVar, Literal, Self
+
+import pydantic
+
+from galsim_deep.modules.card import ClassName
+
+from ...networks.flows import Flow
+from ...registry import Choice
+from ...settings import (
+    Cells,
+    Channels,
+    Multiple,
+    Pixels,
+    Repeats,
+    Settings,
+    ShareBelowOne,
+    Within,
+)
+from .canvases import Canvas
+from .networks.mixture_prior import FLOOR
+
+
+class NamedClass(Settings):
+    """The name of a class, and what its galaxies look like."""
+
+    name: ClassName
+    description: str
+
+
+class Classes(Settings):
+    """The classes of galaxies."""
+
+    not_in_identity: ClassVar[frozenset[str]] = frozenset({"names"})
+
+    number: Repeats = 10
+    """K.  With one class the model is a GAN with an encoder and a standard normal prior (AIM-MPCC
+    in the thesis)."""
+    supervised: bool = False
+    """Whether the classes are the labels of the data set (conditional MPCC).  Otherwise they are
+    found without labels."""
+    names: tuple[NamedClass, ...] = ()
+    """The names of the classes, in their order; they may be given after the fit.
+    [default: ``class 0``, ``class 1``, ...]"""
+
+    @pydantic.model_validator(mode="after")
+    def _check_names(self) -> Self:
+        if self.names and len(self.names) != self.number:
+            raise ValueError(f"there are {len(self.names)} names for {self.number} classes")
+        names = [named.name for named in self.names]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two classes have the same name, of {', '.join(names)}")
+        return self
+
+
+class PriorSettings(Settings):
+    """The mixture of Gaussians, see `networks.mixture_prior.MixturePrior`."""
+
+    floor: ShareBelowOne = FLOOR
+    """Smallest standard deviation of a class."""
+    separation: Multiple = 1.0
+    """Distance of the initial means of the classes from zero, in units of their standard
+    deviations.  With a large separation, each class starts as a prototype, and the variation within
+    a class is learned slowly."""
+
+
+class GeneratorSettings(Settings):
+    """The generator, see `networks.generator.Generator`."""
+
+    start: Cells = 6
+    """Cells on a side where the generator begins; each of its blocks doubles them."""
+    channels: Channels = 64
+    """Channels of all blocks."""
+    injection: Literal["split", "copy", "class"] = "copy"
+    """How latent and class enter the blocks."""
+
+
+class DiscriminatorSettings(Settings):
+    """The discriminator, and the trunk that it may share with the encoder; see
+    `networks.discriminator`."""
+
+    channels: Channels = 64
+    """Channels of all blocks of discriminator and encoder."""
+    halvings: Annotated[int, Within(0, 12)] = 2
+    """Number of blocks of the trunk that halve the grid."""
+    joint: Annotated[int, Within(0, 16384)] = 0
+    """Units of a layer that sees image, class and columns together, in addition to the projection;
+    0 for none."""
+
+
+class EncoderSettings(Settings):
+    """The encoder, see `networks.discriminator.CodeEncoder`."""
+
+    hidden: Channels = 128
+    """Units of the layer before each of its two outputs, mean and scale."""
+    share_trunk: bool = True
+    """Whether it shares the first blocks with the discriminator (variant S of the thesis)."""
+
+
+class MPCCSettings(Settings):
+    """Settings of the ``mpcc`` family (``model`` of a recipe)."""
+
+    canvas: Choice[Canvas]
+    """See `galsim_deep_training.families.mpcc.canvases`."""
+    classes: Classes = Classes()
+    latent_size: Channels = 32
+    """Dimension of the latent, J."""
+    conditional: bool = True
+    """Whether the networks get the columns as conditions.  If not, a recipe may have a phase
+    ``flow``, which learns the distribution of the latent given the columns afterwards."""
+    offset: Pixels = 0.0
+    """Centroids of observed galaxies lie within this distance of the middle of a stamp along each
+    axis [pixels]; generated ones are displaced at random by as much before they are observed."""
+    prior: PriorSettings = PriorSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    discriminator: DiscriminatorSettings = DiscriminatorSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    flow: Choice[Flow] = Flow.by_default("spline_coupling")
+    """The flow of the phase ``flow``, see `networks.flows`."""

@@ -1,0 +1,57 @@
+"""The phase that learns the joint distribution of the columns, so that a row may omit some."""
+
+__all__ = ["ColumnImputation"]
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...data.dataset import Dataset
+from ...fitting.phase import Batch, GradientPhase
+
+
+class ColumnImputation(GradientPhase):
+    """Fit a `networks.imputation.Imputation` on the columns of the training set.
+
+    In each row every column is masked with a probability of one half, and predicted from the
+    others.
+
+    Parameters:
+        family:     A family with an ``imputation`` and ``conditions``.
+        settings:   `recipe.PhaseSettings`.
+    """
+
+    name = "columns"
+    builds_on = ()
+    uses = ()
+
+    def __init__(self, family: Any, settings: Any) -> None:
+        self.family = family
+        super().__init__(
+            settings, family.recipe.seed,
+            dict(imputation=family.imputation, conditions=family.conditions),
+            family.imputation.trainable_variables)
+
+    def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
+        rows = dataset.train_indices
+        values = self.family.conditions(
+            {name: column[rows] for name, column in dataset.columns.items()}).numpy()
+        number = start
+        while True:
+            rng = np.random.default_rng([self.seed, 5, number])
+            chosen = values[rng.integers(len(values), size=self.settings.batch_size)]
+            yield dict(values=chosen, known=(rng.random(chosen.shape) < 0.5).astype(np.float32))
+            number += 1
+
+    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return self._negative_log_likelihood(batch["values"], batch["known"] > 0), {}
+
+    def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
+        values = self.family.conditions(batch)
+        return dict(negative_log_likelihood=self._negative_log_likelihood(
+            values, tf.zeros_like(values, tf.bool)))
+
+    def _negative_log_likelihood(self, values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+        return -tf.reduce_mean(self.family.imputation.log_prob(values, known))

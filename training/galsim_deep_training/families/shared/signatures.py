@@ -1,0 +1,90 @@
+"""Ready-made signatures of exported modules, with the band axis that the module format asks for.
+
+Inside a family images are [N, S, S] and PSFs [N, P, P]: recipes have one band.
+"""
+
+__all__ = ["decode_signature", "encode_signature", "log_prob_signature", "observation_specs",
+           "sample_signature"]
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from ..base import Columns, ModelFamily, Signature
+
+
+def sample_signature(family: ModelFamily,
+                     sample: Callable[[tf.Tensor, Columns], tf.Tensor]) -> Signature:
+    """The signature ``sample`` of a generator without classes.
+
+    Parameters:
+        family:     The family; its ``latent_size`` is that of the random input.
+        sample:     (normal [N, latent_size], columns) -> light profiles before PSF, [N, S, S].
+    """
+    def call(random_normal: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        return dict(image=sample(random_normal, columns)[..., None])
+
+    normal = tf.TensorSpec([None, family.latent_size], tf.float32)
+    return Signature(call, dict(family.column_specs(), random_normal=normal))
+
+
+def decode_signature(family: ModelFamily, latent_size: int,
+                     decode: Callable[[tf.Tensor, Columns], tf.Tensor]) -> Signature:
+    """The signature ``decode``.
+
+    Parameters:
+        family:         The family.
+        latent_size:    Length L of a latent.
+        decode:         (latent [N, L], columns) -> light profiles before PSF, [N, S, S].
+    """
+    def call(latent: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        return dict(image=decode(latent, family.imputed(columns))[..., None])
+
+    return Signature(call, dict(family.column_specs(), latent=_latent(latent_size)))
+
+
+def encode_signature(
+        family: ModelFamily,
+        encode: Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Columns], dict[str, tf.Tensor]],
+        ) -> Signature:
+    """The signature ``encode``.
+
+    Parameters:
+        family:     The family.
+        encode:     (stamps [N, S, S], PSFs [N, P, P], noise_sigma [N], columns) -> a dict of
+                    ``mean`` and ``scale``, [N, L] each, and what else the signature gives.
+    """
+    def call(image: tf.Tensor, psf: tf.Tensor, noise_sigma: tf.Tensor,
+             **columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encode(image[..., 0], psf[..., 0], noise_sigma[:, 0], family.imputed(columns))
+
+    return Signature(call, dict(family.column_specs(), **observation_specs(family)))
+
+
+def log_prob_signature(family: ModelFamily, latent_size: int,
+                       log_prob: Callable[[tf.Tensor, Columns], tf.Tensor]) -> Signature:
+    """The signature ``log_prob`` of a generator.
+
+    Parameters:
+        family:         The family.
+        latent_size:    Length L of a latent.
+        log_prob:       (latent [N, L], columns) -> log density of the latent, [N].
+    """
+    def call(latent: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        return dict(log_prob=log_prob(latent, family.imputed(columns)))
+
+    return Signature(call, dict(family.column_specs(), latent=_latent(latent_size)))
+
+
+def observation_specs(family: ModelFamily) -> dict[str, tf.TensorSpec]:
+    """The inputs that say what was observed: image, PSF and noise, each with a band axis."""
+    stamp, bands = family.recipe.stamp, len(family.recipe.bands)
+    shapes: dict[str, list[Any]] = dict(
+        image=[None, stamp.size, stamp.size, bands],
+        psf=[None, stamp.psf_size, stamp.psf_size, bands], noise_sigma=[None, bands])
+    return {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
+
+
+def _latent(size: int) -> tf.TensorSpec:
+    return tf.TensorSpec([None, size], tf.float32)

@@ -1,0 +1,1 @@
+"""What every fit shares: phases, optimisers, precision, distribution over devices."""

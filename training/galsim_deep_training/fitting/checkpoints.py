@@ -1,0 +1,118 @@
+"""Checkpoints of a phase: where they are, how they are written, and how damaged ones are found.
+"""
+
+__all__ = ["Checkpoints"]
+
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+from galsim import GalSimError
+
+from .log import first_line, writing
+from .phase import Phase
+
+DIVERGED = ("the fit has diverged. Lower its learning_rate, or look for stamps that are not "
+            "finite; it goes on from its last checkpoint.")
+
+
+class Checkpoints:
+    """The checkpoints of one phase, of which the last two are kept.
+
+    Parameters:
+        phase:      The phase, whose `Phase.state` is saved.
+        title:      The name of the checkpoints, see `fitting.identity`.
+        run:        The working folder.
+
+    Attributes:
+        step:       The number of steps made, a `tf.Variable` that is saved too.
+
+    Raises a `galsim.GalSimError` where the list of checkpoints is damaged.
+    """
+
+    def __init__(self, phase: Phase, title: str, run: Path) -> None:
+        self.phase, self.title = phase, title
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        checkpoint = tf.train.Checkpoint(step=self.step, **phase.state())
+        # Created here, in every process; otherwise the chief alone would create it when it saves,
+        # and machines that share a fit have to create all variables together.
+        checkpoint.save_counter  # noqa: B018
+        self.folder = run / "checkpoints" / title
+        try:
+            self.manager = tf.train.CheckpointManager(
+                checkpoint, str(self.folder), max_to_keep=2)
+        except Exception as err:  # TensorFlow raises all kinds of errors at what it cannot parse
+            raise _damaged(self.folder / "checkpoint", err) from err
+        if self.manager.latest_checkpoint is None and (self.folder / "checkpoint").exists():
+            raise _damaged(self.folder / "checkpoint",
+                           "it does not say which checkpoint is the last")
+
+    def restore(self) -> int:
+        """Go back to the last checkpoint; returns the number of steps made, 0 without one.
+
+        Raises a `galsim.GalSimError` where it is damaged or belongs to other networks.
+        """
+        path = self.manager.latest_checkpoint
+        if path is None:
+            return 0
+        try:
+            status = self.manager.checkpoint.restore(path)
+        except Exception as err:
+            # A shape that differs is a ValueError, and so is text that cannot be decoded.
+            if isinstance(err, ValueError) and not isinstance(err, UnicodeError):
+                raise _of_other_networks(path, err) from err
+            raise _damaged(path, err) from err
+        try:
+            status.assert_existing_objects_matched()
+        except AssertionError as err:
+            raise _of_other_networks(path, err) from err
+        unusable = _not_finite(self.phase)
+        if unusable:
+            raise _damaged(path, f"{unusable} is not finite")
+        return int(self.step)
+
+    def save(self, number: int) -> None:
+        """Save the checkpoint of step ``number``.
+
+        Raises a `galsim.GalSimError` where a weight is not finite, from which a fit could not
+        recover, or the checkpoint cannot be written.
+        """
+        unusable = _not_finite(self.phase)
+        if unusable:
+            raise GalSimError(f"The weight '{unusable}' of the phase '{self.phase.name}' is not "
+                              f"finite after step {number}, so it is not saved: {DIVERGED}")
+        path = self.folder / f"ckpt-{number}"
+        try:
+            with writing(f"checkpoint {path}"):
+                self.manager.save(checkpoint_number=number)
+        except GalSimError:
+            shutil.rmtree(f"{path}_temp", ignore_errors=True)
+            raise
+
+    def others(self) -> str:
+        """A sentence about checkpoints of this phase that other settings made, if there are any."""
+        names = sorted(path.name for path in self.folder.parent.glob(f"{self.phase.name}-*")
+                       if path.name != self.title)
+        return f" Other settings made {', '.join(names)}." if names else ""
+
+
+def _damaged(path: str | Path, reason: object) -> GalSimError:
+    return GalSimError(f"The checkpoint {path} is damaged: {first_line(reason)}. Remove the "
+                       f"folder {Path(path).parent} to begin this phase anew.")
+
+
+def _of_other_networks(path: str | Path, reason: object) -> GalSimError:
+    return GalSimError(
+        f"The checkpoint {path} does not fit the networks, though it was made with the same "
+        f"settings, perhaps by another release: {reason}. Remove the folder {Path(path).parent} "
+        "to begin this phase anew.")
+
+
+def _not_finite(phase: Phase) -> str | None:
+    """The name of a weight that is not finite, or None."""
+    for part in tf.nest.flatten(phase.state()):
+        for variable in getattr(part, "variables", [part]):
+            value = tf.convert_to_tensor(variable)
+            if value.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(value)):
+                return getattr(variable, "path", variable.name)
+    return None

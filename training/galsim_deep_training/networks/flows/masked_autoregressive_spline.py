@@ -1,0 +1,39 @@
+"""Autoregressive neural spline flow (Durkan et al. 2019, arXiv:1906.04032)."""
+
+__all__ = ["MaskedAutoregressiveSplineFlow"]
+
+from ... import settings as types
+from .autoregressive import AutoregressiveFlow
+from .spline_coupling import Bins
+from .transforms import SplineTransform
+
+
+class MaskedAutoregressiveSplineFlow(AutoregressiveFlow, kind="masked_autoregressive_spline"):
+    """An `AutoregressiveFlow` of monotonic rational-quadratic splines.
+
+    Parameters:
+        settings:       An instance of ``Settings``.
+        latent_size:    Dimension of the latent.
+        seed:           Determines the permutations.
+
+    >>> settings = MaskedAutoregressiveSplineFlow.Settings(layers=2, bins=4)
+    >>> MaskedAutoregressiveSplineFlow(settings, latent_size=4).univariate
+    SplineTransform(bins=4, bound=5.0)
+    """
+
+    class Settings(types.Settings):
+        """Settings in a recipe."""
+
+        layers: types.Layers = 4
+        """Number of autoregressive layers."""
+        hidden: types.Channels = 256
+        """Units of each of the two masked hidden layers of a conditioner."""
+        bins: Bins = 8
+        """Number of bins of a spline."""
+        bound: types.Multiple = 5.0
+        """Half-width of the interval outside of which splines are the identity, in units of the
+        standard normal numbers."""
+
+    def __init__(self, settings: Settings, latent_size: int, seed: int = 0) -> None:
+        super().__init__(SplineTransform(settings.bins, settings.bound), latent_size,
+                         settings.layers, settings.hidden, seed)

@@ -1,0 +1,43 @@
+"""Neural spline flow with coupling layers (Durkan et al. 2019, arXiv:1906.04032)."""
+
+__all__ = ["Bins", "SplineCouplingFlow"]
+
+from typing import Annotated
+
+from ... import settings as types
+from .coupling import CouplingFlow
+from .transforms import SplineTransform
+
+Bins = Annotated[int, types.Within(2, 1000)]
+"""Number of bins of a spline."""
+
+
+class SplineCouplingFlow(CouplingFlow, kind="spline_coupling"):
+    """A `CouplingFlow` of monotonic rational-quadratic splines.
+
+    Parameters:
+        settings:       An instance of ``Settings``.
+        latent_size:    Dimension of the latent, at least 2.
+        seed:           Determines the permutations.
+
+    >>> flow = SplineCouplingFlow(SplineCouplingFlow.Settings(layers=2, bins=4), latent_size=4)
+    >>> flow.univariate
+    SplineTransform(bins=4, bound=5.0)
+    """
+
+    class Settings(types.Settings):
+        """Settings in a recipe."""
+
+        layers: types.Layers = 6
+        """Number of coupling layers."""
+        hidden: types.Channels = 128
+        """Units of each of the two hidden layers of a conditioner."""
+        bins: Bins = 8
+        """Number of bins of a spline."""
+        bound: types.Multiple = 5.0
+        """Half-width of the interval outside of which splines are the identity, in units of the
+        standard normal numbers."""
+
+    def __init__(self, settings: Settings, latent_size: int, seed: int = 0) -> None:
+        super().__init__(SplineTransform(settings.bins, settings.bound), latent_size,
+                         settings.layers, settings.hidden, seed)

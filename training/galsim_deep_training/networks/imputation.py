@@ -1,0 +1,127 @@
+"""Imputation of missing columns, from their distribution in the training sample."""
+
+__all__ = ["Imputation", "imputed"]
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import bijectors as tfb
+
+from .blocks import bounded
+from .flows.conditioner import Conditioner
+from .flows.transforms import SplineTransform
+
+if TYPE_CHECKING:
+    from ..families.base import Conditions
+
+
+class Imputation(keras.Model):
+    """The distribution of any subset of columns given the others.
+
+    An autoregressive model: missing columns are drawn one after the other in the order of the
+    recipe, each given the observed columns and those drawn before. The conditional distribution of
+    a column is that of an affine function of a rational-quadratic spline of a standard normal
+    number. A network computes their parameters from the known values and the mask of known columns.
+
+    Parameters:
+        columns:        Number of columns, C.
+        hidden:         Units of each of the two hidden layers of the network of a column.
+        bins:           Bins of the splines.
+        seed:           Determines the initial weights.
+
+    >>> imputation = Imputation(columns=2)
+    >>> values = tf.constant([[0.5, np.nan]])
+    >>> imputation(values, observed=tf.constant([[True, False]]), normal=tf.zeros([1, 2])).numpy()
+    array([[0.5, 0. ]], dtype=float32)
+    """
+
+    _bound = 4.0
+
+    def __init__(self, columns: int, hidden: int = 64, bins: int = 8, seed: int = 0) -> None:
+        super().__init__(name="imputation", dtype="float32")
+        self.columns = columns
+        self.spline = SplineTransform(bins, self._bound)
+        # Seeds of its own: the initial weights should not depend on other networks.
+        self.conditioners = [
+            Conditioner((hidden, hidden), self.spline.parameters + 2, seed=seed + 10 * number)
+            for number in range(columns)]
+
+    def call(self, values: tf.Tensor, observed: tf.Tensor, normal: tf.Tensor) -> tf.Tensor:
+        """Impute missing values.
+
+        Parameters:
+            values:     Standardised columns, [N, C]; missing values may be anything.
+            observed:   Where the values are known, bool [N, C].
+            normal:     Standard normal numbers, [N, C]; zeros give conditional medians.
+
+        Returns:
+            [N, C], equal to ``values`` where they are known.
+        """
+        filled, known = list(tf.unstack(values, axis=-1)), list(tf.unstack(observed, axis=-1))
+        for column in range(self.columns):
+            spline, shift, scale = self._distribution(column, filled, known)
+            drawn = shift + scale * spline.forward(normal[:, column])
+            filled[column] = tf.where(known[column], filled[column], drawn)
+            known[column] = tf.ones_like(known[column])
+        return tf.stack(filled, axis=-1)
+
+    def log_prob(self, values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
+        """Log-density of some of the values, given the others.
+
+        Parameters:
+            values:     Standardised columns, all of them known, [N, C].
+            observed:   Which of them are conditions; the others are the argument of the density,
+                        bool [N, C].
+
+        Returns:
+            [N] [nats].
+        """
+        columns, known = tf.unstack(values, axis=-1), list(tf.unstack(observed, axis=-1))
+        total = tf.zeros_like(columns[0])
+        for column in range(self.columns):
+            spline, shift, scale = self._distribution(column, columns, known)
+            standardised = (columns[column] - shift) / scale
+            normal = spline.inverse(standardised)
+            log_density = (
+                -0.5 * (tf.square(normal) + np.log(2 * np.pi)) - tf.math.log(scale)
+                + spline.inverse_log_det_jacobian(standardised, event_ndims=0))
+            total += tf.where(known[column], tf.zeros_like(log_density), log_density)
+            known[column] = tf.ones_like(known[column])
+        return total
+
+    def _distribution(self, column: int, values: list[tf.Tensor],
+                      known: list[tf.Tensor]) -> tuple[tfb.Bijector, tf.Tensor, tf.Tensor]:
+        """(spline, shift, scale) of the conditional distribution of a column."""
+        mask = tf.cast(tf.stack(known, axis=-1), tf.float32)
+        inputs = tf.where(mask > 0, tf.stack(values, axis=-1), tf.zeros_like(mask))
+        raw_spline, shift, log_scale = tf.split(
+            self.conditioners[column](inputs, mask), [self.spline.parameters, 1, 1], axis=-1)
+        return (self.spline(raw_spline), bounded(shift)[:, 0],
+                tf.exp(bounded(log_scale)[:, 0]))
+
+
+def imputed(imputation: Imputation, conditions: "Conditions", columns: Mapping[str, tf.Tensor],
+            normal: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    """Replace each NaN in catalogue columns by a value drawn given the other columns.
+
+    Parameters:
+        imputation:     An `Imputation`.
+        conditions:     The `families.base.Conditions` that standardises the columns.
+        columns:        Catalogue columns, NaN where a value is missing, [N] each.
+        normal:         Standard normal numbers, [N, C].  [default: zeros, conditional medians]
+
+    Returns:
+        columns, [N] each; drawn values are limited to the valid range of their column.
+    """
+    values = conditions(columns)
+    observed = tf.stack(
+        [tf.math.is_finite(columns[column.name]) for column in conditions.columns], axis=-1)
+    drawn = conditions.columns_of(imputation(
+        values, observed, tf.zeros_like(values) if normal is None else normal))
+    return {column.name: tf.where(
+                observed[:, number], columns[column.name],
+                tf.clip_by_value(drawn[column.name], *column.valid_range))
+            for number, column in enumerate(conditions.columns)}

@@ -1,0 +1,259 @@
+"""Settings: the base class of everything that a recipe sets, and the types of its numbers.
+
+Every number is finite, neither ``true`` nor ``false``, and within limits that are generous but
+still mean something: whatever lies outside is a mistake.
+
+    >>> class Blur(Settings):
+    ...     width: Pixels = 1.5
+    >>> parse(Blur, dict(width=2), "recipe").width
+    2.0
+    >>> parse(Blur, dict(width=-2), "recipe")
+    Traceback (most recent call last):
+    galsim.errors.GalSimConfigError: The recipe is not valid. width: should be a number from 0 to \
+4096 (the recipe has -2)
+"""
+
+__all__ = ["Arcsec", "Batch", "Cells", "Channels", "Count", "EvenCells", "Fineness", "Finite",
+           "Jitter", "Layers", "LearningRate", "Magnitude", "Magnitudes", "Maps", "Multiple",
+           "Pixels", "Positive", "PositivePixels", "PositiveShare", "Radii", "Range", "Reach",
+           "Redshifts", "Repeats", "Row", "Seed", "Settings", "Share", "ShareBelowOne", "Steps",
+           "Text", "Weight", "Within", "digest", "fault", "identity", "misfit", "parse"]
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+import pydantic
+from galsim import GalSimConfigError
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+AnySettings = TypeVar("AnySettings", bound=pydantic.BaseModel)
+
+
+class Settings(pydantic.BaseModel):
+    """Base class of every group of settings: typed, immutable, no unknown keys."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    not_in_identity: ClassVar[frozenset[str]] = frozenset()
+    """Fields that do not change what is computed, such as names for people or the thresholds of
+    warnings; `identity` leaves them out."""
+
+    @pydantic.model_validator(mode="wrap")
+    @classmethod
+    def _say_which_keys_there_are(
+            cls, value: Any, handler: pydantic.ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as err:
+            raise ValidationError.from_exception_data(
+                cls.__name__, [cls._with_keys(error) for error in err.errors()]) from None
+
+    @classmethod
+    def _with_keys(cls, error: Any) -> InitErrorDetails:
+        message = error["msg"]
+        if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
+            message = f"there is no such key; the keys here are: {', '.join(cls.model_fields)}"
+            error = dict(error, type="unknown_key")
+        return InitErrorDetails(type=PydanticCustomError(error["type"], message),
+                                loc=error["loc"], input=error["input"])
+
+
+def parse(cls: type[AnySettings], content: Any, where: str, key: str = "") -> AnySettings:
+    """Check the content of a recipe, or of a part of it, against a class of settings.
+
+    Parameters:
+        cls:        The class of settings.
+        content:    What the recipe has, a dict.
+        where:      What is read, such as ``"recipe my.yaml"``.
+        key:        The key of that part, such as ``"model"``.  [default: the whole recipe]
+
+    Returns:
+        an instance of ``cls``.
+
+    Raises a `galsim.GalSimConfigError` that names each wrong key, what is allowed there, and what
+    the recipe has.
+    """
+    try:
+        return cls.model_validate(content)
+    except ValidationError as err:
+        raise fault(err, where, key) from err
+
+
+def fault(err: ValidationError, where: str, key: str = "") -> GalSimConfigError:
+    """The error that tells about all faults that pydantic found; arguments as for `parse`."""
+    faults = []
+    for error in err.errors():
+        place = ".".join([*([key] if key else []), *map(str, error["loc"])]) or "top level"
+        value = error["input"]
+        is_short = isinstance(value, (bool, int, float, str)) and len(repr(value)) < 80
+        faults.append(f"{place}: {error['msg'].removeprefix('Value error, ')}"
+                      + (f" (the recipe has {value!r})" if is_short else ""))
+    return GalSimConfigError(f"The {where} is not valid. {'; '.join(faults)}")
+
+
+def misfit(place: tuple[str | int, ...], message: str, value: Any) -> ValidationError:
+    """An error to raise in a validator about the value at a place below the one that is validated.
+    """
+    return ValidationError.from_exception_data("settings", [InitErrorDetails(
+        type=PydanticCustomError("misfit", message), loc=place, input=value)])
+
+
+def identity(value: Any) -> Any:
+    """Settings as JSON data without what equals its default, by which results are kept.
+
+    A setting that is added later, with a default that does what was done before, so leaves the
+    identity of earlier results as it was.  A default that is changed must raise the ``format`` of
+    the phase or network that it belongs to.
+
+    Parameters:
+        value:      A `Settings`, a `registry.Choice`, or numbers, text, lists and dicts of these.
+
+    >>> class Blur(Settings):
+    ...     width: Pixels = 1.5
+    ...     name: Text
+    >>> identity(Blur(name="a", width=1.5)), identity(Blur(name="a", width=2))
+    ({'name': 'a'}, {'width': 2.0, 'name': 'a'})
+    """
+    if hasattr(value, "__identity__"):
+        return value.__identity__()
+    if isinstance(value, Settings):
+        content = {}
+        for name, field in type(value).model_fields.items():
+            setting = getattr(value, name)
+            is_default = not field.is_required() and setting == field.get_default(
+                call_default_factory=True)
+            if name not in value.not_in_identity and not is_default:
+                content[name] = identity(setting)
+        return content | {name: identity(extra)
+                          for name, extra in (value.model_extra or {}).items()}
+    if isinstance(value, Mapping):
+        return {str(key): identity(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [identity(part) for part in value]
+    return value
+
+
+def digest(content: Any) -> str:
+    """The sha256 of JSON data; the order of keys has no effect."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Within:
+    """The limits of a number, as ``Annotated[int, Within(1, 100)]``; the error tells them all."""
+
+    least: float
+    most: float
+    above: bool = False
+    """Whether the number has to be greater than ``least``."""
+    below: bool = False
+    """Whether it has to be less than ``most``."""
+    multiple_of: int = 1
+    """What a whole number has to be a multiple of."""
+
+    def __get_pydantic_core_schema__(
+            self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = handler(source)
+        allowed = self._allowed(whole=inner["type"] == "int")
+
+        def check(value, validate):
+            try:
+                # Python takes True for 1.
+                number = None if isinstance(value, bool) else validate(value)
+            except ValidationError:
+                number = None
+            if number is None or not self._holds(number):
+                raise PydanticCustomError("bounds", "should be {allowed}", dict(allowed=allowed))
+            return number
+
+        return core_schema.no_info_wrap_validator_function(check, inner)
+
+    def _allowed(self, whole: bool) -> str:
+        kind = "number" if not whole else (
+            f"multiple of {self.multiple_of}" if self.multiple_of > 1 else "whole number")
+        least, most = (f"{limit:.0f}" if whole else f"{limit:g}"
+                       for limit in (self.least, self.most))
+        if not (self.above or self.below):
+            return f"a {kind} from {least} to {most}"
+        return (f"a {kind}, {'greater than' if self.above else 'at least'} {least} and "
+                f"{'less than' if self.below else 'at most'} {most}")
+
+    def _holds(self, number: float) -> bool:
+        # NaN compares false.
+        return (self.least <= number <= self.most
+                and not (self.above and number == self.least)
+                and not (self.below and number == self.most)
+                and (self.multiple_of == 1 or number % self.multiple_of == 0))
+
+
+def _increasing(limits: tuple[float, float]) -> tuple[float, float]:
+    if not limits[0] < limits[1]:
+        raise PydanticCustomError(
+            "range", "should be two numbers, the first less than the second; the range {first} to "
+            "{second} is empty", dict(first=f"{limits[0]:g}", second=f"{limits[1]:g}"))
+    return limits
+
+
+_Increasing = AfterValidator(_increasing)
+
+Text = Annotated[str, Field(min_length=1)]
+"""Text that is not empty."""
+
+# Whole numbers.
+Count = Annotated[int, Within(0, 1e9)]
+"""A number of things, which may be none."""
+Steps = Annotated[int, Within(1, 1e9)]
+"""Steps of a fit, or examples to make."""
+Seed = Annotated[int, Within(0, 2**31 - 1)]
+"""Of random numbers."""
+Row = Annotated[int, Within(0, 2**31 - 1)]
+"""A row of a table, counted from 0."""
+Batch = Annotated[int, Within(1, 1e6)]
+"""Examples in a batch."""
+Repeats = Annotated[int, Within(1, 1000)]
+"""How often something is done in each step or for each source."""
+Cells = Annotated[int, Within(1, 4096)]
+"""Pixels or cells on a side."""
+EvenCells = Annotated[int, Within(2, 4096, multiple_of=2)]
+"""Cells on a side of a grid that has a middle half."""
+Fineness = Annotated[int, Within(1, 64)]
+"""Fine cells along each side of a coarse one."""
+Channels = Annotated[int, Within(1, 16384)]
+"""Channels, units or latents of a network."""
+Maps = Annotated[int, Within(0, 256)]
+"""Maps of latents at one resolution, which may be none."""
+Layers = Annotated[int, Within(1, 100)]
+"""Layers of a network, or stages of it."""
+
+# Numbers.  Networks compute in float32, which ends at 3e38.
+Finite = Annotated[float, Within(-1e30, 1e30)]
+Positive = Annotated[float, Within(1e-30, 1e30)]
+Share = Annotated[float, Within(0, 1)]
+ShareBelowOne = Annotated[float, Within(0, 1, below=True)]
+PositiveShare = Annotated[float, Within(1e-6, 1)]
+Weight = Annotated[float, Within(0, 1e6)]
+"""Of a term of a loss."""
+Jitter = Annotated[float, Within(0, 10)]
+"""Random movement, in units in which values are about one."""
+LearningRate = Annotated[float, Within(1e-10, 10)]
+Multiple = Annotated[float, Within(0.01, 100)]
+"""A length or a factor, in units in which it is about one."""
+Reach = Annotated[float, Within(1, 100, above=True)]
+"""Half the width of a frame, in units of the size of what it holds."""
+Pixels = Annotated[float, Within(0, 4096)]
+"""A length in pixels."""
+PositivePixels = Annotated[float, Within(0, 4096, above=True)]
+Arcsec = Annotated[float, Within(1e-5, 3600)]
+"""An angle [arcsec], up to a degree."""
+Magnitude = Annotated[float, Within(-100, 100)]
+_Redshift = Annotated[float, Within(0, 1e4)]
+
+# Ranges: the first number is less than the second.
+Range = Annotated[tuple[Finite, Finite], _Increasing]
+Magnitudes = Annotated[tuple[Magnitude, Magnitude], _Increasing]
+Radii = Annotated[tuple[Pixels, Pixels], _Increasing]
+Redshifts = Annotated[tuple[_Redshift, _Redshift], _Increasing]
