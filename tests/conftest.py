@@ -1,5 +1,6 @@
-"""What all tests share: the reference data, where they are, and one loaded model."""
+"""What all tests share: the reference data, small modules, and loaded models."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 import galsim_deep
-from galsim_deep.card import CARD_PATH
-from galsim_deep.sampler import COMPACT_PATH
+from galsim_deep.modules.card import CARD_PATH
+from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH
 
 REFERENCE_DATA = Path(os.environ.get(
     "GALSIM_DEEP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -32,48 +34,113 @@ def reference_data():
 
 
 @pytest.fixture(scope="session")
-def model():
-    return galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+def shared(tmp_path_factory):
+    """``with shared(name) as folder``: one folder for all processes of a test run.
+
+    Only one process at a time is inside of the ``with``.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    @contextlib.contextmanager
+    def hold(name):
+        with FileLock(root / f"{name}.lock", timeout=1200):
+            folder = root / name
+            folder.mkdir(exist_ok=True)
+            yield folder
+
+    return hold
+
+
+# ---- modules --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def demanding(model, tmp_path_factory):
-    """The folder of a copy of the module that wants all of its columns."""
-    folder = tmp_path_factory.mktemp("demanding") / "module"
-    shutil.copytree(model._module.folder, folder)
-    card = json.loads((folder / CARD_PATH).read_text())
-    for column in card["columns"]:
-        column["optional"] = False
-    (folder / CARD_PATH).write_text(json.dumps(card))
+def small_modules(shared):
+    """A folder with two small modules, ``shapes`` and ``tiny``.  Tests must not change them."""
+    with shared("small_modules") as folder:
+        complete = folder / "complete"
+        if not complete.exists():
+            script = Path(__file__).with_name("module_with_classes.py")
+            # -P: Python would take the folder galsim_deep beside the script for the package.
+            done = subprocess.run([sys.executable, "-P", str(script), str(folder / "shapes"),
+                                   str(folder / "tiny")], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            complete.touch()
     return folder
 
 
 @pytest.fixture(scope="session")
-def plain(model, tmp_path_factory):
-    """The folder of a copy of the module without a compact graph."""
-    folder = tmp_path_factory.mktemp("plain") / "module"
-    shutil.copytree(model._module.folder, folder)
-    (folder / COMPACT_PATH).unlink()
-    card = json.loads((folder / CARD_PATH).read_text())
-    del card["files"][COMPACT_PATH]
-    (folder / CARD_PATH).write_text(json.dumps(card))
-    return folder
+def tiny_folder(small_modules):
+    """The folder of a small module with the columns of the shipped ones, and without classes."""
+    return small_modules / "tiny"
 
 
 @pytest.fixture(scope="session")
-def shapes_folder(tmp_path_factory):
+def tiny(tiny_folder):
+    """The model of the small module without classes."""
+    return galsim_deep.GenerativeGalaxyModel(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def shapes_folder(small_modules):
     """The folder of a small module with classes: disc, bulge and ring."""
-    folder = tmp_path_factory.mktemp("shapes") / "module"
-    script = Path(__file__).with_name("module_with_classes.py")
-    subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True,
-                   timeout=200)
-    return folder
+    return small_modules / "shapes"
 
 
 @pytest.fixture(scope="session")
 def shapes(shapes_folder):
-    """The model of a module with classes."""
+    """The model of the small module with classes."""
     return galsim_deep.GenerativeGalaxyModel(shapes_folder)
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The model of a shipped module."""
+    return galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
+
+
+@pytest.fixture(scope="session")
+def edit_card():
+    """``edit_card(folder, name=value, ...)``: change a card by hand, and leave out what is None."""
+
+    def edit(folder, **changes):
+        path = folder / CARD_PATH
+        content = json.loads(path.read_text()) | changes
+        path.write_text(json.dumps(
+            {name: value for name, value in content.items() if value is not None}))
+        return folder
+
+    return edit
+
+
+@pytest.fixture(scope="session")
+def without_compact_graph(edit_card):
+    """``without_compact_graph(folder, path)``: copy a module without its compact graph."""
+
+    def copy(folder, path):
+        shutil.copytree(folder, path)
+        (path / COMPACT_GRAPH_PATH).unlink()
+        files = json.loads((path / CARD_PATH).read_text())["files"]
+        del files[COMPACT_GRAPH_PATH]
+        return edit_card(path, files=files)
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def demanding(tiny_folder, edit_card, tmp_path_factory):
+    """The folder of a copy of the small module that requires all of its columns."""
+    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("demanding") / "module")
+    columns = json.loads((folder / CARD_PATH).read_text())["columns"]
+    return edit_card(folder, columns=[dict(column, optional=False) for column in columns])
+
+
+@pytest.fixture(scope="session")
+def plain(tiny_folder, without_compact_graph, tmp_path_factory):
+    """The folder of a copy of the small module without a compact graph."""
+    return without_compact_graph(tiny_folder, tmp_path_factory.mktemp("plain") / "module")
 
 
 @pytest.fixture

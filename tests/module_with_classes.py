@@ -1,6 +1,8 @@
-"""Write a small module with three classes of galaxies: ``python module_with_classes.py FOLDER``.
+"""Write small modules: ``python -P module_with_classes.py FOLDER [FOLDER_WITHOUT_CLASSES]``.
 
-In a process of its own, since tests fork and TensorFlow does not survive that.
+The first has three classes of galaxies.  The second has none; its columns are optional and those of
+the shipped modules.  They are written by a process of their own, since tests fork and TensorFlow
+does not survive that.
 """
 
 import gzip
@@ -11,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from galsim_deep.card import write_card
-from galsim_deep.module import PROBE_PATH
-from galsim_deep.sampler import COMPACT_PATH, ROWS, signature_of
+from galsim_deep.modules.card import write_card
+from galsim_deep.modules.module import PROBE_PATH
+from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH, ROWS, graph_name
 
 SIZE, LATENT, PSF_SIZE = 32, 3, 17
+MISSING = 3  # random numbers of the second module from which missing columns are drawn
 CLASSES = [
     dict(name="disc", description="An exponential disc.", share=0.5),
     dict(name="bulge", description="A Gaussian, round and smooth.", share=0.3),
@@ -27,13 +30,18 @@ LIMITS = tf.constant([0.0, 0.8416212])
 
 COLUMNS = dict(flux_radius=tf.TensorSpec([None], tf.float32),
                mag_auto=tf.TensorSpec([None], tf.float32))
-SAMPLE = dict(COLUMNS, random_normal=tf.TensorSpec([None, LATENT], tf.float32))
-CLUSTER = dict(SAMPLE, cluster=tf.TensorSpec([None], tf.int32))
-DECODE = dict(COLUMNS, latent=tf.TensorSpec([None, 2], tf.float32), cluster=CLUSTER["cluster"])
-PRIOR = dict(COLUMNS, cluster=CLUSTER["cluster"])
-ENCODE = dict(COLUMNS, image=tf.TensorSpec([None, SIZE, SIZE], tf.float32),
-              psf=tf.TensorSpec([None, PSF_SIZE, PSF_SIZE], tf.float32),
-              noise_sigma=tf.TensorSpec([None], tf.float32))
+GALAXY_CLASS = tf.TensorSpec([None], tf.int32)
+SAMPLE = dict(COLUMNS, random_normal=tf.TensorSpec([None, LATENT], tf.float32),
+              galaxy_class=GALAXY_CLASS)
+DECODE = dict(COLUMNS, latent=tf.TensorSpec([None, 2], tf.float32), galaxy_class=GALAXY_CLASS)
+PRIOR = dict(COLUMNS, galaxy_class=GALAXY_CLASS)
+ENCODE = dict(COLUMNS, image=tf.TensorSpec([None, SIZE, SIZE, 1], tf.float32),
+              psf=tf.TensorSpec([None, PSF_SIZE, PSF_SIZE, 1], tf.float32),
+              noise_sigma=tf.TensorSpec([None, 1], tf.float32))
+
+ALL_COLUMNS = dict(COLUMNS, zphot=tf.TensorSpec([None], tf.float32))
+WITHOUT_CLASSES = dict(
+    ALL_COLUMNS, random_normal=tf.TensorSpec([None, LATENT + MISSING], tf.float32))
 
 AXIS = tf.range(SIZE, dtype=tf.float32) - 0.5 * (SIZE - 1)
 
@@ -51,51 +59,65 @@ def profiles(flux_radius, mag_auto, place):
     return flux[:, None, None, None] * light / tf.reduce_sum(light, axis=[1, 2], keepdims=True)
 
 
-def of_kind(light, kind):
-    # An id that there is not gives no light, and a stamp that is not finite.
-    known = tf.where((kind >= 0) & (kind < 3), 1.0, np.nan)
-    return known[:, None, None] * tf.reduce_sum(
-        light * tf.one_hot(kind, 3)[:, None, None, :], axis=-1)
+def of_class(light, galaxy_class):
+    """The image [N, S, S, 1] of one of the profiles [N, S, S, 3]."""
+    # The image of a class that does not exist is not finite.
+    known = tf.where((galaxy_class >= 0) & (galaxy_class < 3), 1.0, np.nan)
+    return known[:, None, None, None] * tf.reduce_sum(
+        light * tf.one_hot(galaxy_class, 3)[:, None, None, :], axis=-1, keepdims=True)
 
 
-def cluster(flux_radius, mag_auto, random_normal, cluster):
+def sample(flux_radius, mag_auto, random_normal, galaxy_class):
     drawn = tf.reduce_sum(tf.cast(random_normal[:, -1:] >= LIMITS, tf.int32), axis=1)
-    kind = tf.where(cluster < 0, drawn, cluster)
+    galaxy_class = tf.where(galaxy_class < 0, drawn, galaxy_class)
     light = profiles(flux_radius, mag_auto, random_normal[:, :2])
-    return dict(image=of_kind(light, kind), cluster=kind)
+    return dict(image=of_class(light, galaxy_class), galaxy_class=galaxy_class)
 
 
-def decode(flux_radius, mag_auto, latent, cluster):
-    return dict(image=of_kind(profiles(flux_radius, mag_auto, latent), cluster))
+def decode(flux_radius, mag_auto, latent, galaxy_class):
+    return dict(image=of_class(profiles(flux_radius, mag_auto, latent), galaxy_class))
 
 
-def prior(flux_radius, mag_auto, cluster):
-    shares = tf.constant([one["share"] for one in CLASSES])
-    # Of columns they do not depend, but every signature takes them all.
-    return dict(log_weight=tf.math.log(tf.gather(shares, cluster)) + 0.0 * flux_radius * mag_auto)
+def prior(flux_radius, mag_auto, galaxy_class):
+    shares = tf.constant([galaxy_class["share"] for galaxy_class in CLASSES])
+    # The shares do not depend on the columns, but every signature takes all columns.
+    return dict(log_class_probability=tf.math.log(tf.gather(shares, galaxy_class))
+                + 0.0 * flux_radius * mag_auto)
 
 
 def encode(flux_radius, mag_auto, image, psf, noise_sigma):
     """The place by the centroid, the class by chi-square."""
+    image, psf, noise_sigma = image[..., 0], psf[..., 0], noise_sigma[:, 0]
     light = tf.nn.relu(image - 3.0 * noise_sigma[:, None, None])
     total = tf.reduce_sum(light, axis=[1, 2]) + 1e-6
     place = 2.0 * tf.stack([tf.reduce_sum(light * AXIS, axis=[1, 2]) / total,
                             tf.reduce_sum(light * AXIS[:, None], axis=[1, 2]) / total], axis=-1)
     models = tf.transpose(profiles(flux_radius, mag_auto, place), [0, 3, 1, 2])
     field, half = [2 * SIZE, 2 * SIZE], PSF_SIZE // 2
-    seen = tf.signal.irfft2d(
+    convolved = tf.signal.irfft2d(
         tf.signal.rfft2d(models, field) * tf.signal.rfft2d(psf, field)[:, None], field)
-    seen = seen[:, :, half:half + SIZE, half:half + SIZE]
-    square = tf.square((image[:, None] - seen) / noise_sigma[:, None, None, None])
-    shares = tf.constant([one["share"] for one in CLASSES])
-    membership = tf.nn.log_softmax(
+    convolved = convolved[:, :, half:half + SIZE, half:half + SIZE]
+    square = tf.square((image[:, None] - convolved) / noise_sigma[:, None, None, None])
+    shares = tf.constant([galaxy_class["share"] for galaxy_class in CLASSES])
+    log_probability = tf.nn.log_softmax(
         tf.math.log(shares) - 0.5 * tf.reduce_sum(square, axis=[2, 3]), axis=-1)
-    return dict(mean=place, scale=0.1 * tf.ones_like(place), log_membership=membership)
+    return dict(mean=place, scale=0.1 * tf.ones_like(place),
+                log_class_probability=log_probability)
 
 
-def sample(flux_radius, mag_auto, random_normal):
-    natural = -tf.ones_like(flux_radius, tf.int32)
-    return dict(image=cluster(flux_radius, mag_auto, random_normal, natural)["image"])
+def filled_in(column, drawn):
+    """The column, with the drawn values where it is missing."""
+    return tf.where(column == column, column, drawn)
+
+
+def sample_without_classes(flux_radius, mag_auto, zphot, random_normal):
+    """A disc with a bulge, whose share of the light decreases with redshift."""
+    flux_radius = filled_in(flux_radius, tf.exp(1.9 + 0.2 * random_normal[:, LATENT]))
+    mag_auto = filled_in(mag_auto, 23.0 + tf.tanh(random_normal[:, LATENT + 1]))
+    zphot = filled_in(zphot, tf.exp(-0.5 + 0.3 * random_normal[:, LATENT + 2]))
+    light = profiles(flux_radius, mag_auto, random_normal[:, :2])
+    bulge = tf.sigmoid(random_normal[:, 2] - zphot)[:, None, None]
+    return dict(image=((1 - bulge) * light[..., 0] + bulge * light[..., 1])[..., None])
 
 
 def concrete(function, inputs, rows=None):
@@ -104,57 +126,94 @@ def concrete(function, inputs, rows=None):
         for name, spec in inputs.items()})
 
 
-def write_compact(folder):
+def write_compact(folder, function, inputs):
     with tempfile.TemporaryDirectory() as scratch:
-        signatures = {signature_of(rows): concrete(cluster, CLUSTER, rows) for rows in ROWS}
+        signatures = {graph_name(rows): concrete(function, inputs, rows) for rows in ROWS}
         tf.saved_model.save(tf.Module(), scratch, signatures=signatures)
         graph = tf.lite.TFLiteConverter.from_saved_model(
             scratch, signature_keys=list(signatures)).convert()
-    (folder / COMPACT_PATH).write_bytes(gzip.compress(graph, mtime=0))
+    (folder / COMPACT_GRAPH_PATH).write_bytes(gzip.compress(graph, mtime=0))
 
 
-def write_probe(folder):
-    rng = np.random.default_rng(1)
-    columns = dict(flux_radius=np.float32([4, 6, 8, 10]), mag_auto=np.float32([21, 22, 23, 24]))
-    rows = dict(columns, random_normal=rng.standard_normal((4, LATENT), np.float32))
-    kind = np.int32([0, 1, 2, 0])
-    psf = np.exp(-0.1 * np.square(np.indices((PSF_SIZE, PSF_SIZE)) - PSF_SIZE // 2).sum(axis=0))
-    seen = dict(columns, psf=np.float32([psf / psf.sum()] * 4), noise_sigma=np.float32([0.05] * 4),
-                image=sample(**rows)["image"].numpy())
-    kept = {}
-    for name, call, given in [
-            ("sample", sample, rows),
-            ("cluster", cluster, dict(rows, cluster=np.int32([0, 1, 2, -1]))),
-            ("decode", decode, dict(columns, latent=rows["random_normal"][:, :2], cluster=kind)),
-            ("prior", prior, dict(columns, cluster=kind)), ("encode", encode, seen)]:
-        found = call(**{key: tf.constant(value) for key, value in given.items()})
-        kept.update({f"{name}/inputs/{key}": value for key, value in given.items()})
-        kept.update({f"{name}/outputs/{key}": value.numpy() for key, value in found.items()})
-    np.savez_compressed(folder / PROBE_PATH, **kept)
+def write_probe(folder, calls):
+    """Write inputs and outputs of ``calls``: {signature: (function, inputs)}."""
+    arrays = {}
+    for signature, (function, inputs) in calls.items():
+        outputs = function(**{name: tf.constant(value) for name, value in inputs.items()})
+        arrays.update({f"{signature}/inputs/{name}": value for name, value in inputs.items()})
+        arrays.update({f"{signature}/outputs/{name}": value.numpy()
+                       for name, value in outputs.items()})
+    np.savez_compressed(folder / PROBE_PATH, **arrays)
 
 
-def write(folder):
-    whole = concrete(sample, SAMPLE)
+def write(folder, signatures, calls, **fields):
+    """Write a module.
+
+    Parameters:
+        folder:         Its folder.
+        signatures:     {name: (function, specifications of its inputs)}.
+        calls:          What `write_probe` takes.
+        **fields:       Fields of the card.
+    """
+    graphs = {name: concrete(*signature) for name, signature in signatures.items()}
     tf.saved_model.save(tf.Module(), str(folder), signatures=dict(
-        sample=whole, serving_default=whole, cluster=concrete(cluster, CLUSTER),
-        decode=concrete(decode, DECODE), prior=concrete(prior, PRIOR),
-        encode=concrete(encode, ENCODE)))
+        graphs, serving_default=graphs["sample"]))
     (folder / "assets").mkdir(exist_ok=True)
-    write_compact(folder)
-    write_probe(folder)
+    write_compact(folder, *signatures["sample"])
+    write_probe(folder, calls)
     write_card(folder, dict(
-        name="shapes", version="1", family="analytic", summary="Three shapes.",
-        stamp_size=SIZE, pixel_scale=0.03, bands=["F814W"],
-        flux=dict(zero_point=25.94, exposure_time=1.0),
-        columns=[dict(name="flux_radius", unit="pix", meaning="half-light radius",
-                      valid_range=[2, 20]),
-                 dict(name="mag_auto", unit="mag", meaning="total magnitude",
-                      valid_range=[18, 26])],
-        latent=dict(size=LATENT), clusters=CLASSES,
-        signatures=["sample", "cluster", "decode", "prior", "encode"],
+        kind="generator", version="1", family="analytic", signatures=list(signatures),
+        stamp=dict(sizes=[SIZE], pixel_scale=0.03), bands=[dict(name="F814W", zero_point=25.94)],
         training_data=dict(description="none", citation="none", licence="none"),
-        trained_through="nothing", recipe=dict(name="none", sha256=""), code_version="by hand"))
+        recipe=dict(name="none", sha256=""), code_version="by hand", **fields))
+
+
+def card_columns(**changes):
+    return [
+        dict(name="flux_radius", unit="pix", meaning="half-light radius", band="F814W",
+             quantity="half_light_radius", as_observed=True, valid_range=[2, 20], **changes),
+        dict(name="mag_auto", unit="mag", meaning="total magnitude", band="F814W",
+             quantity="magnitude", valid_range=[18, 26], **changes)]
+
+
+def probe_columns():
+    return dict(flux_radius=np.float32([4, 6, 8, 10]), mag_auto=np.float32([21, 22, 23, 24]))
+
+
+def write_with_classes(folder):
+    rng, columns = np.random.default_rng(1), probe_columns()
+    rows = dict(columns, random_normal=rng.standard_normal((4, LATENT), np.float32),
+                galaxy_class=np.int32([0, 1, 2, -1]))
+    classes = np.int32([0, 1, 2, 0])
+    psf = np.exp(-0.1 * np.square(np.indices((PSF_SIZE, PSF_SIZE)) - PSF_SIZE // 2).sum(axis=0))
+    observed = dict(columns, psf=np.float32([psf / psf.sum()] * 4)[..., None],
+                    noise_sigma=np.full((4, 1), 0.05, np.float32),
+                    image=sample(**rows)["image"].numpy())
+    write(
+        folder, name="shapes", summary="Three shapes.", classes=CLASSES, columns=card_columns(),
+        latent=dict(size=LATENT),
+        signatures=dict(sample=(sample, SAMPLE), decode=(decode, DECODE), prior=(prior, PRIOR),
+                        encode=(encode, ENCODE)),
+        calls=dict(
+            sample=(sample, rows),
+            decode=(decode, dict(columns, latent=rows["random_normal"][:, :2],
+                                 galaxy_class=classes)),
+            prior=(prior, dict(columns, galaxy_class=classes)), encode=(encode, observed)))
+
+
+def write_without_classes(folder):
+    columns = dict(probe_columns(), zphot=np.float32([0.2, 0.5, np.nan, 1.0]))
+    normal = np.random.default_rng(2).standard_normal((4, LATENT + MISSING), np.float32)
+    redshift = dict(name="zphot", unit="", meaning="redshift", quantity="redshift", optional=True,
+                    valid_range=[0, 5])
+    write(
+        folder, name="tiny", summary="Discs with bulges.", latent=dict(size=LATENT + MISSING),
+        columns=[*card_columns(optional=True), redshift],
+        signatures=dict(sample=(sample_without_classes, WITHOUT_CLASSES)),
+        calls=dict(sample=(sample_without_classes, dict(columns, random_normal=normal))))
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write_with_classes(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        write_without_classes(Path(sys.argv[2]))

@@ -1,8 +1,11 @@
-"""What ``import galsim_deep`` brings along, and that both halves keep to their side."""
+"""What ``import galsim_deep`` imports, and which parts of the package import what."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import galsim_deep
 
@@ -26,6 +29,16 @@ def test_making_a_model_needs_no_tensorflow():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_names_of_the_modules_package():
+    """They are imported on first use."""
+    import galsim_deep.modules
+
+    for name in galsim_deep.modules.__all__:
+        assert callable(getattr(galsim_deep.modules, name))
+    with pytest.raises(ImportError):
+        from galsim_deep.modules import nothing  # noqa: F401
+
+
 def test_sampling_needs_no_tensorflow():
     script = ("import galsim_deep, sys; sys.modules['tensorflow'] = None; "
               "model = galsim_deep.GenerativeGalaxyModel('hub:acs_flow_vae'); "
@@ -44,14 +57,42 @@ def test_what_is_needed_where_tensorflow_is_not_installed(plain):
     assert "galsim-deep[tensorflow]" in done.stdout
 
 
-def test_the_plugin_never_imports_the_workshop():
-    for path in Path(galsim_deep.__file__).parent.glob("*.py"):
-        assert "galsim_deep_training" not in path.read_text(), path
+PACKAGE = Path(galsim_deep.__file__).parent
+# A room imports only rooms before it.
+ROOMS = [("runtime",), ("observations",), ("measure",), ("modules",), ("profiles",),
+         ("table", "latents", "model"), ("config",), ("picture",), ("validation",),
+         ("cli", "demo")]
+RANKS = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
 
 
-def test_tensorflow_is_imported_in_one_place():
-    for path in Path(galsim_deep.__file__).parent.glob("*.py"):
-        lines = [line.strip() for line in path.read_text().splitlines()]
-        imports = [line for line in lines if line.startswith(("import tensorflow",
-                                                              "from tensorflow"))]
-        assert bool(imports) == (path.name == "engine.py"), path
+def imported(path):
+    """The modules that a file imports, by their full names."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = ".".join(parts[:len(parts) - node.level]) if node.level else ""
+            module = ".".join(filter(None, (start, node.module)))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports(path):
+    """Neither upward, nor from the training half; TensorFlow in one place alone."""
+    place = path.relative_to(PACKAGE).with_suffix("").parts
+    for name in imported(path):
+        assert not name.startswith("galsim_deep_training")
+        if name.split(".")[0] == "tensorflow":
+            assert place == ("modules", "runners", "tensorflow")
+        if name.startswith("galsim_deep.") and place[0] in RANKS:
+            room = name.split(".")[1]
+            assert room not in RANKS or RANKS[room] <= RANKS[place[0]], name
+
+
+def test_all_rooms_are_known():
+    rooms = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in FILES}
+    assert rooms - {"__init__", "__main__", "_version"} == set(RANKS)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import warnings
 from decimal import Decimal
-from types import SimpleNamespace
 
 import galsim
 import numpy as np
@@ -15,14 +14,22 @@ from astropy.io import fits
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
-from galsim_deep.table import cluster_id, read_clusters, read_columns, read_positive, read_seeds
+from galsim_deep.modules.card import Column as CardColumn
+from galsim_deep.table import (
+    class_number,
+    in_ranges,
+    read_classes,
+    read_columns,
+    read_positive,
+    read_seeds,
+)
 
-MAG = SimpleNamespace(name="mag_auto", unit="mag", meaning="total magnitude",
-                      valid_range=(18., 25.2), optional=False, above=None)
-RADIUS = SimpleNamespace(name="flux_radius", unit="pix", meaning="half-light radius",
-                         valid_range=(1., 60.), optional=False, above=0.0)
-REDSHIFT = SimpleNamespace(name="zphot", unit="", meaning="photometric redshift",
-                           valid_range=(0., 4.), optional=False, above=None)
+MAG = CardColumn(name="mag_auto", unit="mag", meaning="total magnitude", quantity="magnitude",
+                 valid_range=(18., 25.2))
+RADIUS = CardColumn(name="flux_radius", unit="pix", meaning="half-light radius",
+                    quantity="half_light_radius", valid_range=(1., 60.), above=0.0)
+REDSHIFT = CardColumn(name="zphot", unit="", meaning="photometric redshift", quantity="redshift",
+                      valid_range=(0., 4.))
 COLUMNS = [MAG, RADIUS, REDSHIFT]
 SCALE = 0.03  # arcsec / pix
 
@@ -36,15 +43,20 @@ def read_one(values, column=RADIUS, **kwargs):
     return read_columns({column.name: values}, [column], **kwargs)[column.name]
 
 
+def changed(column, **fields):
+    """A copy of a column with other fields, which need not be those of a sound card."""
+    return column.model_copy(update=fields)
+
+
 def test_a_column_of_classes_in_capitals_is_warned_of():
-    with pytest.warns(galsim.GalSimWarning, match="column 'CLUSTER', which is not read.*'cluster'"):
-        found = read_columns(dict(VALUES, CLUSTER=["disc"] * 3), COLUMNS, clusters=("disc",))
-    assert "cluster" not in found
+    with pytest.warns(galsim.GalSimWarning, match="'GALAXY_CLASS'.*'galaxy_class'"):
+        arrays = read_columns(dict(VALUES, GALAXY_CLASS=["disc"] * 3), COLUMNS, classes=("disc",))
+    assert "galaxy_class" not in arrays
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_columns(dict(VALUES, CLUSTER=["Coma"] * 3), COLUMNS)
-        read_columns(dict(VALUES, CLUSTER=["Coma"] * 3, cluster=[0, -1, 0]), COLUMNS,
-                     clusters=("disc",))
+        read_columns(dict(VALUES, GALAXY_CLASS=["Sb"] * 3), COLUMNS)
+        read_columns(dict(VALUES, GALAXY_CLASS=["Sb"] * 3, galaxy_class=[0, -1, 0]), COLUMNS,
+                     classes=("disc",))
 
 
 def astropy_table():
@@ -204,6 +216,27 @@ def test_single_values_are_repeated():
     assert all(array.dtype == np.float32 for array in arrays.values())
 
 
+def test_a_row_of_pandas():
+    """A Series is one row, whatever the types of its values are."""
+    frame = data_frame()
+    for series in (frame.iloc[1], frame[list(VALUES)].iloc[1], frame.convert_dtypes().iloc[1],
+                   frame.assign(columns=1, iloc=2).iloc[1]):
+        arrays = read_columns(series, COLUMNS)
+        for name, expected in EXPECTED.items():
+            np.testing.assert_array_equal(arrays[name], expected[1:2])
+    series = frame.iloc[1].copy()
+    series["zphot"] = "far"
+    with pytest.raises(galsim.GalSimValueError, match="'zphot'.*row 0 .*far"):
+        read_columns(series, COLUMNS)
+    with pytest.raises(galsim.GalSimKeyError, match="'zphot'"):
+        read_columns(series.drop("zphot"), COLUMNS)
+    series.index = ["id", "zphot", "mag_auto", "flux_radius", "zphot"]  # the same name twice
+    with pytest.raises(galsim.GalSimValueError, match="'zphot' has 2 values per row"):
+        read_columns(series, COLUMNS)
+    with pytest.raises(galsim.GalSimKeyError, match="'mag_auto'"):
+        read_columns(frame["mag_auto"], COLUMNS)  # a column has other rows
+
+
 # No rows
 
 
@@ -237,7 +270,7 @@ def test_other_kinds_without_rows(tmp_path):
 @pytest.mark.parametrize("kind", ["Table", "QTable", "structured array", "dict of lists",
                                   "DataFrame", "galsim.Catalog"])
 def test_a_missing_column(kind, tmp_path):
-    wanted = SimpleNamespace(**{**vars(MAG), "name": "Mag_Auto"})
+    wanted = changed(MAG, name="Mag_Auto")
     with pytest.raises(galsim.GalSimKeyError) as info:
         read_columns(TABLES[kind](tmp_path), [RADIUS, wanted], pixel_scale=SCALE)
     assert isinstance(info.value, KeyError) and info.value.key == "Mag_Auto"
@@ -286,6 +319,9 @@ BAD_VALUES = {
     "empty text": ([*GOOD, "", ""], 2, ""),
     "bytes": (np.array([b"10", b"11", b"n/a", b"n/a"]), 2, b"n/a"),
     "NaN in text": (["10", "11", "nan", "inf"], 2, "nan"),
+    "underscore": (["10", "11", "2_2", "1_0.5"], 2, "2_2"),
+    "underscore in bytes": (np.array([b"10", b"11", b"2_2", b"_"]), 2, "b'2_2'"),
+    "Decimals": ([*GOOD, Decimal("nan"), Decimal("snan")], 2, "NaN"),
     "None": ([*GOOD, None, None], 2, None),
     "object None": (np.array([*GOOD, None, None], object), 2, None),
     "NaN": (np.array([*GOOD, np.nan, np.nan]), 2, np.nan),
@@ -391,11 +427,10 @@ def test_columns_of_different_lengths():
     (Column([20.], unit="mag(AB)"), MAG, 20.),
     (Column(["20"], unit="mag"), MAG, 20.),
     (u.Magnitude(24., u.mag(u.AB)) - u.Magnitude(4., u.mag(u.AB)), MAG, 20.),
-    (-8. * u.dex, MAG, 20.),
     (1.5 * u.dimensionless_unscaled, REDSHIFT, 1.5),
     (50. * u.percent, REDSHIFT, 0.5),
     (Column([1.5], unit="redshift"), REDSHIFT, 1.5),
-], ids=str)
+], ids=lambda value: getattr(value, "name", None) or str(value))
 def test_units_are_converted(values, column, expected):
     array = read_one(values, column, pixel_scale=SCALE)
     np.testing.assert_allclose(array, [expected], rtol=1e-7)
@@ -404,14 +439,14 @@ def test_units_are_converted(values, column, expected):
 def test_the_redshift_unit_of_astropy():
     cosmology_units = pytest.importorskip("astropy.cosmology.units")
     assert read_one([0.5, 1.] * cosmology_units.redshift, REDSHIFT).tolist() == [0.5, 1.]
-    in_redshift = SimpleNamespace(**{**vars(REDSHIFT), "unit": "redshift"})
+    in_redshift = changed(REDSHIFT, unit="redshift")
     assert read_one([0.5, 1.], in_redshift).tolist() == [0.5, 1.]
 
 
 def test_a_card_in_other_units():
-    angle = SimpleNamespace(**{**vars(RADIUS), "unit": "arcsec", "valid_range": (0., 2.)})
+    angle = changed(RADIUS, unit="arcsec", valid_range=(0., 2.))
     assert read_one([1., 2.] * u.arcmin / 60, angle).tolist() == [1., 2.]
-    ab = SimpleNamespace(**{**vars(MAG), "unit": "mag(AB)"})
+    ab = changed(MAG, unit="mag(AB)")
     assert read_one([20.] * u.mag, ab).tolist() == [20.]
     assert read_one([20.] * u.ABmag, ab).tolist() == [20.]
     assert read_one([20.], ab).tolist() == [20.]
@@ -427,12 +462,14 @@ def test_a_card_in_other_units():
     ([20.] * u.STmag, MAG, "mag(ST)"),
     ([20.] * u.nJy, MAG, "nJy"),
     ([20.] * u.dimensionless_unscaled, MAG, ""),
+    ([-8.] * u.dex, MAG, "dex"),
+    ([50.] * u.dB, MAG, "dB"),
     (Column([20.], unit="furlongs"), MAG, "furlongs"),
     ([1.] * u.m, REDSHIFT, "m"),
     ([1.] * u.mag, REDSHIFT, "mag"),
     ([1.] * u.rad, REDSHIFT, "rad"),
     (Column([], unit="kpc"), RADIUS, "kpc"),
-], ids=str)
+], ids=lambda value: getattr(value, "name", None) or str(value))
 @pytest.mark.parametrize("pixel_scale", [None, SCALE])
 def test_units_that_cannot_be_converted(values, column, unit, pixel_scale):
     with pytest.raises(galsim.GalSimValueError) as info:
@@ -465,10 +502,12 @@ def test_a_warning_for_each_column_out_of_range():
 @pytest.mark.parametrize("optional", [False, True])
 def test_what_has_no_logarithm(above, value, optional):
     """It is refused, rather than taken for a value that is missing."""
-    column = SimpleNamespace(**dict(vars(REDSHIFT), optional=optional, above=above))
-    need = f"a number above {above:g}" + (", or NaN to have it drawn," if optional else "")
-    with pytest.raises(galsim.GalSimValueError, match=f"'zphot' needs {need} in.*row 1.*{value}"):
+    column = changed(REDSHIFT, optional=optional, above=above)
+    with pytest.raises(galsim.GalSimValueError,
+                       match=f"'zphot'.* above {above:g}.*row 1.*{value}") as caught:
         read_one([1.5, value], column)
+    assert ("NaN" in str(caught.value)) == optional
+    column = changed(column, valid_range=(-1., 4.))
     assert read_one([1.5, above + 0.05], column)[1] == np.float32(above + 0.05)
 
 
@@ -490,12 +529,10 @@ def test_the_range_is_in_the_unit_of_the_card():
 def test_the_limits_are_in_range():
     """Although 0.7, 25.2 and 0.1 all change when they are rounded to float32."""
     for limit in 0.7, 25.2, 0.1:
-        column = SimpleNamespace(name="x", unit="", meaning="", valid_range=(limit, limit),
-                                 above=None, optional=False)
+        column = changed(REDSHIFT, name="x", valid_range=(limit, limit))
         for values in [limit], np.float32([limit]), [str(limit)]:
             read_columns({"x": values}, [column], strict=True)
-    unlimited = SimpleNamespace(name="x", unit="", meaning="", valid_range=(-np.inf, 1e300),
-                                above=None, optional=False)
+    unlimited = changed(REDSHIFT, name="x", valid_range=(-np.inf, 1e300))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_columns({"x": [-1e38, 1e38]}, [unlimited], strict=True)
@@ -506,6 +543,33 @@ def test_unusable_values_come_before_ranges():
         warnings.simplefilter("error")
         with pytest.raises(galsim.GalSimValueError, match="'zphot'"):
             read_columns({"mag_auto": [30.], "flux_radius": [2.], "zphot": [np.nan]}, COLUMNS)
+
+
+@pytest.mark.parametrize("unit", [["pix"], 5, {"unit": "pix"}], ids=repr)
+def test_units_of_another_type(unit):
+    values = np.array([10., 20.]).view(type("Array", (np.ndarray,), {}))
+    values.unit = unit
+    with pytest.raises(galsim.GalSimValueError, match="'flux_radius'"):
+        read_one(values)
+
+
+@pytest.mark.parametrize("row, inside", [
+    (dict(mag_auto=20., flux_radius=10.), True), (dict(mag_auto=20., flux_radius=np.nan), True),
+    (dict(mag_auto=20.), True), (dict(mag_auto=25.2, flux_radius=60.), True),
+    (dict(mag_auto=26., flux_radius=10.), False), (dict(mag_auto=np.nan), False),
+    (dict(flux_radius=10.), False), (dict(mag_auto=20., flux_radius=0.5), False)])
+def test_rows_in_all_ranges(row, inside):
+    """An optional column may be missing; the other one may not."""
+    assert in_ranges(row, [MAG, changed(RADIUS, optional=True)]) == inside
+
+
+def test_the_extrapolated_range_counts():
+    column = changed(MAG, extrapolated_range=(18., 30.))
+    assert in_ranges(dict(mag_auto=28.), [column])
+    read_one([28.], column, strict=True)
+    with pytest.raises(galsim.GalSimRangeError) as caught:
+        read_one([31.], column, strict=True)
+    assert (caught.value.min, caught.value.max) == (18., 30.)
 
 
 # Seeds
@@ -528,9 +592,9 @@ def test_unusable_values_come_before_ranges():
     (MaskedColumn([7, 3, 9]), [7, 3, 9]),
 ], ids=str)
 def test_seeds(seeds, expected):
-    found = read_seeds(seeds, 3)
-    assert found == expected
-    assert all(type(seed) is int for seed in found)
+    numbers = read_seeds(seeds, 3)
+    assert numbers == expected
+    assert all(type(number) is int for number in numbers)
 
 
 def test_seeds_of_other_kinds(tmp_path):
@@ -637,6 +701,15 @@ def test_positive_values_of_wrong_length_or_unit():
         read_positive(np.ones((3, 2)), "flux", 3)
 
 
+@pytest.mark.parametrize("bad", [5e-324, 1e-300, 1e-7, 1.1e6, 1e300])
+def test_limits_of_positive_values(bad):
+    limits = (1e-6, 1e6)
+    assert read_positive(limits, "size", 2, limits=limits).tolist() == [*limits]
+    with pytest.raises(galsim.GalSimValueError, match="'size'.*row 1 ") as caught:
+        read_positive([1., bad], "size", 2, limits=limits)
+    assert caught.value.value == bad
+
+
 @pytest.mark.parametrize("table, error", [
     ({}, KeyError), (None, ValueError), ({"mag_auto": "x"}, ValueError),
     ({"mag_auto": np.ma.masked}, ValueError), ({"mag_auto": 1 * u.kpc}, ValueError),
@@ -658,7 +731,7 @@ def test_nothing_slow_is_imported():
 
 # ---- columns that may be left out of a row --------------------------------------------------
 
-OPTIONAL = SimpleNamespace(**{**vars(RADIUS), "optional": True})
+OPTIONAL = changed(RADIUS, optional=True)
 
 MISSING = {
     "NaN": [10.0, np.nan, 3.0],
@@ -668,6 +741,7 @@ MISSING = {
     "masked integers": MaskedColumn([10, 7, 3], mask=[0, 1, 0]),
     "masked item": [10.0, np.ma.masked, 3.0],
     "unit": Column([0.3, np.nan, 0.09], unit="arcsec"),
+    "Decimal": [Decimal(10), Decimal("nan"), Decimal(3)],
 }
 
 
@@ -732,67 +806,68 @@ ASKED = {
 
 @pytest.mark.parametrize("kind", ASKED)
 def test_classes_by_id_and_name(kind):
-    ids = read_clusters(ASKED[kind], CLASSES, 4)
+    ids = read_classes(ASKED[kind], CLASSES, 4)
     assert ids.dtype == np.int32 and ids.tolist() == [2, 0, -1, 1]
-    table = {"mag_auto": [20., 21., 22., 23.], "cluster": ASKED[kind]}
-    assert read_columns(table, [MAG], clusters=CLASSES)["cluster"].tolist() == [2, 0, -1, 1]
+    table = {"mag_auto": [20., 21., 22., 23.], "galaxy_class": ASKED[kind]}
+    assert read_columns(table, [MAG], classes=CLASSES)["galaxy_class"].tolist() == [2, 0, -1, 1]
 
 
 @pytest.mark.parametrize("dtype", ["str", "object", "string", "category"])
 def test_classes_in_a_data_frame(dtype):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"mag_auto": [20., 21., 22.],
-                              "cluster": pandas.Series(["ring", None, "ring 2"], dtype=dtype)})
-    assert read_columns(frame, [MAG], clusters=CLASSES)["cluster"].tolist() == [2, -1, 3]
+                              "galaxy_class": pandas.Series(["ring", None, "ring 2"], dtype=dtype)})
+    assert read_columns(frame, [MAG], classes=CLASSES)["galaxy_class"].tolist() == [2, -1, 3]
 
 
 @pytest.mark.parametrize("names", [["ring", "disc", ""], [2, 0, -1]])
 def test_classes_in_a_fits_file(names, tmp_path):
-    Table({**VALUES, "cluster": names}).write(tmp_path / "catalog.fits")
+    Table({**VALUES, "galaxy_class": names}).write(tmp_path / "catalog.fits")
     for table in (galsim.Catalog(str(tmp_path / "catalog.fits")),
                   Table.read(tmp_path / "catalog.fits"), fits.getdata(tmp_path / "catalog.fits")):
-        arrays = read_columns(table, COLUMNS, clusters=CLASSES)
-        assert arrays["cluster"].tolist() == [2, 0, -1]
+        arrays = read_columns(table, COLUMNS, classes=CLASSES)
+        assert arrays["galaxy_class"].tolist() == [2, 0, -1]
 
 
 @pytest.mark.parametrize("value, wanted", [
     ("ring", 2), ("ring 2", 3), (b"disc", 0), (3, 3), ("3", 3), (np.int64(1), 1), (-1, -1),
     (None, -1), (np.nan, -1), ("", -1), (np.ma.masked, -1),
     (4, None), (-2, None), (0.5, None), ("rings", None), ("Ring", None), (True, None),
-    (np.True_, None), ("1.5", None), (1j, None), (b"\xff", None), (np.inf, None), ([1], None)])
+    (np.True_, None), ("1.5", None), ("0_1", None), (1j, None), (b"\xff", None),
+    (np.inf, None), ([1], None)])
 def test_a_class(value, wanted):
-    assert cluster_id(value, CLASSES) == wanted
+    assert class_number(value, CLASSES) == wanted
 
 
 @pytest.mark.parametrize("value", ["rings", 4, -2, 0.5, True, b"rings", np.inf])
 def test_what_is_no_class_is_refused(value):
     values = np.array(["ring", 0, value, value], object)
     with pytest.raises(galsim.GalSimValueError) as info:
-        read_columns({"mag_auto": 22., "cluster": values}, [MAG], clusters=CLASSES)
-    for word in ("Column 'cluster'", "2 of 4 rows", "row 2", repr(str(value)), *CLASSES):
+        read_columns({"mag_auto": 22., "galaxy_class": values}, [MAG], classes=CLASSES)
+    for word in ("Column 'galaxy_class'", "2 of 4 rows", "row 2", repr(str(value)), *CLASSES):
         assert word in str(info.value)
     assert info.value.value == value
-    with pytest.raises(galsim.GalSimValueError, match="Argument 'cluster'"):
-        read_clusters(value, CLASSES, 3)
+    with pytest.raises(galsim.GalSimValueError, match="Argument 'galaxy_class'"):
+        read_classes(value, CLASSES, 3)
 
 
 def test_a_single_class_is_repeated_and_a_single_row_too():
-    arrays = read_columns({"mag_auto": [20., 21.], "cluster": "bulge"}, [MAG], clusters=CLASSES)
-    assert arrays["cluster"].tolist() == [1, 1]
-    arrays = read_columns({"mag_auto": 20., "cluster": ["bulge", 0]}, [MAG], clusters=CLASSES)
-    assert arrays["mag_auto"].tolist() == [20., 20.] and arrays["cluster"].tolist() == [1, 0]
-    assert read_clusters("bulge", CLASSES, 3).tolist() == [1, 1, 1]
-    assert read_clusters([], CLASSES, 0).tolist() == []
+    arrays = read_columns({"mag_auto": [20., 21.], "galaxy_class": "bulge"}, [MAG], classes=CLASSES)
+    assert arrays["galaxy_class"].tolist() == [1, 1]
+    arrays = read_columns({"mag_auto": 20., "galaxy_class": ["bulge", 0]}, [MAG], classes=CLASSES)
+    assert arrays["mag_auto"].tolist() == [20., 20.] and arrays["galaxy_class"].tolist() == [1, 0]
+    assert read_classes("bulge", CLASSES, 3).tolist() == [1, 1, 1]
+    assert read_classes([], CLASSES, 0).tolist() == []
 
 
 def test_classes_of_another_length():
     with pytest.raises(galsim.GalSimIncompatibleValuesError):
-        read_columns({"mag_auto": [20., 21.], "cluster": [1, 2, 3]}, [MAG], clusters=CLASSES)
-    with pytest.raises(galsim.GalSimValueError, match="'cluster' has 1 value.*2 row"):
-        read_clusters([1], CLASSES, 2)
+        read_columns({"mag_auto": [20., 21.], "galaxy_class": [1, 2, 3]}, [MAG], classes=CLASSES)
+    with pytest.raises(galsim.GalSimValueError, match="'galaxy_class' has 1 value.*2 row"):
+        read_classes([1], CLASSES, 2)
 
 
-def test_a_column_cluster_is_read_only_where_there_are_classes():
-    table = {"mag_auto": [20., 21.], "cluster": ["Coma", "Virgo"]}
+def test_a_column_of_that_name_is_read_only_where_there_are_classes():
+    table = {"mag_auto": [20., 21.], "galaxy_class": ["Sa", "Irr"]}
     assert list(read_columns(table, [MAG])) == ["mag_auto"]
-    assert list(read_columns({"mag_auto": 20.}, [MAG], clusters=CLASSES)) == ["mag_auto"]
+    assert list(read_columns({"mag_auto": 20.}, [MAG], classes=CLASSES)) == ["mag_auto"]

@@ -152,6 +152,13 @@ def _write_population(path, rng):
 
 # ---- recipes --------------------------------------------------------------------------------
 
+# A short memory of the average, so that a dozen steps leave a trace in the weights kept, and
+# gradients that are often clipped.
+def tiny_fit(*phases, **settings):
+    return {phase: dict(steps=12, batch_size=8, average=0.5, clip=1.0, **settings.get(phase, {}))
+            for phase in phases}
+
+
 # Every registered family needs an entry: settings with which it fits in seconds.
 TINY_FAMILIES = {
     "flow_vae": dict(
@@ -159,22 +166,20 @@ TINY_FAMILIES = {
             autoencoder=dict(kind="galaxy_frame", latent_size=4, psf_radius=2.0, cells=32, core=4,
                              channels=[8, 8, 4], maps=[2, 1, 1], encoder_channels=[4, 4, 4],
                              hidden=16, start=4),
-            flow=dict(kind="spline", layers=1, hidden=8),
-            detail_flow=dict(layers=1, hidden=8, shared=4), refinement=2),
-        # A short memory of the average, so that a dozen steps leave a trace in the weights kept,
-        # and gradients that are often clipped.
-        fit={phase: dict(steps=12, batch_size=8, average=0.5, clip=1.0)
-             for phase in ("autoencoder", "structure", "flow", "matching", "columns")}),
+            flow=dict(kind="spline_coupling", layers=1, hidden=8),
+            detail_flow=dict(kind="map_coupling", layers=1, hidden=8, shared=4), refinement=2),
+        fit=tiny_fit("autoencoder", "structure", "flow", "matching", "columns")),
     "mpcc": dict(
         model=dict(
             canvas=dict(kind="galaxy_frame", psf_radius=2.0, cells=8, core=4, core_fineness=4,
-                        core_seen_fineness=4),
-            classes=3, conditional=False, latent_size=4, start=4, generator_channels=8,
-            critic_channels=8, halvings=1, hidden=8, discriminator_steps=2, encoder_steps=2,
-            jitter=dict(shift=0.02, turn=0.1, stretch=0.05), offset=0.5, least_diversity=0.0,
-            flow=dict(kind="coupling", layers=2, hidden=8)),
-        fit={phase: dict(steps=12, batch_size=8, average=0.5, clip=1.0)
-             for phase in ("adversarial", "inference", "classes", "flow", "columns")}),
+                        core_view_fineness=4),
+            classes=dict(number=3), conditional=False, latent_size=4, offset=0.5,
+            generator=dict(start=4, channels=8), discriminator=dict(channels=8, halvings=1),
+            encoder=dict(hidden=8), flow=dict(kind="affine_coupling", layers=2, hidden=8)),
+        fit=tiny_fit("adversarial", "inference", "class_weights", "flow", "columns",
+                     adversarial=dict(
+                         discriminator_steps=2, encoder_steps=2, least_diversity=0.0,
+                         jitter=dict(shift=0.02, turn=0.1, stretch=0.05)))),
 }
 
 
@@ -201,18 +206,22 @@ def real_galaxies_settings(folder):
 def tiny_recipe(folder, builder="transplant", family="flow_vae"):
     """The content of a recipe, as a dict."""
     settings = dict(transplant=transplant_settings, real_galaxies=real_galaxies_settings)
+    tiny = TINY_FAMILIES[family]
     return copy.deepcopy(dict(
-        name="tiny", version="0.0.1", summary="A module for tests.", family=family, seed=3,
-        stamp=dict(size=32, pixel_scale=SCALE, band="F814W", zero_point=ZERO_POINT, psf_size=17),
+        name="tiny", version="0.0.1", summary="A module for tests.", seed=3,
+        stamp=dict(size=32, pixel_scale=SCALE, psf_size=17),
+        bands=[dict(name="F814W", zero_point=ZERO_POINT)],
         columns=[
             dict(name="flux_radius", unit="pix", meaning="observed half-light radius",
+                 quantity="half_light_radius", band="F814W", as_observed=True,
                  valid_range=[2.0, 8.0], scale="log"),
-            dict(name="mag_auto", unit="mag", meaning="total magnitude", valid_range=[19.5, 25.0]),
-            dict(name="zphot", unit="", meaning="photometric redshift", valid_range=[0.0, 5.0],
-                 scale="log", offset=0.1)],
+            dict(name="mag_auto", unit="mag", meaning="total magnitude", quantity="magnitude",
+                 band="F814W", valid_range=[19.5, 25.0]),
+            dict(name="zphot", unit="", meaning="photometric redshift", quantity="redshift",
+                 valid_range=[0.0, 5.0], scale="log", offset=0.1)],
         training_data=dict(description="Galaxies made up.", citation="none", licence="CC0"),
-        data=dict(builder=builder, settings=settings[builder](folder)),
-        **TINY_FAMILIES[family]))
+        data=dict(settings[builder](folder), kind=builder),
+        model=dict(tiny["model"], kind=family), fit=tiny["fit"]))
 
 
 @pytest.fixture(scope="session")
@@ -261,12 +270,14 @@ def recipe(make_recipe):
 
 
 @pytest.fixture(scope="session")
-def data_file(recipe, tmp_path_factory):
-    """The data set of ``recipe``."""
+def data_file(recipe, shared):
+    """The data set of ``recipe``, made once in a test run.  It is not to be changed."""
     from galsim_deep_training.data.build import build
 
-    path = tmp_path_factory.mktemp("data") / "data.h5"
-    build(recipe, path, processes=2, progress=False)
+    with shared("data") as folder:
+        path = folder / "data.h5"
+        if not path.exists():
+            build(recipe, path, processes=2, progress=False)
     return path
 
 
@@ -347,7 +358,7 @@ def family(fitted, recipe):
 @pytest.fixture(scope="session")
 def sample_alone():
     """``with sample_alone():`` families offer nothing else: ``encode`` takes longest to trace."""
-    from galsim_deep_training.families.flow_vae import FlowVAE
+    from galsim_deep_training.families.flow_vae.family import FlowVAE
 
     signatures = FlowVAE.signatures
 

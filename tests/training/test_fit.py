@@ -10,21 +10,16 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import fit as fitting
-from galsim_deep_training.autoencoders.galaxy_frame import GalaxyFrameAutoencoder
 from galsim_deep_training.cli import main
 from galsim_deep_training.families import make_family
-from galsim_deep_training.fit import fit, restore, titles
+from galsim_deep_training.families.shared.autoencoding import Autoencoding
+from galsim_deep_training.fit import fit, restore
 from galsim_deep_training.networks.blocks import ResidualBlock
-from galsim_deep_training.networks.flows import MapFlow, SplineFlow
-from galsim_deep_training.phases.autoencoding import Autoencoding
 
 pytestmark = pytest.mark.long
 
 STEPS = 12
 PHASES = ("autoencoder", "structure", "flow", "matching", "columns")
-# Those that depend on the networks of the autoencoder.
-NETWORKS = {*PHASES} - {"columns"}
-FLOWS = {"flow", "matching"}
 
 
 class Stopped(Exception):
@@ -173,84 +168,16 @@ def test_data_of_another_recipe(make_recipe, new_run):
         fit(other, new_run(), progress=False)
 
 
-@pytest.mark.parametrize("change", [lambda model: model["autoencoder"].update(hidden=8),
-                                    lambda model: model.update(free_bits=2.0)])
+@pytest.mark.parametrize("change", [
+    lambda content: content["model"]["autoencoder"].update(hidden=8),
+    lambda content: content["fit"]["autoencoder"].update(free_bits=2.0)])
 def test_checkpoints_of_another_recipe(change, make_recipe, fitted):
     """Other settings of the networks, the same data: they are named and left alone."""
-    other = make_recipe(lambda content: change(content["model"]))
+    other = make_recipe(change)
     (folder,) = (fitted / "checkpoints").glob("autoencoder-*")
     with pytest.raises(galsim.GalSimError, match=f"made 0 of {STEPS} steps.* Other settings made "
                                                  f"{folder.name}"):
         restore(other, fitted)
-
-
-@pytest.fixture(scope="module")
-def changed(recipe):
-    """``changed(other)``: which phases start anew."""
-    phases = make_family(recipe).phases
-
-    def compare(other):
-        pairs = zip(PHASES, titles(phases, recipe), titles(phases, other), strict=True)
-        return {phase for phase, mine, theirs in pairs if mine != theirs}
-
-    return compare
-
-
-def test_what_a_phase_depends_on(make_recipe, changed):
-    for change, expected in [
-            (lambda c: None, set()),
-            # A default that is spelled out.
-            (lambda c: c["model"].update(column_jitter=0.03), set()),
-            (lambda c: c["model"]["flow"].update(bins=8, bound=5.0), set()),
-            (lambda c: c["model"]["autoencoder"].update(reach=4.0), set()),
-            (lambda c: c["model"]["autoencoder"].update(reach=5.0), NETWORKS),
-            (lambda c: c["fit"]["flow"].update(steps=13), FLOWS),
-            (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), FLOWS),
-            (lambda c: c["fit"]["matching"].update(steps=13), {"matching"}),
-            (lambda c: c["fit"]["columns"].update(steps=13), {"columns"}),
-            (lambda c: c["model"]["flow"].update(hidden=9), FLOWS),
-            (lambda c: c["model"].update(refinement=3), set()),
-            (lambda c: c["fit"]["autoencoder"].update(steps=13), NETWORKS),
-            (lambda c: c["model"].update(free_bits=2.0), NETWORKS),
-            (lambda c: c["fit"]["structure"].update(steps=13), {"structure", *FLOWS}),
-            (lambda c: c["model"].update(structure_error=0.02), {"structure", *FLOWS}),
-            (lambda c: c.update(seed=4), {*PHASES}),
-            (lambda c: c["data"]["settings"].update(examples=41), {*PHASES}),
-            # How, where and under what name does not count.
-            (lambda c: c.update(precision="mixed_bfloat16", distribute="mirrored", name="other",
-                                run="shared", version="1"), set())]:
-        assert changed(make_recipe(change)) == expected
-
-
-def test_without_structure_its_error_has_no_say(make_recipe):
-    def found(**errors):
-        def change(content):
-            del content["fit"]["structure"]
-            content["model"].update(errors)
-
-        recipe = make_recipe(change)
-        return titles(make_family(recipe).phases, recipe)
-
-    assert found() == found(structure_error=0.02)
-    assert found() != found(model_error=0.06)
-
-
-def test_a_phase_may_say_what_it_depends_on(monkeypatch, make_recipe, changed):
-    monkeypatch.setattr(Autoencoding, "depends_on", ("seed", "model.autoencoder.hidden"))
-    assert "autoencoder" not in changed(make_recipe(lambda c: c["model"].update(free_bits=2.0)))
-    assert "autoencoder" in changed(
-        make_recipe(lambda c: c["model"]["autoencoder"].update(hidden=8)))
-
-
-@pytest.mark.parametrize("network, expected", [
-    (GalaxyFrameAutoencoder, NETWORKS), (SplineFlow, FLOWS), (MapFlow, FLOWS)])
-def test_a_network_of_another_format_starts_anew(network, expected, monkeypatch, recipe):
-    phases = make_family(recipe).phases
-    before = titles(phases, recipe)
-    monkeypatch.setattr(network, "format", 99)
-    after = titles(phases, recipe)
-    assert {phase for phase, one, other in zip(PHASES, before, after, strict=True)
-            if one != other} == expected
 
 
 def test_a_checkpoint_of_other_networks_is_refused(recipe, fitted, tmp_path, monkeypatch):
@@ -305,7 +232,7 @@ def test_several_flows_on_one_autoencoder(make_recipe, fitted, tmp_path):
     folders = [line["checkpoints"] for line in log_of(run)]
     assert {path.name for path in (run / "checkpoints").iterdir()} == set(folders)
     assert len(set(folders)) == len(folders)
-    for network in ("encoder", "ladder", "completion"):
+    for network in ("encoder", "decoder", "imputation"):
         for mine, theirs in zip(one.networks[network].variables, other.networks[network].variables,
                                 strict=True):
             np.testing.assert_array_equal(mine, theirs)

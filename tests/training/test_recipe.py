@@ -11,17 +11,16 @@ import pydantic
 import pytest
 import yaml
 
-from galsim_deep_training.autoencoders import Autoencoder
-from galsim_deep_training.canvases import Canvas
-from galsim_deep_training.data import first_sources, images, real_galaxies, transplant
-from galsim_deep_training.data.build import Builder, make_builder
-from galsim_deep_training.families import ModelFamily, all_settings, make_family
-from galsim_deep_training.networks import flows
-from galsim_deep_training.recipe import Recipe, Settings, parse, read_recipe
+from galsim_deep_training.data.builders import Builder, make_builder
+from galsim_deep_training.families import ModelFamily, choose_family, make_family
+from galsim_deep_training.families.flow_vae.autoencoders import FlowAutoencoder
+from galsim_deep_training.families.mpcc.canvases import Canvas
+from galsim_deep_training.networks.flows import Flow, MapFlow
+from galsim_deep_training.recipe import Recipe, read_recipe
+from galsim_deep_training.registry import Choice
+from galsim_deep_training.settings import Settings, parse
 
 RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
-BUILDERS = {"transplant": transplant.Transplant, "real_galaxies": real_galaxies.RealGalaxies,
-            "first_sources": first_sources.FirstSources, "images": images.Images}
 
 
 def test_there_are_recipes():
@@ -33,7 +32,7 @@ def test_shipped_recipes(path):
     recipe = read_recipe(path)
     # A recipe is found by the name of the module that it makes.
     assert recipe.name == path.stem
-    parse(BUILDERS[recipe.data.builder].Settings, recipe.data.settings, "settings")
+    Builder.choose(recipe.data, recipe, "data")
     assert all(low < high for low, high in (column.valid_range for column in recipe.columns))
     family = make_family(recipe)
     assert [phase.name for phase in family.phases] == list(recipe.fit)
@@ -45,12 +44,14 @@ def test_what_is_read(recipe_content, write_recipe):
     recipe = read_recipe(str(path))
     assert recipe.path == path.resolve()
     assert recipe.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (recipe.name, recipe.family, recipe.seed) == ("tiny", "flow_vae", 3)
+    assert (recipe.name, recipe.model.kind, recipe.seed) == ("tiny", "flow_vae", 3)
     assert [column.name for column in recipe.columns] == ["flux_radius", "mag_auto", "zphot"]
     assert recipe.columns[0].valid_range == (2.0, 8.0)
     assert recipe.columns[2].offset == 0.1
-    assert recipe.stamp.size == 32 and recipe.stamp.exposure_time == 1.0
-    assert recipe.data.settings == content["data"]["settings"]
+    assert recipe.stamp.size == 32 and recipe.band.exposure_time == 1.0
+    assert recipe.column_of("half_light_radius").name == "flux_radius"
+    assert recipe.column_of("sersic_index") is None
+    assert dict(recipe.data.settings, kind=recipe.data.kind) == content["data"]
     assert recipe.fit["flow"].steps == content["fit"]["flow"]["steps"]
     assert recipe.run_folder() == Path("runs/tiny")
     assert recipe.run_folder("elsewhere") == Path("elsewhere/tiny")
@@ -58,23 +59,6 @@ def test_what_is_read(recipe_content, write_recipe):
 
 def test_a_run_of_another_name(make_recipe):
     assert make_recipe(_set(["run"], "shared")).run_folder() == Path("runs/shared")
-
-
-def test_digest(make_recipe, recipe):
-    other = make_recipe(_set(["model", "autoencoder", "hidden"], 17))
-    assert recipe.digest("model") != other.digest("model")
-    assert recipe.digest("model.autoencoder.hidden") != other.digest("model.autoencoder.hidden")
-    assert recipe.digest("model.flow") == other.digest("model.flow")
-    assert recipe.digest("model", without=["model.autoencoder.hidden"]) == other.digest(
-        "model", without=["model.autoencoder.hidden", "model.absent"])
-    other = make_recipe(_set(["fit", "flow", "steps"], 99))
-    assert recipe.digest("seed", "fit.autoencoder") == other.digest("seed", "fit.autoencoder")
-    assert recipe.digest("seed", "fit") != other.digest("seed", "fit")
-    # Words alone do not count, with keys left out or not.
-    other = make_recipe(_set(["columns", 0, "meaning"], "other words"))
-    assert recipe.digest("columns", "model") == other.digest("columns", "model")
-    assert recipe.digest("columns", "model", without=["model.autoencoder.hidden"]) == other.digest(
-        "columns", "model", without=["model.autoencoder.hidden"])
 
 
 def test_the_hash_is_of_the_file(write_recipe, recipe_content):
@@ -89,7 +73,7 @@ def test_paths_are_relative_to_the_recipe(make_recipe, survey):
     """Wherever the command is called from."""
 
     def change(content):
-        content["data"]["settings"]["catalog"] = "beside/real_galaxy_catalog.fits"
+        content["data"]["catalog"] = "beside/real_galaxy_catalog.fits"
 
     recipe = make_recipe(change, builder="real_galaxies")
     (recipe.path.parent / "beside").symlink_to(survey)
@@ -117,17 +101,24 @@ FAULTS = {
     "unknown key": (_set(["colour"], "red"), "colour"),
     "unknown key inside": (_set(["stamp", "sise"], 32), "stamp.sise"),
     "unknown key in a list": (_set(["columns", 1, "units"], "mag"), "columns.1.units"),
-    "unknown key of a phase": (_set(["fit", "flow", "step"], 3), "fit.flow.step"),
     "wrong type": (_set(["seed"], "three"), "seed"),
     "wrong type inside": (_set(["stamp", "pixel_scale"], "small"), "stamp.pixel_scale"),
     "broken number": (_set(["fit", "autoencoder", "steps"], 1.5), "fit.autoencoder.steps"),
     "one limit": (_set(["columns", 0, "valid_range"], [1.0]), "columns.0.valid_range.1"),
     "name that a configuration takes": (_set(["columns", 0, "name"], "flux"), "columns.0.name"),
-    "name of another input": (_set(["columns", 1, "name"], "cluster"), "columns.1.name"),
+    "name of another input": (_set(["columns", 1, "name"], "galaxy_class"), "columns.1.name"),
     "unknown scale": (_set(["columns", 0, "scale"], "cubic"), "columns.0.scale"),
     "a list for a dict": (_set(["fit"], []), "fit"),
-    "missing key": (_set(["family"], None), "family"),
-    "missing key inside": (_set(["stamp", "zero_point"], None), "stamp.zero_point"),
+    "missing key": (_set(["model"], None), "model"),
+    "missing key inside": (_set(["bands", 0, "zero_point"], None), "bands.0.zero_point"),
+    "no kind": (_set(["data", "kind"], None), "data.kind"),
+    "no bands": (_set(["bands"], []), "bands"),
+    "two bands": (_set(["bands"], [dict(name="g", zero_point=25), dict(name="r", zero_point=25)]),
+                  "bands"),
+    "band that is not there": (_set(["columns", 1, "band"], "F606W"), "columns.1.band"),
+    "unknown quantity": (_set(["columns", 1, "quantity"], "brightness"), "columns.1.quantity"),
+    "magnitude without mag": (_set(["columns", 1, "unit"], ""), "columns.1"),
+    "size that is no angle": (_set(["columns", 0, "unit"], "kg"), "columns.0"),
     "name": (_set(["name"], "../elsewhere"), "name"),
     "unknown optimiser": (_set(["fit", "flow", "optimizer"], "sgd"), "fit.flow.optimizer"),
     "unknown schedule": (_set(["fit", "flow", "schedule"], "root"), "fit.flow.schedule"),
@@ -137,7 +128,7 @@ FAULTS = {
     "PSF without middle pixel": (_set(["stamp", "psf_size"], 16), "stamp.psf_size"),
     "no unit": (_set(["columns", 0, "unit"], "furlongs"), "columns.0.unit"),
     "name that is a path": (_set(["columns", 0, "name"], "a/b"), "columns.0.name"),
-    "no text": (_set(["stamp", "band"], ""), "stamp.band"),
+    "no text": (_set(["bands", 0, "name"], ""), "bands.0.name"),
     "one name for two columns": (_set(["columns", 1, "name"], "flux_radius"), "columns"),
     "no logarithm": (_set(["columns", 2, "offset"], 0.0), "columns.2"),
     "empty range": (_set(["columns", 1, "valid_range"], [25.0, 25.0]), "columns.1.valid_range"),
@@ -164,8 +155,9 @@ LIMITS = [
     ("fit.flow.warm_up", -1, "from 0"), ("fit.flow.steps", True, "from 1"),
     ("stamp.size", 0, "from 4 to 4096"), ("stamp.size", 10**9, "from 4 to 4096"),
     ("stamp.psf_size", -1, "from 1 to 4096"), ("stamp.pixel_scale", math.nan, "to 3600"),
-    ("stamp.pixel_scale", 0, "from 1e-05"), ("stamp.zero_point", math.inf, "from -100 to 100"),
-    ("stamp.exposure_time", 0, "from 1e-30"), ("stamp.area", -1, "from 1e-30"),
+    ("stamp.pixel_scale", 0, "from 1e-05"), ("bands.0.zero_point", math.inf, "from -100 to 100"),
+    ("bands.0.exposure_time", 0, "from 1e-30"), ("bands.0.area", -1, "from 1e-30"),
+    ("bands.0.effective_wavelength", 0, "from 1e-30"),
     ("seed", 2**31, "from 0 to 2147483647"), ("columns.0.offset", math.nan, "from -1e"),
     ("columns.0.valid_range.1", math.inf, "to 1e"),
 ]
@@ -188,23 +180,23 @@ NONSENSE = [math.nan, math.inf, -math.inf, 1e300, -1e300, 10**40, True, "much", 
 
 def _groups_of_settings():
     """Every class of settings that a recipe can have."""
-    for base in (ModelFamily, Autoencoder, Canvas, Builder):
+    for base in (ModelFamily, FlowAutoencoder, Canvas, Builder, Flow, MapFlow):
         base.kinds()
-    for flow in (*flows.FLOWS.values(), flows.MapFlow):
-        flows._settings_of(flow)
 
     def below(cls):
         for other in cls.__subclasses__():
             yield other
             yield from below(other)
 
-    return sorted((cls for cls in below(Settings) if cls.__module__.startswith("galsim_deep")),
+    return sorted((cls for cls in {*below(Settings)} if cls.__module__.startswith("galsim_deep")),
                   key=lambda cls: (cls.__module__, cls.__name__))
 
 
 def _with_number(annotation, number):
     """A value of a type with ``number`` in the place of every number; None if it holds none."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Choice:
+        return None
     if annotation in (int, float):
         return number
     if origin is typing.Annotated:
@@ -224,7 +216,7 @@ def _with_number(annotation, number):
 def test_every_number_has_limits(group):
     for name, field in group.model_fields.items():
         if not field.is_required():
-            assert not _faults(group, name, field.default)
+            assert not _faults(group, name, field.get_default(call_default_factory=True))
         for number in NONSENSE:
             value = _with_number(field.annotation, number)
             if value is not None:
@@ -255,8 +247,8 @@ def _numbers(content, keys=()):
 def _check(content):
     recipe = parse(Recipe, content, "recipe")
     recipe._path = Path("recipe.yaml")
-    parse(BUILDERS[recipe.data.builder].Settings, recipe.data.settings, "recipe, data.settings,")
-    all_settings(recipe)
+    Builder.choose(recipe.data, recipe, "data")
+    choose_family(recipe)
 
 
 @pytest.mark.parametrize("number", NONSENSE, ids=str)
@@ -279,17 +271,33 @@ def test_nonsense_in_every_place(name, number, recipe_content):
         assert key in str(info.value), keys
 
 
-@pytest.mark.parametrize("part, settings", [
-    ("flow", dict(kind="spline", layers=0)), ("flow", dict(kind=["spline"])), ("flow", {}),
-    ("flow", dict(kind="spline", latent_size=3)), ("flow", dict(kind="spline", bound=math.nan)),
-    ("detail_flow", dict(hidden=-1)), ("detail_flow", dict(kind="spline")),
-    ("autoencoder", dict(kind=["galaxy_frame"])), ("autoencoder", {}),
-    ("autoencoder", dict(kind="lanusse2021", aided=0)), ("likelihood", "poisson")])
-def test_nonsense_in_parts_of_a_model(part, settings, make_recipe):
+@pytest.mark.parametrize("part, settings, key", [
+    ("flow", dict(kind="spline_coupling", layers=0), "layers"),
+    ("flow", dict(kind=["spline_coupling"]), "kind"), ("flow", {}, "kind"),
+    ("flow", dict(kind="map_coupling"), "kind"),
+    ("flow", dict(kind="spline_coupling", latent_size=3), "latent_size"),
+    ("flow", dict(kind="spline_coupling", bound=math.nan), "bound"), ("flow", "affine", ""),
+    ("detail_flow", dict(kind="map_coupling", hidden=-1), "hidden"),
+    ("detail_flow", dict(kind="spline_coupling"), "kind"),
+    ("autoencoder", dict(kind=["galaxy_frame"]), "kind"), ("autoencoder", {}, "kind"),
+    ("autoencoder", dict(kind="lanusse2021", aided=0), "aided")])
+def test_nonsense_in_parts_of_a_model(part, settings, key, make_recipe):
     """It is found before any network is built."""
     recipe = make_recipe(_set(["model", part], settings))
-    with pytest.raises(galsim.GalSimConfigError, match=f"recipe.yaml, model.*{part}"):
-        make_family(recipe)
+    key = f"model.{part}.{key}".removesuffix(".")
+    with pytest.raises(galsim.GalSimConfigError, match=f"recipe.yaml is not valid. {key}: "):
+        choose_family(recipe)
+
+
+@pytest.mark.parametrize("key, value, allowed", [
+    ("step", 3, "no such key; the keys here are: steps, batch_size, .*column_jitter"),
+    ("free_bits", 3, "no such key"), ("column_jitter", -1, "should be a number from 0 to 10"),
+    ("deepest_share", 0, "from 1e-06 to 1")])
+def test_nonsense_in_a_phase(key, value, allowed, make_recipe):
+    recipe = make_recipe(_set(["fit", "flow", key], value))
+    with pytest.raises(galsim.GalSimConfigError,
+                       match=f"recipe.yaml is not valid. fit.flow.{key}: .*{allowed}"):
+        choose_family(recipe)
 
 
 def test_all_faults_at_once(recipe_content, write_recipe):
@@ -326,9 +334,9 @@ def test_missing_files(tmp_path):
 
 
 def test_unknown_builder(make_recipe):
-    recipe = make_recipe(_set(["data", "builder"], "transplants"))
-    with pytest.raises(galsim.GalSimConfigError,
-                       match="'transplants'.*real_galaxies, transplant") as info:
+    recipe = make_recipe(_set(["data", "kind"], "transplants"))
+    with pytest.raises(galsim.GalSimConfigError, match="data.kind: there is no builder of this "
+                       "kind.*real_galaxies, transplant .*'transplants'") as info:
         make_builder(recipe)
     assert str(recipe.path) in str(info.value)
 
@@ -337,21 +345,22 @@ def test_unknown_builder(make_recipe):
 @pytest.mark.parametrize("key, value", [("catalogs", "a.fits"), ("test_fraction", "few"),
                                         ("examples", "many")])
 def test_settings_of_a_builder(builder, key, value, make_recipe):
-    recipe = make_recipe(_set(["data", "settings", key], value), builder=builder)
-    with pytest.raises(galsim.GalSimConfigError, match=f"data.settings.* {key}: "):
+    recipe = make_recipe(_set(["data", key], value), builder=builder)
+    with pytest.raises(galsim.GalSimConfigError, match=f" data.{key}: "):
         make_builder(recipe)
 
 
 def test_unknown_family(make_recipe):
-    recipe = make_recipe(_set(["family"], "flow_vea"))
-    with pytest.raises(galsim.GalSimConfigError, match="'flow_vea'.*flow_vae") as info:
+    recipe = make_recipe(_set(["model", "kind"], "flow_vea"))
+    with pytest.raises(galsim.GalSimConfigError,
+                       match="model.kind: .*the kinds are: flow_vae.*'flow_vea'") as info:
         make_family(recipe)
     assert str(recipe.path) in str(info.value)
 
 
 def test_settings_of_a_family(make_recipe):
     recipe = make_recipe(_set(["model", "latents"], 4))
-    with pytest.raises(galsim.GalSimConfigError, match="model.* latents: "):
+    with pytest.raises(galsim.GalSimConfigError, match=" model.latents: "):
         make_family(recipe)
 
 
@@ -363,7 +372,73 @@ def test_phases_that_are_not_the_familys(name, value, make_recipe):
         make_family(recipe)
 
 
-def test_columns_that_the_family_needs(make_recipe):
-    recipe = make_recipe(_set(["model", "autoencoder", "magnitude_column"], "mag_i"))
-    with pytest.raises(galsim.GalSimConfigError, match="magnitude_column.*'mag_i'.*mag_auto"):
+@pytest.mark.parametrize("number, quantity", [(0, "half_light_radius"), (1, "magnitude")])
+def test_columns_that_the_family_needs(number, quantity, make_recipe):
+    recipe = make_recipe(_set(["columns", number, "quantity"], "other"))
+    with pytest.raises(galsim.GalSimConfigError, match=f"no column of the quantity '{quantity}'"):
         make_family(recipe)
+
+
+def test_lengths_are_converted_to_pixels(make_recipe):
+    def arcsec(content):
+        content["columns"][0].update(unit="arcsec", valid_range=[0.06, 0.24])
+
+    recipe, other = make_recipe(), make_recipe(arcsec)
+    assert recipe.half_light_radius(dict(flux_radius=4.0)) == 4.0
+    assert other.half_light_radius(dict(flux_radius=0.12)) == pytest.approx(4.0)
+    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
+        make_family(make_recipe(_set(["columns", 0, "unit"], "arcsec")))
+
+
+MODULE = """
+from galsim_deep_training.data.builders.base import Builder
+
+
+class Nothing(Builder, kind="{kind}"):
+    def __len__(self):
+        return 0
+
+    def psfs(self): ...
+    def noise_correlations(self): ...
+    def example(self, number): ...
+"""
+
+
+def test_modules_of_a_recipe(make_recipe, recipe_content, write_recipe):
+    """They are found beside the recipe, and register kinds."""
+    content = recipe_content()
+    content.update(modules=["beside.py"], data=dict(kind="nothing_at_all"))
+    path = write_recipe(content)
+    (path.parent / "beside.py").write_text(MODULE.format(kind="nothing_at_all"))
+    assert len(make_builder(read_recipe(path))) == 0
+    assert len(make_builder(read_recipe(path))) == 0  # imported once
+
+
+@pytest.mark.parametrize("name, text", [
+    ("beside.py", None), ("beside.py", "import absent_module"), ("beside.py", "def"),
+    ("absent_module", None)])
+def test_modules_that_cannot_be_imported(name, text, recipe_content, write_recipe):
+    path = write_recipe(dict(recipe_content(), modules=[name]))
+    if text is not None:
+        (path.parent / name).write_text(text)
+    with pytest.raises(galsim.GalSimConfigError,
+                       match=f"{path}, modules, names '{name}', which cannot be imported: "):
+        read_recipe(path)
+
+
+def test_two_classes_of_one_kind(recipe_content, write_recipe):
+    path = write_recipe(dict(recipe_content(), modules=["beside.py"]))
+    (path.parent / "beside.py").write_text(MODULE.format(kind="transplant"))
+    Builder.kinds()
+    with pytest.raises(galsim.GalSimConfigError, match="two classes for the builder 'transplant'"):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize("base", [ModelFamily, FlowAutoencoder, Canvas, Builder, Flow, MapFlow],
+                         ids=lambda base: base.__name__)
+def test_kinds_are_found_by_their_name(base):
+    """Each is in the module of its name, which is imported only when it is asked for."""
+    for kind, cls in base.kinds().items():
+        if cls.__module__.startswith(base.package):
+            assert f"{cls.__module__}.".startswith(f"{base.package}.{kind}.")
+            assert base.named(kind) is cls

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from galsim_deep.cli import main
-from galsim_deep.validation import validate
-from galsim_deep.validation.structure import EDGES
+from galsim_deep.measure.structure import EDGES
+from galsim_deep.validation import RealSample, validate
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def validation(module_folder, data_file, cache):
 
 
 def test_the_test_split_is_used(validation, dataset):
-    assert len(validation.survey) == len(dataset.test_indices)
+    assert len(validation.galaxies) == len(dataset.test_indices)
     assert set(validation.measurements.source) == set(dataset.source[dataset.test_indices])
     np.testing.assert_array_equal(
         validation.measurements.columns["mag_auto"],
@@ -56,7 +56,8 @@ def test_memorisation(validation):
 
 
 def test_stamps_of_training_galaxies(module_folder, data_file, dataset):
-    found = validate(module_folder, data_file, processes=1, split="train", count=2)
+    found = validate(
+        module_folder, RealSample(data_file, split="train", count=2), processes=1)
     assert set(found.measurements.source) <= set(dataset.source[dataset.train_indices])
     assert "truth" not in found.results
 

@@ -1,116 +1,77 @@
-"""What the tests of the validation share: how a galaxy is observed, and a small catalogue."""
+"""What the tests of the validation share: comparisons with measurements that were made up."""
 
-import galsim
-import h5py
+import types
+
 import numpy as np
 import pytest
-from astropy.table import Table
 
-from galsim_deep.module import Module
-from galsim_deep.validation import validate
-from galsim_deep.validation.observation import Observation
-from galsim_deep.validation.survey import open_survey
+from galsim_deep.measure.statistics import FLAGS, STATISTICS
+from galsim_deep.validation.comparison import Comparison
+from galsim_deep.validation.flux_units import FluxUnits
+from galsim_deep.validation.galaxy import SAMPLES
+from galsim_deep.validation.measurements import Measurements
+from galsim_deep.validation.random_streams import RandomStreams
+from galsim_deep.validation.settings import Settings
+
+NUMBERS = ("measured_size", "measured_magnitude", "not_finite", "negative", "edge_flux",
+           "ring_flux", "offset_x", "offset_y", "e1", "e2", "subpixel_size", "subpixel_flux",
+           "subpixel_g", "response_real", "response_generated", "response_parametric",
+           "response_profile")
 
 
 @pytest.fixture(scope="session")
-def observe():
-    """``observe(size=..., noise_sigma=..., ...)``: an empty stamp behind a round Gaussian PSF."""
+def make_measurements():
+    """``make_measurements(real, generated, parametric)``: of {statistic: [N]} for each sample."""
 
-    def make(size=96, noise_sigma=1e-4, psf_sigma=1.8, pixel_scale=0.03, **kwargs):
-        psf = galsim.Gaussian(sigma=psf_sigma).drawImage(
-            nx=33, ny=33, scale=1.0, method="no_pixel", dtype=float).array
-        return Observation(
-            number=0, stamp=np.zeros((size, size)), psf=psf / psf.sum(), pixel_scale=pixel_scale,
-            noise_sigma=noise_sigma, columns={}, **kwargs)
+    def make(real, generated, parametric):
+        n = len(real["g"])
+        values = dict(zip(SAMPLES, (real, generated, parametric), strict=True))
+        return Measurements(
+            columns=dict(flux_radius=np.full(n, 8.0), mag_auto=np.full(n, 22.0), zphot=np.ones(n)),
+            source=np.arange(n), values=values,
+            flags={sample: {flag: np.zeros(n, bool) for flag in FLAGS} for sample in values},
+            numbers={name: np.ones(n) for name in NUMBERS}, stamps={})
 
     return make
 
 
 @pytest.fixture(scope="session")
-def write_catalog():
-    """``write_catalog(folder, ...)``: three galaxies that `galsim.RealGalaxyCatalog` reads.
+def random_measurements(make_measurements):
+    """``random_measurements(count)``: the same normal numbers for all samples."""
 
-    Stamps are 31, 90 and 40 pixels wide, of 0.05 arcsec; the noise is white.  A pixel holds its
-    number, so that it can be recognised, and the last galaxy lacks its redshift.
-    """
+    def make(count):
+        values = {statistic.name: np.random.default_rng(1).normal(size=count)
+                  for statistic in STATISTICS}
+        return make_measurements(values, values, values)
 
-    def write(folder, name="real_galaxy_catalog", fits=True):
-        folder.mkdir(parents=True, exist_ok=True)
-        stamps = [galsim.Image(np.arange(n * n, dtype=np.float32).reshape(n, n), scale=0.05)
-                  for n in (31, 90, 40)]
-        psfs = [galsim.Gaussian(fwhm=0.12).drawImage(nx=25, ny=33, scale=0.05, dtype=float)
-                for _ in stamps]
-        galsim.fits.writeMulti(stamps, str(folder / "images.fits"))
-        galsim.fits.writeMulti(psfs, str(folder / "psfs.fits"))
-        number = np.arange(3)
-        Table(dict(
-            IDENT=[7, 3, 5], MAG=[20.0, 21.0, 22.0], BAND=["F814W"] * 3, WEIGHT=np.ones(3),
-            GAL_FILENAME=["images.fits"] * 3, PSF_FILENAME=["psfs.fits"] * 3, GAL_HDU=number,
-            PSF_HDU=number, PIXEL_SCALE=np.full(3, 0.05), NOISE_MEAN=np.zeros(3),
-            NOISE_VARIANCE=[4.0, 9.0, 16.0],
-        )).write(folder / f"{name}.fits")
-        if fits:
-            # In another order than the main table.
-            Table(dict(IDENT=[3, 5, 7], flux_radius=[6.0, 12.0, 3.0], ZPHOT=[0.3, np.nan, 0.7],
-                       )).write(folder / f"{name}_fits.fits")
-        return folder / f"{name}.fits"
-
-    return write
-
-
-SHAPES = 48
+    return make
 
 
 @pytest.fixture(scope="session")
-def shapes_file(shapes, tmp_path_factory):
-    """A data set of galaxies of the module with classes, seen through a PSF with white noise.
+def card(tiny_folder):
+    """The card of a module with the columns flux_radius, mag_auto and zphot."""
+    from galsim_deep.modules.card import read_card
 
-    The class of each is in the column ``kind``; two stamps each show one source.  The last eight
-    are lost in the noise.
-    """
-    rng = np.random.default_rng(2)
-    magnitude = np.append(rng.uniform(20, 22, SHAPES - 8), rng.uniform(25, 26, 8))
-    table = dict(flux_radius=rng.uniform(6, 9, SHAPES), mag_auto=magnitude)
-    seeds = np.arange(SHAPES) + 1000
-    psf = np.exp(-0.5 * np.square(np.indices((17, 17)) - 8).sum(axis=0) / 1.2**2)
-    psf = galsim.Image(psf / psf.sum(), scale=0.03)
-    stamps = []
-    for galaxy in shapes.sample(table, seeds=seeds):
-        seen = galsim.Convolve(galaxy, galsim.InterpolatedImage(psf, flux=1.0))
-        stamps.append(seen.drawImage(nx=32, ny=32, scale=0.03, method="no_pixel").array)
-    stamps = np.array(stamps) + rng.normal(0, 0.05, (SHAPES, 32, 32))
-    path = tmp_path_factory.mktemp("shapes") / "shapes.h5"
-    columns = dict(table, kind=shapes.draw_clusters(table, seeds=seeds))
-    with h5py.File(path, "w") as file:
-        file.attrs.update(format_version=2, pixel_scale=0.03, seed=1, recipe_sha256="")
-        parts = dict(
-            stamp=stamps.astype("f4"), psf=psf.array[None].astype("f4"),
-            psf_index=np.zeros(SHAPES, int), noise_sigma=np.full(SHAPES, 0.05, "f4"),
-            noise_correlation=np.ones((1, 1, 1), "f4"), noise_index=np.zeros(SHAPES, int),
-            source=np.arange(SHAPES) // 2, test=np.ones(SHAPES, bool), truth_index=np.zeros(0, int),
-            truth=np.zeros((0, 32, 32), "f4"))
-        parts.update({f"columns/{name}": np.float32(values) for name, values in columns.items()})
-        for name, values in parts.items():
-            file[name] = values
-    return path
+    return read_card(tiny_folder)
 
 
 @pytest.fixture(scope="session")
-def shapes_module(shapes_folder):
-    return Module(shapes_folder)
+def without_magnitude(card):
+    """The same card without the magnitude, so that there are no magnitude bins."""
+    return card.model_copy(update=dict(columns=tuple(
+        column for column in card.columns if column.quantity != "magnitude")))
 
 
 @pytest.fixture(scope="session")
-def shapes_survey(shapes_file, shapes_module):
-    return open_survey(shapes_file, shapes_module.card)
+def make_comparison():
+    """``make_comparison(card, measurements, settings)``: with nothing but these."""
 
+    def make(card, measurements, settings=None, galaxies=None, **parts):
+        settings = settings or Settings()
+        return Comparison(
+            module=types.SimpleNamespace(card=card), galaxies=galaxies, settings=settings,
+            measurements=measurements, streams=RandomStreams(settings.seed),
+            **dict(dict(training=None, units=FluxUnits(), reconstructor=None,
+                        no_reconstruction=""), **parts))
 
-@pytest.fixture(scope="session")
-def shapes_cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("shapes_cache")
-
-
-@pytest.fixture(scope="session")
-def shapes_validation(shapes_folder, shapes_file, shapes_cache):
-    """A whole validation of the module with classes on galaxies of its own."""
-    return validate(shapes_folder, shapes_file, processes=1, cache=shapes_cache)
+    return make

@@ -4,6 +4,7 @@ import galsim
 import numpy as np
 import pytest
 
+from galsim_deep.observations.observation import Observation
 from galsim_deep.validation.memory import (
     canonical,
     copy_distances,
@@ -11,7 +12,6 @@ from galsim_deep.validation.memory import (
     nearest_distances,
     stranger_distances,
 )
-from galsim_deep.validation.observation import Observation
 
 _SCALE = 0.03
 _PSF = galsim.Gaussian(sigma=1.7 * _SCALE)

@@ -1,4 +1,4 @@
-"""What is measured on the real galaxy: the same from the cache, and measured anew when it must."""
+"""What is measured on a real galaxy: the same from the cache, and measured again if it must be."""
 
 import ast
 import dataclasses
@@ -10,9 +10,15 @@ import galsim
 import numpy as np
 import pytest
 
+import galsim_deep
 from galsim_deep.validation import observed as module
 from galsim_deep.validation.cache import Cache
-from galsim_deep.validation.observed import examine_observed, observed
+from galsim_deep.validation.flux_units import FluxUnits
+from galsim_deep.validation.galaxy import GalaxyMeasurements
+from galsim_deep.validation.observed import measure_observed, measure_observed_cached
+from galsim_deep.validation.random_streams import RandomStreams
+
+STREAMS, UNITS = RandomStreams(3), FluxUnits(2.0)
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +29,16 @@ def galaxy(observe):
     footprint[:2] = False
     correlation = np.zeros((3, 3))
     correlation[1] = [0.3, 1.0, 0.3]
-    seen = observe(size=64, noise_sigma=0.002, footprint=footprint, noise_correlation=correlation,
-                   truth=disk.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel",
-                                        dtype=float).array)
+    empty = observe(size=64, noise_sigma=0.002, footprint=footprint, noise_correlation=correlation,
+                    truth=disk.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel",
+                                         dtype=float).array)
     return dataclasses.replace(
-        seen, stamp=seen.drawn_like(seen.convolved(disk), np.random.default_rng(1)))
+        empty, stamp=empty.drawn_like(empty.convolved(disk), np.random.default_rng(1)))
 
 
 @pytest.fixture(scope="module")
-def found(galaxy):
-    return examine_observed(galaxy, seed=3, gain=2.0)
+def measurements(galaxy):
+    return measure_observed(galaxy, STREAMS, UNITS)
 
 
 def same(one, other):
@@ -49,96 +55,103 @@ def same(one, other):
     return True
 
 
-def test_what_is_found(found):
-    assert set(found.values) == set(found.flags) == {"real", "parametric"}
-    assert found.numbers["chi2_parametric"] == pytest.approx(1.0, abs=0.1)
-    assert found.numbers["sersic_failed_truth"] == 0
-    assert (found.numbers["power_truth"] > 0).all()
-    assert set(found.stamps) == {"parametric", "model_parametric"}
+def test_what_is_measured(measurements):
+    assert set(measurements.values) == set(measurements.flags) == {"real", "parametric"}
+    assert measurements.numbers["chi2_parametric"] == pytest.approx(1.0, abs=0.1)
+    assert measurements.numbers["sersic_failed_truth"] == 0
+    assert (measurements.numbers["power_truth"] > 0).all()
+    assert set(measurements.stamps) == {"parametric", "model_parametric"}
 
 
-def test_the_same_from_the_cache(galaxy, found, tmp_path, monkeypatch):
+def test_the_same_from_the_cache(galaxy, measurements, tmp_path, monkeypatch):
     cache = Cache.at(tmp_path)
-    assert same(observed(galaxy, 3, 2.0, cache), found)
-    monkeypatch.setattr(module, "examine_observed", None)  # nothing is measured again
-    again = observed(galaxy, 3, 2.0, cache)
-    assert same(again, found)
+    assert same(measure_observed_cached(galaxy, STREAMS, UNITS, cache), measurements)
+    monkeypatch.setattr(module, "measure_observed", None)  # nothing is measured again
+    again = measure_observed_cached(galaxy, STREAMS, UNITS, cache)
+    assert same(again, measurements)
     assert isinstance(again.flags["real"]["truncated"], bool)
 
 
 def other(value):
-    """Something of the same type that is not the same."""
+    """Something that is not the same."""
+    if value is None:
+        return (3.0, 5.0)
     return not value if isinstance(value, bool) else value + 1
 
 
 def changes(galaxy):
-    """Every argument of `observed`, changed in one thing, and whether it matters."""
+    """(name, arguments, whether it matters): every argument, changed in one thing."""
     for field in dataclasses.fields(galaxy):
         value = getattr(galaxy, field.name)
         if field.name == "columns":
-            yield field.name, dataclasses.replace(galaxy, columns=dict(zphot=1.0)), 3, 2.0, False
+            changed = dict(zphot=1.0)
         elif isinstance(value, np.ndarray):
-            value = value.copy()
-            value.flat[0] = other(value.flat[0].item())
-            yield field.name, dataclasses.replace(galaxy, **{field.name: value}), 3, 2.0, True
+            changed = value.copy()
+            changed.flat[0] = other(value.flat[0].item())
         else:
-            changed = dataclasses.replace(galaxy, **{field.name: other(value)})
-            yield field.name, changed, 3, 2.0, field.name != "source"
+            changed = other(value)
+        yield (field.name, (dataclasses.replace(galaxy, **{field.name: changed}), STREAMS, UNITS),
+               field.name not in ("columns", "source"))
     for name in ("truth", "footprint", "noise_correlation"):
-        yield f"no {name}", dataclasses.replace(galaxy, **{name: None}), 3, 2.0, True
-    yield "seed", galaxy, 4, 2.0, True
-    yield "gain", galaxy, 3, 2.5, True
+        yield (f"no {name}", (dataclasses.replace(galaxy, **{name: None}), STREAMS, UNITS), True)
+    yield "seed", (galaxy, RandomStreams(4), UNITS), True
+    yield "gain", (galaxy, STREAMS, FluxUnits(2.5)), True
 
 
 def test_all_that_matters_is_in_the_key(galaxy, tmp_path, monkeypatch):
     """Also what is added to an `Observation` later on."""
-    done = []
-    monkeypatch.setattr(module, "examine_observed",
-                        lambda *arguments: done.append(arguments) or examined)
-    examined = module.Examined({}, {}, dict(x=1.0), {})
+    calls = []
+    result = GalaxyMeasurements({}, {}, dict(x=1.0), {})
+    monkeypatch.setattr(module, "measure_observed",
+                        lambda *arguments: calls.append(arguments) or result)
     cache = Cache.at(tmp_path)
-    observed(galaxy, 3, 2.0, cache)
-    for name, *arguments, matters in changes(galaxy):
-        before = len(done)
-        observed(*arguments, cache)
-        assert len(done) - before == matters, name
+    measure_observed_cached(galaxy, STREAMS, UNITS, cache)
+    for name, arguments, matters in changes(galaxy):
+        before = len(calls)
+        measure_observed_cached(*arguments, cache)
+        assert len(calls) - before == matters, name
     for name in ("_code", "_libraries"):
-        before = len(done)
+        before = len(calls)
         with monkeypatch.context() as patch:
             patch.setattr(module, name, lambda: "another")
-            observed(galaxy, 3, 2.0, cache)
-        assert len(done) - before == 1, name
+            measure_observed_cached(galaxy, STREAMS, UNITS, cache)
+        assert len(calls) - before == 1, name
 
 
 def test_all_code_that_measures_is_in_the_key():
-    """Files imported by a file of the key are in the key; each of them changes it."""
-    folder, found = Path(module.__file__).parent, {"observed", "observation"}
-    while True:
-        imported = {name for one in found for name in imports(folder / f"{one}.py")}
-        if imported <= found:
-            break
-        found |= imported
-    assert sorted(found) == list(module._CODE)
+    """Whatever a file of the key imports from the package is in the key as well."""
+    root = Path(galsim_deep.__file__).parent
+    known = [file for name in module._CODE for file in (
+        [root / name] if (root / name).is_file() else (root / name).glob("*.py"))]
+    for file in known:
+        for imported in imports(file, root):
+            assert imported in known, f"{file} imports {imported}, which is not in the key"
 
 
-def imports(path):
-    """What a file imports from its own folder; it may import nothing from folders above."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(file, root):
+    """The files of the package that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            assert node.level == 1, f"{path} imports from above, which is not in the key"
-            yield from [node.module] if node.module else [one.name for one in node.names]
+            base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            assert base.is_relative_to(root)
+            names = [base.with_suffix(".py")] if base.with_suffix(".py").is_file() else [
+                base / f"{name.name}.py" for name in node.names]
+            yield from (name for name in names if name.is_file())
 
 
 def test_a_change_of_the_code_changes_its_hash(monkeypatch, tmp_path):
-    for path in Path(module.__file__).parent.glob("*.py"):
-        shutil.copy(path, tmp_path)
+    shutil.copytree(Path(galsim_deep.__file__).parent, tmp_path, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(module.importlib.resources, "files", lambda package: tmp_path)
-    found = {module._code.__wrapped__()}
+    hashes = {module._code.__wrapped__()}
     for name in module._CODE:
-        with (tmp_path / f"{name}.py").open("a") as file:
+        changed = tmp_path / name
+        if changed.is_dir():
+            changed = sorted(changed.glob("*.py"))[-1]
+        with changed.open("a") as file:
             file.write("X = 1\n")
-        found.add(module._code.__wrapped__())
-    assert len(found) == 1 + len(module._CODE)
+        hashes.add(module._code.__wrapped__())
+    assert len(hashes) == len(module._CODE) + 1
 
 
 def test_versions_are_those_that_are_imported(monkeypatch, tmp_path):
@@ -153,16 +166,22 @@ def test_versions_are_those_that_are_imported(monkeypatch, tmp_path):
 
 
 def test_the_gain_matters_to_the_true_profile_alone(galaxy, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "examine_observed",
-                        lambda *arguments: module.Examined({}, {}, dict(gain=arguments[2]), {}))
+    monkeypatch.setattr(
+        module, "measure_observed",
+        lambda galaxy, streams, units: GalaxyMeasurements({}, {}, dict(gain=units.gain), {}))
     cache = Cache.at(tmp_path)
-    blind = dataclasses.replace(galaxy, truth=None)
-    assert [observed(blind, 3, gain, cache).numbers["gain"] for gain in (2.0, 5.0)] == [2.0, 2.0]
-    assert [observed(galaxy, 3, gain, cache).numbers["gain"] for gain in (2.0, 5.0)] == [2.0, 5.0]
+
+    def gains(galaxy):
+        return [measure_observed_cached(galaxy, STREAMS, FluxUnits(gain), cache).numbers["gain"]
+                for gain in (2.0, 5.0)]
+
+    assert gains(dataclasses.replace(galaxy, truth=None)) == [2.0, 2.0]
+    assert gains(galaxy) == [2.0, 5.0]
 
 
 def test_what_cannot_be_measured_is_not_kept(galaxy, tmp_path):
     cache = Cache.at(tmp_path)
     with pytest.raises(galsim.GalSimError):
-        observed(dataclasses.replace(galaxy, noise_sigma=np.nan), 3, 2.0, cache)
+        measure_observed_cached(
+            dataclasses.replace(galaxy, noise_sigma=np.nan), STREAMS, UNITS, cache)
     assert not any(tmp_path.iterdir())

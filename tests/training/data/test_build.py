@@ -1,4 +1,4 @@
-"""Building: the file does not depend on how it was made, and is there only when it is whole."""
+"""Building: the file depends on the recipe only, and appears only when it is complete."""
 
 import os
 import signal
@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from galsim_deep_training.data.build import build, make_builder
-from galsim_deep_training.data.transplant import Transplant
-from galsim_deep_training.recipe import DATA_PARTS
+from galsim_deep_training.data.build import build
+from galsim_deep_training.data.builders import make_builder
+from galsim_deep_training.data.builders.transplant import Transplant
+from galsim_deep_training.data.identity import data_identity
 
 
 def contents(path):
@@ -25,10 +26,10 @@ def contents(path):
 
 @pytest.mark.parametrize("kind", ["transplant", "real_galaxies"])
 def test_the_file_depends_on_the_seed_alone(kind, make_recipe, tmp_path):
-    """Not on the number of processes, nor on the run."""
+    """It depends neither on the number of processes nor on the run."""
     def change(content):
         if kind == "transplant":
-            content["data"]["settings"].update(examples=16, test_examples=4)
+            content["data"].update(examples=16, test_examples=4)
 
     def other_seed(content):
         change(content)
@@ -54,7 +55,7 @@ def test_the_file_depends_on_the_seed_alone(kind, make_recipe, tmp_path):
 
 def test_the_data_set_knows_its_recipe(recipe, data_file):
     with h5py.File(data_file) as file:
-        assert file.attrs["recipe_sha256"] == recipe.digest(*DATA_PARTS)
+        assert file.attrs["recipe_sha256"] == data_identity(recipe)
         assert file.attrs["seed"] == recipe.seed
 
 

@@ -1,4 +1,4 @@
-"""Source galaxies: the light beyond their segments, who is who, and their shapes."""
+"""Source galaxies: extrapolated light, groups of the same galaxy, and measured shapes."""
 
 import galsim
 import numpy as np
@@ -14,7 +14,7 @@ def exponential(size=160, radius=16.0, flux=1000.0, q=0.6):
 
 
 def cut(image, share=0.04):
-    """What is brighter than an isophote, as a segmentation would have it."""
+    """The part brighter than an isophote, as a segmentation keeps it."""
     return np.where(image > share * image.max(), image, 0.0)
 
 
@@ -25,13 +25,13 @@ def padded(image, size):
     return both
 
 
-def test_an_exponential_disc_is_continued_as_itself():
+def test_an_exponential_disc_is_extrapolated():
     disc = exponential(flux=1000.0)
     stamp = cut(disc)
     soft = softened(stamp)
     lost = 1 - stamp.sum() / disc.sum()
     assert 0.1 < lost < 0.25
-    # Part of the light comes back; more than a few per cent would be taken for an invention.
+    # Part of the lost light is recovered; the extrapolation is limited to a few per cent.
     assert 0.03 < soft.sum() / stamp.sum() - 1 < 0.08
     shallow = cut(disc, share=0.01)
     again = softened(shallow)
@@ -40,7 +40,7 @@ def test_an_exponential_disc_is_continued_as_itself():
 
 
 def test_the_edge_is_gone():
-    """Steps between neighbours at the edge are those of a smooth galaxy, inside nothing changes."""
+    """There are no steps between pixels at the edge; the inner part does not change."""
     stamp = cut(exponential())
     soft = softened(stamp)
     edge = stamp[stamp > 0].min()
@@ -60,7 +60,7 @@ def test_the_edge_is_gone():
         assert soft[here[0] + step, here[1]] == stamp[there[0] + step, there[1]]
 
 
-def test_it_ends_at_zero_within_the_stamp():
+def test_the_light_reaches_zero_within_the_stamp():
     soft = softened(cut(exponential()))
     assert soft.shape[0] == soft.shape[1]
     assert np.all(soft >= 0)
@@ -69,7 +69,7 @@ def test_it_ends_at_zero_within_the_stamp():
     assert 0 < np.mean(soft == 0) < 0.6
 
 
-def test_it_depends_on_the_galaxy_only():
+def test_the_extrapolation_depends_on_the_galaxy_only():
     """Not on the stamp around it, nor on the unit of flux, nor on the axes."""
     stamp = cut(exponential())
     soft = softened(stamp)
@@ -86,7 +86,7 @@ def test_holes_and_crumbs():
     for y, x in [(80, 84), (70, 75), (85, 71)]:
         holes[y, x] = 0.0
     soft, filled = softened(stamp), softened(holes)
-    # Fainter than their neighbours, which were bright enough to be in the segment, but not black.
+    # Fainter than their neighbours, which are above the threshold of the segment, but not dark.
     differ = np.abs(filled - soft) > 0.01 * soft.max()
     assert differ.sum() == 3
     assert np.all((filled[differ] > 0.5 * soft[differ]) & (filled[differ] < soft[differ]))
@@ -105,7 +105,7 @@ def test_groups():
 
 @pytest.fixture
 def files(tmp_path):
-    """Two files that show the same three galaxies with other pixels, and one more each."""
+    """Two files of the same four galaxies, with different pixels."""
     shapes = [(1.0, 0.8), (2.5, 0.9), (1.0, 0.4), (1.5, 0.6)]
     stamps = []
     for n, q in shapes:
@@ -153,9 +153,9 @@ def test_sources_of_several_files(files):
 def test_files_that_cannot_be_read(files):
     (files / "text.npz").write_text("galaxies")
     for name in ("absent.npz", "text.npz"):
-        with pytest.raises(galsim.GalSimConfigError, match=f"{name} cannot be read"):
+        with pytest.raises(galsim.GalSimConfigError, match=name):
             read_sources(dict(a=Stamps(file_name=name, pixel_scale=0.03)), [],
                          lambda name: files / name, "recipe")
-    with pytest.raises(galsim.GalSimConfigError, match=r"'mags' .* has the shape \(4,\)"):
+    with pytest.raises(galsim.GalSimConfigError, match=r"'mags'.*\(4,\)"):
         read_sources(dict(a=Stamps(file_name="fine.npz", images="mags", pixel_scale=0.03)), [],
                      lambda name: files / name, "recipe")

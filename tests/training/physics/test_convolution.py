@@ -1,12 +1,12 @@
-"""Convolution against GalSim's own."""
+"""Convolution: agreement with GalSim and with the definition."""
 
 import galsim
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from galsim_deep.observations.psf import psf_image
 from galsim_deep_training.data.dataset import turned
-from galsim_deep_training.data.stamps import psf_image
 from galsim_deep_training.physics.convolution import convolve, psf_transfer
 
 SCALE, SIZE, PSF_SIZE = 0.03, 128, 65
@@ -14,7 +14,7 @@ SCALE, SIZE, PSF_SIZE = 0.03, 128, 65
 GAUSSIAN = galsim.Gaussian(fwhm=0.1)
 MOFFAT = galsim.Moffat(beta=4.5, fwhm=0.12)
 OBLONG = galsim.Moffat(beta=4.5, fwhm=0.12).shear(g1=0.1, g2=0.15)
-# Smoothed, so that its spectrum ends before the Nyquist frequency of the pixels.
+# Smoothed, so that it is band-limited by the Nyquist frequency of the pixels.
 DISC = galsim.Convolve(galsim.Exponential(half_light_radius=0.25), galsim.Gaussian(sigma=0.04))
 CLUMPY = galsim.Add(
     DISC.shear(g1=0.3, g2=-0.1),
@@ -37,10 +37,10 @@ def convolved(images, psfs):
 
 
 def interpolated(profile):
-    """The same light as an interpolated image, which is what a module's profiles are.
+    """The same light as an interpolated image, as the profiles of modules are.
 
-    Smoother than the others, and nothing at the edge: GalSim's quintic interpolant is not exact
-    at the scale of a pixel.
+    Use it for profiles that are smooth and vanish at the edge: GalSim's quintic interpolant is not
+    exact at the scale of a pixel.
     """
     return galsim.InterpolatedImage(galsim.Image(drawn(profile), scale=SCALE), flux=profile.flux)
 
@@ -77,8 +77,8 @@ def test_each_galaxy_has_its_own_psf():
 
 
 @pytest.mark.parametrize("size, psf_size", [(32, 17), (31, 17), (32, 1), (16, 33)])
-def test_equals_the_sum(size, psf_size):
-    """Against the definition, for sizes even and odd, and PSFs larger than the stamp."""
+def test_equals_the_definition(size, psf_size):
+    """For even and odd sizes, and PSFs larger than the stamp."""
     rng = np.random.default_rng(3)
     image, psf = rng.random((size, size)), rng.random((psf_size, psf_size))
     half = psf_size // 2
@@ -101,7 +101,7 @@ def test_a_point_becomes_the_psf():
 
 
 def test_nothing_wraps_around():
-    """What leaves the stamp at one side does not come in at the other."""
+    """Light that leaves the stamp on one side does not enter on the other."""
     for corner in [(0, 0), (0, 31), (31, 0), (31, 31)]:
         point = np.zeros((32, 32))
         point[corner] = 1.0
@@ -113,7 +113,7 @@ def test_nothing_wraps_around():
         np.testing.assert_allclose(result[~near], 0.0, atol=1e-7)
 
 
-def test_flux_is_kept():
+def test_flux_is_conserved():
     galaxy = np.zeros((64, 64))
     galaxy[20:44, 20:44] = np.random.default_rng(5).random((24, 24))
     result = convolved([galaxy], [psf_image(OBLONG, 33, SCALE)])[0]
@@ -121,8 +121,8 @@ def test_flux_is_kept():
 
 
 @pytest.mark.parametrize("symmetry", range(8))
-def test_turning_commutes(symmetry):
-    """Augmentation turns an observed stamp and its PSF alike: a real observation again."""
+def test_commutes_with_rotations_and_reflections(symmetry):
+    """Augmentation applies the same symmetry to a stamp and its PSF."""
     galaxy, psf = drawn(CLUMPY, 64), psf_image(OBLONG, 33, SCALE)
     before = convolved([turned(galaxy, symmetry)], [turned(psf, symmetry)])[0]
     after = turned(convolved([galaxy], [psf])[0], symmetry)
@@ -131,10 +131,11 @@ def test_turning_commutes(symmetry):
 
 def test_linear():
     rng = np.random.default_rng(6)
-    one, other, psf = rng.random((32, 32)), rng.random((32, 32)), rng.random((17, 17))
-    mixed = convolved([2 * one - 3 * other], [psf])[0]
-    apart = convolved([one, other], [psf, psf])
-    np.testing.assert_allclose(mixed, 2 * apart[0] - 3 * apart[1], atol=1e-4 * apart.max())
+    first, second, psf = rng.random((32, 32)), rng.random((32, 32)), rng.random((17, 17))
+    combined = convolved([2 * first - 3 * second], [psf])[0]
+    separate = convolved([first, second], [psf, psf])
+    np.testing.assert_allclose(
+        combined, 2 * separate[0] - 3 * separate[1], atol=1e-4 * separate.max())
 
 
 def test_gradient():

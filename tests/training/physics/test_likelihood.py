@@ -32,19 +32,19 @@ def test_chi_square():
     stamps, models, sigma = batch()
     expected = [np.sum((s - m) ** 2) / e**2 for s, m, e in zip(stamps, models, sigma, strict=True)]
     np.testing.assert_allclose(chi_square(stamps, models, sigma), expected, rtol=1e-5)
-    # Symmetric, and a matter of units.
+    # Symmetric in stamps and models, and independent of the unit of flux.
     np.testing.assert_allclose(chi_square(models, stamps, sigma), expected, rtol=1e-5)
     np.testing.assert_allclose(chi_square(10 * stamps, 10 * models, 10 * sigma), expected,
                                rtol=1e-5)
 
 
 def test_chi_square_of_noise():
-    """On average one a pixel, with the scatter of the chi square distribution."""
+    """Mean and scatter are those of the chi-square distribution."""
     rng = np.random.default_rng(1)
     sigma = np.float32([0.01, 3.0])
     noise = rng.standard_normal((2, 64, 64)).astype(np.float32) * sigma[:, None, None]
-    found = chi_square(noise, np.zeros_like(noise), sigma).numpy()
-    assert np.all(np.abs(found - 64**2) < 5 * np.sqrt(2 * 64**2))
+    chi = chi_square(noise, np.zeros_like(noise), sigma).numpy()
+    assert np.all(np.abs(chi - 64**2) < 5 * np.sqrt(2 * 64**2))
 
 
 def test_likelihood_is_the_density():
@@ -65,13 +65,13 @@ def test_likelihood_is_normalised():
 
 
 def test_the_best_noise_level():
-    """The likelihood is highest at the scatter of the residuals."""
+    """The likelihood is largest for the true standard deviation."""
     stamps, models, _ = batch(3, count=1, size=32)
     scatter = np.sqrt(np.mean((stamps - models) ** 2))
     levels = (scatter * np.float32([0.8, 0.95, 1.0, 1.05, 1.25])).astype(np.float32)
-    found = pixel_log_likelihood(
+    log_likelihood = pixel_log_likelihood(
         np.repeat(stamps, 5, axis=0), np.repeat(models, 5, axis=0), levels).numpy()
-    assert found.argmax() == 2
+    assert log_likelihood.argmax() == 2
 
 
 def test_gradient():
@@ -103,10 +103,11 @@ def power_spectrum(size, count=1, seed=0):
 def test_fourier_chi_square_of_white_noise(size):
     """Parseval: the sum over pixels."""
     stamps, models, sigma = batch(8, size=size)
-    found = fourier_chi_square(stamps, models, sigma, np.ones((3, size, size // 2 + 1), "f4"))
-    np.testing.assert_allclose(found, chi_square(stamps, models, sigma), rtol=1e-5)
-    found = fourier_log_likelihood(stamps, models, sigma, np.ones((1, size, size // 2 + 1), "f4"))
-    np.testing.assert_allclose(found, pixel_log_likelihood(stamps, models, sigma), rtol=1e-5)
+    white = np.ones((3, size, size // 2 + 1), np.float32)
+    np.testing.assert_allclose(fourier_chi_square(stamps, models, sigma, white),
+                               chi_square(stamps, models, sigma), rtol=1e-5)
+    np.testing.assert_allclose(fourier_log_likelihood(stamps, models, sigma, white[:1]),
+                               pixel_log_likelihood(stamps, models, sigma), rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", [4, 5])
@@ -128,30 +129,29 @@ def test_fourier_likelihood_is_that_of_the_covariance(size):
 
 
 def test_fourier_chi_square_of_correlated_noise():
-    """One a pixel on average, where the white one would overcount what is smooth."""
+    """Mean and scatter are those of the chi-square distribution, unlike those of `chi_square`."""
     full, half = power_spectrum(32)
     rng = np.random.default_rng(1)
     white = rng.standard_normal((50, 32, 32))
     noise = (0.3 * np.fft.ifft2(np.fft.fft2(white) * np.sqrt(full)).real).astype(np.float32)
     sigma, models = np.full(50, 0.3, np.float32), np.zeros_like(noise)
-    found = fourier_chi_square(noise, models, sigma, half).numpy()
-    assert np.mean(found) == pytest.approx(32**2, abs=5 * np.sqrt(2 * 32**2 / 50))
-    assert np.std(found) == pytest.approx(np.sqrt(2 * 32**2), rel=0.5)
-    # It is the relative power that counts: the variance of a pixel is sigma squared.
+    chi = fourier_chi_square(noise, models, sigma, half).numpy()
+    assert np.mean(chi) == pytest.approx(32**2, abs=5 * np.sqrt(2 * 32**2 / 50))
+    assert np.std(chi) == pytest.approx(np.sqrt(2 * 32**2), rel=0.5)
+    # The power is relative: the variance of a pixel is sigma squared.
     assert noise.std() == pytest.approx(0.3, rel=0.05)
-    # The white likelihood has the right mean but far too much scatter.
     assert np.std(chi_square(noise, models, sigma)) > 1.5 * np.sqrt(2 * 32**2)
 
 
 def test_the_best_noise_power():
-    """The likelihood is highest at the spectrum that the noise has."""
+    """The likelihood is largest for the true power spectrum."""
     full, half = power_spectrum(32)
     white = np.random.default_rng(2).standard_normal((20, 32, 32))
     noise = np.fft.ifft2(np.fft.fft2(white) * np.sqrt(full)).real.astype(np.float32)
-    found = [np.mean(fourier_log_likelihood(
+    log_likelihood = [np.mean(fourier_log_likelihood(
         noise, np.zeros_like(noise), np.ones(20, np.float32), half**exponent))
         for exponent in (0.0, 0.7, 1.0, 1.3)]
-    assert np.argmax(found) == 2
+    assert np.argmax(log_likelihood) == 2
 
 
 def test_gradient_in_fourier_space():
@@ -165,7 +165,7 @@ def test_gradient_in_fourier_space():
     np.testing.assert_allclose(by_model, filtered / sigma[:, None, None] ** 2, rtol=1e-3, atol=1e-4)
     expected = fourier_chi_square(stamps, models, sigma, half) / sigma - 64 / sigma
     np.testing.assert_allclose(by_sigma, expected, rtol=1e-4)
-    # A model that is right leaves nothing to divide by.
+    # Perfect models have a gradient of zero, not NaN.
     with tf.GradientTape() as tape:
         tape.watch(stamps)
         value = tf.reduce_sum(fourier_chi_square(stamps, stamps, sigma, half))
@@ -181,7 +181,7 @@ def weight(stamps, sigma=1.0, radius=2.0, fraction=0.05):
 
 
 def test_weight_of_faint_galaxies():
-    """All of it: exactly where there is nothing, nearly where the light is far below the noise."""
+    """One for empty stamps, and nearly one for light far below the noise."""
     assert weight(np.zeros((1, 16, 16))) == 1.0
     faint = 0.3 * np.random.default_rng(5).random((20, 64, 64))
     assert np.all(weight(faint, radius=5.0) > 0.99)
@@ -197,9 +197,9 @@ def test_weight_of_bright_galaxies():
     """Far above the floor, the weight is area / (fraction^2 * sum of squared S/N)."""
     rng = np.random.default_rng(6)
     shape = rng.random((3, 16, 16))
-    found = weight(1e5 * shape, sigma=0.5, radius=3.0, fraction=0.05)
     expected = np.pi * 9.0**2 / (0.05**2 * np.sum((2e5 * shape) ** 2, axis=(1, 2)))
-    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        weight(1e5 * shape, sigma=0.5, radius=3.0, fraction=0.05), expected, rtol=1e-3)
 
 
 def test_weight_of_a_known_value():
@@ -216,5 +216,5 @@ def test_weight_falls_with_brightness_and_rises_with_size():
     assert weights == sorted(weights, reverse=True) and len(set(weights)) == 4
     weights = [weight(100 * shape, radius=radius)[0] for radius in (1.0, 2.0, 4.0)]
     assert weights == sorted(weights) and len(set(weights)) == 3
-    # A matter of signal to noise, not of units.
+    # It depends on the signal-to-noise ratio, not on the unit of flux.
     np.testing.assert_allclose(weight(100 * shape, sigma=100.0), weight(shape), rtol=1e-5)

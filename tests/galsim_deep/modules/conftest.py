@@ -1,0 +1,155 @@
+"""What the tests of handles share: archives, indexes, and a real HTTP server on this machine."""
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from galsim_deep.modules.archive import CARD_PATH
+
+
+@pytest.fixture(scope="session")
+def make_archive():
+    """``make_archive({path: text, ...})``: the bytes of a .tar.gz with these files."""
+
+    def make(files):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+            for path, text in files.items():
+                member = tarfile.TarInfo(path)
+                member.size = len(text)
+                tar.addfile(member, io.BytesIO(text.encode()))
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def archive(make_archive):
+    """The bytes of an archive that holds a module in one folder, ``toy``."""
+    return make_archive({f"toy/{CARD_PATH}": "{}", "toy/saved_model.pb": "network"})
+
+
+@pytest.fixture(scope="session")
+def sha256(archive):
+    """The checksum of ``archive``."""
+    return hashlib.sha256(archive).hexdigest()
+
+
+@pytest.fixture
+def archive_file(archive, tmp_path):
+    """The path of a file that holds ``archive``."""
+    path = tmp_path / "toy.tar.gz"
+    path.write_bytes(archive)
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_module():
+    """``make_module(folder)``: a folder that looks like that of a module."""
+
+    def make(folder):
+        (folder / CARD_PATH).parent.mkdir(parents=True)
+        (folder / CARD_PATH).write_text("{}")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache, no modules installed, and nothing of the caller's environment."""
+    for name in ("PATH", "INDEX", "OFFLINE"):
+        monkeypatch.delenv(f"GALSIM_DEEP_{name}", raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    monkeypatch.setenv("GALSIM_DEEP_CACHE", str(tmp_path / "cache"))
+    _set_installed(monkeypatch, [])
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """``install(folder, ...)``: the modules in these folders are installed with the package."""
+    return lambda *folders: _set_installed(monkeypatch, [*folders])
+
+
+def _set_installed(monkeypatch, folders):
+    for file in ("index", "resolve"):
+        monkeypatch.setattr(f"galsim_deep.modules.{file}.installed_path", lambda: folders)
+
+
+@pytest.fixture
+def left(cache):
+    """``left()``: what is in the cache besides its own two folders."""
+    own = (cache / "modules", cache / "indexes")
+    return lambda: [path for path in cache.rglob("*") if path not in own]
+
+
+@pytest.fixture
+def use_index(tmp_path, monkeypatch):
+    """``use_index(entries)``: these are the entries of the further index, in a file."""
+
+    def use(entries):
+        path = tmp_path / "my_index.json"
+        path.write_text(json.dumps(entries))
+        monkeypatch.setenv("GALSIM_DEEP_INDEX", str(path))
+        return path
+
+    return use
+
+
+class Server:
+    """Serves the bytes in ``files``, and keeps the paths of all requests.
+
+    ``missing`` bytes are announced and not sent; where ``silent``, no request is answered.
+    """
+
+    def __init__(self):
+        self.files, self.requests, self.headers = {}, [], []
+        self.missing, self.silent = 0, False
+        self._ends = threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(handler):
+                self.requests.append(handler.path)
+                self.headers.append(handler.headers)
+                if self.silent:
+                    self._ends.wait()
+                    return
+                body = self.files.get(handler.path)
+                if body is None:
+                    handler.send_error(404)
+                    return
+                handler.send_response(200)
+                handler.send_header("Content-Length", str(len(body) + self.missing))
+                handler.end_headers()
+                handler.wfile.write(body)
+
+            def log_message(handler, *args):
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def put(self, path, data):
+        """Serve some bytes, and return their URL."""
+        self.files[path] = data
+        return self.address + path
+
+    def stop(self):
+        self._ends.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.stop()

@@ -1,0 +1,57 @@
+"""The generated galaxies of a validation."""
+
+import types
+
+import galsim
+import numpy as np
+import pytest
+
+from galsim_deep.validation.generation import generate, generator_inputs
+from galsim_deep.validation.random_streams import RandomStreams
+
+STREAMS = RandomStreams(1)
+
+
+def test_a_galaxy_depends_on_its_place_and_not_on_its_block(shapes_galaxies, shapes_module):
+    together, classes = generate(shapes_galaxies, shapes_module, STREAMS, [3, 17, 5])
+    assert together.shape == (3, 32, 32) and together.dtype == np.float32
+    for n, number in enumerate((3, 17, 5)):
+        alone, galaxy_class = generate(shapes_galaxies, shapes_module, STREAMS, [number])
+        np.testing.assert_array_equal(alone[0], together[n])
+        assert galaxy_class[0] == classes[n]
+    other, _ = generate(shapes_galaxies, shapes_module, RandomStreams(2), [3])
+    assert not np.array_equal(other[0], together[0])
+
+
+def test_columns_are_those_of_the_real_galaxies(shapes_galaxies, shapes_module):
+    columns, normal = generator_inputs(shapes_galaxies, shapes_module, STREAMS, [4, 2])
+    assert normal.shape == (2, 3) and normal.dtype == np.float32
+    np.testing.assert_array_equal(
+        columns["mag_auto"], shapes_galaxies.columns["mag_auto"][[4, 2]].astype(np.float32))
+
+
+def test_a_requested_class(shapes_galaxies, shapes_module):
+    for number in range(3):
+        _, classes = generate(shapes_galaxies, shapes_module, STREAMS, range(9), number)
+        assert (classes == number).all()
+
+
+def test_a_module_without_classes(shapes_galaxies, tiny):
+    galaxies = types.SimpleNamespace(columns=dict(shapes_galaxies.columns, zphot=np.ones(48)))
+    images, classes = generate(galaxies, tiny._module, STREAMS, [0, 1])
+    assert images.shape == (2, 32, 32) and classes is None
+
+
+def test_classes_that_are_not_on_the_card(shapes_galaxies, shapes_module, monkeypatch):
+    sample = shapes_module.sample
+    monkeypatch.setattr(shapes_module, "sample", lambda *inputs: {
+        name: values + (name == "galaxy_class") for name, values in sample(*inputs).items()})
+    with pytest.raises(galsim.GalSimError, match="its card has 3"):
+        generate(shapes_galaxies, shapes_module, STREAMS, range(20))
+
+
+def test_a_module_that_does_not_generate(shapes_galaxies):
+    module = types.SimpleNamespace(
+        card=types.SimpleNamespace(name="eye", kind="encoder", latent=None))
+    with pytest.raises(galsim.GalSimError, match="encoder"):
+        generator_inputs(shapes_galaxies, module, STREAMS, [0])

@@ -1,0 +1,345 @@
+"""The Flow-VAE: what its settings do, and the published configuration."""
+
+from pathlib import Path
+
+import galsim
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training.families import choose_family, make_family
+from galsim_deep_training.recipe import read_recipe
+
+RECIPES = Path(__file__).parents[4] / "training" / "recipes"
+
+
+def batch_for(family, count, seed=1):
+    """Noise and a PSF: enough to take a step."""
+    stamp, rng = family.recipe.stamp, np.random.default_rng(seed)
+    psf = galsim.Gaussian(sigma=1.3).drawImage(
+        nx=stamp.psf_size, ny=stamp.psf_size, scale=1.0).array
+    low_high = {c.name: c.valid_range for c in family.recipe.columns}
+    return {name: tf.constant(value, tf.float32) for name, value in dict(
+        stamp=0.01 * rng.standard_normal((count, stamp.size, stamp.size)),
+        psf=np.repeat(psf[None], count, axis=0), noise_sigma=np.full(count, 0.01),
+        noise_power=np.ones((count, stamp.size, stamp.size // 2 + 1)),
+        **{name: rng.uniform(0.7 * low + 0.3 * high, 0.5 * (low + high), count)
+           for name, (low, high) in low_high.items()}).items()}
+
+
+def test_the_published_configuration_is_built_and_steps():
+    """Table 1 of Lanusse et al. 2021."""
+    recipe = read_recipe(RECIPES / "lanusse2021.yaml")
+    family = make_family(recipe)
+    settings, auto, fit = family.settings, family.autoencoder.settings, family.fit
+    assert (auto.stages, auto.blocks) == (7, 2)
+    assert (auto.depth, auto.max_depth, auto.latent_size) == (16, 512, 16)
+    assert (fit["autoencoder"].steps, fit["autoencoder"].batch_size) == (125_000, 64)
+    assert (fit["autoencoder"].optimizer, fit["autoencoder"].schedule) == (
+        "adafactor", "square_root")
+    assert (fit["autoencoder"].free_bits, fit["autoencoder"].total_variation) == (4, 0.01)
+    assert settings.flow.kind == "masked_autoregressive"
+    assert (settings.flow.settings.layers, settings.flow.settings.hidden) == (8, 256)
+    assert fit["flow"].steps == 50_000
+    # Sixteen channels at full resolution, 512 at the bottom, one dense layer to 2 x 16 numbers.
+    assert family.autoencoder.encoder.exit.kernel.shape == (512, 32)
+    batch = batch_for(family, 2)
+    for phase, data in zip(family.phases[:2], [batch, dict(
+            latent=tf.random.stateless_normal([8, 16], (1, 2)),
+            conditions=tf.random.stateless_normal([8, 3], (3, 4)), blur=tf.zeros([8, 16]))],
+            strict=True):
+        before = [variable.numpy() for variable in phase.variables]
+        for number in (0, phase.settings.steps - 1):  # with all aids, and without
+            scalars = phase.step(data, tf.constant(number))
+            assert all(np.isfinite(value) for value in scalars.values())
+        changed = [np.any(variable.numpy() != old)
+                   for variable, old in zip(phase.variables, before, strict=True)]
+        # A flow starts as the identity: at first its last layers alone have a gradient.
+        assert np.mean(changed) > (0.9 if phase.name == "autoencoder" else 0.3)
+    image = family.sample(tf.random.stateless_normal([1, family.latent_size], (5, 6)),
+                          {c.name: batch[c.name][:1] for c in recipe.columns})
+    assert image.shape == (1, 128, 128) and np.all(image.numpy() >= 0)
+
+
+@pytest.fixture(scope="module")
+def tiny(recipe, data_file, awaken):
+    from galsim_deep_training.data.dataset import Dataset
+
+    family, dataset = make_family(recipe), Dataset(data_file)
+    family.prepare(dataset)
+    for network in family.networks.values():
+        awaken(network, size=0.05)
+    batch = dataset.read(dataset.test_indices[:4])
+    return family, {name: tf.constant(value) for name, value in batch.items()}
+
+
+def the_phase(family, name):
+    return next(phase for phase in family.phases if phase.name == name)
+
+
+def columns_of(family, batch):
+    return {column.name: batch[column.name] for column in family.recipe.columns}
+
+
+def test_columns_that_are_given_stay(tiny):
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    for name, values in family.imputed(columns).items():
+        np.testing.assert_array_equal(values, columns[name])
+
+
+@pytest.mark.parametrize("missing", [["zphot"], ["flux_radius"], ["mag_auto"],
+                                     ["flux_radius", "mag_auto", "zphot"]])
+def test_columns_that_are_missing_are_drawn(tiny, missing):
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    for name in missing:
+        columns[name] = tf.fill([4], np.nan)
+    normal = tf.random.stateless_normal([4, family.latent_size], (1, 1))
+    image = family.sample(normal, columns).numpy()
+    assert np.all(np.isfinite(image)) and np.all(image.sum(axis=(1, 2)) > 0)
+    other = family.sample(tf.concat([normal[:, :-3], -normal[:, -3:]], axis=1), columns).numpy()
+    assert np.abs(image - other).max() > 1e-4 * image.max()
+    imputed = family.imputed(columns, normal[:, -3:])
+    for column in family.recipe.columns:
+        low, high = column.valid_range
+        values = imputed[column.name].numpy()
+        if column.name in missing:
+            assert np.all((values >= low) & (values <= high))
+        else:
+            np.testing.assert_array_equal(values, columns[column.name])
+
+
+def test_the_sampled_position_angle_is_that_of_two_numbers(tiny):
+    """Isotropic by construction: the rest of the galaxy does not know of it."""
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    normal = tf.random.stateless_normal([4, family.latent_size], (2, 2))
+    image = family.sample(normal, columns).numpy()
+    quarter = tf.concat([-normal[:, 1:2], normal[:, :1], normal[:, 2:]], axis=1)
+    turned = family.sample(quarter, columns).numpy()
+    peak = image.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(turned / peak, np.rot90(image, -1, axes=(1, 2)) / peak, atol=5e-3)
+
+
+def test_refinement_finds_more_probable_latents(tiny):
+    from galsim_deep_training.physics.convolution import convolve, psf_transfer
+    from galsim_deep_training.physics.likelihood import fourier_chi_square
+
+    family, batch = tiny
+    columns = columns_of(family, batch)
+
+    def negative_log_likelihood(latent):
+        models = convolve(family.decode(latent, columns), psf_transfer(batch["psf"], 32))
+        chi = fourier_chi_square(
+            batch["stamp"], models, batch["noise_sigma"], family.noise.spectrum())
+        return (chi + tf.reduce_sum(latent**2, axis=-1)).numpy()
+
+    args = batch["stamp"], batch["psf"], batch["noise_sigma"], columns
+    guess, scale = family.encode(*args)
+    refined, same = family.encode(*args, refinement=20)
+    np.testing.assert_array_equal(scale, same)
+    assert np.all(negative_log_likelihood(refined) < negative_log_likelihood(guess))
+
+
+def test_refinement_gets_to_a_flux_that_the_catalogue_has_wrong(tiny, monkeypatch):
+    """However sure the encoder is of it."""
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    columns["mag_auto"] = columns["mag_auto"] + 0.3  # brighter than it says
+    encode = family.autoencoder.encode
+
+    def surely(*args):
+        mean, scale = encode(*args)
+        return mean, tf.fill(tf.shape(scale), 0.02)
+
+    monkeypatch.setattr(family.autoencoder, "encode", surely)
+    args = batch["stamp"], batch["psf"], batch["noise_sigma"], columns
+    (before, _), (after, _) = (family.encode(*args, refinement=steps) for steps in (0, 20))
+    flux = family.autoencoder.pose_size - 1
+    moved = (after - before).numpy()[:, flux]
+    assert np.median(moved) > 0.5
+
+
+def test_what_is_measured_is_not_refined(tiny):
+    family, batch = tiny
+    args = batch["stamp"], batch["psf"], batch["noise_sigma"], batch
+    (before, _), (after, _) = (family.encode(*args, refinement=steps) for steps in (0, 4))
+    held = family.autoencoder.position_angle_size
+    np.testing.assert_array_equal(after[:, :held], before[:, :held])
+    assert np.all(np.abs(after[:, held:] - before[:, held:]).max(axis=1) > 1e-3)
+
+
+@pytest.mark.parametrize("name", ["stamp", "psf", "noise_sigma"])
+def test_garbage_leaves_the_other_galaxies_alone(tiny, name):
+    family, batch = tiny
+    clean = {key: value.numpy() for key, value in batch.items()}
+    spoilt = dict(clean, **{name: clean[name].copy()})
+    spoilt[name][1] = np.nan
+    (good, _), (found, _) = (
+        family.encode(*(tf.constant(one[key]) for key in ("stamp", "psf", "noise_sigma")),
+                      columns_of(family, batch), refinement=2) for one in (clean, spoilt))
+    assert np.isnan(found[1]).any()
+    for row in (0, 2, 3):
+        np.testing.assert_allclose(found[row], good[row], atol=1e-4)
+
+
+def test_an_error_relative_to_what_is_not_known_is_refused(make_recipe):
+    recipe = make_recipe(lambda c: (
+        c["model"].update(autoencoder=dict(kind="lanusse2021", stages=3, depth=4, max_depth=8)),
+        c["columns"][0].update(quantity="other")))
+    with pytest.raises(galsim.GalSimConfigError, match="half_light_radius.*model_error of 0.05"):
+        choose_family(recipe)
+
+
+def test_structure_forgives_less(tiny):
+    """Deep stamps of bright galaxies count for more in it, faint ones as before."""
+    family, batch = tiny
+    autoencoder, structure = the_phase(family, "autoencoder"), the_phase(family, "structure")
+    models = tf.stack([tf.ones([32, 32]), 1e3 * tf.ones([32, 32])])
+    seen = dict(noise_sigma=tf.constant([1e2, 1.0]), flux_radius=tf.constant([4.0, 4.0]))
+    before, after = (phase._weight(models, seen).numpy() for phase in (autoencoder, structure))
+    assert before[0] > 0.99 and after[0] > 0.99
+    errors = [family.fit[name].model_error for name in ("autoencoder", "structure")]
+    assert after[1] / before[1] == pytest.approx((errors[0] / errors[1])**2, rel=0.01)
+
+
+def test_structure_goes_on(tiny, monkeypatch):
+    """Other batches, and no aids of the start; but information is cheap at first."""
+    family, batch = tiny
+    autoencoder, structure = the_phase(family, "autoencoder"), the_phase(family, "structure")
+    seen, infer = [], family.autoencoder.infer
+
+    def noted(batch, normal, progress):
+        seen.append(float(progress))
+        return infer(batch, normal, progress)
+
+    monkeypatch.setattr(family.autoencoder, "infer", noted)
+    losses = {phase.name: [float(phase.loss(batch, tf.constant(number))[0]) for number in (0, 11)]
+              for phase in (autoencoder, structure)}
+    assert seen == pytest.approx([0, 11 / 12, 1, 1])
+    assert losses["structure"][0] < losses["structure"][1]
+
+    class Rows:
+        @staticmethod
+        def batches(size, seed, start):
+            return seed
+
+    assert autoencoder.batches(Rows, 0) != structure.batches(Rows, 0)
+
+
+@pytest.mark.parametrize("phase, error", [("autoencoder", 0.02), ("structure", 0.05),
+                                          ("autoencoder", 0)])
+def test_structure_that_does_not_tolerate_less(phase, error, make_recipe):
+    with pytest.raises(galsim.GalSimConfigError, match="should tolerate less"):
+        choose_family(make_recipe(lambda c: c["fit"][phase].update(model_error=error)))
+
+
+@pytest.mark.parametrize("phase, name", [
+    ("autoencoder", "model_error"), ("structure", "model_error"), ("flow", "vector_jitter")])
+def test_errors_that_are_negative(phase, name, make_recipe):
+    with pytest.raises(galsim.GalSimConfigError, match=f"fit.{phase}.{name}: "):
+        choose_family(make_recipe(lambda c: c["fit"][phase].update({name: -0.1})))
+
+
+def test_the_flow_of_the_details_sees_a_blurred_vector(tiny, make_recipe, data_file):
+    from galsim_deep_training.data.dataset import Dataset
+
+    family, batch = tiny
+    conditions = family.conditions(batch)
+    latent = tf.random.stateless_normal([4, sum(family.prior.sizes)], (7, 8))
+    blur = tf.random.stateless_normal([4, family.prior.sizes[0]], (9, 1))
+    vector, details = tf.split(latent, family.prior.sizes, axis=-1)
+    of_vector, of_details = family.prior.flows
+    for by in (0.0, blur):
+        expected = of_vector(conditions).log_prob(vector) + of_details(
+            tf.concat([conditions, vector + by], axis=-1)).log_prob(details)
+        np.testing.assert_allclose(
+            family.prior.log_prob(latent, conditions, by), expected, rtol=1e-5)
+
+    flow = the_phase(family, "flow")
+    for by in (tf.zeros_like(blur), blur):
+        loss, _ = flow.loss(dict(latent=latent, conditions=conditions, blur=by), tf.constant(0))
+        np.testing.assert_allclose(
+            loss, -np.mean(family.prior.log_prob(latent, conditions, by)), rtol=1e-5)
+
+    def spread(**settings):
+        other = make_family(make_recipe(lambda c: c["fit"]["flow"].update(settings)))
+        flow = the_phase(other, "flow")
+        dataset = Dataset(data_file)
+        other.prepare(dataset)
+        return np.std(np.concatenate(
+            [next(flow.batches(dataset, start))["blur"] for start in range(20)]))
+
+    assert spread() == 0.0
+    assert spread(vector_jitter=0.5) == pytest.approx(0.5, rel=0.15)
+
+
+def test_sizes_that_cannot_be_drawn_are_refused(make_recipe):
+    def change(content):
+        content["columns"][0]["valid_range"] = [2.0, 60.0]
+
+    assert make_recipe(lambda c: None).columns[0].name == "flux_radius"
+    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
+        make_family(make_recipe(change))
+
+
+def test_settings_of_one_network_do_not_decide_how_the_others_start(make_recipe):
+    def start(part, names, **settings):
+        family = make_family(make_recipe(lambda c: c["model"][part].update(settings)))
+        return [w for name in names for w in family.networks[name].get_weights()]
+
+    for part, change, names in [
+            ("detail_flow", dict(layers=3), ("encoder", "decoder", "imputation")),
+            ("flow", dict(hidden=9), ("encoder", "decoder", "imputation")),
+            ("autoencoder", dict(hidden=9), ("imputation",))]:
+        for one, other in zip(start(part, names), start(part, names, **change), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_densities_are_float32_whatever_the_precision(make_recipe):
+    family = make_family(make_recipe(lambda c: None), precision="mixed_bfloat16")
+    assert any(layer.compute_dtype == "bfloat16"
+               for layer in family.autoencoder.decoder._flatten_layers())
+    for flow in family.prior.flows:
+        assert {layer.compute_dtype for layer in flow._flatten_layers()} == {"float32"}
+
+
+def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    args = batch["stamp"], batch["psf"], batch["noise_sigma"]
+    together, _ = family.encode(*args, columns, refinement=5)
+    alone, _ = family.encode(*(value[:1] for value in args),
+                             {name: value[:1] for name, value in columns.items()}, refinement=5)
+    np.testing.assert_allclose(alone, together[:1], atol=2e-3)
+
+
+def test_the_flow_learns_from_the_deepest_stamps(make_recipe, data_file):
+    """And from as many as it is told to."""
+    from galsim_deep_training.data.dataset import Dataset
+
+    dataset = Dataset(data_file)
+    family = make_family(make_recipe(
+        lambda content: content["fit"]["flow"].update(deepest_share=0.4)))
+    family.prepare(dataset)
+    flow = the_phase(family, "flow")
+    rows = dataset.deepest(0.4)
+    sigma, train = dataset.noise_sigma, dataset.train_indices
+    assert len(rows) == round(0.4 * len(train)) and set(rows) < set(train)
+    assert sigma[rows].max() <= np.delete(sigma[train], np.searchsorted(train, rows)).min()
+    batch = next(flow.batches(dataset, 0))
+    assert batch["latent"].shape[1] == sum(family.prior.sizes)
+
+
+def test_log_prob_is_that_of_the_prior_but_for_the_pose(tiny):
+    family, batch = tiny
+    columns = columns_of(family, batch)
+    auto = family.autoencoder
+    latent = tf.random.stateless_normal([4, auto.latent_size], (3, 3))
+    found = family.log_prob(latent, columns).numpy()
+    expected = family.prior.log_prob(latent[:, auto.pose_size:], family.conditions(columns)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # Where the galaxy lies on the stamp is no property of it.
+    moved = tf.concat([latent[:, :auto.pose_size] + 1.0, latent[:, auto.pose_size:]], axis=1)
+    np.testing.assert_array_equal(family.log_prob(moved, columns), found)

@@ -1,0 +1,223 @@
+"""Checkpoints that are damaged, cannot be written, or hold weights of a fit that has diverged."""
+
+import contextlib
+import json
+import resource
+import shutil
+
+import galsim
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training import fit as fitting
+from galsim_deep_training.data.dataset import Dataset, DatasetWriter, Example
+from galsim_deep_training.fitting.checkpoints import Checkpoints
+from galsim_deep_training.fitting.distribution import Distribution
+from galsim_deep_training.fitting.phase import GradientPhase
+from galsim_deep_training.recipe import PhaseSettings, Stamp
+
+STEPS = 12
+
+
+class MeanSize(GradientPhase):
+    """Two weights that approach the mean of the column ``size``."""
+
+    name = "mean_size"
+
+    def __init__(self):
+        layer = keras.layers.Layer()
+        self.weight = layer.add_weight(shape=(2,), initializer="zeros", name="w")
+        super().__init__(PhaseSettings(steps=STEPS, batch_size=4, learning_rate=0.1, warm_up=0,
+                                       average=0.5), 3, dict(layer=layer), [self.weight])
+
+    def batches(self, dataset, start):
+        return dataset.batches(self.settings.batch_size, self.seed, start)
+
+    def loss(self, batch, number):
+        return tf.reduce_mean((self.weight.value - batch["size"][:, None]) ** 2), {}
+
+
+class Diverging(MeanSize):
+    """A weight overflows in step 3, and the loss hides it."""
+
+    def step(self, batch, number):
+        scalars = super().step(batch, number)
+        self.weight.assign(tf.where(number < 3, self.weight.value, np.inf))
+        return dict(scalars, loss=tf.constant(1.0))
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    monkeypatch.setattr(fitting, "EVALUATE_EVERY", 4)
+    monkeypatch.setattr(fitting, "SAVE_EVERY", 5)
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory):
+    """A small data set."""
+    path = tmp_path_factory.mktemp("data") / "data.h5"
+    stamp = Stamp(size=4, pixel_scale=0.2, psf_size=3)
+    with DatasetWriter(path, stamp, ["size"], np.ones((1, 3, 3)) / 9) as writer:
+        for n in range(20):
+            writer.add(Example(np.ones((4, 4)), 0, 1.0, dict(size=1.0 + n), source=n, test=n < 4))
+    return Dataset(path)
+
+
+def run_phase(folder, dataset, phase=None):
+    """Run a phase to its end and return its weights."""
+    phase = phase or MeanSize()
+    folder.mkdir(exist_ok=True)
+    fitting.run_phase(phase, "mean_size-1", dataset, folder, Distribution(), progress=False)
+    return phase.weight.numpy()
+
+
+def restored(folder):
+    return Checkpoints(MeanSize(), "mean_size-1", folder).restore()
+
+
+@pytest.fixture(scope="module")
+def complete(sizes, tmp_path_factory):
+    """A working folder with the checkpoints of steps 10 and 12, and the final weights."""
+    folder = tmp_path_factory.mktemp("complete") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "SAVE_EVERY", 5)
+        weights = run_phase(folder, sizes)
+    return folder, weights
+
+
+@contextlib.contextmanager
+def full_disk(limit):
+    """No file of this process grows beyond so many bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+# ---- damage ---------------------------------------------------------------------------------
+
+RANDOM = np.random.default_rng(5).bytes(3000)
+DAMAGE = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[:len(content) // 2],
+    "random": lambda content: RANDOM[:len(content)],
+    "one byte": lambda content: content[:40] + bytes([content[40] ^ 0x91]) + content[41:],
+}
+
+
+FILES = ("checkpoint", f"ckpt-{STEPS}.index", f"ckpt-{STEPS}.data-00000-of-00001")
+
+
+# TensorFlow writes the file ``checkpoint`` last: without it nothing has been saved.
+@pytest.mark.parametrize("name, damage", [
+    *((name, damage) for name in FILES for damage in DAMAGE),
+    *((name, "absent") for name in FILES[1:])])
+def test_damaged_files(name, damage, complete, sizes, tmp_path):
+    """The error names the file and says what to do; doing so helps."""
+    run = tmp_path / "run"
+    shutil.copytree(complete[0], run)
+    folder = run / "checkpoints" / "mean_size-1"
+    if damage == "absent":
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(DAMAGE[damage]((folder / name).read_bytes()))
+    with pytest.raises(galsim.GalSimError) as info:
+        restored(run)
+    message = str(info.value)
+    assert f"The checkpoint {folder / name.partition('.')[0]} is damaged: " in message
+    assert f"Remove the folder {folder} to begin this phase anew" in message
+    assert len(message.splitlines()) == 1
+    with pytest.raises(galsim.GalSimError, match="is damaged"):
+        run_phase(run, sizes)
+    shutil.rmtree(folder)
+    np.testing.assert_array_equal(run_phase(run, sizes), complete[1])
+
+
+def test_what_is_not_damaged(complete):
+    assert restored(complete[0]) == STEPS
+
+
+# ---- divergence -----------------------------------------------------------------------------
+
+
+def test_weights_that_are_not_finite_are_not_saved(sizes, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "EVALUATE_EVERY", 100)
+    with pytest.raises(galsim.GalSimError, match="weight '.*w' of the phase 'mean_size' is not "
+                                                 "finite after step 5, so it is not saved: .*"
+                                                 "Lower its learning_rate"):
+        run_phase(tmp_path / "run", sizes, Diverging())
+    assert not list((tmp_path / "run").glob("checkpoints/*/*"))
+
+
+def test_a_last_checkpoint_is_checked_as_well(sizes, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "SAVE_EVERY", 100)
+    with pytest.raises(galsim.GalSimError, match=f"not finite after step {STEPS}"):
+        run_phase(tmp_path / "run", sizes, Diverging())
+
+
+@pytest.mark.parametrize("what", ["weight", "optimizer"])
+def test_a_checkpoint_that_holds_such_weights_is_refused(what, complete, tmp_path):
+    """Earlier releases saved them."""
+    run, phase = tmp_path / "run", MeanSize()
+    shutil.copytree(complete[0], run)
+    manager = Checkpoints(phase, "mean_size-1", run).manager
+    if what == "weight":
+        phase.weight.assign([1.0, np.nan])
+    else:
+        phase.optimiser_step.optimizer.variables[-1].assign([np.nan, 1.0])
+    manager.save(checkpoint_number=20)
+    with pytest.raises(galsim.GalSimError, match="ckpt-20 is damaged: .* is not finite"):
+        restored(run)
+
+
+# ---- full disks -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [0, 60, 200, 500, 1000])
+def test_a_full_disk(limit, complete, sizes, tmp_path):
+    """Whatever cannot be written first; with room again the fit goes on as if nothing had been."""
+    run = tmp_path / "run"
+    with full_disk(limit), pytest.raises(galsim.GalSimError) as info:
+        run_phase(run, sizes)
+    message = str(info.value)
+    assert message.startswith(("The checkpoint ", "The log ")) and str(run) in message
+    assert "cannot be written" in message and "Make room on its disk" in message
+    assert len(message.splitlines()) == 1 and "{{" not in message
+    assert not list(run.glob("checkpoints/*/*_temp"))
+    np.testing.assert_array_equal(run_phase(run, sizes), complete[1])
+    lines = [json.loads(line) for line in (run / "fit.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == STEPS
+    assert restored(run) == STEPS
+
+
+def test_a_log_on_a_full_disk(complete, sizes, tmp_path, monkeypatch):
+    """No part of a line is left, which the next would be appended to."""
+    run = tmp_path / "run"
+    monkeypatch.setattr(fitting, "SAVE_EVERY", 100)
+    one_line = len((complete[0] / "fit.jsonl").read_bytes().splitlines()[0])
+    with full_disk(int(1.5 * one_line)), pytest.raises(
+            galsim.GalSimError, match=f"The log of {run} cannot be written: .*File too large"):
+        run_phase(run, sizes)
+    (line,) = (run / "fit.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == 4
+
+
+def test_a_checkpoint_on_a_full_disk(complete, sizes, tmp_path, monkeypatch):
+    """The one before is still there, and the fit goes on from it."""
+    run = tmp_path / "run"
+    save = tf.train.CheckpointManager.save
+
+    def save_on_full_disk(manager, checkpoint_number):
+        with full_disk(200 if checkpoint_number == 10 else resource.RLIM_INFINITY):
+            return save(manager, checkpoint_number=checkpoint_number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.train.CheckpointManager, "save", save_on_full_disk)
+        with pytest.raises(galsim.GalSimError, match="checkpoint .*ckpt-10 cannot be written"):
+            run_phase(run, sizes)
+    assert restored(run) == 5
+    np.testing.assert_array_equal(run_phase(run, sizes), complete[1])

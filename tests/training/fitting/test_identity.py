@@ -1,0 +1,201 @@
+"""By what checkpoints are known: which changes of a recipe start which phases anew."""
+
+import pydantic
+import pytest
+
+from galsim_deep_training import families
+from galsim_deep_training.data.builders.transplant import Transplant
+from galsim_deep_training.families import identities
+from galsim_deep_training.families.flow_vae.autoencoders.galaxy_frame import GalaxyFrameAutoencoder
+from galsim_deep_training.families.flow_vae.family import FlowVAE
+from galsim_deep_training.families.flow_vae.phases.autoencoder import AutoencoderPhase
+from galsim_deep_training.families.flow_vae.phases.latent_flow import LatentFlow
+from galsim_deep_training.fitting.identity import phase_identities
+from galsim_deep_training.fitting.phase import Phase
+from galsim_deep_training.networks.flows.map_coupling import MapCouplingFlow
+from galsim_deep_training.networks.flows.spline_coupling import SplineCouplingFlow
+from galsim_deep_training.recipe import Band, PhaseSettings
+from galsim_deep_training.registry import Choice
+from galsim_deep_training.settings import Settings, identity
+
+PHASES = ("autoencoder", "structure", "flow", "matching", "columns")
+# Those that depend on the networks of the autoencoder.
+NETWORKS = {*PHASES} - {"columns"}
+FLOWS = {"flow", "matching"}
+
+
+@pytest.fixture(scope="module")
+def changed(recipe):
+    """``changed(other)``: the phases that start anew under another recipe."""
+    before = identities(recipe)
+    assert tuple(before) == PHASES
+
+    def compare(other):
+        return {phase for phase, title in identities(other).items() if title != before[phase]}
+
+    return compare
+
+
+CHANGES = [
+    (lambda c: None, set()),
+    # A default that is spelled out.
+    (lambda c: c["fit"]["flow"].update(column_jitter=0.03, warm_up=200), set()),
+    (lambda c: c["model"]["flow"].update(bins=8, bound=5.0), set()),
+    (lambda c: c["model"]["autoencoder"].update(reach=4.0), set()),
+    (lambda c: c["data"].update(enlargement=1.0), set()),
+    (lambda c: c["model"]["autoencoder"].update(reach=5.0), NETWORKS),
+    (lambda c: c["fit"]["flow"].update(steps=13), FLOWS),
+    (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), FLOWS),
+    (lambda c: c["fit"]["flow"].update(deepest_share=0.5), FLOWS),
+    (lambda c: c["fit"]["flow"].update(vector_jitter=0.5), FLOWS),
+    (lambda c: c["fit"]["matching"].update(steps=13), {"matching"}),
+    (lambda c: c["fit"]["columns"].update(steps=13), {"columns"}),
+    (lambda c: c["model"]["flow"].update(hidden=9), FLOWS),
+    (lambda c: c["model"].update(flow=dict(kind="affine_coupling")), FLOWS),
+    (lambda c: c["model"]["detail_flow"].update(hidden=9), FLOWS),
+    (lambda c: c["model"].update(refinement=3), set()),
+    (lambda c: c["fit"]["autoencoder"].update(steps=13), NETWORKS),
+    (lambda c: c["fit"]["autoencoder"].update(free_bits=2.0), NETWORKS),
+    (lambda c: c["fit"]["autoencoder"].update(likelihood="pixel"), NETWORKS),
+    (lambda c: c["fit"]["structure"].update(steps=13), {"structure", *FLOWS}),
+    (lambda c: c["fit"]["structure"].update(model_error=0.02), {"structure", *FLOWS}),
+    (lambda c: c.update(seed=4), {*PHASES}),
+    (lambda c: c["data"].update(examples=41), {*PHASES}),
+    (lambda c: c["stamp"].update(psf_size=19), {*PHASES}),
+    (lambda c: c["bands"][0].update(zero_point=26.0), {*PHASES}),
+    (lambda c: c["columns"][1].update(scale="log"), {*PHASES}),
+    # How, where and under what name does not count, nor does what is written for people.
+    (lambda c: c.update(precision="mixed_bfloat16", distribute="mirrored", name="other",
+                        run="shared", version="1", summary="other words", modules=["json"]), set()),
+    (lambda c: c["columns"][1].update(meaning="other words", valid_range=[19.0, 25.0]), set()),
+    (lambda c: c["bands"][0].update(effective_wavelength=800.0), set()),
+    (lambda c: c["training_data"].update(description="other words"), set())]
+
+
+@pytest.mark.parametrize("number", range(len(CHANGES)))
+def test_what_a_phase_depends_on(number, make_recipe, changed):
+    change, expected = CHANGES[number]
+    assert changed(make_recipe(change)) == expected
+
+
+def test_optional_phases_that_are_left_out(make_recipe, changed):
+    """What builds on them then builds on what they would have built on."""
+    assert changed(make_recipe(lambda c: c["fit"].pop("matching"))) == set()
+    assert changed(make_recipe(lambda c: c["fit"].pop("structure"))) == FLOWS
+
+
+def test_recipes_that_share_what_they_have_in_common(make_recipe, recipe):
+    other = make_recipe(lambda c: c["model"]["flow"].update(hidden=9))
+    mine, theirs = identities(recipe), identities(other)
+    assert [phase for phase in PHASES if mine[phase] == theirs[phase]] == [
+        "autoencoder", "structure", "columns"]
+
+
+def test_names_of_checkpoints(recipe):
+    for phase, title in identities(recipe).items():
+        name, _, digest = title.rpartition("-")
+        assert name == phase and len(digest) == 12 and int(digest, 16) >= 0
+
+
+@pytest.mark.parametrize("owner, phases", [
+    (AutoencoderPhase, NETWORKS), (LatentFlow, FLOWS), (Transplant, {*PHASES}),
+    (GalaxyFrameAutoencoder, NETWORKS), (SplineCouplingFlow, FLOWS)])
+def test_a_new_setting_with_a_default(owner, phases, make_recipe, recipe, monkeypatch):
+    """It orphans no checkpoints of before; another value of it is another fit."""
+    before = identities(recipe)
+    extended = pydantic.create_model(
+        "Extended", __base__=owner.Settings, invented=(float, 0.5))
+    monkeypatch.setattr(owner, "Settings", extended)
+    assert identities(recipe) == before
+
+    places = {AutoencoderPhase: ("fit", "autoencoder"), LatentFlow: ("fit", "flow"),
+              Transplant: ("data",), GalaxyFrameAutoencoder: ("model", "autoencoder"),
+              SplineCouplingFlow: ("model", "flow")}
+
+    def spell_out(value):
+        def change(content):
+            for key in places[owner]:
+                content = content[key]
+            content["invented"] = value
+        return change
+
+    assert identities(make_recipe(spell_out(0.5))) == before
+    after = identities(make_recipe(spell_out(0.7)))
+    assert {phase for phase in PHASES if after[phase] != before[phase]} == phases
+
+
+@pytest.mark.parametrize("owner, expected", [
+    (GalaxyFrameAutoencoder, NETWORKS), (SplineCouplingFlow, FLOWS), (MapCouplingFlow, FLOWS),
+    (AutoencoderPhase, NETWORKS), (LatentFlow, FLOWS), (FlowVAE, NETWORKS),
+    (Transplant, {*PHASES})])
+def test_another_format_starts_anew(owner, expected, monkeypatch, recipe):
+    before = identities(recipe)
+    monkeypatch.setattr(owner, "format", 99)
+    after = identities(recipe)
+    assert {phase for phase in PHASES if after[phase] != before[phase]} == expected
+
+
+def test_columns_are_shared_by_families(make_recipe):
+    """The phase depends on the data and its own settings alone."""
+    assert identities(make_recipe(family="mpcc"))["columns"] == identities(make_recipe())["columns"]
+
+
+class Whole(Phase):
+    """A phase that states nothing."""
+
+    name = "whole"
+
+
+def of_phases(*phases):
+    model = Choice(FlowVAE, FlowVAE.Settings(autoencoder=dict(kind="galaxy_frame")))
+    fit = {phase.name: PhaseSettings(steps=3) for phase in phases}
+    return phase_identities(phases, fit, model, "data")
+
+
+def test_by_default_a_phase_depends_on_everything(monkeypatch):
+    class First(Whole):
+        name = "first"
+
+    before = of_phases(First, Whole)["whole"]
+    monkeypatch.setattr(First, "format", 2)
+    assert of_phases(First, Whole)["whole"] != before
+
+
+def test_settings_that_a_family_has_not():
+    class Wrong(Whole):
+        uses = ("model.colour",)
+
+    with pytest.raises(ValueError, match="Wrong uses 'model.colour', and .* 'flow_vae' has no"):
+        of_phases(Wrong)
+
+
+def test_every_phase_uses_what_its_family_has(make_recipe):
+    for family in families.ModelFamily.kinds():
+        if families.ModelFamily.named(family).__module__.startswith("galsim_deep_training"):
+            assert identities(make_recipe(family=family))
+
+
+class Inner(Settings):
+    a: int = 1
+    b: int = 2
+
+
+class Outer(Settings):
+    inner: Inner = Inner()
+    listed: tuple[Inner, ...] = ()
+    named: dict[str, Inner] = {}
+    number: float = 3.0
+
+
+@pytest.mark.parametrize("content, expected", [
+    ({}, {}), (dict(number=3), {}), (dict(number=4), dict(number=4.0)),
+    (dict(inner=dict(a=1)), {}), (dict(inner=dict(b=5)), dict(inner=dict(b=5))),
+    (dict(listed=[{}, dict(a=2)]), dict(listed=[{}, dict(a=2)])),
+    (dict(named=dict(x=dict(b=2))), dict(named=dict(x={})))])
+def test_identity_leaves_defaults_out(content, expected):
+    assert identity(Outer(**content)) == expected
+
+
+def test_identity_without_what_has_no_effect():
+    band = Band(name="r", zero_point=25.0, effective_wavelength=620.0)
+    assert identity([band]) == [dict(name="r", zero_point=25.0)]

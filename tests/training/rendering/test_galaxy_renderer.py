@@ -1,0 +1,51 @@
+"""The renderer: catalogue columns decide size and flux; grids are nested as described."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_deep_training.rendering.drawing import Pose
+from galsim_deep_training.rendering.galaxy_renderer import GalaxyRenderer, GalaxyRendererSettings
+from galsim_deep_training.settings import Reach
+
+
+class FrameSettings(GalaxyRendererSettings):
+    reach: Reach = 4.0
+
+
+@pytest.fixture
+def renderer(recipe):
+    renderer = GalaxyRenderer(FrameSettings(), recipe, view_grids=[(8, 4), (4, 6)],
+                              drawn_grids=[(8, 2), (4, 4)])
+    renderer.drawing.half_light.adapt(np.outer([0.25, 0.5, 0.25], [0.25, 0.5, 0.25]))
+    return renderer
+
+
+COLUMNS = dict(flux_radius=tf.constant([4.0, 6.0]), mag_auto=tf.constant([20.0, 22.5]))
+
+
+def test_grids_are_nested(renderer):
+    for grids, cells in ((renderer.view_grids, (32, 24)), (renderer.drawing.grids, (16, 16))):
+        assert tuple(grid.cells for grid in grids) == cells
+        assert [grid.half_width for grid in grids] == [4.0, 2.0]
+
+
+def test_flux_is_that_of_the_magnitude(renderer, recipe):
+    orientation = renderer.orientation(tf.constant([[1.0, 0.0, 1.0]] * 2), tf.zeros([2]))
+    outputs = [tf.zeros((2, grid.cells, grid.cells)) for grid in renderer.drawing.grids]
+    stamps = renderer.draw(outputs, Pose(orientation), COLUMNS)
+    assert stamps.shape == (2, 32, 32)
+    magnitudes = 25.94 - 2.5 * np.log10(np.sum(stamps, axis=(1, 2)))
+    np.testing.assert_allclose(magnitudes, COLUMNS["mag_auto"], atol=1e-3)
+
+
+def test_ellipticity_latent_of_zero(renderer):
+    orientation = renderer.orientation(tf.zeros([1, 3]), tf.constant([0.0]))
+    assert orientation.ellipticity[0] == renderer.ellipticity_zero
+
+
+def test_look(renderer):
+    views, orientation = renderer.look(
+        tf.ones([2, 32, 32]), tf.ones([2, 17, 17]), tf.ones([2]), COLUMNS, rounded=False)
+    assert [view.shape for view in views] == [(2, 32, 32, 3), (2, 24, 24, 3)]
+    assert orientation.latents.shape == (2, 3)
