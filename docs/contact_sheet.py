@@ -3,8 +3,8 @@
     python docs/contact_sheet.py
 
 The columns follow the COSMOS field (those of ``galsim-deep demo``) and are spread evenly in
-magnitude; nothing is picked by eye. What is shown are the profiles themselves, before PSF and
-pixel and without noise, each on a stretch of its own from the same softening to its own peak.
+magnitude.  No galaxy is selected by eye.  The picture shows the light profiles themselves, before
+PSF and pixel and without noise, each on an arcsinh stretch up to its own peak.
 """
 
 import argparse
@@ -17,33 +17,53 @@ import galsim_deep
 from galsim_deep.demo import catalogue
 from galsim_deep.picture import contact_sheet, render, write_png
 
-COUNT, IN_A_ROW = 40, 8
+COUNT, PER_ROW = 40, 8
 BRIGHTEST, FAINTEST = 20.0, 24.5
 SEED = 40
-SOFTENING = 0.005  # about twice the noise in a pixel of COSMOS
+SOFTENING = 0.005
+"""Pixel value around which the stretch changes from linear to logarithmic: about twice the noise of
+COSMOS in a pixel [e-/s]."""
 
 
-def columns():
-    """Rows of a COSMOS-like catalogue, one for each of `COUNT` magnitudes: a dict of [COUNT]."""
+def columns() -> dict[str, np.ndarray]:
+    """Rows of a COSMOS-like catalogue whose magnitudes are spread evenly.
+
+    Returns:
+        {name of the column: float64 [COUNT]}.
+    """
     table = catalogue(4000, galsim.BaseDeviate(SEED))
     order = np.argsort(table["mag_auto"])
-    wanted = np.linspace(BRIGHTEST, FAINTEST, COUNT)
-    rows = order[np.searchsorted(table["mag_auto"][order], wanted)]
+    magnitudes = np.linspace(BRIGHTEST, FAINTEST, COUNT)
+    rows = order[np.searchsorted(table["mag_auto"][order], magnitudes)]
     return {name: values[rows] for name, values in table.items()}
 
 
-def main():
+def pictures(model: galsim_deep.GenerativeGalaxyModel, table: dict[str, np.ndarray]
+             ) -> list[np.ndarray]:
+    """Pictures of the galaxies of a module in its first band.
+
+    Parameters:
+        model:      The module.
+        table:      Its columns, {name: float64 [N]}.  Row number n has the seed n.
+
+    Returns:
+        a list of N pictures, uint8 [S, S, 3].
+    """
+    count = len(next(iter(table.values())))
+    stamps = model.images(table, seeds=np.arange(count))[..., 0]
+    return [render(stamp, SOFTENING) for stamp in stamps]
+
+
+def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description="Make a contact sheet of a module.")
-    parser.add_argument("--module", default="hub:acs_flow_vae", help="its handle")
+    parser.add_argument("--module", default="hub:acs_flow_vae", help="the handle of the module")
     parser.add_argument("--output", type=Path, help="a PNG file",
                         default=Path(__file__).parent / "_static" / "contact_sheet.png")
     options = parser.parse_args()
     model = galsim_deep.GenerativeGalaxyModel(options.module)
-    stamps = model.images(columns(), seeds=np.arange(COUNT))
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    write_png(options.output,
-              contact_sheet([render(stamp, SOFTENING) for stamp in stamps], IN_A_ROW))
+    write_png(options.output, contact_sheet(pictures(model, columns()), PER_ROW))
     print(options.output)
 
 
