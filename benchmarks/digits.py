@@ -27,8 +27,8 @@ from sklearn.mixture import GaussianMixture
 
 from galsim_deep_training.data.build import build
 from galsim_deep_training.data.dataset import Dataset
+from galsim_deep_training.families.mpcc.encoded import encoded
 from galsim_deep_training.fit import fit
-from galsim_deep_training.phases.encoded import encoded
 from galsim_deep_training.recipe import read_recipe
 
 RECIPE = Path(__file__).parents[1] / "training/recipes/digits_mpcc.yaml"

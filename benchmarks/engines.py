@@ -20,7 +20,8 @@ from pathlib import Path
 
 from common import Report, catalogue, command_line, resident
 
-PACKAGES = dict(sampler="ai-edge-litert", engine="tensorflow")
+PACKAGES = dict(compact="ai-edge-litert", tensorflow="tensorflow")
+"""The package behind each runner of a `galsim_deep.modules.Module`, by its attribute."""
 COUNTS = 1, 8, 64, 1024
 
 
@@ -30,22 +31,23 @@ def measured(name, handle):
     import numpy as np
 
     import galsim_deep
-    from galsim_deep import latents
+    from galsim_deep.latents import draw_latents
 
     model = galsim_deep.GenerativeGalaxyModel(handle)
     card, table = model.card, catalogue(model, max(COUNTS), seed=3)
     inputs = {name: table[name].astype(np.float32) for name in model.columns}
-    inputs[card.latent.name] = latents.draw(
-        latents.deviates(max(COUNTS), seeds=range(max(COUNTS))), card.latent.size)
+    inputs["random_normal"] = draw_latents(range(max(COUNTS)), card.latent.size)
+    if model.classes:
+        inputs["galaxy_class"] = np.full(max(COUNTS), -1, np.int32)
     before, start = resident(), time.perf_counter()
     runner = getattr(model._module, name)
-    runner.sample({key: values[:1] for key, values in inputs.items()})
+    runner.call("sample", {key: values[:1] for key, values in inputs.items()})
     found = dict(first=time.perf_counter() - start, base=before)
     for count in COUNTS:
         batch, clock, processor = {key: values[:count] for key, values in inputs.items()}, [], []
         for _ in range(3 if count > 64 else 15):
             start, used = time.perf_counter(), time.process_time()
-            runner.sample(batch)
+            runner.call("sample", batch)
             clock.append(time.perf_counter() - start)
             processor.append(time.process_time() - used)
         found[f"{count}"] = [1e3 * statistics.median(times) / count for times in (clock, processor)]

@@ -27,9 +27,9 @@ import numpy as np
 from common import Report, command_line
 
 import galsim_deep
-from galsim_deep.clipping import clipped
+from galsim_deep.observations.clipping import clipped
+from galsim_deep_training.data.builders.first_sources import extent
 from galsim_deep_training.data.dataset import Dataset
-from galsim_deep_training.data.first_sources import extent
 from galsim_deep_training.data.noise import NoiseField
 
 

@@ -55,8 +55,8 @@ def recipe(path, batch, precision="float32"):
 
 def module(name, batch):
     """The saved graph of a module."""
-    from galsim_deep.handles import resolve
-    from galsim_deep.module import load
+    from galsim_deep.modules.module import load
+    from galsim_deep.modules.resolve import resolve
 
     saved = load(resolve(name))
     generate = tf.saved_model.load(str(saved.folder)).signatures["sample"]
@@ -71,7 +71,7 @@ def make(name, batch):
         return {name: script(name, batch)}
     if not name.endswith(".yaml"):
         return {name: module(name, batch)}
-    from galsim_deep_training.precision import has_bfloat16
+    from galsim_deep_training.fitting.precision import has_bfloat16
 
     formats = ["float32", "mixed_bfloat16"] if has_bfloat16() else ["float32"]
     return {f"{Path(name).stem} {one}": recipe(name, batch, one) for one in formats}

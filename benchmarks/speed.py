@@ -92,6 +92,12 @@ def wrapped(stamps):
     return [galsim.InterpolatedImage(galsim.Image(stamp, scale=0.03)) for stamp in stamps]
 
 
+def deviate_latents(seeds, size):
+    """Latent vectors from a GalSim generator for each galaxy, [N, size]."""
+    return np.array([np.random.RandomState(galsim.BaseDeviate(seed + 1).np.bit_generator)
+                     .standard_normal(size) for seed in seeds], np.float32)
+
+
 # ---- images ---------------------------------------------------------------------------------
 
 
@@ -204,7 +210,7 @@ def rows(options, folder):
     table = Table(catalogue(model, 1024, SEED))
     table.write(folder / "catalogue.fits")
     seeds = table["id"]
-    stamps = model.images(table[:128], seeds=seeds[:128])
+    stamps = model.images(table[:128], seeds=seeds[:128])[..., 0]
     batched = functools.partial(model.sample, table, seeds=seeds)
     one = functools.partial(model.sample, table[:1], seeds=seeds[:1])
 
@@ -216,8 +222,13 @@ def rows(options, folder):
             lambda: repeated(one), lambda: repeated(lambda: reference.sample(stamps[:1], 1)),
             CALLS))
 
-    from galsim_deep.profiles import make_profiles
+    from galsim_deep.latents import draw_latents, keys_from_seeds
+    from galsim_deep.profiles.make import make_profiles
 
+    size, ids = model.card.latent.size, seeds.tolist()
+    yield (f"latent vectors of {size:,} numbers", "a `galsim.BaseDeviate` for each, with numpy's "
+           "`RandomState`", *turns(lambda: draw_latents(keys_from_seeds(ids), size),
+                                   lambda: deviate_latents(ids, size), len(ids)))
     yield ("profiles from stamps", "`galsim.InterpolatedImage`",
            *turns(lambda: make_profiles(stamps, 0.03), lambda: wrapped(stamps), 128))
     reach = [(ours.stepk / theirs.stepk, ours.maxk / theirs.maxk) for ours, theirs in
