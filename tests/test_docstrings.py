@@ -1,5 +1,6 @@
 """The examples in docstrings run, and give what they say."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,10 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.parametrize("package", ["galsim_deep", "training/galsim_deep_training"])
 def test_examples_in_docstrings(package):
+    # The files here, also where another copy is installed.
+    path = os.pathsep.join([str(ROOT), str(ROOT / "training")])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules",
-         "--import-mode=importlib", package], cwd=ROOT, capture_output=True, text=True)
+         "--import-mode=importlib", package], cwd=ROOT, capture_output=True, text=True,
+        env=dict(os.environ, PYTHONPATH=path))
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
