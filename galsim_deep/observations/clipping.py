@@ -16,7 +16,7 @@ def clipped(stamp: np.ndarray, noise_sigma: float, threshold: float, peak: float
     `REACH` steps over pixels above ``threshold``.  Other islands are taken to be noise.
 
     The same rule with a gradient, for training, is
-    ``galsim_deep_training.physics.observation.clipped``.
+    the function ``clipped`` of the training package.
 
     Parameters:
         stamp:          Shape [S, S].
