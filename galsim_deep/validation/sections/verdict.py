@@ -189,11 +189,11 @@ class Verdict(Section):
 
     summary = """
 {% set usable = results.usable["all"] %}
-Of {{ results.verdict["all"] | length }} statistics
-{% for mark, text in marks.items() %}
-{% set n = results.verdict["all"] | selectattr("mark", "equalto", mark) | list | length %}
-{% if n %}<span class="{{ mark.split()[0] }}"><b>{{ n }}</b> {{ text }}</span>{{ " " }}{% endif %}
-{% endfor %}.
+Marks of the {{ results.verdict["all"] | length }} statistics:
+{% for mark, rows in results.verdict["all"] | groupby("mark") %}
+<span class="{{ mark.split()[0] }}">{{ marks[mark] }} <b>{{ rows | length }}</b></span>
+{{- "." if loop.last else ", " }}
+{% endfor %}
 {% if results.real.sources < results.real.n %}
 The stamps show only {{ results.real.sources }} different real galaxies. Another sample of so few
 galaxies would differ too; errors and floor include this.
