@@ -19,8 +19,9 @@ from galsim import GalSimConfigError, GalSimError
 from .noise import CORRELATION_SIZE
 from .psf import psf_image
 
-ALIASES = {"mag_auto": ("mag", "mag_i")}
-"""Names under which catalogues in use hold quantities that models are commonly conditioned on."""
+QUANTITY_NAMES = {"magnitude": ("mag", "mag_i")}
+"""Names under which catalogues in GalSim's format hold a quantity, in lower case.  They are tried
+for a column of that quantity if the catalogue has none of the column's own name."""
 
 REQUIRED_COLUMNS = ("IDENT", "GAL_FILENAME", "PSF_FILENAME", "GAL_HDU", "PSF_HDU", "PIXEL_SCALE",
                     "NOISE_VARIANCE")
@@ -48,7 +49,7 @@ class RealCatalog:
     Example::
 
         catalog = RealCatalog("COSMOS_25.2_training_sample")
-        magnitudes = catalog.column("mag_auto")
+        magnitudes = catalog.column("mag_auto", quantity="magnitude")
         stamp, psf = catalog.stamp(7), catalog.psf_image(7, 65)
     """
 
@@ -80,14 +81,17 @@ class RealCatalog:
     def __len__(self) -> int:
         return self.galaxies.nobjects
 
-    def column(self, name: str, pixel_scale: float | None = None) -> np.ndarray:
+    def column(self, name: str, pixel_scale: float | None = None, quantity: str = "other"
+               ) -> np.ndarray:
         """A column of numbers, from the main catalogue or from the catalogue of fits.
 
         Parameters:
-            name:           Its name.  Case does not matter; some names in common use stand for
-                            each other (``mag_auto`` is found as ``MAG``).
+            name:           Its name.  Case does not matter.
             pixel_scale:    For a column that the catalogue gives in its own pixels: the size
                             [arcsec] of the pixels to convert it to.  [default: no conversion]
+            quantity:       What the column measures (see `galsim_deep.modules.card.Quantity`).  A
+                            magnitude that is not there is read from the catalogue's ``MAG``.
+                            [default: "other", only the name counts]
 
         Returns:
             float64, shape [N]; NaN where the catalogue of fits lacks a galaxy.
@@ -95,7 +99,7 @@ class RealCatalog:
         Raises:
             galsim.GalSimConfigError: if neither table has the column.
         """
-        for candidate in (name.lower(), *ALIASES.get(name.lower(), ())):
+        for candidate in (name.lower(), *QUANTITY_NAMES.get(quantity, ())):
             for table in self._tables:
                 keys = {key.lower(): key for key in _numeric_columns(table)}
                 if candidate in keys:

@@ -44,6 +44,9 @@ class CardColumn(Protocol):
     @property
     def unit(self) -> str: ...
 
+    @property
+    def quantity(self) -> str: ...
+
 
 class ModuleCard(Protocol):
     """The part of a module's card that is needed to read galaxies for it."""
@@ -176,10 +179,16 @@ class CatalogGalaxies(RealGalaxies):
         self.pixel_scale = float(scales[0])
         self.stamp_size = 2 * round(card.stamp_size * card.pixel_scale / self.pixel_scale / 2)
         self._seed = seed
-        values = {column.name: self._catalog.column(
-                      columns.get(column.name, column.name),
-                      card.pixel_scale if column.unit in ("pix", "pixel") else None)
-                  for column in card.columns}
+        quantities = [column.quantity for column in card.columns]
+        values = {}
+        for column in card.columns:
+            # The catalogue's magnitude stands for that of the module if it is the only one, and the
+            # user has not named another.
+            unique = quantities.count(column.quantity) == 1 and column.name not in columns
+            values[column.name] = self._catalog.column(
+                columns.get(column.name, column.name),
+                card.pixel_scale if column.unit in ("pix", "pixel") else None,
+                column.quantity if unique else "other")
         self._rows = self._choose(values, np.arange(len(self._catalog)), count, seed)
 
     def observation(self, number: int) -> Observation:

@@ -1,4 +1,4 @@
-"""Validation reads what the workshop writes: a data set file and an exported module."""
+"""The validation reads what training writes: a data set file and an exported module."""
 
 import json
 
@@ -32,11 +32,11 @@ def test_truth(validation, dataset):
     """The true profiles belong to their galaxies, and their power is that of the true profile."""
     _, profiles = dataset.truth()
     np.testing.assert_array_equal(validation.measurements.stamps["truth"], profiles)
-    found = validation.results["truth"]["all"]
-    assert found["n"] == len(profiles)
-    assert len(found["power"]) == len(EDGES) - 1
-    assert np.isfinite(found["peak"]["value"])
-    for name, failed in found["fits_failed"].items():
+    truth = validation.results["truth"]["all"]
+    assert truth["n"] == len(profiles)
+    assert len(truth["power"]) == len(EDGES) - 1
+    assert np.isfinite(truth["peak"]["value"])
+    for name, failed in truth["fits_failed"].items():
         assert failed == validation.measurements.numbers[f"sersic_failed_{name}"].sum()
     assert (validation.measurements.numbers["power_truth"] > 0).all()
 
@@ -50,16 +50,16 @@ def test_from_the_cache(validation, module_folder, data_file, cache):
 
 
 def test_memorisation(validation):
-    """The training set is at hand in the same file; small stamps hold few large galaxies."""
-    found = validation.results["memorisation"]
-    assert "skipped" in found or found["n_training"] > 0
+    """The training galaxies are in the same file; few galaxies of small stamps are large enough."""
+    memorisation = validation.results["memorisation"]
+    assert "skipped" in memorisation or memorisation["n_training"] > 0
 
 
 def test_stamps_of_training_galaxies(module_folder, data_file, dataset):
-    found = validate(
+    validation = validate(
         module_folder, RealSample(data_file, split="train", count=2), processes=1)
-    assert set(found.measurements.source) <= set(dataset.source[dataset.train_indices])
-    assert "truth" not in found.results
+    assert set(validation.measurements.source) <= set(dataset.source[dataset.train_indices])
+    assert "truth" not in validation.results
 
 
 def test_command(module_folder, data_file, tmp_path):

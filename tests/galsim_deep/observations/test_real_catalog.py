@@ -81,15 +81,19 @@ def test_case_does_not_matter(write, name):
     np.testing.assert_array_equal(catalog.column(name), [3.0, 6.0, 12.0])
 
 
-def test_mag_auto_is_found_as_mag(write):
+def test_a_magnitude_is_found_as_mag(write):
     catalog = RealCatalog(write(cat=main_table(), cat_fits=fits_table()))
-    np.testing.assert_array_equal(catalog.column("mag_auto"), [20.0, 21.0, 22.0])
+    np.testing.assert_array_equal(
+        catalog.column("mag_r", quantity="magnitude"), [20.0, 21.0, 22.0])
+    with pytest.raises(galsim.GalSimConfigError, match="'mag_r'"):
+        catalog.column("mag_r")
 
 
 def test_a_name_goes_before_what_stands_for_it(write):
     fits = fits_table(mag_auto=[23.0, 24.0, 25.0])
     catalog = RealCatalog(write(cat=main_table(), cat_fits=fits))
-    np.testing.assert_array_equal(catalog.column("mag_auto"), [25.0, 23.0, 24.0])
+    np.testing.assert_array_equal(
+        catalog.column("mag_auto", quantity="magnitude"), [25.0, 23.0, 24.0])
     np.testing.assert_array_equal(catalog.column("mag"), [20.0, 21.0, 22.0])
 
 
@@ -176,7 +180,7 @@ def test_the_catalogue_of_cosmos(reference_data):
     catalog = RealCatalog(reference_data / "cosmos_f814w_50")
     assert len(catalog) == 50
     for name, low, high in [("flux_radius", 2, 40), ("mag_auto", 20, 26.1), ("zphot", 0, 6)]:
-        values = catalog.column(name)
+        values = catalog.column(name, quantity="magnitude" if "mag" in name else "other")
         values = values[np.isfinite(values)]
         assert len(values) > 40 and low < values.min() and values.max() < high
 

@@ -194,6 +194,15 @@ def test_columns_can_be_renamed(catalog, card):
     np.testing.assert_array_equal(galaxies.columns["mag_auto"], [20, 21, 22])
 
 
+def test_the_magnitude_of_the_catalogue_stands_for_one_magnitude_only(catalog, card):
+    """That of another band is not made up."""
+    assert (open_real_galaxies(catalog, card).columns["mag_auto"][:2] == [20, 21]).all()
+    magnitude = card.column_of("magnitude")
+    other = magnitude.model_copy(update=dict(name="mag_r"))
+    with pytest.raises(galsim.GalSimConfigError, match="'mag_auto'"):
+        open_real_galaxies(catalog, card.model_copy(update=dict(columns=(magnitude, other))))
+
+
 def test_a_missing_column_says_what_is_there(catalog, card):
     with pytest.raises(galsim.GalSimConfigError, match="'redshift'") as raised:
         open_real_galaxies(catalog, card, columns=dict(zphot="redshift"))

@@ -120,7 +120,8 @@ class RealGalaxies(Builder, kind="real_galaxies"):
         pixel_scale = self.recipe.stamp.pixel_scale if column.unit in ("pix", "pixel") else None
         try:
             values = self._catalog.column(
-                self.settings.columns.get(column.name, column.name), pixel_scale)
+                self.settings.columns.get(column.name, column.name), pixel_scale,
+                "other" if column.name in self.settings.columns else column.quantity)
         except GalSimConfigError as err:
             raise GalSimConfigError(
                 f"The recipe {self.recipe.path}, column '{column.name}': {err}") from None
