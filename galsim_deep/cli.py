@@ -296,10 +296,10 @@ def _validate(options: argparse.Namespace) -> None:
         settings=Settings(seed=options.seed), processes=options.processes,
         progress=not options.quiet, cache=options.cache)
     print(write_report(validation, options.output).resolve())
-    found = validation.results.get("classes", {}).get("frequencies", {})
-    if found.get("p") is not None and np.isfinite(found["p"]):
-        print(f"classes of {found['draws']} draws: chi-square {found['chi_square']:.4g} with "
-              f"{found['degrees']} degrees of freedom, p = {found['p']:.3g}")
+    test = validation.results.get("classes", {}).get("frequencies", {})
+    if test.get("p") is not None and np.isfinite(test["p"]):
+        print(f"classes of {test['draws']} draws: chi-square {test['chi_square']:.4g} with "
+              f"{test['degrees']} degrees of freedom, p = {test['p']:.3g}")
     if options.write_card:
         figures = {validation.galaxies.name: card_figures(validation.results)}
         rewrite_card(folder, validation=validation.card.validation | figures)

@@ -2,7 +2,9 @@
 
 A handle is ``hub:NAME``, a folder, a ``.tar.gz`` (or ``.tgz``) file, or an http(s) URL of one.
 `resolve` turns each of them into a folder that holds ``assets/galsim_module.json``.  Downloads are
-compared with a sha256 before they are unpacked, and are unpacked only once.
+compared with a sha256 before they are unpacked, and are unpacked only once.  The content of the
+cache is not compared again, and an index is compared only if its URL states a sha256.  So only you
+should be able to write to the cache, and the URL of an index should begin with https.
 
 ==========================  ========================================================================
 ``$GALSIM_DEEP_PATH``       folders of modules, searched first for ``hub:NAME``
@@ -47,8 +49,8 @@ def resolve(handle: str | os.PathLike, sha256: str | None = None,
         sha256:     The checksum of the archive, 64 hexadecimal digits.  A URL needs it, here or in
                     the URL.  A folder has no archive to check, so giving one with it is an error.
                     [default: None]
-        offline:    Whether to keep off the network; None asks ``$GALSIM_DEEP_OFFLINE``.
-                    [default: None]
+        offline:    Whether to keep off the network.  [default: None, which means that
+                    ``$GALSIM_DEEP_OFFLINE`` decides]
 
     Returns:
         the folder (absolute).
@@ -80,8 +82,8 @@ def available(offline: bool | None = None) -> dict[str, Path | None]:
     """List the modules that ``hub:NAME`` can reach, in the order of the search.
 
     Parameters:
-        offline:    Whether to keep off the network; None asks ``$GALSIM_DEEP_OFFLINE``.
-                    [default: None]
+        offline:    Whether to keep off the network.  [default: None, which means that
+                    ``$GALSIM_DEEP_OFFLINE`` decides]
 
     Returns:
         the folder of each module by its name; None where it is in an index but not yet downloaded.
@@ -205,13 +207,13 @@ def _unpacked(archive: Path, sha256: str, source: object) -> Path:
     return module
 
 
-def _agreed(given: str | None, stated: str | None, where: object) -> str | None:
+def _agreed(argument: str | None, stated: str | None, where: object) -> str | None:
     """The checksum, from the argument or from where it is stated."""
-    if given and stated and given != stated:
+    if argument and stated and argument != stated:
         raise GalSimValueError(
             f"{where}: the argument sha256 disagrees with the checksum stated there, {stated}. "
-            "Find out which one is right and leave the other out.", given)
-    return given or stated
+            "Find out which one is right and leave the other out.", argument)
+    return argument or stated
 
 
 def _unknown(name: str) -> GalSimValueError:

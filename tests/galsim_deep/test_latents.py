@@ -165,25 +165,21 @@ def test_seeds_are_independent_of_galsims_own():
     assert not np.any(np.isclose(drawn, galsims))
 
 
-@pytest.mark.long
 def test_ten_million_ids_do_not_collide():
-    """In the first 128 bits, for ids in a row and for those of a catalogue of the sky."""
+    """In the first 128 bits, for ids in a row and for ids with a random upper half."""
     count = 5_000_000
     in_a_row = np.arange(count, dtype=np.uint64)
-    healpix = np.random.default_rng(1).permutation(count).astype(np.uint64)
-    keys = np.concatenate([in_a_row, np.uint64(2**63) + (healpix << HALF) + in_a_row])
-    assert len(np.unique(keys)) == len(keys)
-    pairs = np.empty(len(keys), [("first", "u8"), ("second", "u8")])
-    for part in np.array_split(np.arange(len(keys)), 20):
-        pairs["first"][part], pairs["second"][part] = philox(keys[part], 1)[:2]
+    upper_half = np.random.default_rng(1).permutation(count).astype(np.uint64) + np.uint64(2**31)
+    keys = np.concatenate([in_a_row, (upper_half << HALF) + in_a_row])
+    words = np.empty((len(keys), 2), np.uint64)
+    for first in range(0, len(keys), 2**14):  # parts that fit into the processor's cache
+        part = slice(first, first + 2**14)
+        words[part].T[:] = philox(keys[part], 1)[:2]
     sample = np.random.default_rng(2).integers(0, len(keys), 1000)
-    bits = pairs[sample].view("<u4").reshape(-1, 4)
-    np.testing.assert_array_equal(draw_latents(keys[sample], 4), normal_numbers(bits))
-    # Rows that agree in both words agree in the first.
-    order = np.argsort(pairs["first"])
-    same = np.flatnonzero(np.diff(pairs["first"][order]) == 0)
-    assert not (pairs["second"][order[same]] == pairs["second"][order[same + 1]]).any()
-    assert len(same) <= 1  # chance makes 3e-6 of such pairs
+    np.testing.assert_array_equal(
+        draw_latents(keys[sample], 4), normal_numbers(words[sample].view("<u4")))
+    # Chance makes two of the first 64 bits equal once in 370,000 such tests, and 128 bits never.
+    assert (np.diff(np.sort(words[:, 0])) > 0).all()
 
 
 # ---- the same bits in any batch, order, thread and process ----------------------------------

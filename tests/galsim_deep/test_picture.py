@@ -1,6 +1,7 @@
 """Pictures: colours and layout."""
 
 import numpy as np
+from PIL import Image
 
 from galsim_deep.picture import contact_sheet, render, write_png
 
@@ -21,6 +22,21 @@ def test_contact_sheet():
     assert (sheet[6:10, 8:14] == 4).all()
 
 
+def test_faint_pixels_have_colours_of_their_own():
+    """The stretch is monotonic, and the peak and the floor can be chosen."""
+    picture = render(np.array([[-1.0, 0.0, 1.0, 10.0, 100.0, 1000.0]]), softening=1.0, peak=100.0,
+                     floor=-1.0)
+    brightness = picture[0].astype(int).sum(axis=1)
+    assert brightness[0] == 0 and (np.diff(brightness[:5]) > 0).all()
+    assert brightness[4] == brightness[5] == 3 * 255
+
+
+def test_an_empty_image_is_black():
+    assert (render(np.zeros((3, 4)), softening=1.0) == 0).all()
+
+
 def test_png(tmp_path):
-    write_png(tmp_path / "a.png", render(np.eye(8), 0.1))
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    picture = render(np.eye(8), 0.1)
+    write_png(tmp_path / "a.png", picture)
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), picture)
