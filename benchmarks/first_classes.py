@@ -1,21 +1,22 @@
-"""Is what hub:first_mpcc makes of a class what a classifier of real sources takes for that class?
+"""Does a classifier of real sources recognise the classes of hub:first_mpcc?
 
     python benchmarks/first_classes.py runs/first_mpcc/data.h5 [--module hub:first_mpcc]
 
-A classifier is trained on real sources alone, once for each fifth of the sources, which it does
-not see: so its accuracy is known from all sources, and not from the fifty or so of a class that a
-fit holds out.  It is then applied to what the module makes of each asked class with the columns of
-sources that it has not seen either, up to a pixel off the middle, as those are, seen through the
-beam and the noise of FIRST and clipped as the images of the data set are.  (The module may have
-learned from these sources: this is no test of whether it knows them by heart.)
+Five classifiers are trained on real sources only, each without one fifth of them (cross
+validation), so that the accuracy is measured on all real sources instead of the some fifty per
+class that a fit holds out.  Each classifier is then applied to sources that the module generates of
+each class, with the columns of the real sources that were left out.  Generated sources are
+displaced by up to a pixel, as real ones are, observed through the beam and with the noise of FIRST,
+and clipped as the images of the data set are.  (The module may have been trained on these sources:
+this is not a test of memorisation.)
 
-Printed are the shares that each class is recognised in, and what generated sources are taken for,
-means over the classifiers; errors are from how these differ, so what differs from one training to
-the next is in them.  And the flux and the largest angular size that generated sources are seen
-with, over those asked for: medians, and 16 to 84 per cent.
+The table gives the share of each class that is recognised, and the shares of the classes that
+generated sources are taken for, as means over the classifiers; errors are from the scatter between
+them, which includes that of their training.  It also gives the observed flux and largest angular
+size of generated sources over the requested ones: the median, and the 16th to 84th percentile.
 
 Needs the extras ``train`` and ``dev``; about half an hour on one core, nearly all of it for the
-classifiers, which ``--classifiers`` keeps for the next module.
+classifiers, which ``--classifiers`` keeps for another module.
 """
 
 import hashlib
@@ -28,20 +29,21 @@ from common import Report, command_line
 
 import galsim_deep
 from galsim_deep.observations.clipping import clipped
+from galsim_deep.observations.noise import NoiseField
 from galsim_deep_training.data.builders.first_sources import extent
 from galsim_deep_training.data.dataset import Dataset
-from galsim_deep_training.data.noise import NoiseField
 
 
-def shown(stamps, sigma):
-    """Stamps as the classifier sees them: in units of the noise, and of their peak."""
+def views(stamps: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Stamps [N, S, S] in units of the noise [N], and of their peak: [N, S, S, 2]."""
     peak = stamps.max(axis=(1, 2), keepdims=True)
     return np.stack([0.3 * np.arcsinh(stamps / sigma[:, None, None]),
                      stamps / np.maximum(peak, 1e-12)], axis=-1).astype(np.float32)
 
 
-def classifier(size, classes):
-    # A beam is three pixels wide: no harm in pairs of them.
+def classifier(size: int, classes: int) -> keras.Model:
+    """An untrained convolutional network of views [N, S, S, 2]."""
+    # The beam is three pixels wide, so that averages of two pixels lose little.
     layers = [keras.layers.Input((size, size, 2)), keras.layers.AveragePooling2D(2),
               keras.layers.RandomFlip(),
               keras.layers.RandomRotation(0.5, fill_mode="constant"),
@@ -56,8 +58,9 @@ def classifier(size, classes):
     return keras.Sequential(layers)
 
 
-def trained(images, labels, classes, seed, epochs):
-    """A classifier; classes count alike, however frequent they are."""
+def trained(images: np.ndarray, labels: np.ndarray, classes: int, seed: int,
+            epochs: int) -> keras.Model:
+    """A classifier trained on views; all classes have the same weight, whatever their frequency."""
     keras.utils.set_random_seed(seed)
     network = classifier(images.shape[1], classes)
     steps = epochs * len(images) // 64
@@ -70,10 +73,11 @@ def trained(images, labels, classes, seed, epochs):
     return network
 
 
-def kept(path, images, labels, classes, seed, epochs):
-    """The classifier of an earlier run if there is one, or a `trained` one, which is kept.
+def trained_or_read(path: Path | None, images: np.ndarray, labels: np.ndarray, classes: int,
+                    seed: int, epochs: int) -> keras.Model:
+    """The classifier of an earlier run from a file if there is one, or a `trained` one.
 
-    ``path`` None: kept nowhere.
+    A trained one is written to that file; ``path`` is None for no file.
     """
     if path is not None and path.exists():
         network = classifier(images.shape[1], classes)
@@ -86,20 +90,22 @@ def kept(path, images, labels, classes, seed, epochs):
     return network
 
 
-def taken_for(network, images):
-    """The classes that a network takes images for, [N]."""
+def predicted(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """The most probable class of each view, int [N]."""
     return network.predict(images, verbose=0).argmax(axis=1)
 
 
-def made(model, dataset, rows, number, seed):
-    """Stamps of one class of the module, observed as the data set was."""
+def simulated(model: galsim_deep.GenerativeGalaxyModel, dataset: Dataset, rows: np.ndarray,
+              number: int, seed: int) -> np.ndarray:
+    """Stamps [N, S, S] of class ``number``, observed as these rows of the data set were."""
     columns = {name: values[rows] for name, values in dataset.columns.items()}
     rng = np.random.default_rng([seed, number])
     noise = NoiseField(dataset.noise_correlation[0], dataset.stamp_size)
     psf = galsim.InterpolatedImage(galsim.Image(
         dataset.psfs[0].astype(float), scale=dataset.pixel_scale), flux=1.0)
     stamps = []
-    galaxies = model.sample(columns, seeds=rng.integers(2**31, size=len(rows)), cluster=number)
+    galaxies = model.sample(columns, seeds=rng.integers(2**31, size=len(rows)),
+                            galaxy_class=number)
     for galaxy, level in zip(galaxies, dataset.noise_sigma[rows], strict=True):
         image = galsim.Convolve(galaxy, psf).drawImage(
             nx=dataset.stamp_size, ny=dataset.stamp_size, scale=dataset.pixel_scale,
@@ -109,18 +115,19 @@ def made(model, dataset, rows, number, seed):
     return np.array(stamps)
 
 
-def folds_of(dataset, folds):
-    """The part that each example is of, [N]; sources are in one part with all their turns."""
+def folds_of(dataset: Dataset, folds: int) -> np.ndarray:
+    """The fold of each example, int [N]; all examples of a source are in the same one."""
     sources, inverse = np.unique(dataset.source, return_inverse=True)
     return (np.random.default_rng(1).permutation(len(sources)) % folds)[inverse]
 
 
-def spread(values):
+def percentiles(values: list[float]) -> str:
+    """The median, and the 16th and 84th percentile."""
     low, middle, high = np.quantile(values, [0.16, 0.5, 0.84])
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
-def main():
+def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("data", type=Path, help="the data set of the recipe first_mpcc")
     parser.add_argument("--module", default="hub:first_mpcc")
@@ -132,11 +139,11 @@ def main():
                         help="folder that keeps the trained classifiers [default: none]")
     options = parser.parse_args()
     model = galsim_deep.GenerativeGalaxyModel(options.module)
-    dataset, classes = Dataset(options.data), len(model.clusters)
+    dataset, classes = Dataset(options.data), len(model.classes)
     labels, part = dataset.label, folds_of(dataset, options.folds)
     everything = dataset.read(np.arange(len(dataset)))
-    images = shown(everything["stamp"], everything["noise_sigma"])
-    # Of each source the first example is as it was observed, the others are turned.
+    images = views(everything["stamp"], everything["noise_sigma"])
+    # The first example of each source is as it was observed, the others are rotated.
     first = np.zeros(len(dataset), bool)
     first[np.unique(dataset.source, return_index=True)[1]] = True
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()[:12]
@@ -147,31 +154,33 @@ def main():
         learned, unseen = part != number, first & (part == number)
         path = options.classifiers and options.classifiers / (
             f"{digest}-{number}-of-{options.folds}-{options.epochs}-epochs.weights.h5")
-        network = kept(path, images[learned], labels[learned], classes, number, options.epochs)
-        right = taken_for(network, images[unseen]) == labels[unseen]
+        network = trained_or_read(
+            path, images[learned], labels[learned], classes, number, options.epochs)
+        right = predicted(network, images[unseen]) == labels[unseen]
         rng = np.random.default_rng([2, number])
         for asked in range(classes):
             of_class = labels[unseen] == asked
             accuracy[number, asked] = right[of_class].mean()
             rows = rng.choice(np.flatnonzero(unseen)[of_class], options.count)
-            stamps = made(model, dataset, rows, asked, number)
+            stamps = simulated(model, dataset, rows, asked, number)
             taken[number, asked] = np.bincount(
-                taken_for(network, shown(stamps, dataset.noise_sigma[rows])),
+                predicted(network, views(stamps, dataset.noise_sigma[rows])),
                 minlength=classes) / options.count
             flux[asked].extend(stamps.sum(axis=(1, 2)) / dataset.columns["flux_density"][rows])
             size[asked].extend([dataset.pixel_scale * extent(stamp) for stamp in stamps]
                                / dataset.columns["size"][rows])
     report = Report(["class", "real sources", "recognised", "generated", "recognised",
-                     "difference", *(f"taken for {name}" for name in model.clusters),
-                     "flux, seen over asked", "size"])
-    for asked, name in enumerate(model.clusters):
+                     "difference", *(f"taken for {name}" for name in model.classes),
+                     "flux, observed over requested", "size"])
+    for asked, name in enumerate(model.classes):
         shares = taken[:, asked].mean(axis=0)
         difference = taken[:, asked, asked] - accuracy[:, asked]
         error = difference.std(ddof=1) / np.sqrt(options.folds)
         report.add(name, f"{np.sum(labels[first] == asked)}", f"{accuracy[:, asked].mean():.3f}",
                    f"{options.folds * options.count}", f"{shares[asked]:.3f}",
                    f"{100 * difference.mean():+.1f} +- {100 * error:.1f} points",
-                   *(f"{one:.3f}" for one in shares), spread(flux[asked]), spread(size[asked]))
+                   *(f"{share:.3f}" for share in shares), percentiles(flux[asked]),
+                   percentiles(size[asked]))
     report.write(options.output)
 
 

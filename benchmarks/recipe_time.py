@@ -3,8 +3,8 @@
 
     python benchmarks/recipe_time.py training/recipes/acs_flow_vae.yaml
 
-Prints minutes of wall clock and of processor time for each step and in all.  The run happens in a
-temporary folder and changes nothing; a module is written there and thrown away.
+Prints the wall clock and processor time [min] of each step and of all.  Everything is written to a
+temporary folder, which is removed at the end.
 """
 import argparse
 import resource
@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 
-def timed(command):
-    """Run a command; (wall clock, processor time) in minutes."""
+def timed(command: list[str]) -> tuple[float, float]:
+    """Run a command; returns (wall clock, processor time) [min]."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
     subprocess.run(command, check=True)
@@ -25,7 +25,7 @@ def timed(command):
     return (time.monotonic() - start) / 60, used / 60
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipe", type=Path)
     options = parser.parse_args()

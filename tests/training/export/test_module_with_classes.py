@@ -64,7 +64,8 @@ def test_restored_is_what_was_fitted(classed, run, family, normal):
         np.testing.assert_array_equal(one, other)
     latent = tf.constant(normal[:, :family.settings.latent_size])
     np.testing.assert_array_equal(
-        family.membership(latent, COLUMNS), again.membership(latent, COLUMNS))
+        family.log_class_probability(latent, COLUMNS),
+        again.log_class_probability(latent, COLUMNS))
 
 
 def test_probe(folder):
