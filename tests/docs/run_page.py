@@ -2,7 +2,8 @@
 
 Blocks of Python share one namespace, as in a notebook.  Blocks of shell run with ``bash -e``; those
 of YAML with a field ``gal`` are GalSim configurations, and are built.  All work in FOLDER.  A block
-is passed over if the line before it is a comment ``<!-- not run: REASON -->``, with a reason.
+is passed over if the line before it is a comment ``<!-- not run: REASON -->``, with a reason; after
+``<!-- file: NAME -->`` it is written to that file instead.
 """
 
 import re
@@ -14,15 +15,18 @@ from typing import NamedTuple
 
 LANGUAGES = ("python", "sh", "yaml")
 NOT_RUN = re.compile(r"<!-- not run: (.+) -->$")
+FILE = re.compile(r"<!-- file: (\S+) -->$")
 
 
 class Block(NamedTuple):
-    """A block of code: language, text, line of the page that it begins in, why it is not run."""
+    """A block of code: language, text, line of the page that it begins in, why it is not run, and
+    the file that it is the content of."""
 
     language: str
     text: str
     line: int
     not_run: str | None
+    file: str | None
 
 
 def blocks(page: Path) -> list[Block]:
@@ -38,9 +42,9 @@ def blocks(page: Path) -> list[Block]:
             language, start = line.removeprefix("```").strip(), number + 1
             continue
         if language in LANGUAGES:
-            reason = NOT_RUN.match(before)
+            reason, file = NOT_RUN.match(before), FILE.match(before)
             found.append(Block(language, "\n".join(lines[start:number]), start + 1,
-                               reason[1] if reason else None))
+                               reason[1] if reason else None, file[1] if file else None))
         language, before = None, ""
     return found
 
@@ -75,7 +79,9 @@ def main(page: Path) -> None:
         if block.not_run:
             continue
         try:
-            if block.language == "python":
+            if block.file:
+                Path(block.file).write_text(block.text + "\n", encoding="utf-8")
+            elif block.language == "python":
                 run_python(block.text, f"{page.name}, line {block.line}", namespace)
             elif block.language == "sh":
                 run_shell(block.text)

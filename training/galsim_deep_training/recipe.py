@@ -18,7 +18,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 import yaml
@@ -49,8 +49,6 @@ from .settings import (
     misfit,
     parse,
 )
-
-T = TypeVar("T")
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -303,12 +301,19 @@ class Recipe(Settings):
             return 1.0
         return float(Unit(column.unit).to("arcsec")) / self.stamp.pixel_scale
 
-    def half_light_radius(self, columns: Mapping[str, T]) -> T:
+    def half_light_radius(self, columns: Mapping[str, Any]) -> Any:
         """The half-light radius [pixels] of galaxies with these columns, [N] each."""
         column = self.required_column("half_light_radius", "a size")
-        values: Any = columns[column.name]
-        pixels = self.pixels(column)
+        values, pixels = columns[column.name], self.pixels(column)
         return values if pixels == 1 else pixels * values
+
+    def flux(self, columns: Mapping[str, Any]) -> Any:
+        """The flux of galaxies with these columns, [N] each: that of their magnitude.
+
+        It is in the units of the only band, in which a source of its zero point has flux 1.
+        """
+        magnitude = columns[self.required_column("magnitude", "a flux").name]
+        return 10.0 ** (-0.4 * (magnitude - self.band.zero_point))
 
     # ---- what a data set depends on -----------------------------------------------------------
 

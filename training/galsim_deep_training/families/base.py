@@ -79,7 +79,10 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
         settings, recipe:   As above.
         fit:                The settings of the phases that the recipe has, by name.
         conditions:         The layer that standardises columns, `Conditions`.
-        networks:           Networks and layers that a module is made of, by name.
+        networks:           Networks and layers that a module is made of, by name; the constructor
+                            adds to them.
+        prepared:           Layers that learn from the data set in `prepare`, by name; the first
+                            phase saves them with its networks.
         latent_size:        Standard normal numbers that a galaxy takes (generators).
     """
 
@@ -104,6 +107,7 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
         keras.utils.set_random_seed(recipe.seed)
         self.conditions = Conditions(recipe.columns)
         self.networks: dict[str, keras.layers.Layer] = {"conditions": self.conditions}
+        self.prepared: dict[str, keras.layers.Layer] = {"conditions": self.conditions}
 
     @classmethod
     def fit_settings(cls, recipe: Recipe) -> dict[str, Any]:

@@ -12,6 +12,8 @@ What encodes and decodes is chosen by the recipe, see
 
 __all__ = ["FlowVAE"]
 
+import functools
+
 import tensorflow as tf
 
 from ...data.dataset import Dataset
@@ -66,7 +68,7 @@ class FlowVAE(ModelFamily, kind="flow_vae"):
         self.autoencoder = settings.autoencoder.make(recipe, self.conditions)
         self.imputation = Imputation(len(recipe.columns), seed=recipe.seed)
         self.noise = NoisePower(recipe.stamp.size)
-        self.prepared = dict(conditions=self.conditions, noise=self.noise)
+        self.prepared.update(noise=self.noise)
         self._create_weights()
         # After the weights of the others, which must not depend on the settings of the flows.
         self.prior = self._make_prior()
@@ -140,12 +142,7 @@ class FlowVAE(ModelFamily, kind="flow_vae"):
     def signatures(self) -> dict[str, Signature]:
         size = self.autoencoder.latent_size
 
-        def encode(stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
-                   columns: Columns) -> dict[str, tf.Tensor]:
-            mean, scale = self.encode(
-                stamps, psfs, noise_sigma, columns, self.settings.refinement)
-            return dict(mean=mean, scale=scale)
-
+        encode = functools.partial(self.encode, refinement=self.settings.refinement)
         return dict(sample=sample_signature(self, self.sample),
                     decode=decode_signature(self, size, self.decode),
                     encode=encode_signature(self, encode),

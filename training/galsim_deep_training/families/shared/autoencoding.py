@@ -42,8 +42,7 @@ class Autoencoding(GradientPhase):
     stamp, and the likelihood is that of the observed pixels given their noise.
 
     Parameters:
-        family:     A family with an ``autoencoder``, a `families.shared.autoencoder.Autoencoder`,
-                    and, if it needs them after the fit, further layers to save in ``prepared``.
+        family:     A family with an ``autoencoder``, a `families.shared.autoencoder.Autoencoder`.
         settings:   `AutoencodingSettings`.
     """
 

@@ -46,18 +46,21 @@ def decode_signature(family: ModelFamily, latent_size: int,
 
 def encode_signature(
         family: ModelFamily,
-        encode: Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Columns], dict[str, tf.Tensor]],
-        ) -> Signature:
+        encode: Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Columns],
+                         tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]]) -> Signature:
     """The signature ``encode``.
 
     Parameters:
         family:     The family.
-        encode:     (stamps [N, S, S], PSFs [N, P, P], noise_sigma [N], columns) -> a dict of
-                    ``mean`` and ``scale``, [N, L] each, and what else the signature gives.
+        encode:     (stamps [N, S, S], PSFs [N, P, P], noise_sigma [N], columns) -> mean and scale
+                    of the latent, [N, L] each, as a tuple; or a dict of ``mean``, ``scale`` and
+                    further outputs.
     """
     def call(image: tf.Tensor, psf: tf.Tensor, noise_sigma: tf.Tensor,
              **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return encode(image[..., 0], psf[..., 0], noise_sigma[:, 0], family.imputed(columns))
+        outputs = encode(image[..., 0], psf[..., 0], noise_sigma[:, 0], family.imputed(columns))
+        return (dict(zip(("mean", "scale"), outputs, strict=True))
+                if isinstance(outputs, tuple) else outputs)
 
     return Signature(call, dict(family.column_specs(), **observation_specs(family)))
 
