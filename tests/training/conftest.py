@@ -163,16 +163,16 @@ def tiny_fit(*phases, **settings):
 TINY_FAMILIES = {
     "flow_vae": dict(
         model=dict(
-            autoencoder=dict(kind="galaxy_frame", latent_size=4, psf_radius=2.0, cells=32, core=4,
-                             channels=[8, 8, 4], maps=[2, 1, 1], encoder_channels=[4, 4, 4],
-                             hidden=16, start=4),
+            autoencoder=dict(kind="galaxy_frame", latent_size=4, psf_radius=2.0, cells=8,
+                             core_cells=4, channels=[8, 8, 4], maps=[2, 1, 1],
+                             encoder_channels=[4, 4, 4], hidden=16, start=4),
             flow=dict(kind="spline_coupling", layers=1, hidden=8),
             detail_flow=dict(kind="map_coupling", layers=1, hidden=8, shared=4), refinement=2),
         fit=tiny_fit("autoencoder", "structure", "flow", "matching", "columns")),
     "mpcc": dict(
         model=dict(
-            canvas=dict(kind="galaxy_frame", psf_radius=2.0, cells=8, core=4, core_fineness=4,
-                        core_view_fineness=4),
+            canvas=dict(kind="galaxy_frame", psf_radius=2.0, cells=8, core_cells=4,
+                        core_subcells=4, core_view_subcells=4),
             classes=dict(number=3), conditional=False, latent_size=4, offset=0.5,
             generator=dict(start=4, channels=8), discriminator=dict(channels=8, halvings=1),
             encoder=dict(hidden=8), flow=dict(kind="affine_coupling", layers=2, hidden=8)),

@@ -76,7 +76,7 @@ class Registered:
 
         class Plain(Canvas, kind="plain"):
             class Settings(settings.Settings):
-                fineness: Fineness = 1
+                subcells: Subcells = 1
 
             def __init__(self, settings, ...):
                 ...

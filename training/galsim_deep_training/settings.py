@@ -13,10 +13,10 @@ still mean something: whatever lies outside is a mistake.
 4096 (the recipe has -2)
 """
 
-__all__ = ["Arcsec", "Batch", "Cells", "Channels", "Count", "EvenCells", "Fineness", "Finite",
+__all__ = ["Arcsec", "Batch", "Cells", "Channels", "Count", "EvenCells", "Finite", "HalfWidth",
            "Jitter", "Layers", "LearningRate", "Magnitude", "Magnitudes", "Maps", "Multiple",
-           "Pixels", "Positive", "PositivePixels", "PositiveShare", "Radii", "Range", "Reach",
-           "Redshifts", "Repeats", "Row", "Seed", "Settings", "Share", "ShareBelowOne", "Steps",
+           "Pixels", "Positive", "PositivePixels", "PositiveShare", "Radii", "Range", "Redshifts",
+           "Repeats", "Row", "Seed", "Settings", "Share", "ShareBelowOne", "Steps", "Subcells",
            "Text", "Weight", "Within", "digest", "fault", "identity", "misfit", "parse"]
 
 import dataclasses
@@ -220,8 +220,8 @@ Cells = Annotated[int, Within(1, 4096)]
 """Pixels or cells on a side."""
 EvenCells = Annotated[int, Within(2, 4096, multiple_of=2)]
 """Cells on a side of a grid that has a middle half."""
-Fineness = Annotated[int, Within(1, 64)]
-"""Fine cells along each side of a coarse one."""
+Subcells = Annotated[int, Within(1, 64)]
+"""Cells of an image along each side of a cell of a network, see `networks.nested_grids`."""
 Channels = Annotated[int, Within(1, 16384)]
 """Channels, units or latents of a network."""
 Maps = Annotated[int, Within(0, 256)]
@@ -242,8 +242,8 @@ Jitter = Annotated[float, Within(0, 10)]
 LearningRate = Annotated[float, Within(1e-10, 10)]
 Multiple = Annotated[float, Within(0.01, 100)]
 """A length or a factor, in units in which it is about one."""
-Reach = Annotated[float, Within(1, 100, above=True)]
-"""Half the width of a frame, in units of the size of what it holds."""
+HalfWidth = Annotated[float, Within(1, 100, above=True)]
+"""Half the width of a grid, in units of the size of the source on it."""
 Pixels = Annotated[float, Within(0, 4096)]
 """A length in pixels."""
 PositivePixels = Annotated[float, Within(0, 4096, above=True)]

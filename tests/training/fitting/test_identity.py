@@ -41,9 +41,9 @@ CHANGES = [
     # A default that is spelled out.
     (lambda c: c["fit"]["flow"].update(column_jitter=0.03, warm_up=200), set()),
     (lambda c: c["model"]["flow"].update(bins=8, bound=5.0), set()),
-    (lambda c: c["model"]["autoencoder"].update(reach=4.0), set()),
+    (lambda c: c["model"]["autoencoder"].update(half_width=4.0), set()),
     (lambda c: c["data"].update(enlargement=1.0), set()),
-    (lambda c: c["model"]["autoencoder"].update(reach=5.0), NETWORKS),
+    (lambda c: c["model"]["autoencoder"].update(half_width=5.0), NETWORKS),
     (lambda c: c["fit"]["flow"].update(steps=13), FLOWS),
     (lambda c: c["fit"]["flow"].update(optimizer="adafactor"), FLOWS),
     (lambda c: c["fit"]["flow"].update(deepest_share=0.5), FLOWS),

@@ -1,22 +1,19 @@
 """The renderer: catalogue columns decide size and flux; grids are nested as described."""
 
 import numpy as np
+import pydantic
 import pytest
 import tensorflow as tf
 
 from galsim_deep_training.rendering.drawing import Pose
 from galsim_deep_training.rendering.galaxy_renderer import GalaxyRenderer, GalaxyRendererSettings
-from galsim_deep_training.settings import Reach
-
-
-class FrameSettings(GalaxyRendererSettings):
-    reach: Reach = 4.0
 
 
 @pytest.fixture
 def renderer(recipe):
-    renderer = GalaxyRenderer(FrameSettings(), recipe, view_grids=[(8, 4), (4, 6)],
-                              drawn_grids=[(8, 2), (4, 4)])
+    settings = GalaxyRendererSettings(
+        cells=8, view_subcells=4, core_cells=4, core_subcells=4, core_view_subcells=6)
+    renderer = GalaxyRenderer(settings, recipe)
     renderer.drawing.half_light.adapt(np.outer([0.25, 0.5, 0.25], [0.25, 0.5, 0.25]))
     return renderer
 
@@ -49,3 +46,8 @@ def test_look(renderer):
         tf.ones([2, 32, 32]), tf.ones([2, 17, 17]), tf.ones([2]), COLUMNS, rounded=False)
     assert [view.shape for view in views] == [(2, 32, 32, 3), (2, 24, 24, 3)]
     assert orientation.latents.shape == (2, 3)
+
+
+def test_core_has_to_fit_into_the_grid():
+    with pytest.raises(pydantic.ValidationError):
+        GalaxyRendererSettings(cells=8, core_cells=10)

@@ -34,8 +34,9 @@ class Imputation(keras.Model):
 
     >>> imputation = Imputation(columns=2)
     >>> values = tf.constant([[0.5, np.nan]])
-    >>> imputation(values, observed=tf.constant([[True, False]]), normal=tf.zeros([1, 2])).numpy()
-    array([[0.5, 0. ]], dtype=float32)
+    >>> observed = tf.constant([[True, False]])
+    >>> imputation(values, observed, normal=tf.ones([1, 2])).numpy().round(3)
+    array([[0.5, 1. ]], dtype=float32)
     """
 
     _bound = 4.0

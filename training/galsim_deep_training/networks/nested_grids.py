@@ -5,14 +5,16 @@ The networks work on a grid of coarse cells. An image ``(cells, subcells)`` cove
 ``cells * subcells`` pixels on a side. The first image of a list covers the whole grid.
 """
 
-__all__ = ["Grids", "central_cells", "check_grids", "stack_on_coarse_grid"]
+__all__ = ["Grid", "Grids", "central_cells", "check_grids", "stack_on_coarse_grid"]
 
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-Grids = Sequence[tuple[int, int]]
-"""Nested grids, ``(cells, subcells)`` each, the widest first."""
+Grid = tuple[int, int]
+"""``(cells, subcells)`` of an image."""
+Grids = Sequence[Grid]
+"""Nested grids, the widest first."""
 
 
 def check_grids(grids: Grids, coarse_cells: int) -> None:

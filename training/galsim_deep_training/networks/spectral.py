@@ -6,7 +6,8 @@ step. After the fit, `fold_spectral_norm` divides the kernels once and for all, 
 normalisation costs nothing in an exported module.
 """
 
-__all__ = ["SpectralConv", "SpectralDense", "fold_spectral_norm", "layers_of", "singular_vectors"]
+__all__ = ["SpectralConv", "SpectralDense", "fold_spectral_norm", "layers_of",
+           "untrained_variables"]
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -88,7 +89,7 @@ class SpectralDense(_SpectralLayer):
     >>> layer = SpectralDense(1, use_bias=False)
     >>> _ = layer(tf.ones([1, 3]))
     >>> _ = layer.kernel.assign([[2.0], [0.0], [0.0]])
-    >>> layer(tf.ones([1, 3]), training=True).numpy()
+    >>> layer(tf.ones([1, 3]), training=True).numpy().round(3)
     array([[1.]], dtype=float32)
     """
 
@@ -135,7 +136,7 @@ def layers_of(network: keras.layers.Layer, kind: type[LayerT]) -> list[LayerT]:
     return [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
 
 
-def singular_vectors(networks: Mapping[str, keras.Model]) -> dict[str, list[tf.Variable]]:
+def untrained_variables(networks: Mapping[str, keras.Model]) -> dict[str, list[tf.Variable]]:
     """Variables of networks that are not trained, such as singular vectors, for checkpoints.
 
     TensorFlow's checkpoints find trained weights through the optimiser, but they do not look into
@@ -149,7 +150,7 @@ def singular_vectors(networks: Mapping[str, keras.Model]) -> dict[str, list[tf.V
 
     >>> layer = SpectralDense(3)
     >>> _ = layer(tf.ones([1, 2]))
-    >>> len(singular_vectors(dict(layer=layer))["layer"])
+    >>> len(untrained_variables(dict(layer=layer))["layer"])
     2
     """
     return {name: [variable.value for variable in network.non_trainable_variables]
@@ -163,7 +164,7 @@ def fold_spectral_norm(network: keras.layers.Layer) -> None:
     >>> _ = layer(tf.ones([1, 2]))
     >>> _ = layer.kernel.assign([[0.0], [5.0]])
     >>> fold_spectral_norm(layer)
-    >>> layer.kernel.numpy().ravel()
+    >>> layer.kernel.numpy().ravel().round(3)
     array([0., 1.], dtype=float32)
     """
     for layer in layers_of(network, _SpectralLayer):

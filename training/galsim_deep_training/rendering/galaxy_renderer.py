@@ -3,12 +3,14 @@
 __all__ = ["GalaxyRenderer", "GalaxyRendererSettings"]
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import pydantic
 import tensorflow as tf
 
+from ..networks.nested_grids import Grids
 from ..recipe import Recipe
-from ..settings import PositivePixels, Settings
+from ..settings import EvenCells, HalfWidth, PositivePixels, Settings, Subcells
 from .drawing import Drawing, Pose
 from .grid import GalaxyGrid
 from .orientation import Orientation, orientation_from_latents
@@ -19,42 +21,80 @@ if TYPE_CHECKING:
 
 
 class GalaxyRendererSettings(Settings):
-    """Settings of components that work in the frame of the galaxy."""
+    """Settings of components that work in the frame of the galaxy.
 
+    The networks work on a square grid of cells. Rendered images and views (the input of networks)
+    divide each cell into smaller ones, and the central part of the grid more finely.
+
+    >>> GalaxyRendererSettings(cells=16, core_cells=4).render_grids
+    ((16, 2), (4, 8))
+    """
+
+    cells: EvenCells = 24
+    """Cells on a side of the grid."""
+    half_width: HalfWidth = 4.0
+    """Half the width of the grid [half-light radii]."""
+    subcells: Subcells = 2
+    """Cells of rendered images along each side of a cell."""
+    view_subcells: Subcells = 2
+    """Cells of views along each side of a cell."""
+    core_cells: EvenCells = 10
+    """Cells on a side of the central part of the grid, which has images of its own in addition."""
+    core_subcells: Subcells = 8
+    """As ``subcells``, in the central part."""
+    core_view_subcells: Subcells = 8
+    """As ``view_subcells``, in the central part."""
     psf_radius: PositivePixels = 2.5
     """Half-light radius of the PSF of the survey [pixels]."""
+
+    @pydantic.field_validator("core_cells")
+    @classmethod
+    def _core_fits(cls, core_cells: int, info: pydantic.ValidationInfo) -> int:
+        cells = info.data.get("cells", core_cells)
+        if core_cells > cells:
+            raise ValueError(f"should be at most the cells on a side ({cells})")
+        return core_cells
+
+    @property
+    def render_grids(self) -> Grids:
+        """``(cells, subcells)`` of rendered images, see `networks.nested_grids`."""
+        return (self.cells, self.subcells), (self.core_cells, self.core_subcells)
+
+    @property
+    def view_grids(self) -> Grids:
+        """``(cells, subcells)`` of views."""
+        return (self.cells, self.view_subcells), (self.core_cells, self.core_view_subcells)
 
 
 class GalaxyRenderer:
     """Converts stamps to views in the frame of the galaxy, and network outputs to light profiles.
 
-    Grids are nested and concentric. A grid is described by ``(cells, subcells)``: it covers
-    ``cells`` by ``cells`` cells of the network, each of which is divided into ``subcells`` by
-    ``subcells`` cells of the `GalaxyGrid`.
-
     Parameters:
-        settings:       `GalaxyRendererSettings` that also have ``reach``: half the width of the
-                        widest grid [half-light radii].
+        settings:       `GalaxyRendererSettings`.
         recipe:         The `Recipe`, with columns for the half-light radius and the magnitude.
-        view_grids:     Grids of the views, (cells, subcells) each, the widest first.
-        drawn_grids:    Grids of the network outputs, likewise.
 
     Raises a `galsim.GalSimConfigError` if the recipe lacks one of the two columns.
+
+    A family uses it in two places, on the way from stamps to networks and back::
+
+        views, orientation = renderer.look(stamps, psfs, noise_sigma, columns)
+        profiles = renderer.draw(outputs, Pose(orientation), columns)
     """
 
     ellipticity_zero, ellipticity_unit = 0.25, 0.2
     """Ellipticity of a latent of zero, and ellipticity for one unit of the latent."""
 
-    def __init__(self, settings: Any, recipe: Recipe, view_grids: Sequence[tuple[int, int]],
-                 drawn_grids: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, settings: GalaxyRendererSettings, recipe: Recipe) -> None:
         self.settings, self.recipe = settings, recipe
         self._magnitude = recipe.required_column("magnitude", "the frame of the galaxy").name
         recipe.required_column("half_light_radius", "the frame of the galaxy")
-        self.view_grids, grids = (
-            [GalaxyGrid(recipe.stamp.size, cells * subcells,
-                        settings.reach * cells / sizes[0][0]) for cells, subcells in sizes]
-            for sizes in (view_grids, drawn_grids))
-        self.drawing = Drawing(grids, settings.psf_radius)
+        self.view_grids = self._galaxy_grids(settings.view_grids)
+        self.drawing = Drawing(self._galaxy_grids(settings.render_grids), settings.psf_radius)
+
+    def _galaxy_grids(self, grids: Grids) -> list[GalaxyGrid]:
+        return [GalaxyGrid(self.recipe.stamp.size, cells * subcells,
+                           self.settings.half_width * cells / self.settings.cells)
+                for cells, subcells in grids]
 
     def prepare(self, dataset: "Dataset") -> None:
         """Adapt to the mean PSF of a data set, through which sizes are observed."""
@@ -91,7 +131,7 @@ class GalaxyRenderer:
         """Draw light profiles with size and flux of the catalogue.
 
         Parameters:
-            outputs:    Outputs of a network on the drawn grids, [N, C, C] each.
+            outputs:    Outputs of a network on the ``render_grids``, [N, C, C] each.
             pose:       A `Pose`.
             columns:    Catalogue columns, [N] each.
 

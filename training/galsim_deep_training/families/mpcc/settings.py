@@ -96,7 +96,7 @@ class DiscriminatorSettings(Settings):
 
 
 class EncoderSettings(Settings):
-    """The encoder, see `networks.discriminator.CodeEncoder`."""
+    """The encoder, see `networks.discriminator.LatentEncoder`."""
 
     hidden: Channels = 128
     """Units of the layer before each of its two outputs, mean and scale."""

@@ -2,7 +2,8 @@
 
 __all__ = ["AffineCouplingFlow"]
 
-from ... import settings as types
+from ...settings import Channels, Layers
+from ...settings import Settings as BaseSettings
 from .coupling import CouplingFlow
 from .transforms import AffineTransform
 
@@ -20,12 +21,12 @@ class AffineCouplingFlow(CouplingFlow, kind="affine_coupling"):
     2
     """
 
-    class Settings(types.Settings):
+    class Settings(BaseSettings):
         """Settings in a recipe."""
 
-        layers: types.Layers = 10
+        layers: Layers = 10
         """Number of coupling layers."""
-        hidden: types.Channels = 128
+        hidden: Channels = 128
         """Units of each of the two hidden layers of a conditioner."""
 
     def __init__(self, settings: Settings, latent_size: int, seed: int = 0) -> None:

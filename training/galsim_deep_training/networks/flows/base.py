@@ -71,6 +71,11 @@ class MapFlow(Flow, Registered, what="flow of maps"):
     """A `Flow` of flattened maps of latents at several resolutions.
 
     A subclass is called with its ``Settings`` and the shapes of the maps.
+
+    >>> from galsim_deep_training.networks.flows.map_coupling import MapCouplingFlow
+    >>> flow = MapCouplingFlow(MapCouplingFlow.Settings(layers=2), shapes=[(2, 2, 3)])
+    >>> isinstance(flow, MapFlow), flow.latent_size
+    (True, 12)
     """
 
 
@@ -86,6 +91,8 @@ class UnivariateFlow(Flow):
         inputs:         Dimension of the input of a conditioner.
         conditioners:   A network for each layer.
         hidden:         Units of the hidden layer of the final affine transformation.
+
+    Subclasses implement `layers_of`; see `CouplingFlow` for an example.
     """
 
     def __init__(self, univariate: UnivariateTransform, latent_size: int, inputs: int,

@@ -2,7 +2,7 @@
 
 __all__ = ["MapConditioner", "MapCouplingFlow"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -11,7 +11,8 @@ from galsim import GalSimConfigError
 from numpy.typing import NDArray
 from tensorflow_probability import bijectors as tfb
 
-from ... import settings as types
+from ...settings import Channels, Layers
+from ...settings import Settings as BaseSettings
 from ..blocks import ACTIVATION, Shape
 from .base import MapFlow
 from .conditioner import Conditioner
@@ -41,14 +42,14 @@ class MapCouplingFlow(MapFlow, kind="map_coupling"):
 
     format = 2
 
-    class Settings(types.Settings):
+    class Settings(BaseSettings):
         """Settings in a recipe."""
 
-        layers: types.Layers = 8
+        layers: Layers = 8
         """Number of coupling layers."""
-        hidden: types.Channels = 64
+        hidden: Channels = 64
         """Channels of the hidden layers of the conditioners."""
-        shared: types.Channels = 16
+        shared: Channels = 16
         """Channels of the map that is computed from the conditions, once for all layers."""
 
     def __init__(self, settings: Settings, shapes: Sequence[tuple[int, int, int]],
@@ -138,9 +139,10 @@ class MapConditioner(keras.layers.Layer):
         return self.last(activation(self.second(x) + whole[:, None, None]))
 
 
-def _univariate(conditioner, condition_map):
+def _univariate(conditioner: MapConditioner,
+                condition_map: tf.Tensor) -> Callable[[tf.Tensor], tfb.Bijector]:
     """The affine functions of a coupling layer, as a function of the channels that are kept."""
-    def functions(kept):
+    def functions(kept: tf.Tensor) -> tfb.Bijector:
         shift, log_scale = tf.split(conditioner(kept, condition_map), 2, axis=-1)
         return affine(shift, log_scale)
 

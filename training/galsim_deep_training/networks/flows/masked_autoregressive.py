@@ -2,7 +2,8 @@
 
 __all__ = ["MaskedAutoregressiveFlow"]
 
-from ... import settings as types
+from ...settings import Channels, Layers
+from ...settings import Settings as BaseSettings
 from .autoregressive import AutoregressiveFlow
 from .transforms import AffineTransform
 
@@ -20,12 +21,12 @@ class MaskedAutoregressiveFlow(AutoregressiveFlow, kind="masked_autoregressive")
     2
     """
 
-    class Settings(types.Settings):
+    class Settings(BaseSettings):
         """Settings in a recipe."""
 
-        layers: types.Layers = 8
+        layers: Layers = 8
         """Number of autoregressive layers."""
-        hidden: types.Channels = 256
+        hidden: Channels = 256
         """Units of each of the two masked hidden layers of a conditioner."""
 
     def __init__(self, settings: Settings, latent_size: int, seed: int = 0) -> None:

@@ -2,7 +2,8 @@
 
 __all__ = ["MaskedAutoregressiveSplineFlow"]
 
-from ... import settings as types
+from ...settings import Channels, Layers, Multiple
+from ...settings import Settings as BaseSettings
 from .autoregressive import AutoregressiveFlow
 from .spline_coupling import Bins
 from .transforms import SplineTransform
@@ -21,16 +22,16 @@ class MaskedAutoregressiveSplineFlow(AutoregressiveFlow, kind="masked_autoregres
     SplineTransform(bins=4, bound=5.0)
     """
 
-    class Settings(types.Settings):
+    class Settings(BaseSettings):
         """Settings in a recipe."""
 
-        layers: types.Layers = 4
+        layers: Layers = 4
         """Number of autoregressive layers."""
-        hidden: types.Channels = 256
+        hidden: Channels = 256
         """Units of each of the two masked hidden layers of a conditioner."""
         bins: Bins = 8
         """Number of bins of a spline."""
-        bound: types.Multiple = 5.0
+        bound: Multiple = 5.0
         """Half-width of the interval outside of which splines are the identity, in units of the
         standard normal numbers."""
 

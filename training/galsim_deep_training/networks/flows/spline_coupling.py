@@ -4,11 +4,12 @@ __all__ = ["Bins", "SplineCouplingFlow"]
 
 from typing import Annotated
 
-from ... import settings as types
+from ...settings import Channels, Layers, Multiple, Within
+from ...settings import Settings as BaseSettings
 from .coupling import CouplingFlow
 from .transforms import SplineTransform
 
-Bins = Annotated[int, types.Within(2, 1000)]
+Bins = Annotated[int, Within(2, 1000)]
 """Number of bins of a spline."""
 
 
@@ -25,16 +26,16 @@ class SplineCouplingFlow(CouplingFlow, kind="spline_coupling"):
     SplineTransform(bins=4, bound=5.0)
     """
 
-    class Settings(types.Settings):
+    class Settings(BaseSettings):
         """Settings in a recipe."""
 
-        layers: types.Layers = 6
+        layers: Layers = 6
         """Number of coupling layers."""
-        hidden: types.Channels = 128
+        hidden: Channels = 128
         """Units of each of the two hidden layers of a conditioner."""
         bins: Bins = 8
         """Number of bins of a spline."""
-        bound: types.Multiple = 5.0
+        bound: Multiple = 5.0
         """Half-width of the interval outside of which splines are the identity, in units of the
         standard normal numbers."""
 

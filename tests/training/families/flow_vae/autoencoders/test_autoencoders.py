@@ -12,8 +12,9 @@ from galsim_deep_training.fitting.precision import under_policy
 
 # Every registered autoencoder needs an entry.
 TINY = {
-    "galaxy_frame": dict(latent_size=4, psf_radius=2.0, cells=32, core=4, channels=[8, 8, 4],
-                         maps=[2, 1, 1], encoder_channels=[4, 4, 4], hidden=16, start=4),
+    "galaxy_frame": dict(latent_size=4, psf_radius=2.0, cells=8, core_cells=4,
+                         channels=[8, 8, 4], maps=[2, 1, 1], encoder_channels=[4, 4, 4], hidden=16,
+                         start=4),
     "lanusse2021": dict(latent_size=4, depth=4, max_depth=8, stages=3, blocks=1),
 }
 
@@ -210,6 +211,6 @@ def test_kl_divergence_known_values():
     np.testing.assert_allclose(kl_divergence(mean, scale), expected, rtol=1e-6)
 
 
-def test_a_core_has_to_fit_into_the_frame(recipe):
-    with pytest.raises(galsim.GalSimConfigError, match=r"core.*at most a quarter of cells \(32\)"):
-        make_autoencoder("galaxy_frame", dict(TINY["galaxy_frame"], core=10), recipe, None)
+def test_a_core_has_to_fit_into_the_grid(recipe):
+    with pytest.raises(galsim.GalSimConfigError, match="core_cells"):
+        make_autoencoder("galaxy_frame", dict(TINY["galaxy_frame"], core_cells=10), recipe, None)

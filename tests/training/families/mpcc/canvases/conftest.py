@@ -15,7 +15,7 @@ COLUMNS = dict(flux_density=tf.constant([5.0, 80.0, 900.0]), size=tf.constant([1
                flux_radius=tf.constant([4.0, 5.0, 6.5]), mag_auto=tf.constant([21.0, 22.0, 23.0]))
 QUANTITIES = dict(flux_density=("flux", "mJy"), size=("largest_angular_size", "arcsec"),
                   flux_radius=("half_light_radius", "pix"), mag_auto=("magnitude", "mag"))
-SETTINGS = {"galaxy_frame": dict(psf_radius=2.0, cells=24), "plain": dict(fineness=2),
+SETTINGS = {"galaxy_frame": dict(psf_radius=2.0, cells=24), "plain": dict(subcells=2),
             "sky": dict(cells=16)}
 
 

@@ -29,8 +29,8 @@ def test_render(canvas, rendered):
 def test_view(canvas, rendered, psfs, columns):
     views, latents = canvas.view(rendered(canvas), psfs, tf.fill([3], 0.01), columns)
     assert latents.shape == (3, canvas.position_angle_size)
-    for view, (cells, fineness) in zip(views, canvas.view_grids, strict=True):
-        assert view.shape[:3] == (3, cells * fineness, cells * fineness)
+    for view, (cells, subcells) in zip(views, canvas.view_grids, strict=True):
+        assert view.shape[:3] == (3, cells * subcells, cells * subcells)
         assert np.isfinite(view.numpy()).all() and np.abs(view.numpy()).max() < 30
 
 

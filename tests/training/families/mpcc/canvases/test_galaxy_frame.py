@@ -23,4 +23,4 @@ def test_the_observed_half_light_radius_is_that_of_the_column(
 
 def test_the_core_fits_into_the_grid(make_canvas):
     with pytest.raises(galsim.GalSimConfigError, match="model.canvas.core"):
-        make_canvas("galaxy_frame", core=26)
+        make_canvas("galaxy_frame", core_cells=26)

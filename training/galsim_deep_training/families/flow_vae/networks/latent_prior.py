@@ -17,6 +17,11 @@ class FlowPrior(keras.Model):
     Parameters:
         vector:     The `Flow` of the vector.
         details:    The `Flow` of the details.  [default: no details]
+
+    >>> from galsim_deep_training.networks.flows import make_flow
+    >>> prior = FlowPrior(make_flow("affine_coupling", 4, seed=1, layers=2, hidden=8))
+    >>> prior(tf.ones([3, 4]), conditions=tf.ones([3, 2])).shape
+    TensorShape([3, 4])
     """
 
     def __init__(self, vector: Flow, details: Flow | None = None) -> None:

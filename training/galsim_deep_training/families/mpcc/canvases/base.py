@@ -1,6 +1,6 @@
 """How the outputs of the generator become light profiles, and how networks see observed stamps."""
 
-__all__ = ["Canvas", "Columns", "Grid"]
+__all__ = ["Canvas", "Columns"]
 
 import abc
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import tensorflow as tf
 
+from ....networks.nested_grids import Grids
 from ....recipe import Recipe
 from ....registry import Registered
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, tf.Tensor]
 """Catalogue columns by name, [N] each."""
-Grid = tuple[int, int]
-"""(cells, fineness): a square grid of ``cells`` by ``cells`` cells of the networks, each of
-which is divided into ``fineness`` by ``fineness`` cells of an image."""
 
 
 class Canvas(Registered, abc.ABC, what="canvas"):
@@ -36,7 +34,8 @@ class Canvas(Registered, abc.ABC, what="canvas"):
         recipe:     The recipe.
 
     Attributes that subclasses set:
-        render_grids:           Grids of the generator's outputs, the widest first.
+        render_grids:           Grids of the generator's outputs, the widest first, see
+                                `networks.nested_grids`.
         view_grids:             Grids of the views that networks see, the widest first.
         scalars:                Number of further outputs of the generator.
         position_angle_size:    Number of standard normal latents that determine the orientation of
@@ -46,8 +45,8 @@ class Canvas(Registered, abc.ABC, what="canvas"):
                                 original, so that training stamps are augmented with them.
     """
 
-    render_grids: Sequence[Grid]
-    view_grids: Sequence[Grid]
+    render_grids: Grids
+    view_grids: Grids
     scalars: ClassVar[int] = 0
     position_angle_size: ClassVar[int] = 0
     may_be_rotated: ClassVar[bool] = True

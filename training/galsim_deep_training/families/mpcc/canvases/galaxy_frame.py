@@ -5,45 +5,15 @@ __all__ = ["GalaxyFrameCanvas"]
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import pydantic
 import tensorflow as tf
 
 from ....recipe import Recipe
 from ....rendering.drawing import Pose
 from ....rendering.galaxy_renderer import GalaxyRenderer, GalaxyRendererSettings
-from ....settings import EvenCells, Fineness, Reach
 from .base import Canvas, Columns
 
 if TYPE_CHECKING:
     from ....data.dataset import Dataset
-
-
-class GalaxyFrameSettings(GalaxyRendererSettings):
-    """Settings of the ``galaxy_frame`` canvas."""
-
-    cells: EvenCells = 24
-    """Cells on a side of the grid that the networks work on."""
-    reach: Reach = 4.0
-    """Half the width of this grid [half-light radii]."""
-    fineness: Fineness = 2
-    """Cells of the rendered image along each side of a cell of the networks."""
-    view_fineness: Fineness = 2
-    """Cells of the views along each side of a cell of the networks."""
-    core: EvenCells = 10
-    """Cells on a side of the central part of the grid, which is rendered and viewed more finely in
-    addition."""
-    core_fineness: Fineness = 8
-    """As ``fineness``, in the central part."""
-    core_view_fineness: Fineness = 8
-    """As ``view_fineness``, in the central part."""
-
-    @pydantic.field_validator("core")
-    @classmethod
-    def _core_fits(cls, core: int, info: pydantic.ValidationInfo) -> int:
-        cells = info.data.get("cells", core)
-        if core > cells:
-            raise ValueError(f"should be at most the cells on a side ({cells})")
-        return core
 
 
 class GalaxyFrameCanvas(Canvas, kind="galaxy_frame"):
@@ -53,18 +23,15 @@ class GalaxyFrameCanvas(Canvas, kind="galaxy_frame"):
     catalogue.  See `Canvas` for the parameters.
     """
 
-    Settings = GalaxyFrameSettings
-    settings: GalaxyFrameSettings
+    Settings = GalaxyRendererSettings
+    settings: GalaxyRendererSettings
     scalars = 1
     position_angle_size = 3
 
-    def __init__(self, settings: GalaxyFrameSettings, recipe: Recipe) -> None:
+    def __init__(self, settings: GalaxyRendererSettings, recipe: Recipe) -> None:
         super().__init__(settings, recipe)
-        self.render_grids = [(settings.cells, settings.fineness),
-                             (settings.core, settings.core_fineness)]
-        self.view_grids = [(settings.cells, settings.view_fineness),
-                           (settings.core, settings.core_view_fineness)]
-        self.renderer = GalaxyRenderer(settings, recipe, self.view_grids, self.render_grids)
+        self.render_grids, self.view_grids = settings.render_grids, settings.view_grids
+        self.renderer = GalaxyRenderer(settings, recipe)
         self.layers = dict(drawing=self.renderer.drawing)
 
     def prepare(self, dataset: "Dataset") -> None:

@@ -8,14 +8,14 @@ import tensorflow as tf
 from galsim import GalSimConfigError
 
 from ....recipe import Recipe
-from ....settings import Fineness, Settings
+from ....settings import Settings, Subcells
 from .base import Canvas, Columns
 
 
 class PlainSettings(Settings):
     """Settings of the ``plain`` canvas."""
 
-    fineness: Fineness = 1
+    subcells: Subcells = 1
     """Pixels along each side of a cell of the networks."""
 
 
@@ -26,7 +26,7 @@ class Plain(Canvas, kind="plain"):
     units of light, which is not negative.  See `Canvas` for the parameters.
 
     Raises:
-        galsim.GalSimConfigError: if the fineness does not divide the size of the stamps.
+        galsim.GalSimConfigError: if the subcells do not divide the size of the stamps.
     """
 
     Settings = PlainSettings
@@ -35,12 +35,12 @@ class Plain(Canvas, kind="plain"):
 
     def __init__(self, settings: PlainSettings, recipe: Recipe) -> None:
         super().__init__(settings, recipe)
-        cells, rest = divmod(recipe.stamp.size, settings.fineness)
+        cells, rest = divmod(recipe.stamp.size, settings.subcells)
         if rest:
             raise GalSimConfigError(
-                f"The recipe {recipe.path}, model.canvas.fineness, {settings.fineness}, does not "
+                f"The recipe {recipe.path}, model.canvas.subcells, {settings.subcells}, does not "
                 f"divide the stamp of {recipe.stamp.size} pixels.")
-        self.render_grids = self.view_grids = [(cells, settings.fineness)]
+        self.render_grids = self.view_grids = [(cells, settings.subcells)]
 
     def render(self, outputs: Sequence[tf.Tensor], scalars: tf.Tensor | None,
                position_angle_latents: tf.Tensor, columns: Columns) -> tf.Tensor:

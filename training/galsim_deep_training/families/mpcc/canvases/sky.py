@@ -32,7 +32,7 @@ from ....recipe import Recipe
 from ....rendering.drawing import edge_window
 from ....rendering.grid import GalaxyGrid
 from ....rendering.orientation import Orientation, orientation_from_latents
-from ....settings import Cells, Fineness, Multiple, Reach, Settings, Weight, Within
+from ....settings import Cells, HalfWidth, Multiple, Settings, Subcells, Weight, Within
 from .base import Canvas, Columns
 
 MIN_OBSERVED_RADIUS, MIN_RENDERED_RADIUS = 2.0, 0.75
@@ -61,9 +61,9 @@ class SkySettings(Settings):
     are clipped, in the unit of the flux column; with a beam only."""
     cells: Cells = 24
     """Cells on a side of the grid that the networks work on."""
-    fineness: Fineness = 3
+    subcells: Subcells = 3
     """Cells of rendered images and of views along each side of a cell of the networks."""
-    reach: Reach = 1.3
+    half_width: HalfWidth = 1.3
     """Half the width of the grid, in units of half the size of the source."""
     scale_length: Multiple = 0.25
     """Scale length of the exponential source that is rendered where the outputs of the generator
@@ -109,9 +109,9 @@ class Sky(Canvas, kind="sky"):
                 f"The recipe {recipe.path}, model.canvas, gives 'contour_flux' and not 'beam', the "
                 "FWHM in arcsec of the beam, which determines the surface brightness of the "
                 "contour.")
-        self.render_grids = self.view_grids = [(settings.cells, settings.fineness)]
-        count = settings.cells * settings.fineness
-        self.grid = GalaxyGrid(recipe.stamp.size, count, settings.reach)
+        self.render_grids = self.view_grids = [(settings.cells, settings.subcells)]
+        count = settings.cells * settings.subcells
+        self.grid = GalaxyGrid(recipe.stamp.size, count, settings.half_width)
         radius_squared = self.grid.x**2 + self.grid.y**2
         self._ln_envelope = (-np.sqrt(radius_squared) / settings.scale_length).astype(np.float32)
         self._window = edge_window(count, count // 8)

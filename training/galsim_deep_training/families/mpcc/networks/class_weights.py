@@ -17,7 +17,7 @@ class ClassWeights(keras.Model):
         hidden:         Units of the hidden layer.
 
     >>> weights = ClassWeights(classes=4, columns=2)
-    >>> tf.exp(weights(tf.zeros([1, 2]))).numpy()
+    >>> tf.exp(weights(tf.zeros([1, 2]))).numpy().round(3)
     array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
     """
 

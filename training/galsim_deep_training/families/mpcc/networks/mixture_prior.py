@@ -32,7 +32,7 @@ class MixturePrior(keras.Model):
 
     >>> prior = MixturePrior(classes=2, latent_size=3)
     >>> mean, deviation = prior.components(tf.zeros([1, 0]))
-    >>> deviation.numpy()
+    >>> deviation.numpy().round(3)
     array([[[1., 1., 1.],
             [1., 1., 1.]]], dtype=float32)
     """

@@ -16,7 +16,7 @@ from ....fitting.optimiser_step import OptimiserStep
 from ....fitting.optimisers import make_optimizer
 from ....fitting.phase import Batch, Phase, uses_float16
 from ....networks.conditional_batch_norm import collect_statistics
-from ....networks.spectral import fold_spectral_norm, singular_vectors
+from ....networks.spectral import fold_spectral_norm, untrained_variables
 from ....recipe import PhaseSettings
 from ....settings import Jitter as JitterSize
 from ....settings import LearningRate, Repeats, Settings, Share, Weight
@@ -342,7 +342,8 @@ class Adversarial(Phase):
     def state(self) -> dict[str, Any]:
         players = {f"{name}_{key}": value for name, player in self.players.items()
                    for key, value in player.state().items()}
-        return dict(self.networks, singular_vectors=singular_vectors(self.networks), **players)
+        return dict(
+            self.networks, untrained_variables=untrained_variables(self.networks), **players)
 
     def finish(self, dataset: Dataset) -> None:
         """Keep the averaged weights, and prepare the generator for single galaxies.

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from ....data.dataset import Dataset
 from ....fitting.phase import Batch, GradientPhase
-from ....networks.spectral import fold_spectral_norm, singular_vectors
+from ....networks.spectral import fold_spectral_norm, untrained_variables
 from ....recipe import PhaseSettings
 from ..losses import latent_negative_log_likelihood
 from ..simulator import Simulator
@@ -64,7 +64,7 @@ class Inference(GradientPhase):
         return dict(loss=self._negative_log_likelihood(batch, tf.constant(-1), training=False))
 
     def state(self) -> dict[str, Any]:
-        return dict(super().state(), singular_vectors=singular_vectors(self.networks))
+        return dict(super().state(), untrained_variables=untrained_variables(self.networks))
 
     def finish(self, dataset: Dataset) -> None:
         super().finish(dataset)
