@@ -1,26 +1,34 @@
-"""The command ``galsim-deep-train``: recipe in, module out, in three steps."""
+"""The command ``galsim-deep-train``: it turns a recipe into a module, in three steps."""
 
 __all__ = ["main"]
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from galsim import GalSimError
 
-from .recipe import read_recipe
+from .recipe import Recipe, read_recipe
 
 
-def main(arguments=None):
-    """Entry point; returns the exit status."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters:
+        arguments:  Arguments of the command line [default: those of the process].
+
+    Returns:
+        the exit status: 0, or 1 after an error, which is printed to standard error.
+    """
     parser = argparse.ArgumentParser(
         prog="galsim-deep-train",
         description="Train a generative galaxy model: data, fit and export, driven by a recipe.")
     commands = parser.add_subparsers(required=True, metavar="data|fit|export")
     for name, action, text in [
             ("data", _data, "build the HDF5 data set"),
-            ("fit", _fit, "fit the model; goes on from the last checkpoint"),
+            ("fit", _fit, "fit the model; continues from the last checkpoint"),
             ("export", _export, "write the fitted model as a module")]:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("recipe", type=Path, help="the recipe, a YAML file")
@@ -53,19 +61,19 @@ def main(arguments=None):
 
 # TensorFlow is imported by the steps that need it: worker processes of ``data`` stay small.
 
-def _data(recipe, run, options):
+def _data(recipe: Recipe, run: Path, options: argparse.Namespace) -> None:
     from .data.build import build
     name = "data.h5" if options.new is None else f"new_{options.new}.h5"
     build(recipe, options.output or run / name, options.processes, progress=not options.quiet,
           new=options.new and (options.count, options.new))
 
 
-def _fit(recipe, run, options):
+def _fit(recipe: Recipe, run: Path, options: argparse.Namespace) -> None:
     from .fit import fit
     fit(recipe, run, progress=not options.quiet)
 
 
-def _export(recipe, run, options):
+def _export(recipe: Recipe, run: Path, options: argparse.Namespace) -> None:
     from .export.module import export
     folder = export(recipe, run, options.output / recipe.name)
     print(f"module -> {folder}")

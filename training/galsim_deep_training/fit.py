@@ -24,11 +24,11 @@ from .recipe import Recipe
 EVALUATE_EVERY = 200
 SAVE_EVERY = 500
 TEST_SAMPLE = 256
-"""Test examples that a fit is judged by."""
+"""Number of test examples on which a fit is evaluated."""
 
 
 def fit(recipe: Recipe, run: str | os.PathLike, progress: bool = True) -> ModelFamily:
-    """Fit the model of a recipe, going on from the last checkpoints of its settings.
+    """Fit the model of a recipe, continuing from the last checkpoints of the same settings.
 
     Parameters:
         recipe:     A `Recipe`.
@@ -64,12 +64,12 @@ def restore(recipe: Recipe, run: str | os.PathLike) -> ModelFamily:
     family = make_family(recipe, precision="float32")
     for phase in family.phases:
         checkpoints = Checkpoints(phase, titles[phase.name], run)
-        made = checkpoints.restore()
-        if made < phase.settings.steps:
+        steps_done = checkpoints.restore()
+        if steps_done < phase.settings.steps:
             raise GalSimError(
-                f"The phase '{phase.name}' in {run} has made {made} of {phase.settings.steps} "
-                f"steps with the settings of {recipe.path} as it is now "
-                f"(checkpoints/{checkpoints.title}).{checkpoints.others()} Go on with "
+                f"The phase '{phase.name}' in {run} has made {steps_done} of "
+                f"{phase.settings.steps} steps with the current settings of {recipe.path} "
+                f"(checkpoints/{checkpoints.title}).{checkpoints.others()} Continue with "
                 f"'galsim-deep-train fit {recipe.path}'.")
     return family
 
@@ -95,8 +95,8 @@ def run_phase(phase: Phase, title: str, dataset: Dataset, run: Path, distributio
     advance = distribution.stepper(phase)
     evaluate = as_graph(phase.evaluate)
     if not len(dataset.test_indices):
-        raise GalSimError("The data set holds no test examples, which a fit is judged by: ask for "
-                          "some in the settings of its builder.")
+        raise GalSimError("The data set holds no test examples, on which a fit is evaluated. Set a "
+                          "share of test examples in the settings of its builder.")
     test = dataset.read(_test_sample(dataset, phase.seed))
     seconds = time.time()
     with Log(run, phase.name, title, distribution.chief) as log, tqdm(
@@ -113,9 +113,9 @@ def run_phase(phase: Phase, title: str, dataset: Dataset, run: Path, distributio
             if not distribution.chief:
                 continue
             if is_last or (number + 1) % EVALUATE_EVERY == 0:
-                judged = {name: float(value) for name, value in evaluate(test).items()}
-                loss = log.write(number + 1, scalars, judged, time.time() - seconds)
-                fault = phase.fault(number + 1, judged)
+                evaluation = {name: float(value) for name, value in evaluate(test).items()}
+                loss = log.write(number + 1, scalars, evaluation, time.time() - seconds)
+                fault = phase.fault(number + 1, evaluation)
                 if fault:
                     raise GalSimError(f"The phase '{phase.name}' was stopped at step "
                                       f"{number + 1}: {fault}")
@@ -134,7 +134,7 @@ def _test_sample(dataset: Dataset, seed: int) -> np.ndarray:
 
 
 def _prefetched(phase: Phase, dataset: Dataset, start: int) -> Iterator[dict[str, tf.Tensor]]:
-    """Batches read in a thread while the last step runs."""
+    """Batches, read in a thread while the optimiser step of the batch before runs."""
     batches = phase.batches(dataset, start)
     first = next(batches)
 

@@ -100,24 +100,27 @@ class FlowVAE(ModelFamily, kind="flow_vae"):
         self.autoencoder.prepare(dataset)
         self.noise.adapt(dataset)
 
-    # What the model does; all eager or in a graph.
+    # The methods below work eagerly and in graphs.
 
     def encode(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
                refinement: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and scale of the latent, each [N, L]; the mean refined by so many steps."""
+        """Mean and scale of the posterior of the latents, each [N, L].
+
+        ``refinement`` is the number of steps by which `refine` improves the mean.
+        """
         mean, scale = self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
         if refinement:
             power = self.noise.spectrum()
             is_white = self.fit["autoencoder"].likelihood == "pixel"
-            # The encoder is sure of where a galaxy lies, and of a size and a flux close to those of
-            # the catalogue. Where a stamp disagrees, steps by that would not get there.
+            # The posterior of position, size and flux is narrow. In units of its scale, the steps
+            # would be too short for a stamp that differs from the catalogue.
             pose = tf.range(mean.shape[1]) < self.autoencoder.pose_size
             mean = refine(
                 lambda latent: self.decode(latent, columns), mean,
                 tf.where(pose, tf.maximum(scale, 1.0), scale),
                 dict(stamp=stamps, psf=psfs, noise_sigma=noise_sigma),
                 tf.ones_like(power) if is_white else power,
-                refinement, held=self.autoencoder.position_angle_size)
+                refinement, fixed=self.autoencoder.position_angle_size)
         return mean, scale
 
     def decode(self, latent: tf.Tensor, columns: Columns) -> tf.Tensor:

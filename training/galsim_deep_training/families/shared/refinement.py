@@ -1,10 +1,13 @@
-"""From the latents that an encoder guesses to the most probable ones.
+"""Gradient ascent from the latents that an encoder infers to the maximum of their posterior.
 
-An encoder answers in one pass and is never quite right, the less so the more a galaxy shows.  Its
-answer is a good start for climbing to the maximum of the posterior, through PSF and noise.
+An encoder infers latents in one pass, and its error grows with the signal-to-noise ratio of the
+galaxy relative to the width of the posterior.  The maximum is that of the likelihood of the stamp,
+through its PSF and noise, times the standard normal prior.
 """
 
 __all__ = ["refine"]
+
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -12,30 +15,32 @@ from ...physics.convolution import convolve, psf_transfer
 from ...physics.likelihood import fourier_chi_square
 
 
-def refine(decode, start, unit, observed, noise_power, steps, held=0, rate=0.2):
-    """Climb to the maximum of the posterior of the latents, with Adam.
+def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.Tensor,
+           observed: Mapping[str, tf.Tensor], noise_power: tf.Tensor, steps: int, fixed: int = 0,
+           rate: float = 0.2) -> tf.Tensor:
+    """Maximise the posterior of the latents with Adam (Kingma & Ba 2014, arXiv:1412.6980).
+
+    Galaxies are refined at the same time, and independently of each other.
 
     Parameters:
-        decode:         A function: latents [N, L] -> light profiles [N, S, S].
+        decode:         A function: latents [N, L] -> light profiles before PSF [N, S, S].
         start:          Latents to start from, [N, L].
-        unit:           Of the steps, [N, L]; about how far off the start may be.
+        unit:           Scale of the steps, [N, L]: about the expected error of the start.
         observed:       A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P] and ``noise_sigma`` [N].
         noise_power:    Power of the noise over that of white noise, [1, S, S/2 + 1].
-        steps:          How many steps; the galaxies are refined at the same time, and independently
-                        of each other.
-        held:           How many latents, the first ones, stay as they are: those that are measured
-                        and not inferred.
-        rate:           Length of the first steps, in their units; it falls to nothing.
+        steps:          Number of steps.
+        fixed:          Number of latents, the first ones, that are not changed and have no prior.
+        rate:           Length of the first steps in units of ``unit``; it falls linearly to zero.
 
     Returns:
-        the latents, [N, L]: of each galaxy the best that was met.
+        the latents of highest posterior among all steps, for each galaxy, [N, L].
     """
     stamps, sigma = observed["stamp"], observed["noise_sigma"]
     transfer = psf_transfer(observed["psf"], stamps.shape[1])
-    free = tf.cast(tf.range(start.shape[1]) >= held, tf.float32)
+    free = tf.cast(tf.range(start.shape[1]) >= fixed, tf.float32)
     unit = unit * free
 
-    def negative_log_likelihood(latent):
+    def negative_log_posterior(latent):
         models = convolve(decode(latent), transfer)
         return 0.5 * (fourier_chi_square(stamps, models, sigma, noise_power)
                       + tf.reduce_sum(tf.square(free * latent), axis=-1))
@@ -44,7 +49,7 @@ def refine(decode, start, unit, observed, noise_power, steps, held=0, rate=0.2):
         with tf.GradientTape() as tape:
             tape.watch(moved)
             latent = start + unit * moved
-            value = negative_log_likelihood(latent)
+            value = negative_log_posterior(latent)
         better = value < least
         best = tf.where(better[:, None], latent, best)
         least = tf.where(better, value, least)
@@ -56,10 +61,10 @@ def refine(decode, start, unit, observed, noise_power, steps, held=0, rate=0.2):
         moved -= rate * (1 - count / (steps + 1)) * slope
         return number + 1, moved, first, second, best, least
 
-    nothing = tf.zeros_like(start)
+    zeros = tf.zeros_like(start)
     state = tf.while_loop(
         lambda number, *_: number < steps, step,
-        (tf.constant(0), nothing, nothing, nothing, start, tf.fill(tf.shape(start)[:1], 1e30)))
+        (tf.constant(0), zeros, zeros, zeros, start, tf.fill(tf.shape(start)[:1], 1e30)))
     moved, best, least = state[1], state[4], state[5]
     last = start + unit * moved
-    return tf.where((negative_log_likelihood(last) < least)[:, None], last, best)
+    return tf.where((negative_log_posterior(last) < least)[:, None], last, best)

@@ -1,4 +1,4 @@
-"""The phase that makes what is sampled look like what was observed."""
+"""The phase that matches sampled light profiles to observed ones."""
 
 import galsim
 import numpy as np
@@ -22,14 +22,14 @@ def begun(recipe, data_file, awaken):
 
 
 def test_the_reference_is_standardised(begun):
-    """What the columns do is taken out, and each number is in units of its scatter."""
+    """The trend with the columns is subtracted, and each statistic is in units of its scatter."""
     phase, dataset, _ = begun
-    known = phase._reference(phase.latents(dataset))
-    assert known["known/features"].shape == (len(dataset.train_indices), len(NAMES))
-    np.testing.assert_allclose(known["known/features"].mean(axis=0), 0, atol=1e-2)
-    np.testing.assert_allclose(known["known/features"].std(axis=0), 1, atol=1e-2)
-    for column in known["known/conditions"].T:
-        np.testing.assert_allclose(known["known/features"].T @ (column - column.mean()), 0,
+    reference = phase._reference(phase.latents(dataset))
+    assert reference["reference/statistics"].shape == (len(dataset.train_indices), len(NAMES))
+    np.testing.assert_allclose(reference["reference/statistics"].mean(axis=0), 0, atol=1e-2)
+    np.testing.assert_allclose(reference["reference/statistics"].std(axis=0), 1, atol=1e-2)
+    for column in reference["reference/conditions"].T:
+        np.testing.assert_allclose(reference["reference/statistics"].T @ (column - column.mean()), 0,
                                    atol=0.02 * len(column))
 
 
@@ -39,17 +39,17 @@ def test_batches_depend_on_their_number_alone(begun):
     later = next(phase.batches(dataset, 1))
     for name, value in first.items():
         np.testing.assert_array_equal(again[name], value)
-    assert np.any(later["known/features"] != first["known/features"])
+    assert np.any(later["reference/statistics"] != first["reference/statistics"])
     assert np.any(later["latent"] != first["latent"])
 
 
 def test_samples_that_look_otherwise_are_further_away(begun):
     phase, dataset, batch = begun
-    features, conditions = batch["known/features"], batch["known/conditions"]
+    statistics, conditions = batch["reference/statistics"], batch["reference/conditions"]
     rng = np.random.default_rng(1)
-    alike = features[rng.permutation(len(features))]
-    distances = [float(phase._distance(tf.constant(made, tf.float32), features, conditions))
-                 for made in (alike, alike + 0.7, alike + 1.5)]
+    shuffled = statistics[rng.permutation(len(statistics))]
+    distances = [float(phase._distance(tf.constant(sampled, tf.float32), statistics, conditions))
+                 for sampled in (shuffled, shuffled + 0.7, shuffled + 1.5)]
     assert distances[0] < distances[1] < distances[2]
 
 
@@ -62,11 +62,12 @@ def test_a_step_brings_samples_nearer(begun, monkeypatch):
     monkeypatch.setattr(phase, "_negative_log_likelihood", lambda *args: tf.constant(0.0))
     before = [variable.numpy() for variable in phase.variables]
     try:
-        found = [float(phase.step(batch, tf.constant(number))["distance"]) for number in range(12)]
+        distances = [float(phase.step(batch, tf.constant(number))["distance"])
+                     for number in range(12)]
     finally:
         for variable, value in zip(phase.variables, before, strict=True):
             variable.assign(value)
-    assert np.isfinite(found).all() and found[-1] < found[0] - 0.01
+    assert np.isfinite(distances).all() and distances[-1] < distances[0] - 0.01
 
 
 def test_sizes_have_to_be_known(make_recipe):
@@ -96,5 +97,5 @@ def test_too_few_to_learn_from(begun):
     latents = phase.latents(dataset)
     few = {name: latents[name][:7] for name in ("mean", "scale", "conditions")}
     few["columns"] = {name: values[:7] for name, values in latents["columns"].items()}
-    with pytest.raises(galsim.GalSimError, match="from 7 training stamps; it needs 14"):
+    with pytest.raises(galsim.GalSimError, match="has 7 training stamps .* needs 14"):
         phase._reference(few)

@@ -2,13 +2,15 @@
 
 __all__ = ["LatentFlow"]
 
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
+from ....data.dataset import Dataset
 from ....fitting.graphs import as_graph
-from ....fitting.phase import GradientPhase
+from ....fitting.phase import Batch, GradientPhase
 from ....recipe import PhaseSettings
 from ....settings import Jitter, PositiveShare
 
@@ -17,17 +19,21 @@ class LatentFlowSettings(PhaseSettings):
     """Settings of the phase ``flow``."""
 
     deepest_share: PositiveShare = 1.0
-    """Share of the training stamps, those with the least noise, that the flow learns from.
+    """Share of the training stamps that the flow is fitted on: those with the least noise.
 
-    What noise hides of a galaxy the encoder takes from its standard normal prior, and not from the
-    distribution of galaxies.  Useful where depth does not depend on the columns."""
+    Where noise hides the structure of a galaxy, the posterior of the encoder falls back to its
+    standard normal prior, which is not the distribution of galaxies.  A share below one is useful
+    if the noise of the stamps does not depend on the columns."""
     column_jitter: Jitter = 0.03
-    """Noise on the standardised columns while the flow is fitted."""
+    """Standard deviation of Gaussian noise that is added to the standardised columns during the
+    fit."""
     vector_jitter: Jitter = 0.0
-    """Noise on the vector as the flow of the details sees it while it is fitted.
+    """Standard deviation of Gaussian noise that is added to the vector on which the flow of the
+    detail maps is conditioned, during the fit.
 
-    With few sources the vector identifies the source.  A flow that sees the exact vector memorises
-    the details of each source, and gives blurred ones for the vectors in between that are drawn."""
+    If a training set has few sources, the vector identifies the source.  A flow that is conditioned
+    on the exact vector memorises the detail maps of each source, and samples blurred maps for
+    vectors between those of the training set."""
 
 
 class LatentFlow(GradientPhase):
@@ -50,15 +56,24 @@ class LatentFlow(GradientPhase):
         """The settings of what the flow learns from."""
         return self.family.fit["flow"]
 
-    def batches(self, dataset, start):
+    def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         latents = self.latents(dataset)
         number = start
         while True:
             yield self.draw(latents, np.random.default_rng([self.seed, 2, number]))
             number += 1
 
-    def draw(self, latents, rng):
-        """A batch of latents, drawn from the posterior of stamps that are drawn at random."""
+    def draw(self, latents: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """A batch of latents: random training stamps, and one draw from the posterior of each.
+
+        Parameters:
+            latents:    What `latents` returns.
+            rng:        Decides stamps, draws and jitter.
+
+        Returns:
+            arrays ``latent`` [N, L], ``conditions`` [N, C] with jitter, and ``blur`` [N, V], the
+            jitter of the vector.
+        """
         settings, mean = self.flow_settings, latents["mean"]
         rows = rng.integers(len(mean), size=self.settings.batch_size)
         noise, jitter, blur = (
@@ -69,9 +84,12 @@ class LatentFlow(GradientPhase):
                     conditions=latents["conditions"][rows] + settings.column_jitter * jitter,
                     blur=settings.vector_jitter * blur)
 
-    def latents(self, dataset):
-        """Of the deepest training examples: arrays ``mean``, ``scale``, ``conditions`` and, under
-        ``columns``, a dict of them.
+    def latents(self, dataset: Dataset) -> dict[str, Any]:
+        """Encode the training stamps with the least noise.
+
+        Returns:
+            ``mean`` and ``scale`` of the posterior, [M, L] each; the standardised columns
+            ``conditions`` [M, C]; and ``columns``, a dict of the columns themselves, [M] each.
         """
         names = [column.name for column in self.family.recipe.columns]
 
@@ -81,29 +99,29 @@ class LatentFlow(GradientPhase):
                 batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
             return self.family.shape(mean), self.family.shape(scale), self.family.conditions(batch)
 
-        indices, found = dataset.deepest(self.flow_settings.deepest_share), []
+        indices, parts = dataset.deepest(self.flow_settings.deepest_share), []
         rng = np.random.default_rng([self.seed, 3])
         for first in range(0, len(indices), 256):
             batch = dataset.read(indices[first:first + 256], augment=rng)
-            found.append([tensor.numpy() for tensor in encode(batch)]
+            parts.append([tensor.numpy() for tensor in encode(batch)]
                           + [batch[name] for name in names])
         mean, scale, conditions, *columns = (
-            np.concatenate(parts) for parts in zip(*found, strict=True))
+            np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return dict(mean=mean, scale=scale, conditions=conditions,
                     columns=dict(zip(names, columns, strict=True)))
 
-    def loss(self, batch, number):
+    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return self._negative_log_likelihood(
             batch["latent"], batch["conditions"], batch["blur"]), {}
 
-    def _negative_log_likelihood(self, latent, conditions, blur=0.0):
+    def _negative_log_likelihood(self, latent: tf.Tensor, conditions: tf.Tensor,
+                                 blur: tf.Tensor | float = 0.0) -> tf.Tensor:
         return -tf.reduce_mean(self.family.prior.log_prob(latent, conditions, blur))
 
-    def evaluate(self, batch):
-        """The negative_log_likelihood of sources that the flow has not seen.
+    def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """The mean negative log-likelihood of the latents of test stamps.
 
-        Of the stamps with the least noise; where test stamps are not as deep as the training set's,
-        they say less about the sources, and have less to gain from the flow.
+        Only the same share of them is used as of the training stamps, those with the least noise.
         """
         family = self.family
         count = max(1, round(self.flow_settings.deepest_share * batch["noise_sigma"].shape[0]))

@@ -1,35 +1,38 @@
-"""The phase that makes what is sampled look like what was observed."""
+"""The phase that matches the distribution of sampled light profiles to that of observed ones."""
 
 __all__ = ["Matching"]
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 from galsim import GalSimConfigError, GalSimError
 
+from ....data.dataset import Dataset
 from ....fitting.graphs import as_graph
-from ....fitting.phase import uses_float16
+from ....fitting.phase import Batch, uses_float16
 from ....recipe import PhaseSettings, Recipe
+from ...base import Columns
 from ..appearance import NAMES, appearance
 from ..energy_distance import energy_distance
 from .latent_flow import LatentFlow
 
-REFERENCE = 8192
-"""Of how many training stamps the appearance is taken before the first step."""
+REFERENCE_SIZE = 8192
+"""Maximum number of training stamps whose statistics are measured before the first step."""
 
 
 class Matching(LatentFlow):
-    """Go on with the flows, so that galaxies that they sample are distributed as the observed ones.
+    """Continue the fit of the flows on summary statistics of the light profiles that they sample.
 
-    Flows of thousands of latents that were learned from some hundred galaxies are right about each
-    latent, but errors that are small in each add up: images come out a little smoother, rounder or
-    longer.  Here the same is asked of the images.  For the columns of training stamps galaxies are
-    sampled, and for the stamps themselves the posterior is; of both the appearance is measured
-    (`physics.appearance`), and the energy distance between the two is minimised, over all numbers
-    at once and over each with the columns.  The likelihood of the latents stays in the loss, per
-    number: it keeps what has no name here.
+    A flow of thousands of latents that was fitted on some hundred galaxies models each latent well,
+    but small errors in each add up: the profiles are a little too smooth, round or elongated.  This
+    phase samples profiles for the columns of training stamps, and draws other profiles from the
+    posterior of the training stamps.  It measures the summary statistics of both (`appearance`),
+    and minimises the energy distance between the two samples: once for all statistics together, and
+    on average for each statistic alone, always jointly with the columns.  The negative
+    log-likelihood per latent remains a term of the loss, so that properties which no statistic
+    measures do not drift.
     """
 
     name = "matching"
@@ -48,94 +51,106 @@ class Matching(LatentFlow):
     def __init__(self, family: Any, settings: Any) -> None:
         # The gradient comes through the decoder, which may compute in float16 where flows do not.
         super().__init__(family, settings, float16=uses_float16(family.networks))
+        # The mean of each statistic as a polynomial of the columns, and the scatter about it.
         terms = 1 + 2 * len(family.recipe.columns)
         self.trend, self.scatter = (
             tf.Variable(tf.zeros(shape), trainable=False, name=name)
             for name, shape in (("trend", [terms, len(NAMES)]), ("scatter", [len(NAMES)])))
 
-    def batches(self, dataset, start):
+    def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         latents = self.latents(dataset)
-        known = self._reference(latents)
+        reference = self._reference(latents)
         number = start
         while True:
             rng = np.random.default_rng([self.seed, 7, number])
             batch = self.draw(latents, rng)
-            rows = rng.integers(len(known["known/features"]), size=self.settings.batch_size)
-            yield dict(batch, **{name: values[rows] for name, values in known.items()})
+            rows = rng.integers(
+                len(reference["reference/statistics"]), size=self.settings.batch_size)
+            yield dict(batch, **{name: values[rows] for name, values in reference.items()})
             number += 1
 
-    def _reference(self, latents):
-        """Appearance of posterior samples; what it does with the columns is taken out."""
+    def _reference(self, latents: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Standardised statistics of profiles from the posterior of training stamps.
+
+        Also sets ``trend`` and ``scatter``, by which the statistics are standardised.
+        """
         @as_graph
-        def measure(turn, shape, columns):
-            profiles = self.family.autoencoder.generate(turn, shape, columns)
+        def measure(position_angle_latents, shape, columns):
+            profiles = self.family.autoencoder.generate(position_angle_latents, shape, columns)
             return appearance(profiles, self._size(columns))
 
         rng = np.random.default_rng([self.seed, 8])
         count = len(latents["mean"])
-        rows = rng.permutation(count)[:REFERENCE]
-        found = []
+        rows = rng.permutation(count)[:REFERENCE_SIZE]
+        measured = []
         for first in range(0, len(rows), 128):
             part = rows[first:first + 128]
-            turn = rng.standard_normal(
+            position_angle_latents = rng.standard_normal(
                 (len(part), self.family.autoencoder.position_angle_size), np.float32)
             noise = rng.standard_normal((len(part), latents["mean"].shape[1]), np.float32)
             shape = latents["mean"][part] + latents["scale"][part] * noise
-            found.append(measure(turn, shape, self._columns(latents, part)).numpy())
-        features, conditions = np.concatenate(found), latents["conditions"][rows]
+            measured.append(measure(
+                position_angle_latents, shape, self._columns(latents, part)).numpy())
+        statistics, conditions = np.concatenate(measured), latents["conditions"][rows]
         terms = _terms(conditions).numpy()
         if len(terms) < 2 * terms.shape[1]:
-            raise GalSimError(f"The phase 'matching' learns what is usual from {len(terms)} "
-                              f"training stamps; it needs {2 * terms.shape[1]} or more.")
-        trend = np.linalg.lstsq(terms, features, rcond=None)[0]
+            raise GalSimError(
+                f"The phase 'matching' has {len(terms)} training stamps to fit the trend of each "
+                f"statistic with the columns; it needs {2 * terms.shape[1]} or more. Increase "
+                "fit.flow.deepest_share, or use a larger data set.")
+        trend = np.linalg.lstsq(terms, statistics, rcond=None)[0]
         self.trend.assign(trend)
-        # In units of nothing, what is alike in all would be infinitely far apart.
-        self.scatter.assign(np.maximum(np.std(features - terms @ trend, axis=0), 1e-3))
-        found = {"known/features": self._standardised(features, conditions).numpy(),
-                 "known/conditions": conditions}
-        return found | {f"column/{name}": values
-                        for name, values in self._columns(latents, rows).items()}
+        # The minimum keeps statistics finite that are the same for all galaxies.
+        self.scatter.assign(np.maximum(np.std(statistics - terms @ trend, axis=0), 1e-3))
+        reference = {"reference/statistics": self._standardised(statistics, conditions).numpy(),
+                     "reference/conditions": conditions}
+        return reference | {f"column/{name}": values
+                            for name, values in self._columns(latents, rows).items()}
 
-    def _columns(self, latents, rows):
+    def _columns(self, latents: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: values[rows] for name, values in latents["columns"].items()}
 
-    def _size(self, columns):
+    def _size(self, columns: Columns) -> tf.Tensor:
+        """Half-light radii according to the columns [pixels], [N]."""
         return self.family.recipe.half_light_radius(columns)
 
-    def _standardised(self, features, conditions):
-        return (features - tf.matmul(_terms(conditions), self.trend)) / self.scatter
+    def _standardised(self, statistics: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
+        """Statistics less their trend with the columns, over the scatter about it, [N, 17]."""
+        return (statistics - tf.matmul(_terms(conditions), self.trend)) / self.scatter
 
-    def loss(self, batch, number):
+    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         negative_log_likelihood, _ = super().loss(batch, number)
-        known, conditions = batch["known/features"], batch["known/conditions"]
+        reference, conditions = batch["reference/statistics"], batch["reference/conditions"]
         columns = {name.removeprefix("column/"): value for name, value in batch.items()
                    if name.startswith("column/")}
         count = tf.shape(conditions)[0]
         position_angle_size = self.family.autoencoder.position_angle_size
         shape_size = sum(self.family.prior.sizes)
-        turn, normal = tf.split(
+        position_angle_latents, normal = tf.split(
             self.normal(number, count, position_angle_size + shape_size),
             [position_angle_size, shape_size], axis=-1)
         shape = self.family.prior(normal, conditions)
-        profiles = self.family.autoencoder.generate(turn, shape, columns)
-        made = self._standardised(appearance(profiles, self._size(columns)), conditions)
-        # Samples are compared as a whole, however many devices share them.
-        distance = self._distance(*map(_of_all_devices, (made, known, conditions)))
+        profiles = self.family.autoencoder.generate(position_angle_latents, shape, columns)
+        sampled = self._standardised(appearance(profiles, self._size(columns)), conditions)
+        # The distance is between the samples of all devices, not within the part of each.
+        distance = self._distance(*map(_of_all_devices, (sampled, reference, conditions)))
         return distance + negative_log_likelihood / shape_size, dict(
             distance=distance, negative_log_likelihood=negative_log_likelihood)
 
-    def _distance(self, made, known, conditions):
-        together = energy_distance(
-            tf.concat([made, conditions], -1), tf.concat([known, conditions], -1))
-        one_by_one = [
-            energy_distance(tf.concat([one, conditions], -1), tf.concat([other, conditions], -1))
-            for one, other in zip(tf.split(made, len(NAMES), -1), tf.split(known, len(NAMES), -1),
-                                  strict=True)]
-        return together + tf.add_n(one_by_one) / len(one_by_one)
+    def _distance(self, sampled: tf.Tensor, reference: tf.Tensor,
+                  conditions: tf.Tensor) -> tf.Tensor:
+        """Energy distance of all statistics together, plus the mean of those of each alone."""
+        def with_columns(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+            return energy_distance(
+                tf.concat([x, conditions], -1), tf.concat([y, conditions], -1))
+
+        separate = [with_columns(x, y) for x, y in zip(
+            tf.split(sampled, len(NAMES), -1), tf.split(reference, len(NAMES), -1), strict=True)]
+        return with_columns(sampled, reference) + tf.add_n(separate) / len(separate)
 
 
-def _of_all_devices(share):
-    """The shares of a batch that the devices have, one below the other."""
+def _of_all_devices(share: tf.Tensor) -> tf.Tensor:
+    """The rows that each device holds of a tensor, one device after the other, [N, D]."""
     replica = tf.distribute.get_replica_context()
     count = replica.num_replicas_in_sync
     if count == 1:
@@ -146,6 +161,6 @@ def _of_all_devices(share):
     return tf.reshape(shares, [-1, share.shape[-1]])
 
 
-def _terms(conditions):
-    """One, the columns and their squares: [N, 1 + 2 C]."""
+def _terms(conditions: tf.Tensor) -> tf.Tensor:
+    """A constant, the columns and their squares: [N, 1 + 2 C]."""
     return tf.concat([tf.ones_like(conditions[:, :1]), conditions, tf.square(conditions)], axis=-1)
