@@ -1,14 +1,16 @@
-"""In which number format networks compute: float32, or a mix with 16 bits where that is faster.
+"""The number format of networks: float32, or mixed precision with 16 bits where that is faster.
 
-In a mix, weights are float32 and convolutions and products of matrices are done in 16 bits.  What
-a network takes and returns stays float32, and so do densities, likelihoods and fluxes: a network
-is a ``keras.Model`` with ``dtype="float32"`` whose inner layers follow the policy, and whose last
-layer has ``dtype="float32"`` again.
+In mixed precision, weights are float32, and convolutions and matrix products are computed in 16
+bits.  Inputs and outputs of networks stay float32, as do densities, likelihoods and fluxes: a
+network is a ``keras.Model`` with ``dtype="float32"``, its inner layers follow the policy, and its
+last layer has ``dtype="float32"`` again.
 """
 
 __all__ = ["LossScale", "has_bfloat16", "policy", "under_policy"]
 
 import contextlib
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -20,12 +22,12 @@ CPU_FLAGS = {"amx_bf16", "avx512_bf16"}
 GPU_CAPABILITY = (8, 0)
 
 
-def policy(name):
+def policy(name: str) -> str:
     """The Keras dtype policy for the ``precision`` of a recipe.
 
     Parameters:
-        name:       "float32", "mixed_bfloat16", "mixed_float16", or "auto": bfloat16 where the
-                    hardware has it, else float32.
+        name:       "float32", "mixed_bfloat16", "mixed_float16", or "auto": mixed_bfloat16 if
+                    the hardware supports it, otherwise float32.
 
     Returns:
         the name of the policy.
@@ -36,8 +38,8 @@ def policy(name):
 
 
 @contextlib.contextmanager
-def under_policy(name):
-    """Layers made inside follow the precision ``name``; see `policy`."""
+def under_policy(name: str) -> Iterator[None]:
+    """A context in which new layers follow the precision ``name``, see `policy`."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy(name))
     try:
@@ -46,19 +48,19 @@ def under_policy(name):
         keras.config.set_dtype_policy(before)
 
 
-def has_bfloat16(cpuinfo="/proc/cpuinfo"):
-    """Whether this machine computes faster in bfloat16: by its TPU, its GPU or, without, its CPU.
+def has_bfloat16(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
+    """Whether bfloat16 is faster than float32 on the TPU, GPU or CPU that TensorFlow uses.
 
     Parameters:
-        cpuinfo:    The file in which Linux lists the abilities of the processor.
+        cpuinfo:    The file in which Linux lists the features of the processor.
     """
     if tf.config.list_physical_devices("TPU"):
         return True
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-        return all((found.get("compute_capability") or (0, 0)) >= GPU_CAPABILITY
-                   for found in details)
+        return all((gpu.get("compute_capability") or (0, 0)) >= GPU_CAPABILITY
+                   for gpu in details)
     try:
         lines = Path(cpuinfo).read_text().splitlines()
     except OSError:  # not Linux
@@ -68,19 +70,19 @@ def has_bfloat16(cpuinfo="/proc/cpuinfo"):
 
 
 class LossScale(tf.Module):
-    """Keeps the gradients of float16 in the range of that format; does nothing otherwise.
+    """Keeps gradients within the range of float16 (Micikevicius et al. 2018, arXiv:1710.03740).
 
-    The loss is multiplied by a scale before it is differentiated, the gradients divided by it.  A
-    gradient that overflows halves the scale (the step is passed over), and it doubles after
-    `patience` steps without one.
+    The loss is multiplied by a scale before it is differentiated, and the gradients are divided by
+    it.  The scale is halved whenever a gradient overflows (that step is skipped), and doubled after
+    `patience` consecutive steps without an overflow.
 
     Parameters:
-        active:     Whether there is anything to do.
+        active:     Whether the networks compute in float16; otherwise the scale is always 1.
     """
 
     patience = 1000
 
-    def __init__(self, active):
+    def __init__(self, active: bool) -> None:
         super().__init__()
         self.active = active
         self.scale = tf.Variable(
@@ -90,16 +92,18 @@ class LossScale(tf.Module):
             0, trainable=False, name="good_steps",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
 
-    def scaled(self, loss):
-        """What to differentiate."""
+    def scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        """The loss times the scale."""
         return loss * self.scale if self.active else loss
 
-    def unscaled(self, gradients):
-        """The gradients of the loss itself."""
-        return [gradient / self.scale for gradient in gradients] if self.active else gradients
+    def unscaled(self, gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Gradients of the loss, from those of the scaled loss."""
+        if not self.active:
+            return list(gradients)
+        return [gradient / self.scale for gradient in gradients]
 
-    def update(self, finite):
-        """Learn from whether the gradients of this step were finite, a bool scalar."""
+    def update(self, finite: tf.Tensor) -> None:
+        """Update the scale after a step; ``finite`` says whether its gradients were finite."""
         if not self.active:
             return
         good = tf.where(finite, self.good + 1, 0)

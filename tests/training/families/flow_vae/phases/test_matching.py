@@ -29,8 +29,9 @@ def test_the_reference_is_standardised(begun):
     np.testing.assert_allclose(reference["reference/statistics"].mean(axis=0), 0, atol=1e-2)
     np.testing.assert_allclose(reference["reference/statistics"].std(axis=0), 1, atol=1e-2)
     for column in reference["reference/conditions"].T:
-        np.testing.assert_allclose(reference["reference/statistics"].T @ (column - column.mean()), 0,
-                                   atol=0.02 * len(column))
+        np.testing.assert_allclose(
+            reference["reference/statistics"].T @ (column - column.mean()), 0,
+            atol=0.02 * len(column))
 
 
 def test_batches_depend_on_their_number_alone(begun):
