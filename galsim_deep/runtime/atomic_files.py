@@ -65,7 +65,7 @@ class WriteError(GalSimError, OSError):
 
 
 @contextlib.contextmanager
-def replace_file(path: str | os.PathLike) -> Iterator[Path]:
+def replace_file(path: str | os.PathLike, exclusive: bool = False) -> Iterator[Path]:
     """Write a file under a temporary path, and put it into its place when it is complete.
 
     The folder of ``path`` is made if necessary.  A file that is there already is replaced, whoever
@@ -78,23 +78,27 @@ def replace_file(path: str | os.PathLike) -> Iterator[Path]:
 
     Parameters:
         path:       The target.
+        exclusive:  Whether it is an error if two processes write the same target at the same time,
+                    both exclusively.  [default: False; the last one to finish replaces the others]
 
     Yields:
         a path on the same file system where nothing is yet.  The caller writes a file there.
 
     Raises:
-        WriteError:     The folder or the file cannot be written, or the disk is full; the target is
-                        unchanged.  Other errors of the caller pass through unchanged.
+        WriteError:     The folder or the file cannot be written, the disk is full, or another
+                        process is writing the file exclusively; the target is unchanged.  Other
+                        errors of the caller pass through unchanged.
 
     Example:
 
-        >>> with replace_file("results/numbers.txt") as fresh:
+        >>> path = Path(tempfile.mkdtemp()) / "results" / "numbers.txt"
+        >>> with replace_file(path) as fresh:
         ...     _ = fresh.write_text("1 2 3")
-        >>> Path("results/numbers.txt").read_text()
+        >>> path.read_text()
         '1 2 3'
     """
     path = Path(path)
-    with temporary_folder(path.parent) as scratch:
+    with temporary_folder(path.parent, path.name if exclusive else None) as scratch:
         # mkdir applies the umask, which cannot be read without changing it for all threads.
         inner = scratch / "file"
         inner.mkdir()
@@ -135,9 +139,10 @@ def replace_folder(path: str | os.PathLike,
 
     Example:
 
-        >>> with replace_folder("module") as fresh:
+        >>> module = Path(tempfile.mkdtemp()) / "module"
+        >>> with replace_folder(module) as fresh:
         ...     _ = (fresh / "README.md").write_text("A module.")
-        >>> [path.name for path in Path("module").iterdir()]
+        >>> [path.name for path in module.iterdir()]
         ['README.md']
     """
     path = Path(path)
@@ -151,7 +156,7 @@ def replace_folder(path: str | os.PathLike,
 
 
 @contextlib.contextmanager
-def temporary_folder(parent: str | os.PathLike) -> Iterator[Path]:
+def temporary_folder(parent: str | os.PathLike, name: str | None = None) -> Iterator[Path]:
     """A private folder for unfinished files, on the file system of ``parent``; removed at the end.
 
     Temporary folders that killed processes left in ``parent`` are removed first, once in each
@@ -160,23 +165,28 @@ def temporary_folder(parent: str | os.PathLike) -> Iterator[Path]:
 
     Parameters:
         parent:     The folder in which to make it; itself made if necessary.
+        name:       If given, only one process at a time may have a temporary folder of this name in
+                    ``parent``.  [default: None; any number]
 
     Yields:
         its path, absolute, so that a change of the working directory does no harm.
 
     Raises:
-        WriteError:     The folder cannot be made.
+        WriteError:     The folder cannot be made, or another process has one of this name.
 
     Example:
 
-        >>> with temporary_folder("downloads") as scratch:
+        >>> with temporary_folder(tempfile.mkdtemp()) as scratch:
         ...     archive = scratch / "archive.tar.gz"
     """
     parent = Path(os.path.abspath(parent))
-    with _write_errors(parent):
+    with _write_errors(parent if name is None else parent / name):
         parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    lock = _lock(scratch)
+        if name is None:
+            scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            lock = _lock(scratch)
+        else:
+            scratch, lock = _exclusive_folder(parent / (PREFIX + name))
     try:
         _remove_leftovers(parent)
         yield scratch
@@ -184,6 +194,39 @@ def temporary_folder(parent: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def _exclusive_folder(path: Path) -> tuple[Path, int | None]:
+    """Make a folder that only this process may use, and lock it.
+
+    A folder that a killed process left is emptied and used.
+
+    Returns:
+        the path and the descriptor of the lock; None where folders cannot be locked.
+
+    Raises:
+        BlockingIOError:    Another process has the folder.
+    """
+    for _ in range(_ATTEMPTS):
+        path.mkdir(exist_ok=True)
+        try:
+            lock = _lock(path, exclusive=True)
+        except BlockingIOError as err:
+            raise BlockingIOError(err.errno, "another process is writing it") from err
+        # The process that had it before may have removed it since.
+        if lock is None or _is_same_folder(lock, path):
+            for entry in path.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            return path, lock
+        os.close(lock)
+    raise OSError(errno.EBUSY, "other processes write it again and again", str(path))
+
+
+def _is_same_folder(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _move_folder(fresh: Path, path: Path, scratch: Path,
@@ -215,8 +258,12 @@ def _write_errors(path: Path, numbers: frozenset[int] | None = None) -> Iterator
     except OSError as err:
         if isinstance(err, WriteError) or (numbers is not None and err.errno not in numbers):
             raise
-        hint = "Free some space, or choose another place." if err.errno in _DISK_FULL else (
-            "Choose another place, or change its permissions.")
+        if isinstance(err, BlockingIOError):
+            hint = "Wait until it has finished, or choose another place."
+        elif err.errno in _DISK_FULL:
+            hint = "Free some space, or choose another place."
+        else:
+            hint = "Choose another place, or change its permissions."
         reason = err.strerror or str(err)
         raise WriteError(f"{path} cannot be written: {reason}. {hint}", err.errno, reason) from err
 

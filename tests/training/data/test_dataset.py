@@ -145,8 +145,7 @@ def test_a_full_disk(limit, tmp_path):
                           capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        f"The data set {path} cannot be written: [Errno 27] File too large. Make room on its disk, "
-        "or give a folder elsewhere, and make it again.\n")
+        f"{path} cannot be written: File too large. Free some space, or choose another place.\n")
     assert list(tmp_path.iterdir()) == []
 
 

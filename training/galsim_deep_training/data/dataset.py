@@ -8,11 +8,11 @@ __all__ = ["Dataset", "DatasetWriter", "Example", "turned"]
 
 import contextlib
 import dataclasses
-import fcntl
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import h5py
@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from galsim_deep.observations.noise import relative_power, white_correlation
 from galsim_deep.observations.stamps_file import FORMAT_VERSION, StampsFile
+from galsim_deep.runtime.atomic_files import replace_file
 
 from ..recipe import Recipe, Stamp
 from .identity import data_identity
@@ -62,22 +63,14 @@ class _Disk(io.FileIO):
     """The file that HDF5 writes to.  It keeps the first error instead of raising it.
 
     After a write that failed, HDF5 cannot close its file and crashes the process when that ends.
-    Here every write seems to succeed.  After the first one that does not, nothing is written any
-    more, and ``error`` holds the reason.  HDF5 locks its files itself; for a file object this has
-    to be done here.
+    Here every write seems to succeed.  After the first one that fails, nothing is written any
+    more, and ``error`` holds the reason.
     """
 
     error: BaseException | None = None
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "r+", opener=lambda name, _: os.open(
-            name, os.O_RDWR | os.O_CREAT, 0o666))
-        try:
-            fcntl.flock(self, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            super().truncate(0)
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(path, "w+")
 
     def write(self, data: Any) -> int:
         self._try(self._write_all, memoryview(data).cast("B"))
@@ -120,8 +113,8 @@ class DatasetWriter:
                             the noise.  [default: not clipped]
 
     Raises:
-        galsim.GalSimError: if the file cannot be written, such as on a full disk, or another
-            process is writing it.  Then no file is left behind.
+        galsim_deep.runtime.atomic_files.WriteError: if the file cannot be written, such as on a
+            full disk, or another process is writing it.  Then no file is left behind.
 
     Example::
 
@@ -137,23 +130,14 @@ class DatasetWriter:
         self.columns = tuple(columns)
         self._written = 0
         self._waiting: list[Example] = []
-        self._unfinished = self.path.with_suffix(".unfinished")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._disk = _Disk(self._unfinished)
-        except BlockingIOError as err:
-            raise GalSimError(f"The data set {self.path} cannot be written: another process is "
-                              "writing it. Wait for that, or give another folder.") from err
-        except OSError as err:
-            raise self._not_written(err) from err
-        self._file: Any = None
-        try:
+        with contextlib.ExitStack() as stack:
+            unfinished = stack.enter_context(replace_file(self.path, exclusive=True))
+            self._disk = stack.enter_context(_Disk(unfinished))
             with self._disk_errors():
-                self._file = h5py.File(self._disk, "w")
+                self._file = stack.enter_context(h5py.File(self._disk, "w"))
                 self._begin(stamp, psfs, recipe_sha256, seed, noise_correlation, clipping)
-        except BaseException:
-            self._close(complete=False)
-            raise
+            # What was entered stays open until this object is closed.
+            self._stack = stack.pop_all()
 
     def _begin(self, stamp: Stamp, psfs: np.ndarray, recipe_sha256: str, seed: int,
                noise_correlation: np.ndarray | None,
@@ -230,17 +214,16 @@ class DatasetWriter:
     def __enter__(self) -> "DatasetWriter":
         return self
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        complete = False
-        try:
-            if error is None:
-                self._flush()
-                with self._disk_errors():
-                    self._file.close()
-                    self._disk.sync()
-                complete = True
-        finally:
-            self._close(complete)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, traceback)
+            return
+        with self._stack:
+            self._flush()
+            with self._disk_errors():
+                self._file.close()
+                self._disk.sync()
 
     @contextlib.contextmanager
     def _disk_errors(self) -> Iterator[None]:
@@ -250,30 +233,8 @@ class DatasetWriter:
         except Exception:
             if self._disk.error is None:
                 raise
-        if isinstance(self._disk.error, OSError):
-            raise self._not_written(self._disk.error) from self._disk.error
         if self._disk.error is not None:
             raise self._disk.error
-
-    def _not_written(self, error: OSError) -> GalSimError:
-        return GalSimError(
-            f"The data set {self.path} cannot be written: {error}. Make room on its disk, or give "
-            "a folder elsewhere, and make it again.")
-
-    def _close(self, complete: bool) -> None:
-        replaced = False
-        try:
-            if self._file is not None:
-                self._file.close()
-            if complete:
-                os.replace(self._unfinished, self.path)
-                replaced = True
-        except OSError as err:
-            raise self._not_written(err) from err
-        finally:
-            if not replaced:
-                self._unfinished.unlink(missing_ok=True)
-            self._disk.close()  # which also releases the lock
 
 
 class Dataset:
