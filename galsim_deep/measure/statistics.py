@@ -6,15 +6,19 @@ Second moments are the adaptive ones of Hirata & Seljak (2003, arXiv:astro-ph/03
 are those of statmorph (Rodriguez-Gomez et al. 2019, arXiv:1809.08239), with the segmentation of
 `galsim_deep.measure.segmentation`.
 
-A new statistic needs an entry in `STATISTICS` and its value in the function that measures its
-group: `_moments` or `_morphology`.  A validation then compares its distributions, shows it in its
-tables and writes it to ``galaxies.fits``.
+A new statistic needs an entry in `STATISTICS`.  If statmorph measures it, that is all: the name is
+that of statmorph's attribute, and the group is ``morphology``.  A moment also needs its value in
+`_moments`.  Any other statistic needs a group of its own: a function in `GROUPS` that measures it,
+and an entry in `FLAGS` for stamps on which that fails.  A validation then compares the
+distributions of the statistic, shows it in its tables and writes it to ``galaxies.fits``.  Its
+classifier uses all statistics, so its figure changes with each new one.
 """
 
-__all__ = ["FLAGS", "STATISTICS", "Statistic", "measure"]
+__all__ = ["FLAGS", "GROUPS", "STATISTICS", "Statistic", "measure"]
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 
@@ -31,8 +35,8 @@ class Statistic:
         name:       Its key in tables and in report.json.
         label:      Its name in figures and pages.
         unit:       Unit, empty for a pure number.
-        group:      The group of statistics it is measured with, ``moments`` or ``morphology``: if
-                    the measurement of a group fails, none of its statistics is known.
+        group:      The group of statistics that it is measured with, one of `GROUPS`: if the
+                    measurement of a group fails, none of its statistics is known.
         oriented:   Whether it depends on the position angle of the galaxy.
     """
 
@@ -99,28 +103,27 @@ def measure(stamp: np.ndarray, observation: Observation
         flags["not_detected"] = True
         return values, flags
     flags.update(truncated=region.truncated, off_centre=region.off_centre)
-    moments = _moments(stamp, region, observation.pixel_scale)
-    morphology = _morphology(stamp, region, observation.noise_sigma)
-    flags.update(moments_failed=moments is None, morphology_failed=morphology is None)
-    values.update(moments or {})
-    values.update(morphology or {})
+    for group, measure_group in GROUPS.items():
+        measured = measure_group(stamp, region, observation)
+        flags[f"{group}_failed"] = measured is None
+        values.update(measured or {})
     return values, flags
 
 
-def _moments(stamp: np.ndarray, region: Segmentation, pixel_scale: float
+def _moments(stamp: np.ndarray, region: Segmentation, observation: Observation
              ) -> dict[str, float] | None:
-    """Adaptive moments, started at the centroid of the segment; None where there are none."""
+    """Adaptive moments, started at the centroid of the segment; None if they do not converge."""
     moments = adaptive_moments(stamp, region.centroid, ignored=region.neighbours)
     if moments is None:
         return None
     shape = moments.observed_shape
-    return dict(size=moments.moments_sigma * pixel_scale, g1=shape.g1, g2=shape.g2, g=shape.g,
-                rho4=moments.moments_rho4, amplitude=np.log10(moments.moments_amp))
+    return dict(size=moments.moments_sigma * observation.pixel_scale, g1=shape.g1, g2=shape.g2,
+                g=shape.g, rho4=moments.moments_rho4, amplitude=np.log10(moments.moments_amp))
 
 
-def _morphology(stamp: np.ndarray, region: Segmentation, noise_sigma: float
+def _morphology(stamp: np.ndarray, region: Segmentation, observation: Observation
                 ) -> dict[str, float] | None:
-    """The statistics of statmorph; None where statmorph flags them as bad (2) or worse."""
+    """The statistics of statmorph; None if statmorph flags them as bad (2) or worse."""
     from statmorph import SourceMorphology
 
     with warnings.catch_warnings():
@@ -128,7 +131,7 @@ def _morphology(stamp: np.ndarray, region: Segmentation, noise_sigma: float
         try:
             morphology = SourceMorphology(
                 stamp, region.galaxy.astype(int), 1, mask=region.neighbours,
-                weightmap=np.full(stamp.shape, noise_sigma),
+                weightmap=np.full(stamp.shape, observation.noise_sigma),
                 # The Sersic fit of statmorph is not used here.
                 sersic_fitting_args=dict(maxiter=1))
         except Exception:  # parts of statmorph raise many types on images that are no galaxies
@@ -140,3 +143,10 @@ def _morphology(stamp: np.ndarray, region: Segmentation, noise_sigma: float
     # Statmorph returns -99 for a number that it cannot measure.
     values = {name: np.nan if value == -99 else value for name, value in values.items()}
     return values if np.isfinite(list(values.values())).all() else None
+
+
+_Measure = Callable[[np.ndarray, Segmentation, Observation], dict[str, float] | None]
+
+GROUPS: dict[str, _Measure] = dict(moments=_moments, morphology=_morphology)
+"""The groups of statistics: {name: function that measures a stamp, shape [S, S], and returns the
+values; None if that fails}.  The flag of a failure is ``NAME_failed``."""

@@ -1,6 +1,6 @@
 """The random numbers of a validation: one seed, and a named stream for each purpose."""
 
-__all__ = ["RandomStreams"]
+__all__ = ["STREAMS", "RandomStreams"]
 
 import dataclasses
 import zlib
@@ -9,41 +9,24 @@ from collections.abc import Iterable
 import numpy as np
 
 STREAMS = {
-    "posterior sample": 3,
-    "choice of training galaxies": 4,
-    "canonical images": 5,
-    "canonical training images": 6,
-    "bootstrap": 10,
-    "halves": 11,
-    "halves for the classifier": 12,
-    "bootstrap of true profiles": 13,
-    "halves for the mean of ratios": 14,
-    "bootstrap of classes": 20,
-    "class frequencies": 20,
-    "shuffled classes": 21,
+    "posterior samples": "draws from the posterior of each encoded stamp [number of the draw]",
+    "choice of training galaxies": "the training galaxies that are searched for copies",
+    "canonical images": "noise that is added to canonical images [number of the sample]",
+    "canonical training images": "the same for training galaxies",
+    "bootstrap": "bootstrap samples of sources",
+    "halves": "random halves of the real sample, for the floor [name of the statistic]",
+    "halves for the classifier": "random halves of the real sample, for the classifier",
+    "halves for the mean of ratios": "random halves, for the floor of the mean distance ratio",
+    "bootstrap of true profiles": "bootstrap samples for the comparison with true profiles",
+    "bootstrap of classes": "bootstrap samples for the section on classes",
+    "class frequencies": "rows and latents of the galaxies whose class is counted",
+    "shuffled classes": "classes that are assigned at random [number of the comparison]",
 }
-"""The numbers of the streams that have one.  They stay as they are, so that a validation gives the
-same numbers as before; a stream that is not listed is numbered by a checksum of its name.
+"""The streams: {name: what it decides [what selects one of several generators]}.
 
-========================================  ========================================================
-Stream [and its indices]                  Use
-========================================  ========================================================
-``posterior sample`` [sample]             a draw from the posterior of each encoded stamp
-``choice of training galaxies``           which training galaxies are searched for copies
-``canonical images`` [sample]             noise that is added to canonical images
-``canonical training images``             the same for training galaxies
-``bootstrap``                             bootstrap samples of sources
-``halves`` [statistic]                    random halves of the real sample, for the floor
-``halves for the classifier``             random halves of the real sample, for the classifier
-``bootstrap of true profiles``            bootstrap samples for the comparison with true profiles
-``halves for the mean of ratios``         random halves for the floor of the mean distance ratio
-``bootstrap of classes``                  bootstrap samples for the section on classes
-``class frequencies``                     rows and latent vectors of the galaxies whose class is
-                                          counted
-``shuffled classes`` [kind]               classes that are assigned at random
-========================================  ========================================================
-
-Real galaxies are chosen and padded with noise by `galsim_deep.observations.real_galaxies`.
+Besides these there are the noise of stamps, `RandomStreams.noise`, and the latents of generated
+galaxies, `RandomStreams.galaxy_seeds`.  Real galaxies are chosen and padded with noise by
+`galsim_deep.observations.real_galaxies`.
 """
 
 
@@ -59,32 +42,42 @@ class RandomStreams:
         >>> streams = RandomStreams(seed=1)
         >>> bool(streams.generator("bootstrap").random() == streams.generator("bootstrap").random())
         True
-        >>> bool(streams.generator("halves", 0).random() == streams.generator("halves", 1).random())
+        >>> bool(streams.generator("halves", "g").random()
+        ...      == streams.generator("halves", "gini").random())
         False
     """
 
     seed: int
 
-    def sequence(self, stream: str, *indices: int) -> np.random.SeedSequence:
+    def sequence(self, stream: str, *indices: int | str) -> np.random.SeedSequence:
         """The seed of a stream, for functions that make their own generator.
 
         Parameters:
-            stream:     Its name, such as those of `STREAMS`.
-            indices:    Numbers that select one of several generators of the stream.
-        """
-        number = STREAMS.get(stream, zlib.crc32(stream.encode()))
-        return np.random.SeedSequence([self.seed, number, *indices])
+            stream:     One of `STREAMS`.
+            indices:    Numbers or names that select one of several generators of the stream.
 
-    def generator(self, stream: str, *indices: int) -> np.random.Generator:
+        Raises:
+            KeyError:   There is no such stream.
+        """
+        if stream not in STREAMS:
+            raise KeyError(f"There is no random stream '{stream}'. Add it to "
+                           "galsim_deep.validation.random_streams.STREAMS.")
+        # A spawn key sets these apart from the noise of stamps, which has none.
+        return np.random.SeedSequence(self.seed, spawn_key=[
+            key if isinstance(key, int) else zlib.crc32(key.encode())
+            for key in (stream, *indices)])
+
+    def generator(self, stream: str, *indices: int | str) -> np.random.Generator:
         """A new generator of a stream.  Parameters are those of `sequence`."""
         return np.random.default_rng(self.sequence(stream, *indices))
 
     def noise(self, galaxy: int, sample: int) -> np.random.Generator:
-        """A new generator for the noise of a stamp.
+        """A new generator for the noise that is added to a stamp.
 
         Parameters:
             galaxy:     The place of the galaxy in the sample of real galaxies.
-            sample:     0 for the real, 1 for the generated and 2 for the parametric stamp.
+            sample:     1 for the generated stamp, 2 for the parametric one; none is added to the
+                        real stamp.
         """
         return np.random.default_rng([self.seed, galaxy, sample])
 

@@ -312,7 +312,10 @@ class Recipe(Settings):
 
         It is in the units of the only band, in which a source of its zero point has flux 1.
         """
-        magnitude = columns[self.required_column("magnitude", "a flux").name]
+        return self.flux_of_magnitude(columns[self.required_column("magnitude", "a flux").name])
+
+    def flux_of_magnitude(self, magnitude: Any) -> Any:
+        """The flux of AB magnitudes in the only band, in units of the flux of its zero point."""
         return 10.0 ** (-0.4 * (magnitude - self.band.zero_point))
 
     # ---- what a data set depends on -----------------------------------------------------------

@@ -61,7 +61,7 @@ class Latents(Section):
         posteriors = [tuple(part[:, which] for part in real), self._encoded("generated", which)]
         drawn = []
         for number, (mean, scale) in enumerate(posteriors):
-            rng = self.comparison.streams.generator("posterior sample", number)
+            rng = self.comparison.streams.generator("posterior samples", number)
             drawn.append(mean + scale * rng.standard_normal(mean.shape, np.float32))
         return PosteriorSamples(which, *drawn)
 

@@ -92,13 +92,13 @@ class Verdict(Section):
         measurements, streams = self.comparison.measurements, self.comparison.streams
         distances: dict[str, dict[str, Any]] = {}
         samples_of_ratios = {}
-        for number, statistic in enumerate(STATISTICS):
+        for statistic in STATISTICS:
             use = one.rows & measurements.measured(statistic.name)
             groups = measurements.source[use]
             if len(np.unique(groups)) < 2:
                 continue
             real = measurements.values["real"][statistic.name][use]
-            first = halves(groups, SPLITS, streams.sequence("halves", number))
+            first = halves(groups, SPLITS, streams.sequence("halves", statistic.name))
             entry: dict[str, Any] = dict(
                 n=int(use.sum()), sources=len(np.unique(groups)), width=float(real.std()),
                 floor=floor(real, first))

@@ -1,8 +1,11 @@
-"""Random streams: reproducible, apart from each other, and as in earlier releases."""
+"""Random streams are reproducible and independent of each other."""
+
+import zlib
 
 import numpy as np
 import pytest
 
+from galsim_deep.measure.statistics import STATISTICS
 from galsim_deep.validation.random_streams import STREAMS, RandomStreams
 
 
@@ -15,26 +18,28 @@ def test_a_stream_is_that_of_the_seed():
         RandomStreams(1).generator("halves", 3))
     assert first(RandomStreams(1).generator("halves", 3)) != first(
         RandomStreams(2).generator("halves", 3))
+    sequence = RandomStreams(1).sequence("halves", 3)
+    assert first(np.random.default_rng(sequence)) == first(RandomStreams(1).generator("halves", 3))
 
 
-@pytest.mark.parametrize("stream, indices, seeds", [
-    ("bootstrap", (), [7, 10]), ("halves", (4,), [7, 11, 4]),
-    ("shuffled classes", (2,), [7, 21, 2])])
-def test_numbered_streams_keep_their_numbers(stream, indices, seeds):
-    """A changed number would change the results of every validation."""
-    expected = first(np.random.default_rng(seeds))
-    assert first(RandomStreams(7).generator(stream, *indices)) == expected
-    assert first(np.random.default_rng(RandomStreams(7).sequence(stream, *indices))) == expected
-
-
-def test_noise_and_galaxies_keep_their_numbers():
+def test_known_numbers():
+    """Changed numbers would change the results of every validation."""
     assert first(RandomStreams(7).noise(5, 2)) == first(np.random.default_rng([7, 5, 2]))
     assert RandomStreams(7).galaxy_seeds(np.array([0, 3])) == [7 << 32, (7 << 32) + 3]
+    expected = np.random.SeedSequence(7, spawn_key=[zlib.crc32(b"halves"), zlib.crc32(b"gini")])
+    assert first(RandomStreams(7).generator("halves", "gini")) == first(
+        np.random.default_rng(expected))
 
 
-def test_streams_of_other_names_need_no_number():
-    names = ["colours", "colours of halves", *STREAMS]
-    numbers = [first(RandomStreams(1).generator(name)) for name in names]
-    # The two streams of the section on classes share a number.
-    assert len(set(numbers)) == len(names) - 1
-    assert first(RandomStreams(1).generator("colours", 1)) != numbers[0]
+def test_no_two_streams_are_equal():
+    streams = RandomStreams(1)
+    numbers = [first(streams.generator(name)) for name in STREAMS]
+    numbers += [first(streams.generator(name, 1)) for name in STREAMS]
+    numbers += [first(streams.generator("halves", statistic.name)) for statistic in STATISTICS]
+    numbers += [first(streams.noise(galaxy, sample)) for galaxy in range(300) for sample in (1, 2)]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_a_stream_has_to_be_known():
+    with pytest.raises(KeyError, match="no random stream 'colours'"):
+        RandomStreams(1).generator("colours")

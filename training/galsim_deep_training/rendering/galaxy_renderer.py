@@ -86,7 +86,7 @@ class GalaxyRenderer:
 
     def __init__(self, settings: GalaxyRendererSettings, recipe: Recipe) -> None:
         self.settings, self.recipe = settings, recipe
-        self._magnitude = recipe.required_column("magnitude", "the frame of the galaxy").name
+        recipe.required_column("magnitude", "the frame of the galaxy")
         recipe.required_column("half_light_radius", "the frame of the galaxy")
         self.view_grids = self._galaxy_grids(settings.view_grids)
         self.drawing = Drawing(self._galaxy_grids(settings.render_grids), settings.psf_radius)
@@ -124,7 +124,7 @@ class GalaxyRenderer:
         """
         scale = self.drawing.intrinsic_radius(self.recipe.half_light_radius(columns))
         return view_in_galaxy_frame(self.view_grids, stamps, psfs, noise_sigma, scale,
-                                    self.flux(columns), rounded)
+                                    self.recipe.flux(columns), rounded)
 
     def draw(self, outputs: Sequence[tf.Tensor], pose: Pose,
              columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -139,9 +139,4 @@ class GalaxyRenderer:
             light profiles before PSF and pixel, [N, S, S].
         """
         return self.drawing.draw(self.drawing.to_light(outputs), pose,
-                                 self.recipe.half_light_radius(columns), self.flux(columns))
-
-    def flux(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The flux that belongs to the magnitude of the catalogue, [N]."""
-        magnitude = columns[self._magnitude]
-        return tf.pow(10.0, -0.4 * (magnitude - self.recipe.band.zero_point))
+                                 self.recipe.half_light_radius(columns), self.recipe.flux(columns))

@@ -336,6 +336,6 @@ class Transplant(Builder, kind="transplant"):
         profile = (profile.rotate(rng.uniform(0, 360) * galsim.degrees)
                    .shear(shear)
                    .dilate(dilation)
-                   .withFlux(10 ** (-0.4 * (galaxy.magnitude - self.recipe.band.zero_point)))
+                   .withFlux(self.recipe.flux_of_magnitude(galaxy.magnitude))
                    .shift(*offset))
         return source, profile, dilation
