@@ -92,8 +92,8 @@ class Registered:
     kind: ClassVar[str]
     """The name by which recipes choose it."""
     format: ClassVar[int] = 1
-    """Raised when the same settings come to mean something else, so that results of before are no
-    longer taken for those of now."""
+    """Raise it when a change of the code gives the same settings another meaning: checkpoints that
+    were made before are then no longer used."""
 
     registry: ClassVar[dict[str, type["Registered"]]]
     package: ClassVar[str]

@@ -39,13 +39,13 @@ class Section(abc.ABC):
 
     Example::
 
-        class Colours(Section):
-            name = "colours"
-            template = "<h2>Colours</h2><p>Mean colour {{ results.colours.mean | value }}.</p>"
+        class FitQuality(Section):
+            name = "fit_quality"
+            template = "<h2>Fits</h2><p>Median {{ results.fit_quality.median | number }}.</p>"
 
             def compute(self):
-                colours = self.comparison.measurements.numbers["colour"]
-                return dict(colours=dict(mean=mean(colours, self.comparison.weights)))
+                chi_square = self.comparison.measurements.numbers["chi2_parametric"]
+                return dict(fit_quality=dict(median=float(np.nanmedian(chi_square))))
     """
 
     name: ClassVar[str]

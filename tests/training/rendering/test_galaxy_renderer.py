@@ -41,8 +41,8 @@ def test_ellipticity_latent_of_zero(renderer):
     assert orientation.ellipticity[0] == renderer.ellipticity_zero
 
 
-def test_look(renderer):
-    views, orientation = renderer.look(
+def test_view(renderer):
+    views, orientation = renderer.view(
         tf.ones([2, 32, 32]), tf.ones([2, 17, 17]), tf.ones([2]), COLUMNS, rounded=False)
     assert [view.shape for view in views] == [(2, 32, 32, 3), (2, 24, 24, 3)]
     assert orientation.latents.shape == (2, 3)

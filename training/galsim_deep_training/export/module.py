@@ -39,7 +39,7 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         the folder.
 
     Raises a `galsim.GalSimError` where a phase is not complete, the exported graphs do not equal
-    the eager networks, the family does not offer what modules of its kind must have, or something
+    the networks, the family does not offer what modules of its kind must have, or something
     that is not a module is in its place.
     """
     folder = Path(folder)

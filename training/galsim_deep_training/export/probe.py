@@ -1,6 +1,6 @@
-"""The probe of a module: inputs of each signature, and what the networks make of them.
+"""The probe of a module: inputs of each signature, and the outputs of the networks.
 
-By it anybody can see whether the exported graphs compute what the networks did; see
+Anybody can check with it whether the exported graphs compute what the networks did; see
 `galsim_deep.modules.module.Module.probe`.
 """
 
@@ -22,14 +22,15 @@ from ..families.base import Signature
 PROBES = 4
 """Galaxies in the probe."""
 TOLERANCE = 1e-5
-"""Largest difference allowed between an exported graph and the eager network, in the units of
+"""Largest difference allowed between an exported graph and the network, in the units of
 `Module.probe`."""
 TOLERANCES = dict(encode=1e-2)
-"""For signatures that climb to a maximum in many steps, which amplify rounding errors."""
+"""Tolerances of signatures that maximise a posterior in many steps; these amplify rounding errors.
+"""
 
 
 def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
-    """Keep inputs of each signature, of test galaxies, and the outputs of the eager networks.
+    """Keep inputs of each signature, of test galaxies, and the outputs of the networks.
 
     Parameters:
         family:     The fitted family.
@@ -75,7 +76,7 @@ def _inputs(name: str, signature: Signature, family: ModelFamily, known: dict[st
 
 
 def check(module: Module) -> None:
-    """Compare the exported graphs with the eager networks on the probe.
+    """Compare the exported graphs with the networks on the probe.
 
     Raises a `galsim.GalSimError` where they differ by more than is allowed.
     """

@@ -48,8 +48,9 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
     shows a whole family.
 
     What a module offers depends on its kind (`galsim_deep.modules.card`).  S is the size of a
-    stamp, B the number of bands, P the size of a PSF image, L that of the latent, K the number of
-    classes:
+    stamp, B the number of bands, P the size of a PSF image, L the number of random numbers that a
+    galaxy takes, K the size of the latent vector of the decoder, C the number of classes, D the
+    size of an embedding:
 
     ==========  ============  ======================================================================
     kind        signature     inputs besides the columns [N] -> outputs
@@ -61,14 +62,14 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
     density     log_prob      what it is the density of -> log_prob [N]
     ==========  ============  ======================================================================
 
-    These are required; optional are, with l the length of the latent that is decoded:
+    These are required.  Optional are:
 
     ==========  ======================================================================
-    decode      latent [N, l], galaxy_class [N] if there are classes -> image [N, S, S, B]
-    encode      image, psf, noise_sigma -> mean [N, l], scale [N, l],
-                log_class_probability [N, K] if there are classes
-    log_prob    latent [N, l] -> log_prob [N]
-    prior       galaxy_class [N] -> mean [N, l], scale [N, l], log_class_probability [N]
+    decode      latent [N, K], galaxy_class [N] if there are classes -> image [N, S, S, B]
+    encode      image, psf, noise_sigma -> mean [N, K], scale [N, K],
+                log_class_probability [N, C] if there are classes
+    log_prob    latent [N, K] -> log_prob [N]
+    prior       galaxy_class [N] -> log_class_probability [N]; also parameters of the class
     ==========  ======================================================================
 
     Parameters:

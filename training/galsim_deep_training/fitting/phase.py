@@ -43,8 +43,8 @@ class Phase(abc.ABC):
     """Keys of the recipe with the settings of the networks that this phase depends on, such as
     ``"model.autoencoder"``.  [default: the whole model]"""
     format: ClassVar[int] = 1
-    """Raised when the same settings come to mean something else: earlier checkpoints of this phase
-    are then no longer used."""
+    """Raise it when a change of the code gives the same settings another meaning: checkpoints that
+    were made before are then no longer used."""
 
     def __init__(self, settings: Any, seed: int) -> None:
         self.settings = settings

@@ -89,7 +89,9 @@ class Drawing(keras.layers.Layer):
             tf.square(radius) - self.psf_variance, 0.5 + 0.02 * tf.square(radius)))
 
     def to_light(self, outputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Convert network outputs to positive light profiles of unit flux.
+        """Convert network outputs to positive light profiles.
+
+        `draw` gives them the flux of the catalogue.
 
         Outputs of zero give nearly an exponential disc of unit half-light radius: the light is
         ``softplus(output + ln(surface brightness of the disc))``, times the window of the grid.

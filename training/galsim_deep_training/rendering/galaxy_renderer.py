@@ -77,7 +77,7 @@ class GalaxyRenderer:
 
     A family uses it in two places, on the way from stamps to networks and back::
 
-        views, orientation = renderer.look(stamps, psfs, noise_sigma, columns)
+        views, orientation = renderer.view(stamps, psfs, noise_sigma, columns)
         profiles = renderer.draw(outputs, Pose(orientation), columns)
     """
 
@@ -107,7 +107,7 @@ class GalaxyRenderer:
             position_angle_latents,
             self.ellipticity_zero + self.ellipticity_unit * ellipticity_latent)
 
-    def look(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
+    def view(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
              columns: Mapping[str, tf.Tensor],
              rounded: bool = True) -> tuple[list[tf.Tensor], Orientation]:
         """Resample stamps to the frames of their galaxies, see `view_in_galaxy_frame`.

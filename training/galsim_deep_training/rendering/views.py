@@ -59,8 +59,8 @@ def _channels(stamps_and_psfs: tf.Tensor, noise_sigma: tf.Tensor, scale: tf.Tens
 
     They are the stamp in units of the noise (how significant each pixel is), the stamp in units of
     the mean surface brightness of the galaxy (its morphology) and the PSF, without which a network
-    cannot deconvolve (Lanusse et al. 2021, arXiv:2008.03833, section 4.2.1). All are compressed by
-    arcsinh.
+    cannot deconvolve (Lanusse et al. 2021, arXiv:2008.03833, section 4.2.1).  All are compressed by
+    arcsinh; the factors bring them to values of order one, and were chosen by trial.
     """
     stamps, psfs = tf.unstack(stamps_and_psfs, axis=-1)
     area, flux = tf.square(scale)[:, None, None], flux[:, None, None]

@@ -175,7 +175,7 @@ class MPCC(ModelFamily, kind="mpcc"):
         self.canvas.prepare(dataset)
         self.training_set.adapt(dataset, self.settings.classes.supervised, self.recipe)
 
-    # ---- what the model computes, eagerly or in a graph -------------------------------------
+    # ---- what the model computes -------------------------------------
 
     def one_hot(self, numbers: tf.Tensor) -> tf.Tensor:
         """Numbers of classes, int [N], as one-hot vectors, [N, K]."""

@@ -14,18 +14,19 @@ from ...shared.autoencoder import Autoencoder
 
 
 class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
-    """An autoencoder whose latents, but for the pose, a flow learns.
+    """An autoencoder; a flow learns the distribution of its latents, except for those of the pose.
 
     A subclass registers itself by the name used in recipes.  It sets ``networks``, and the sizes of
     its latents, in the order in which a latent vector holds them:
 
-        pose_size:          where and how the galaxy lies on the stamp: numbers that decide its
-                            position angle and handedness, and others that are zero in what is
-                            sampled
-        vector_size:        latents that belong to the galaxy as a whole
-        detail_shapes:      maps of latents that belong to places in it, a list of (h, w, channels)
-        position_angle_size:    how many of the pose are those first ones; standard normal in what
-                            is sampled
+        pose_size:          number of latents of the pose: first those of position angle and
+                            handedness, then shift and offsets of size and flux from the catalogue,
+                            which are zero in sampled galaxies
+        position_angle_size:    number of these first ones; they are standard normal in sampled
+                            galaxies
+        vector_size:        number of latents that belong to the galaxy as a whole
+        detail_shapes:      shapes (h, w, channels) of maps of latents that belong to places in the
+                            galaxy
 
     Parameters:
         settings:       An instance of the class's ``Settings``.

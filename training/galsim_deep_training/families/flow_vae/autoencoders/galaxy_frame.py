@@ -118,7 +118,7 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
 
     def infer(self, batch: Mapping[str, tf.Tensor], normal: tf.Tensor,
               progress: tf.Tensor) -> Inference:
-        views, orientation = self.renderer.look(
+        views, orientation = self.renderer.view(
             batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
         conditions = self.conditions(batch)
         mean, scale, features = self._posterior(views, orientation, conditions)
@@ -141,7 +141,7 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
 
     def encode(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
                columns: Columns) -> tuple[tf.Tensor, tf.Tensor]:
-        views, orientation = self.renderer.look(stamps, psfs, noise_sigma, columns)
+        views, orientation = self.renderer.view(stamps, psfs, noise_sigma, columns)
         conditions = self.conditions(columns)
         mean, scale, features = self._posterior(views, orientation, conditions)
         count = tf.shape(mean)[0]

@@ -71,6 +71,7 @@ class DeepEncoder(keras.Model):
             feature maps [N, S / 2^k, S / 2^k, C_k] at level k = 0 ... stages. The last one is the
             input of the dense layer.
         """
+        # PSFs of unit sum over thousands of pixels: the factor brings their peak to order one.
         x = tf.stack([
             tf.asinh(stamps / noise_sigma[:, None, None]),
             tf.asinh(300.0 * _crop_or_pad(psfs, stamps.shape[1])),

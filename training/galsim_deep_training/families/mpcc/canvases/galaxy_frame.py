@@ -48,5 +48,5 @@ class GalaxyFrameCanvas(Canvas, kind="galaxy_frame"):
              ) -> tuple[list[tf.Tensor], tf.Tensor]:
         # The orientation is measured on generated stamps too, so that its errors are the same as
         # for real ones.
-        views, orientation = self.renderer.look(stamps, psfs, noise_sigma, columns, rounded=False)
+        views, orientation = self.renderer.view(stamps, psfs, noise_sigma, columns, rounded=False)
         return views, orientation.latents
