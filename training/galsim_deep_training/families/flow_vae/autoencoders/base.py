@@ -1,4 +1,4 @@
-"""What an autoencoder of the Flow-VAE offers besides: latents of the pose apart from the others."""
+"""The base class of autoencoders of the Flow-VAE, with latents of the pose and of the shape."""
 
 __all__ = ["FlowAutoencoder"]
 
@@ -14,23 +14,32 @@ from ...shared.autoencoder import Autoencoder
 
 
 class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
-    """An autoencoder whose latents, but for the pose, a flow learns.
+    """An autoencoder of the Flow-VAE.
 
-    A subclass registers itself by the name used in recipes.  It sets ``networks``, and the sizes of
-    its latents, in the order in which a latent vector holds them:
+    A flow learns the distribution of its latents, except those of the pose.
 
-        pose_size:          where and how the galaxy lies on the stamp: numbers that decide its
-                            position angle and handedness, and others that are zero in what is
-                            sampled
-        vector_size:        latents that belong to the galaxy as a whole
-        detail_shapes:      maps of latents that belong to places in it, a list of (h, w, channels)
-        position_angle_size:    how many of the pose are those first ones; standard normal in what
-                            is sampled
+    A latent consists of the pose, the vector and the details, in this order.  The pose tells where
+    and how the galaxy lies on the stamp; it begins with the latents of the position angle and the
+    handedness, and the others are zero in sampled galaxies.  The vector describes the galaxy as a
+    whole, and the details are maps of latents that describe places in it.
+
+    A subclass registers itself by the name used in recipes.
 
     Parameters:
         settings:       An instance of the class's ``Settings``.
         recipe:         The `Recipe`.
         conditions:     The `Conditions` that standardise columns.
+
+    Attributes that subclasses set:
+        networks:               Networks and layers that are saved in checkpoints, by name.
+        pose_size:              Number of latents of the pose.
+        position_angle_size:    Number of these that determine the position angle and the
+                                handedness; they are standard normal in sampled galaxies.
+        vector_size:            Number of latents of the vector.
+        detail_shapes:          Shapes of the maps of the details, a list of (h, w, channels).
+
+    >>> list(FlowAutoencoder.kinds())
+    ['galaxy_frame', 'lanusse2021']
     """
 
     pose_size = position_angle_size = 0
@@ -45,7 +54,7 @@ class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
 
     @property
     def detail_size(self) -> int:
-        """How many numbers all maps have."""
+        """Number of latents in all maps of the details."""
         return sum(int(np.prod(shape)) for shape in self.detail_shapes)
 
     @property
