@@ -57,7 +57,16 @@ INPUTS = ("galaxy_class", "image", "latent", "noise_sigma", "psf", "random_norma
 
 
 class Stamp(Settings):
-    """The postage stamps a module is trained on and produces."""
+    """The postage stamps that a module is trained on and produces.
+
+    >>> stamp = Stamp(size=64, pixel_scale=0.2)
+    >>> stamp.size * stamp.pixel_scale, stamp.psf_size
+    (12.8, 65)
+    >>> parse(Stamp, dict(psf_size=64), "recipe my.yaml", "stamp")
+    Traceback (most recent call last):
+    galsim.errors.GalSimConfigError: The recipe my.yaml is not valid. stamp.psf_size: should be \
+odd, so that a PSF has a middle pixel (the recipe has 64)
+    """
 
     size: Annotated[int, Within(4, 4096)] = 128
     """Pixels on a side."""
@@ -75,7 +84,12 @@ class Stamp(Settings):
 
 
 class Band(Settings):
-    """A photometric band of the stamps."""
+    """A photometric band of the stamps.
+
+    >>> band = Band(name="F814W", zero_point=25.94)
+    >>> band.exposure_time, band.area is None
+    (1.0, True)
+    """
 
     not_in_identity = frozenset({"effective_wavelength"})
 
@@ -91,7 +105,17 @@ class Band(Settings):
 
 
 class Column(Settings):
-    """A catalogue quantity that the module is conditioned on."""
+    """A catalogue quantity that the module is conditioned on.
+
+    >>> column = Column(name="zphot", unit="", meaning="photometric redshift", quantity="redshift",
+    ...                 valid_range=(0, 5), scale="log", offset=0.1)
+    >>> column.valid_range
+    (0.0, 5.0)
+    >>> parse(Column, dict(column, offset=0), "recipe my.yaml", "columns.0")
+    Traceback (most recent call last):
+    galsim.errors.GalSimConfigError: The recipe my.yaml is not valid. columns.0: valid_range: it \
+begins at 0, where 'scale: log' has no logarithm; with the offset (0) it should be positive
+    """
 
     not_in_identity = frozenset({"meaning", "valid_range", "as_observed"})
 
@@ -144,7 +168,13 @@ class Column(Settings):
 
 
 class TrainingData(Settings):
-    """What the module learns from, for its card."""
+    """What the module learns from, for its card.
+
+    >>> data = TrainingData(description="1,797 digits", licence="CC BY 4.0",
+    ...                     citation="Alpaydin & Kaynak 1998")
+    >>> data.origin
+    ''
+    """
 
     description: Text
     origin: str = ""
@@ -155,7 +185,12 @@ class TrainingData(Settings):
 
 
 class Selection(Settings):
-    """A ``kind`` and settings of that kind, which are checked by `registry.Registered.choose`."""
+    """A ``kind`` and settings of that kind, which are checked by `registry.Registered.choose`.
+
+    >>> selection = Selection(kind="images", file_name="digits.npz")
+    >>> selection.kind, selection.settings
+    ('images', {'file_name': 'digits.npz'})
+    """
 
     model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 
@@ -168,7 +203,12 @@ class Selection(Settings):
 
 
 class PhaseSettings(Settings):
-    """The optimisation of one phase of a fit; a phase adds settings of its own to these."""
+    """The optimisation of one phase of a fit; a phase adds settings of its own to these.
+
+    >>> settings = PhaseSettings(steps=1000, learning_rate=3e-4)
+    >>> settings.optimizer, settings.batch_size
+    ('adam', 64)
+    """
 
     steps: Steps
     batch_size: Batch = 64
@@ -195,6 +235,12 @@ class Recipe(Settings):
     """A whole recipe; see ``training/recipes`` for examples and docs/training.md for the keys.
 
     Recipes are read by `read_recipe`.
+
+    >>> recipe = read_recipe("training/recipes/first_mpcc.yaml")
+    >>> recipe.name, recipe.stamp.size, [column.name for column in recipe.columns]
+    ('first_mpcc', 96, ['flux_density', 'size'])
+    >>> recipe.column_of("flux").unit
+    'mJy'
     """
 
     name: str = pydantic.Field(pattern=NAME)

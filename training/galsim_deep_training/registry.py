@@ -31,6 +31,15 @@ class Choice(Generic[T]):
     Parameters:
         cls:        The class of that kind.
         settings:   An instance of ``cls.Settings``.
+
+    >>> from galsim_deep_training.networks.flows import Flow
+    >>> class Model(Settings):
+    ...     flow: Choice[Flow]
+    >>> choice = Model(flow=dict(kind="affine_coupling", layers=2)).flow
+    >>> choice.kind, choice.settings.layers
+    ('affine_coupling', 2)
+    >>> choice.make(latent_size=4).latent_size
+    4
     """
 
     # Not a dataclass, which pydantic would take apart.
@@ -69,22 +78,24 @@ class Choice(Generic[T]):
 
 
 class Registered:
-    """Base class of what recipes choose by its ``kind``::
+    """Base class of what recipes choose by its ``kind``.
 
-        class Canvas(Registered, what="canvas"):
-            ...
+    A direct subclass begins a new family of kinds, and ``what`` is its name in error messages.
+    The subclasses of that class are the kinds, each with a ``kind`` and ``Settings`` of its own.
 
-        class Plain(Canvas, kind="plain"):
-            class Settings(settings.Settings):
-                subcells: Subcells = 1
+    The class of a kind is defined in the module or package of that name, which lies in the package
+    of the base class, or in another one that the base class names as ``package``.  The module is
+    imported when a recipe chooses the kind.  Code outside of this package registers its classes
+    when it is imported, for example because a recipe lists it under ``modules``.
 
-            def __init__(self, settings, ...):
-                ...
-
-    A kind is the module or package of that name in the package of the base class (or in the one
-    that it names: ``class Canvas(Registered, package="galsim_deep_training...")``), which is
-    imported when the kind is asked for.  Code outside of this package registers itself when it is
-    imported, by the ``modules`` of a recipe for example.
+    >>> class Lens(Registered, what="lens"):
+    ...     def __init__(self, settings):
+    ...         self.settings = settings
+    >>> class Thin(Lens, kind="thin"):
+    ...     class Settings(Settings):
+    ...         focal_length: float = 2.0
+    >>> Lens.named("thin")(Thin.Settings()).settings.focal_length
+    2.0
     """
 
     Settings: ClassVar[type[Settings]] = Settings

@@ -34,7 +34,17 @@ AnySettings = TypeVar("AnySettings", bound=pydantic.BaseModel)
 
 
 class Settings(pydantic.BaseModel):
-    """Base class of every group of settings: typed, immutable, no unknown keys."""
+    """Base class of every group of settings: typed, immutable, without unknown keys.
+
+    >>> class Blur(Settings):
+    ...     width: Pixels = 1.5
+    >>> Blur().width
+    1.5
+    >>> parse(Blur, dict(widht=2), "recipe")
+    Traceback (most recent call last):
+    galsim.errors.GalSimConfigError: The recipe is not valid. widht: there is no such key; the \
+keys here are: width (the recipe has 2)
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -144,7 +154,17 @@ def digest(content: Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Within:
-    """The limits of a number, as ``Annotated[int, Within(1, 100)]``; the error tells them all."""
+    """The limits of a number, as in ``Annotated[int, Within(1, 100)]``.
+
+    The error about a value outside of the limits states them all.
+
+    >>> class Camera(Settings):
+    ...     pixels: Annotated[int, Within(2, 64, multiple_of=2)]
+    >>> parse(Camera, dict(pixels=33), "recipe")
+    Traceback (most recent call last):
+    galsim.errors.GalSimConfigError: The recipe is not valid. pixels: should be a multiple of 2 \
+from 2 to 64 (the recipe has 33)
+    """
 
     least: float
     most: float

@@ -46,6 +46,13 @@ class Example:
         truth:          Noiseless profile before the PSF, shape [S, S], where it is known.
         noise_index:    Number of its noise correlation among `Builder.noise_correlations`.
         label:          Number of its class; -1 where it is not known.
+
+    Example::
+
+        >>> example = Example(stamp=np.zeros([32, 32]), psf_index=0, noise_sigma=0.1,
+        ...                   columns=dict(mag_auto=22.5), source=7, test=False)
+        >>> example.label, example.truth is None
+        (-1, True)
     """
 
     stamp: np.ndarray
@@ -118,8 +125,17 @@ class DatasetWriter:
 
     Example::
 
-        with DatasetWriter("data.h5", recipe.stamp, ["mag_auto"], psfs) as writer:
-            writer.add(example)
+        >>> import tempfile
+        >>> example = Example(stamp=np.zeros([32, 32]), psf_index=0, noise_sigma=0.1,
+        ...                   columns=dict(mag_auto=22.5), source=7, test=False)
+        >>> psfs = np.full([1, 9, 9], 1 / 81)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     stamp = Stamp(size=32, psf_size=9)
+        ...     with DatasetWriter(f"{folder}/data.h5", stamp, ["mag_auto"], psfs) as writer:
+        ...         writer.add(example)
+        ...     dataset = Dataset(f"{folder}/data.h5")
+        >>> len(dataset), dataset.columns["mag_auto"].tolist()
+        (1, [22.5])
     """
 
     def __init__(self, path: str | os.PathLike, stamp: Stamp, columns: Sequence[str],
@@ -269,9 +285,20 @@ class Dataset:
 
     Example::
 
-        dataset = Dataset("runs/acs_flow_vae/data.h5")
-        batch = next(dataset.batches(batch_size=64, seed=1))
-        print(batch["stamp"].shape, batch["psf"].shape, batch["mag_auto"].mean())
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path, stamp, psfs = f"{folder.name}/data.h5", Stamp(size=32), np.ones([1, 65, 65])
+        >>> with DatasetWriter(path, stamp, ["mag_auto"], psfs) as writer:
+        ...     for number in range(10):
+        ...         writer.add(Example(np.zeros([32, 32]), psf_index=0, noise_sigma=0.1,
+        ...                            columns=dict(mag_auto=22.5), source=number, test=number > 7))
+        >>> dataset = Dataset(path)
+        >>> batch = next(dataset.batches(batch_size=4, seed=1))
+        >>> batch["stamp"].shape, batch["psf"].shape, batch["mag_auto"].shape
+        ((4, 32, 32), (4, 65, 65), (4,))
+        >>> dataset.test_indices
+        array([8, 9])
+        >>> folder.cleanup()
     """
 
     def __init__(self, path: str | os.PathLike) -> None:

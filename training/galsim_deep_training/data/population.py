@@ -42,7 +42,14 @@ than which rows are similar."""
 
 
 class Catalogue(Settings):
-    """A catalogue of real galaxies, and the names of its columns."""
+    """A catalogue of real galaxies, and the names of its columns.
+
+    Example::
+
+        >>> catalogue = Catalogue(file_name="cosmos.csv", magnitude="mag_auto", zphot="z")
+        >>> catalogue.zphot, catalogue.sersic_n
+        ('z', None)
+    """
 
     file_name: Text
     """A table that astropy reads (``.csv``, ``.fits``), or the main file of a RealGalaxyCatalog
@@ -61,7 +68,13 @@ class Catalogue(Settings):
 
 
 class Counts(Settings):
-    """Number counts: those of a catalogue, and an exponential beyond its faintest magnitude."""
+    """Number counts: those of a catalogue, and an exponential beyond its faintest magnitude.
+
+    Example::
+
+        >>> Counts(slope=0.69, file_name="cosmos.csv").magnitude
+        'mag'
+    """
 
     slope: Annotated[float, Within(-10, 10)]
     """d ln N / d mag of the exponential."""
@@ -73,7 +86,16 @@ class Counts(Settings):
 
 
 class PopulationSettings(Settings):
-    """The population that galaxies are drawn from."""
+    """The population that galaxies are drawn from.
+
+    Example::
+
+        >>> settings = PopulationSettings(
+        ...     magnitudes=(20, 24), counts=dict(slope=0.35), flux_radius=(3, 6), redshift=(0, 5),
+        ...     catalogs=[dict(file_name="cosmos.csv", magnitude="mag_auto", zphot="z")])
+        >>> settings.flat_share, settings.catalogs[0].zphot
+        (0.0, 'z')
+    """
 
     magnitudes: Magnitudes
     """Range of magnitudes, bright and faint."""
@@ -99,6 +121,12 @@ class Drawn:
         zphot:          Redshift.
         sersic_n:       Sersic index.
         axis_ratio:     Minor over major axis.
+
+    Example::
+
+        >>> galaxy = Drawn(22.5, flux_radius=5.0, zphot=0.7, sersic_n=1.2, axis_ratio=0.6)
+        >>> galaxy.axis_ratio
+        0.6
     """
 
     magnitude: float
@@ -123,9 +151,21 @@ class Population:
 
     Example::
 
-        population = Population(settings, 0.03, builder.locate, "recipe my.yaml")
-        galaxy = population.draw(np.random.default_rng(1))
-        print(galaxy.magnitude, galaxy.flux_radius, galaxy.sersic_n)
+        >>> import tempfile
+        >>> x = np.linspace(0, 1, 20)
+        >>> table = Table(dict(mag=20 + 4 * x, r=5 - x, z=0.5 + x, n=1 + x**2, q=0.9 - x**3))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table.write(f"{folder}/cosmos.csv")
+        ...     catalogue = Catalogue(
+        ...         file_name=f"{folder}/cosmos.csv", magnitude="mag", flux_radius="r", zphot="z",
+        ...         sersic_n="n", axis_ratio="q")
+        ...     settings = PopulationSettings(
+        ...         magnitudes=(20, 24), counts=Counts(slope=0.35), flux_radius=(3, 6),
+        ...         redshift=(0, 5), catalogs=[catalogue])
+        ...     population = Population(settings, 0.03, locate=str, where="recipe my.yaml")
+        >>> galaxy = population.draw(np.random.default_rng(1))
+        >>> 20 <= galaxy.magnitude <= 24, 3 <= galaxy.flux_radius <= 6
+        (True, True)
     """
 
     def __init__(self, settings: PopulationSettings, pixel_scale: float,

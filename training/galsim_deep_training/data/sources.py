@@ -28,7 +28,13 @@ Key = tuple[str, int]
 
 
 class Stamps(Settings):
-    """A file of source galaxies."""
+    """A file of source galaxies.
+
+    Example::
+
+        >>> Stamps(file_name="hst.npz", pixel_scale=0.06, leave_out=(3, 5)).images
+        'images'
+    """
 
     file_name: Text
     """An ``.npz`` file."""
@@ -62,6 +68,15 @@ class Source:
         extent:         Distance from the centroid beyond which there is no light [arcsec].
         sersic_n:       Sersic index.
         axis_ratio:     Minor over major axis.
+
+    Example::
+
+        >>> image = galsim.Gaussian(sigma=0.3).drawImage(nx=48, ny=48, scale=0.06).array
+        >>> source = Source(name="hst", row=3, group=0, members=1, image=image / image.sum(),
+        ...                 pixel_scale=0.06, radius=0.35, extent=2.1, sersic_n=0.5, axis_ratio=1.0)
+        >>> galaxy = source.profile().dilate(0.5).withFlux(20.0)  # smaller, and of another flux
+        >>> round(float(galaxy.flux), 6)
+        20.0
     """
 
     name: str

@@ -71,8 +71,12 @@ class Observer:
 
     Example::
 
-        observer = Observer(64, 0.03, [psf_image(psf, 33, 0.03)])
-        truth, observed = observer.observe(galaxy, extent=1.2, psf=0)
+        >>> from galsim_deep.observations.psf import psf_image
+        >>> observer = Observer(64, 0.03, [psf_image(galsim.Gaussian(fwhm=0.1), 33, 0.03)])
+        >>> galaxy = galsim.Gaussian(sigma=0.1, flux=3.0)
+        >>> truth, observed = observer.observe(galaxy, extent=0.6, psf=0)
+        >>> observed.shape, round(float(observed.sum()), 2), bool(observed.max() < truth.max())
+        ((64, 64), 3.0, True)
     """
 
     def __init__(self, size: int, pixel_scale: float, psfs: Iterable[np.ndarray]) -> None:

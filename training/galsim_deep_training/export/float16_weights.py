@@ -23,6 +23,14 @@ class Float16Weights:
 
     Attributes:
         variables:  All weights as they are stored, a list of `tf.Variable`.
+
+    >>> layer = keras.layers.Dense(2)
+    >>> layer.build((None, 3))
+    >>> weights = Float16Weights(dict(layer=layer))
+    >>> [variable.dtype.name for variable in weights.variables]  # the kernel, and the bias
+    ['float16', 'float32']
+    >>> weights.call(lambda x: dict(y=layer(x)))(x=tf.ones([1, 3]))["y"].shape
+    TensorShape([1, 2])
     """
 
     def __init__(self, networks: Mapping[str, keras.layers.Layer]) -> None:

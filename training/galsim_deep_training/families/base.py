@@ -27,7 +27,13 @@ Columns = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A function of the exported module: ``call(**inputs) -> dict of outputs``."""
+    """A function of the exported module: ``call(**inputs) -> dict of outputs``.
+
+    >>> double = Signature(lambda latent: dict(image=2 * latent),
+    ...                    dict(latent=tf.TensorSpec([None, 3], tf.float32)))
+    >>> double.call(latent=tf.ones([1, 3]))["image"].numpy()
+    array([[2., 2., 2.]], dtype=float32)
+    """
 
     call: Callable[..., dict[str, tf.Tensor]]
     inputs: Mapping[str, tf.TensorSpec]
@@ -84,7 +90,14 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
                             adds to them.
         prepared:           Layers that learn from the data set in `prepare`, by name; the first
                             phase saves them with its networks.
-        latent_size:        Standard normal numbers that a galaxy takes (generators).
+        latent_size:        Number of standard normal numbers that determine a galaxy (generators).
+
+    Raises a `galsim.GalSimConfigError` where a phase is missing, unknown, or wrongly set.
+
+    >>> list(ModelFamily.kinds())
+    ['flow_vae', 'mpcc']
+    >>> [phase.name for phase in ModelFamily.named("mpcc").phase_types]
+    ['adversarial', 'inference', 'class_weights', 'flow', 'columns']
     """
 
     module_kind: ClassVar[Kind] = "generator"
@@ -180,6 +193,14 @@ class Conditions(keras.layers.Layer):
 
     Parameters:
         columns:    The `recipe.Column`s.
+
+    >>> size = Column(name="size", unit="arcsec", meaning="half-light radius",
+    ...               quantity="half_light_radius", valid_range=(0, 9))
+    >>> conditions = Conditions((size,))
+    >>> conditions.adapt(dict(size=np.array([1.0, 3.0])))  # mean 2, standard deviation 1
+    >>> conditions(dict(size=tf.constant([2.0, 5.0]))).numpy()
+    array([[0.],
+           [3.]], dtype=float32)
     """
 
     def __init__(self, columns: tuple[Column, ...]) -> None:

@@ -28,6 +28,21 @@ class Checkpoints:
         step:       The number of steps made, a `tf.Variable` that is saved too.
 
     Raises a `galsim.GalSimError` where the list of checkpoints is damaged.
+
+    >>> import tempfile
+    >>> class Fixed(Phase):
+    ...     name, weight = "fixed", tf.Variable(1.0)
+    ...     def state(self): return dict(weight=self.weight)
+    ...     def batches(self, dataset, start): yield {}
+    ...     def step(self, batch, number): return {}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoints = Checkpoints(Fixed(settings=None, seed=1), "fixed-1", Path(folder))
+    ...     checkpoints.restore()
+    ...     _ = checkpoints.step.assign(7)
+    ...     checkpoints.save(7)
+    ...     checkpoints.restore()
+    0
+    7
     """
 
     def __init__(self, phase: Phase, title: str, run: Path) -> None:

@@ -25,6 +25,15 @@ class Log:
         is_chief:   Whether this process writes logs, see `fitting.distribution.Distribution`.
 
     Raises a `galsim.GalSimError` where it cannot be written, such as on a full disk.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Log(Path(folder), "flow", "flow-1", is_chief=True) as log:
+    ...         log.write(200, dict(loss=0.5), dict(chi_square=1.25), seconds=3.0)
+    ...     print(Path(folder, "fit.jsonl").read_text().strip())
+    0.5
+    {"phase": "flow", "checkpoints": "flow-1", "step": 200, "seconds": 3.0, "train/loss": 0.5, \
+"test/chi_square": 1.25}
     """
 
     def __init__(self, run: Path, phase: str, title: str, is_chief: bool) -> None:

@@ -145,6 +145,11 @@ class Adafactor(keras.optimizers.Optimizer):
         minimum_scale:  Minimum of the root mean square of the weights to which a step is
                         proportional.
         kwargs:         Options of every Keras optimiser.
+
+    >>> kernel = keras.Variable([[1.0, 1.0]])
+    >>> Adafactor(learning_rate=0.5).apply([tf.constant([[4.0, 4.0]])], [kernel])
+    >>> kernel.numpy().round(3)  # one step of half the root mean square of the weights
+    array([[0.5, 0.5]], dtype=float32)
     """
 
     _tiny = 1e-30

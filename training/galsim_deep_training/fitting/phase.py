@@ -30,6 +30,16 @@ class Phase(abc.ABC):
     Parameters:
         settings:   An instance of the class's ``Settings``: ``fit.NAME`` of the recipe.
         seed:       Decides batches and noise.
+
+    >>> class Count(Phase):
+    ...     name, total = "count", tf.Variable(0.0)
+    ...     def batches(self, dataset, start): yield dict(value=np.ones(2, np.float32))
+    ...     def step(self, batch, number):
+    ...         return dict(total=self.total.assign_add(tf.reduce_sum(batch["value"])))
+    ...     def state(self): return dict(total=self.total)
+    >>> phase = Count(Count.Settings(steps=10), seed=1)
+    >>> float(phase.step(next(phase.batches(None, start=0)), tf.constant(0))["total"])
+    2.0
     """
 
     name: ClassVar[str]
@@ -110,7 +120,7 @@ class Phase(abc.ABC):
 
 
 class GradientPhase(Phase):
-    """A phase that minimises one loss, with the optimiser that the recipe asks for.
+    """A phase that minimises one loss, with the optimiser that the recipe sets.
 
     The weights that are kept are an exponential moving average.
 
@@ -121,6 +131,15 @@ class GradientPhase(Phase):
         variables:      The variables that are fitted.
         float16:        Whether the loss comes from layers that compute in float16.  [default:
                         whether the networks do]
+
+    >>> class Parabola(GradientPhase):
+    ...     name = "parabola"
+    ...     def batches(self, dataset, start): yield {}
+    ...     def loss(self, batch, number): return self.variables[0].value**2, {}
+    >>> x, settings = keras.Variable(3.0), PhaseSettings(steps=10, schedule="constant", warm_up=0)
+    >>> phase = Parabola(settings, seed=1, networks={}, variables=[x])
+    >>> float(phase.step({}, tf.constant(0))["loss"]), bool(x.value < 3.0)
+    (9.0, True)
     """
 
     def __init__(self, settings: Any, seed: int, networks: Mapping[str, keras.layers.Layer],

@@ -78,6 +78,13 @@ class LossScale(tf.Module):
 
     Parameters:
         active:     Whether the networks compute in float16; otherwise the scale is always 1.
+
+    >>> loss_scale = LossScale(active=True)
+    >>> float(loss_scale.scaled(tf.constant(2.0)))
+    65536.0
+    >>> loss_scale.update(finite=tf.constant(False))
+    >>> float(loss_scale.scaled(tf.constant(2.0)))
+    32768.0
     """
 
     patience = 1000

@@ -79,6 +79,16 @@ class GalaxyRenderer:
 
         views, orientation = renderer.view(stamps, psfs, noise_sigma, columns)
         profiles = renderer.draw(outputs, Pose(orientation), columns)
+
+    >>> from galsim_deep_training.recipe import read_recipe
+    >>> recipe = read_recipe("training/recipes/acs_mpcc.yaml")  # zero point 25.94
+    >>> renderer = GalaxyRenderer(GalaxyRendererSettings(cells=8, core_cells=4), recipe)
+    >>> columns = dict(flux_radius=tf.constant([6.0]), mag_auto=tf.constant([25.94]))
+    >>> outputs = [tf.zeros([1, cells * n, cells * n])
+    ...            for cells, n in renderer.settings.render_grids]
+    >>> pose = Pose(renderer.orientation(tf.ones([1, 3]), tf.zeros([1])))
+    >>> renderer.draw(outputs, pose, columns).shape, round(float(renderer.flux(columns)[0]), 3)
+    (TensorShape([1, 128, 128]), 1.0)
     """
 
     ellipticity_zero, ellipticity_unit = 0.25, 0.2

@@ -33,6 +33,15 @@ class Builder(Registered, abc.ABC, what="builder"):
 
     Raises:
         galsim.GalSimError: if survey data cannot be read, or do not fit the recipe.
+
+    Example::
+
+        >>> list(Builder.kinds())
+        ['first_sources', 'images', 'real_galaxies', 'transplant']
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/digits_mpcc.yaml")
+        >>> Builder.choose(recipe.data, recipe, "data").cls.__name__
+        'Images'
     """
 
     clipping: tuple[float, float] | None = None

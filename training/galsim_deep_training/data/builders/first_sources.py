@@ -86,7 +86,24 @@ class FirstSources(Builder, kind="first_sources"):
 
     Raises:
         galsim.GalSimConfigError: if the file cannot be read or is not laid out as described above,
-            or the recipe asks for other pixels or columns.
+            or the recipe has other pixels or columns than this builder can make.
+
+    Example::
+
+        >>> import tempfile
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/first_mpcc.yaml")
+        >>> image = np.zeros([100, 100], np.uint8)
+        >>> image[48:53, 45:56] = 100  # eleven pixels long
+        >>> image[50, 50] = 255
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(f"{folder}/first.npz", images=[image], label=[1], split=["test"], ra=[150],
+        ...              dec=[2])
+        ...     builder = FirstSources(
+        ...         FirstSources.Settings(file_name=f"{folder}/first.npz"), recipe)
+        >>> example = builder.example(0)
+        >>> example.stamp.shape, example.label, round(example.columns["size"], 1)  # [arcsec]
+        ((96, 96), 1, 21.2)
     """
 
     Settings = FirstSourcesSettings

@@ -38,6 +38,18 @@ class Images(Builder, kind="images"):
     Raises:
         galsim.GalSimConfigError: if the file cannot be read, or its images or labels do not have
             the right shape or range.
+
+    Example::
+
+        >>> import tempfile
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/digits_mpcc.yaml")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(f"{folder}/squares.npz", images=np.ones([20, 8, 8]), kinds=20 * [3])
+        ...     builder = Images(Images.Settings(file_name=f"{folder}/squares.npz", labels="kinds"),
+        ...                      recipe)
+        >>> len(builder), builder.example(0).stamp.shape, builder.example(0).label
+        (20, (8, 8), 3)
     """
 
     Settings = ImagesSettings

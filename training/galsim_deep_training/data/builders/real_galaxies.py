@@ -60,6 +60,14 @@ class RealGalaxies(Builder, kind="real_galaxies"):
     Raises:
         galsim.GalSimError: if the catalogue cannot be read or lacks a column, or the quality cuts
             cannot be applied or leave no galaxy.
+
+    The settings, as a recipe has them::
+
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/lanusse2021.yaml")
+        >>> choice = Builder.choose(recipe.data, recipe, "data")
+        >>> choice.kind, choice.settings.exclusion_level, choice.settings.ranges["mag_auto"]
+        ('real_galaxies', 'marginal', (17.0, 25.2))
     """
 
     Settings = RealGalaxiesSettings

@@ -112,6 +112,14 @@ class Transplant(Builder, kind="transplant"):
     Raises:
         galsim.GalSimError: if the survey data cannot be read, or the recipe asks for columns or
             splits that cannot be made of them.
+
+    The settings, as a recipe has them::
+
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/acs_mpcc.yaml")
+        >>> settings = Builder.choose(recipe.data, recipe, "data").settings
+        >>> settings.examples, sorted(settings.sources), settings.population.magnitudes
+        (100000, ['hst', 'hudf'], (19.5, 26.2))
     """
 
     Settings = TransplantSettings

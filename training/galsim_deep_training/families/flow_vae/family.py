@@ -54,7 +54,20 @@ class FlowVAESettings(Settings):
 
 
 class FlowVAE(ModelFamily, kind="flow_vae"):
-    """See the module's docstring."""
+    """The model family ``flow_vae``; see the module's docstring.
+
+    The parameters are those of `ModelFamily`.  In the shapes below, N is the number of galaxies, S
+    the size of a stamp and L the length of the latent that the autoencoder decodes.
+
+    >>> from galsim_deep_training.recipe import read_recipe
+    >>> recipe = read_recipe("training/recipes/lanusse2021.yaml")
+    >>> settings = FlowVAE.Settings(
+    ...     autoencoder=dict(kind="lanusse2021", latent_size=4, depth=4, stages=2, blocks=1),
+    ...     flow=dict(kind="affine_coupling", layers=1, hidden=8))
+    >>> family = FlowVAE(settings, recipe)
+    >>> family.sample(tf.zeros([1, family.latent_size]), family.example_columns()).shape
+    TensorShape([1, 128, 128])
+    """
 
     Settings = FlowVAESettings
     phase_types = (AutoencoderPhase, Structure, LatentFlow, Matching, ColumnImputation)

@@ -54,6 +54,16 @@ class MPCC(ModelFamily, kind="mpcc"):
     Raises:
         galsim.GalSimConfigError: if sizes of the networks, or the phases of the recipe, do not fit
             each other.
+
+    Example::
+
+        >>> from galsim_deep_training.families import make_family
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> family = make_family(read_recipe("training/recipes/digits_mpcc.yaml"))
+        >>> normal = tf.random.stateless_normal([3, family.latent_size], seed=[1, 2])
+        >>> images, classes = family.sample_classes(normal, {}, tf.constant([0, 7, -1]))
+        >>> images.shape, classes[:2].numpy().tolist()
+        (TensorShape([3, 8, 8]), [0, 7])
     """
 
     Settings = MPCCSettings

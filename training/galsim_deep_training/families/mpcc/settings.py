@@ -29,14 +29,32 @@ from .networks.mixture_prior import FLOOR
 
 
 class NamedClass(Settings):
-    """The name of a class, and what its galaxies look like."""
+    """The name of a class, and what its galaxies look like.
+
+    Example::
+
+        >>> NamedClass(name="edge-on", description="thin discs seen from their side").name
+        'edge-on'
+    """
 
     name: ClassName
     description: str
 
 
 class Classes(Settings):
-    """The classes of galaxies."""
+    """The classes of galaxies.
+
+    Example::
+
+        >>> from galsim_deep_training.settings import parse
+        >>> Classes(number=4, supervised=True).names
+        ()
+        >>> names = [dict(name=name, description="") for name in ("compact", "bent")]
+        >>> parse(Classes, dict(number=4, names=names), "recipe my.yaml", "model.classes")
+        Traceback (most recent call last):
+        galsim.errors.GalSimConfigError: The recipe my.yaml is not valid. model.classes: there \
+are 2 names for 4 classes
+    """
 
     not_in_identity: ClassVar[frozenset[str]] = frozenset({"names"})
 
@@ -61,7 +79,13 @@ class Classes(Settings):
 
 
 class PriorSettings(Settings):
-    """The mixture of Gaussians, see `networks.mixture_prior.MixturePrior`."""
+    """The mixture of Gaussians, see `networks.mixture_prior.MixturePrior`.
+
+    Example::
+
+        >>> PriorSettings(separation=4).separation
+        4.0
+    """
 
     floor: ShareBelowOne = FLOOR
     """Smallest standard deviation of a class."""
@@ -72,7 +96,13 @@ class PriorSettings(Settings):
 
 
 class GeneratorSettings(Settings):
-    """The generator, see `networks.generator.Generator`."""
+    """The generator, see `networks.generator.Generator`.
+
+    Example::
+
+        >>> GeneratorSettings(start=2, injection="class")
+        GeneratorSettings(start=2, channels=64, injection='class')
+    """
 
     start: Cells = 6
     """Cells on a side where the generator begins; each of its blocks doubles them."""
@@ -83,8 +113,15 @@ class GeneratorSettings(Settings):
 
 
 class DiscriminatorSettings(Settings):
-    """The discriminator, and the trunk that it may share with the encoder; see
-    `networks.discriminator`."""
+    """The discriminator, and the trunk that it may share with the encoder.
+
+    See `networks.discriminator`.
+
+    Example::
+
+        >>> DiscriminatorSettings(channels=48, joint=64)
+        DiscriminatorSettings(channels=48, halvings=2, joint=64)
+    """
 
     channels: Channels = 64
     """Channels of all blocks of discriminator and encoder."""
@@ -96,7 +133,13 @@ class DiscriminatorSettings(Settings):
 
 
 class EncoderSettings(Settings):
-    """The encoder, see `networks.discriminator.LatentEncoder`."""
+    """The encoder, see `networks.discriminator.LatentEncoder`.
+
+    Example::
+
+        >>> EncoderSettings(hidden=64)
+        EncoderSettings(hidden=64, share_trunk=True)
+    """
 
     hidden: Channels = 128
     """Units of the layer before each of its two outputs, mean and scale."""
@@ -105,7 +148,14 @@ class EncoderSettings(Settings):
 
 
 class MPCCSettings(Settings):
-    """Settings of the ``mpcc`` family (``model`` of a recipe)."""
+    """Settings of the ``mpcc`` family (``model`` of a recipe).
+
+    Example::
+
+        >>> settings = MPCCSettings(canvas=dict(kind="plain"), classes=dict(number=6))
+        >>> settings.canvas.kind, settings.flow.kind, settings.classes.number
+        ('plain', 'spline_coupling', 6)
+    """
 
     canvas: Choice[Canvas]
     """See `galsim_deep_training.families.mpcc.canvases`."""

@@ -29,6 +29,19 @@ class Simulator:
     Parameters:
         family:     The model.
         normal:     `Phase.normal` of the phase: standard normal numbers by step and stream.
+
+    Example::
+
+        >>> from galsim_deep_training.families import make_family
+        >>> from galsim_deep_training.families.mpcc.phases.inference import Inference
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> family = make_family(read_recipe("training/recipes/digits_mpcc.yaml"))
+        >>> phase = Inference(family, family.fit["inference"])
+        >>> simulator = Simulator(family, phase.normal)
+        >>> batch = dict(label=tf.fill([5], -1.0))  # not known
+        >>> latent, classes = simulator.latents(batch, tf.constant(0), stream=0)
+        >>> latent.shape, classes.shape
+        (TensorShape([5, 12]), TensorShape([5, 10]))
     """
 
     def __init__(self, family: "MPCC", normal: Callable[..., tf.Tensor]) -> None:

@@ -22,6 +22,11 @@ class TrainingSet(keras.layers.Layer):
         class_shares:   Shares of the classes in the fit, [1, K]: equal, or those of the labels.
         clipping:       (threshold, peak) of `galsim_deep.observations.clipping`, in units of the
                         noise, [2]; zeros if the stamps are not clipped.
+
+    Example::
+
+        >>> TrainingSet(classes=4).class_shares.numpy()
+        array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
     """
 
     def __init__(self, classes: int) -> None:

@@ -18,7 +18,12 @@ Columns = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
-    """What an autoencoder infers from a batch of observed stamps."""
+    """What an autoencoder infers from a batch of observed stamps.
+
+    >>> inference = Inference(tf.zeros([2, 8, 8]), kl=dict(vector=tf.constant([3.0, 5.0])))
+    >>> float(tf.reduce_mean(inference.kl["vector"])), dict(inference.penalties)
+    (4.0, {})
+    """
 
     profiles: tf.Tensor
     """Light profiles before PSF and pixel, with latents drawn from the posterior, [N, S, S]."""
@@ -37,6 +42,12 @@ class Autoencoder(abc.ABC):
     Attributes that subclasses set:
         latent_size:    Length L of the latent vector of `encode` and `decode`.
         networks:       Networks and layers that are saved in checkpoints, by name.
+
+    The autoencoders of the family ``flow_vae`` are examples::
+
+        >>> from galsim_deep_training.families.flow_vae.autoencoders import FlowAutoencoder
+        >>> issubclass(FlowAutoencoder, Autoencoder), list(FlowAutoencoder.kinds())
+        (True, ['galaxy_frame', 'lanusse2021'])
     """
 
     latent_size: int

@@ -44,6 +44,10 @@ class Autoencoding(GradientPhase):
     Parameters:
         family:     A family with an ``autoencoder``, a `families.shared.autoencoder.Autoencoder`.
         settings:   `AutoencodingSettings`.
+
+    >>> settings = Autoencoding.Settings(steps=1000, likelihood="pixel")
+    >>> settings.free_bits, settings.model_error
+    (8.0, 0.05)
     """
 
     name = "autoencoder"

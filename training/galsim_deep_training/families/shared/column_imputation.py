@@ -21,6 +21,15 @@ class ColumnImputation(GradientPhase):
     Parameters:
         family:     A family with an ``imputation`` and ``conditions``.
         settings:   `recipe.PhaseSettings`.
+
+    The fit needs no other phase, and its settings are those of every phase::
+
+        >>> from galsim_deep_training.families import choose_family
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/first_mpcc.yaml")
+        >>> settings = choose_family(recipe).cls.fit_settings(recipe)[ColumnImputation.name]
+        >>> settings.steps, ColumnImputation.builds_on
+        (2000, ())
     """
 
     name = "columns"

@@ -93,6 +93,12 @@ class UnivariateFlow(Flow):
         hidden:         Units of the hidden layer of the final affine transformation.
 
     Subclasses implement `layers_of`; see `CouplingFlow` for an example.
+
+    >>> from galsim_deep_training.networks.flows import make_flow
+    >>> flows = [make_flow(kind, latent_size=4, seed=1, layers=3)
+    ...          for kind in ("affine_coupling", "spline_coupling")]
+    >>> [(len(flow.conditioners), flow.final is None) for flow in flows]
+    [(3, True), (3, False)]
     """
 
     def __init__(self, univariate: UnivariateTransform, latent_size: int, inputs: int,

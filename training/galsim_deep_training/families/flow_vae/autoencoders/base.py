@@ -1,4 +1,4 @@
-"""What an autoencoder of the Flow-VAE offers besides: latents of the pose apart from the others."""
+"""The base class of autoencoders of the Flow-VAE, with latents of the pose and of the shape."""
 
 __all__ = ["FlowAutoencoder"]
 
@@ -14,24 +14,32 @@ from ...shared.autoencoder import Autoencoder
 
 
 class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
-    """An autoencoder; a flow learns the distribution of its latents, except for those of the pose.
+    """An autoencoder of the Flow-VAE.
 
-    A subclass registers itself by the name used in recipes.  It sets ``networks``, and the sizes of
-    its latents, in the order in which a latent vector holds them:
+    A flow learns the distribution of its latents, except those of the pose.
 
-        pose_size:          number of latents of the pose: first those of position angle and
-                            handedness, then shift and offsets of size and flux from the catalogue,
-                            which are zero in sampled galaxies
-        position_angle_size:    number of these first ones; they are standard normal in sampled
-                            galaxies
-        vector_size:        number of latents that belong to the galaxy as a whole
-        detail_shapes:      shapes (h, w, channels) of maps of latents that belong to places in the
-                            galaxy
+    A latent consists of the pose, the vector and the details, in this order.  The pose tells where
+    and how the galaxy lies on the stamp; it begins with the latents of the position angle and the
+    handedness, and the others are zero in sampled galaxies.  The vector describes the galaxy as a
+    whole, and the details are maps of latents that describe places in it.
+
+    A subclass registers itself by the name used in recipes.
 
     Parameters:
         settings:       An instance of the class's ``Settings``.
         recipe:         The `Recipe`.
         conditions:     The `Conditions` that standardise columns.
+
+    Attributes that subclasses set:
+        networks:               Networks and layers that are saved in checkpoints, by name.
+        pose_size:              Number of latents of the pose.
+        position_angle_size:    Number of these that determine the position angle and the
+                                handedness; they are standard normal in sampled galaxies.
+        vector_size:            Number of latents of the vector.
+        detail_shapes:          Shapes of the maps of the details, a list of (h, w, channels).
+
+    >>> list(FlowAutoencoder.kinds())
+    ['galaxy_frame', 'lanusse2021']
     """
 
     pose_size = position_angle_size = 0
@@ -46,7 +54,7 @@ class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
 
     @property
     def detail_size(self) -> int:
-        """How many numbers all maps have."""
+        """Number of latents in all maps of the details."""
         return sum(int(np.prod(shape)) for shape in self.detail_shapes)
 
     @property

@@ -35,7 +35,12 @@ POSITION_ANGLE_SCALE = 1e-3
 
 
 class GalaxyFrameSettings(GalaxyRendererSettings):
-    """Settings of the ``galaxy_frame`` autoencoder."""
+    """Settings of the ``galaxy_frame`` autoencoder.
+
+    >>> settings = GalaxyFrameSettings(cells=16, core_cells=4, maps=(4, 2, 0))
+    >>> settings.view_grids, settings.latent_size
+    (((16, 4), (4, 8)), 32)
+    """
 
     cells: Annotated[int, Within(4, 1024, multiple_of=4)] = 24
     """Cells on a side of the grid, a multiple of 4: the highest resolution of the networks."""
@@ -73,6 +78,13 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
 
     Raises a `galsim.GalSimConfigError` if the valid range of the half-light radius exceeds the
     table of `rendering.half_light`.
+
+    >>> from galsim_deep_training.recipe import read_recipe
+    >>> recipe = read_recipe("training/recipes/acs_flow_vae.yaml")
+    >>> settings = GalaxyFrameSettings(cells=8, core_cells=4, latent_size=6, maps=(2, 1, 0))
+    >>> autoencoder = GalaxyFrameAutoencoder(settings, recipe, Conditions(recipe.columns))
+    >>> autoencoder.pose_size, autoencoder.vector_size, autoencoder.detail_shapes
+    (7, 6, [(2, 2, 2), (4, 4, 1), (8, 8, 0)])
     """
 
     Settings = GalaxyFrameSettings

@@ -20,7 +20,14 @@ from .base import FlowAutoencoder
 
 
 class Lanusse2021Settings(Settings):
-    """Settings of the ``lanusse2021`` autoencoder; the defaults are those of table 1."""
+    """Settings of the ``lanusse2021`` autoencoder.
+
+    The defaults are those of Lanusse et al. 2021 (arXiv:2008.03833), table 1.
+
+    >>> settings = Lanusse2021Settings(stages=3)
+    >>> settings.stages, settings.latent_size
+    (3, 16)
+    """
 
     latent_size: Channels = 16
     """Length of the latent vector."""
@@ -33,13 +40,21 @@ class Lanusse2021Settings(Settings):
     blocks: Layers = 2
     """Residual blocks in a stage."""
     bottleneck_penalty: Weight = 1.0
-    """Initial weight of the penalty that asks the dense layers to reproduce their input."""
+    """Initial weight of the penalty for dense layers that do not reproduce their input."""
     aided: PositiveShare = 0.5
     """Share of the fit after which penalty and transverse connections are zero."""
 
 
 class Lanusse2021Autoencoder(FlowAutoencoder, kind="lanusse2021"):
-    """`DeepEncoder` and `DeepDecoder`; see `FlowAutoencoder` for the parameters."""
+    """`DeepEncoder` and `DeepDecoder`; see `FlowAutoencoder` for the parameters.
+
+    >>> from galsim_deep_training.recipe import read_recipe
+    >>> recipe = read_recipe("training/recipes/digits_mpcc.yaml")  # stamps of 8 pixels
+    >>> settings = Lanusse2021Settings(latent_size=4, depth=4, stages=2)
+    >>> autoencoder = Lanusse2021Autoencoder(settings, recipe, Conditions(()))
+    >>> autoencoder.decode(tf.zeros([2, 4]), columns={}).shape
+    TensorShape([2, 8, 8])
+    """
 
     Settings = Lanusse2021Settings
     settings: Lanusse2021Settings

@@ -39,6 +39,12 @@ class LatentFlowSettings(PhaseSettings):
 class LatentFlow(GradientPhase):
     """Fit the flows on the latents that the encoder finds for the training set (Lanusse et al.
     2021, arXiv:2008.03833, eq. 12).
+
+    >>> LatentFlow.name, LatentFlow.builds_on
+    ('flow', ('autoencoder', 'structure'))
+    >>> settings = LatentFlow.Settings(steps=3000, deepest_share=0.4)
+    >>> settings.deepest_share, settings.column_jitter
+    (0.4, 0.03)
     """
 
     name = "flow"

@@ -33,6 +33,15 @@ class Matching(LatentFlow):
     on average for each statistic alone, always jointly with the columns.  The negative
     log-likelihood per latent remains a term of the loss, so that properties which no statistic
     measures do not drift.
+
+    >>> Matching.name, Matching.builds_on
+    ('matching', ('flow',))
+    >>> from galsim_deep_training.recipe import read_recipe
+    >>> recipe = read_recipe("training/recipes/acs_flow_vae.yaml")
+    >>> Matching.check_settings(dict(matching=PhaseSettings(steps=10, batch_size=4)), recipe)
+    Traceback (most recent call last):
+    galsim.errors.GalSimConfigError: The recipe ...fit.matching.batch_size, is 4: too few to \
+compare two samples. Take 8 or more.
     """
 
     name = "matching"

@@ -43,6 +43,11 @@ class Canvas(Registered, abc.ABC, what="canvas"):
         layers:                 Layers that are saved in checkpoints, by name.
         may_be_rotated:         Whether images that are rotated or mirrored are as probable as the
                                 original, so that training stamps are augmented with them.
+
+    Example::
+
+        >>> list(Canvas.kinds())
+        ['galaxy_frame', 'plain', 'sky']
     """
 
     render_grids: Grids

@@ -27,6 +27,17 @@ class Plain(Canvas, kind="plain"):
 
     Raises:
         galsim.GalSimConfigError: if the subcells do not divide the size of the stamps.
+
+    Example::
+
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/digits_mpcc.yaml")  # stamps of 8 pixels
+        >>> canvas = Plain(Plain.Settings(subcells=2), recipe)
+        >>> canvas.render_grids
+        [(4, 2)]
+        >>> image = canvas.render([tf.zeros([1, 8, 8])], None, tf.zeros([1, 0]), columns={})
+        >>> float(image[0, 4, 4])
+        0.5
     """
 
     Settings = PlainSettings

@@ -85,6 +85,16 @@ class Sky(Canvas, kind="sky"):
     Raises:
         galsim.GalSimConfigError: if such a column is missing, or only one of beam and contour flux
             is given.
+
+    Example::
+
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/first_mpcc.yaml")
+        >>> canvas = Sky(Sky.Settings(), recipe)  # without a beam
+        >>> columns = dict(flux_density=tf.constant([20.0]), size=tf.constant([45.0]))
+        >>> light = canvas.render([tf.zeros([1, 72, 72])], None, tf.ones([1, 3]), columns)
+        >>> light.shape, round(float(tf.reduce_sum(light)), 2)
+        (TensorShape([1, 96, 96]), 20.0)
     """
 
     Settings = SkySettings

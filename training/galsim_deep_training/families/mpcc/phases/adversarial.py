@@ -61,7 +61,13 @@ Simulated = tuple[Views, tf.Tensor, tf.Tensor]
 
 
 class Jitter(Settings):
-    """Random movements of images before the discriminator sees them, see `families.mpcc.jitter`."""
+    """Random movements of images before the discriminator sees them, see `families.mpcc.jitter`.
+
+    Example::
+
+        >>> Jitter(turn=0.1)
+        Jitter(shift=0.0, turn=0.1, stretch=0.0)
+    """
 
     shift: Share = 0.0
     """Standard deviation of shifts along each axis, as a share of the width of the image."""
@@ -72,7 +78,14 @@ class Jitter(Settings):
 
 
 class AdversarialSettings(PhaseSettings):
-    """Settings of the phase ``adversarial``."""
+    """Settings of the phase ``adversarial``.
+
+    Example::
+
+        >>> settings = AdversarialSettings(steps=3000, jitter=dict(turn=0.1))
+        >>> settings.discriminator_steps, settings.jitter.turn
+        (4, 0.1)
+    """
 
     not_in_identity: ClassVar[frozenset[str]] = frozenset({"least_diversity", "least_usage"})
 
@@ -115,7 +128,15 @@ class Adversarial(Phase):
         settings:   `AdversarialSettings`.
 
     Raises:
-        galsim.GalSimConfigError: if the recipe asks for another optimiser than Adam.
+        galsim.GalSimConfigError: if the recipe sets another optimiser than Adam.
+
+    Example::
+
+        >>> from galsim_deep_training.families import make_family
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> family = make_family(read_recipe("training/recipes/digits_mpcc.yaml"))
+        >>> sorted(Adversarial(family, family.fit["adversarial"]).players)
+        ['discriminator', 'encoder', 'generator', 'prior']
     """
 
     name = "adversarial"

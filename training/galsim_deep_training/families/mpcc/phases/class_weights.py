@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class EncodedSettings(PhaseSettings):
-    """Settings of the phases ``class_weights`` and ``flow``, which learn from encoded stamps."""
+    """Settings of the phases ``class_weights`` and ``flow``, which learn from encoded stamps.
+
+    Example::
+
+        >>> EncodedSettings(steps=1000, deepest_share=0.4).deepest_share
+        0.4
+    """
 
     deepest_share: PositiveShare = 1.0
     """Share of the training stamps, those with the least noise, that are used."""
@@ -35,6 +41,17 @@ class ClassWeightsPhase(GradientPhase):
     Parameters:
         family:     The model.
         settings:   `EncodedSettings`.
+
+    Example::
+
+        >>> from galsim_deep_training.families import make_family
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> family = make_family(read_recipe("training/recipes/digits_mpcc.yaml"))
+        >>> phase = ClassWeightsPhase(family, family.fit["class_weights"])
+        >>> batch = dict(class_probability=tf.one_hot([3, 8], 10), conditions=tf.zeros([2, 0]))
+        >>> loss, _ = phase.loss(batch, tf.constant(0))
+        >>> round(float(loss), 2)  # ln 10: at first, all ten classes are equally frequent
+        2.3
     """
 
     name = "class_weights"

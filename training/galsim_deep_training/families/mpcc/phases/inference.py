@@ -30,6 +30,13 @@ class Inference(GradientPhase):
     Parameters:
         family:     The model.
         settings:   `PhaseSettings`.
+
+    Example::
+
+        >>> Inference.name, Inference.builds_on
+        ('inference', ('adversarial',))
+        >>> Inference.Settings(steps=1500, learning_rate=5e-4).batch_size
+        64
     """
 
     name = "inference"

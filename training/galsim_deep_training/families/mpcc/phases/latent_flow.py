@@ -29,6 +29,13 @@ class MixtureFlow(GradientPhase):
     Parameters:
         family:     The model.
         settings:   `EncodedSettings`.
+
+    Example::
+
+        >>> MixtureFlow.name, MixtureFlow.builds_on
+        ('flow', ('adversarial', 'inference'))
+        >>> MixtureFlow.Settings(steps=2000).deepest_share
+        1.0
     """
 
     name = "flow"
