@@ -34,6 +34,11 @@ class Statistic:
         group:      The group of statistics it is measured with, ``moments`` or ``morphology``: if
                     the measurement of a group fails, none of its statistics is known.
         oriented:   Whether it depends on the position angle of the galaxy.
+
+    Example:
+
+        >>> [statistic.name for statistic in STATISTICS if statistic.unit]
+        ['size', 'amplitude']
     """
 
     name: str

@@ -37,15 +37,16 @@ class Section(abc.ABC):
                         ``value`` (`galsim_deep.validation.report`).
         summary:        A sentence for the opening of the page, likewise; empty for none.
 
-    Example::
+    Example, for a ``comparison`` of twenty galaxies:
 
-        class Colours(Section):
-            name = "colours"
-            template = "<h2>Colours</h2><p>Mean colour {{ results.colours.mean | value }}.</p>"
-
-            def compute(self):
-                colours = self.comparison.measurements.numbers["colour"]
-                return dict(colours=dict(mean=mean(colours, self.comparison.weights)))
+        >>> class Brightest(Section):
+        ...     name = "brightest"
+        ...     template = "<h2>Brightest</h2><p>{{ results.brightest | number }} mag</p>"
+        ...
+        ...     def compute(self):
+        ...         return dict(brightest=float(self.comparison.magnitudes.min()))
+        >>> Brightest(comparison).compute()
+        {'brightest': 22.0}
     """
 
     name: ClassVar[str]
