@@ -23,14 +23,22 @@ A larger catalogue stays where it is and is asked for each value.
 
 
 class FastCatalogue:
-    """Answers as a `galsim.Catalog` does, in less time.
+    """Has the methods of a `galsim.Catalog` and gives the same values, in less time.
 
-    Nothing is read before the first request.
+    Nothing is read before the first value is requested.  The errors are those of `galsim.Catalog`.
 
     Parameters:
         catalogue:  The `galsim.Catalog`, or GalSim's proxy of one in another process.
 
-    Raises the errors of `galsim.Catalog`.
+    Example:
+
+        >>> import tempfile
+        >>> from astropy.table import Table
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Table(dict(mag_auto=[22.5, 24.0])).write(f"{folder}/galaxies.fits")
+        ...     catalogue = FastCatalogue(galsim.Catalog("galaxies.fits", dir=folder))
+        ...     catalogue.getNObjects(), catalogue.getFloat(1, "mag_auto")
+        (2, 24.0)
     """
 
     def __init__(self, catalogue: galsim.Catalog) -> None:
@@ -85,8 +93,21 @@ class FastCatalogue:
 class FastCatalogues:
     """Puts a `FastCatalogue` in place of each input catalogue while a configuration is read.
 
-    It knows those of the last configuration, so that each catalogue has the same one, and its
-    columns are read once.
+    It keeps those of the last configuration, so that the columns of a catalogue are read once.
+
+    Example:
+
+        >>> import tempfile
+        >>> from astropy.table import Table
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Table(dict(mag_auto=[22.5, 24.0])).write(f"{folder}/galaxies.fits")
+        ...     catalog = dict(file_name="galaxies.fits", dir=folder)
+        ...     config = dict(input=dict(catalog=catalog), index_key="obj_num", obj_num=1,
+        ...                   mag_auto=dict(type="Catalog", col="mag_auto"))
+        ...     galsim.config.ProcessInput(config)
+        ...     with FastCatalogues().in_place(config):
+        ...         galsim.config.ParseValue(config, "mag_auto", config, float)[0]
+        24.0
     """
 
     def __init__(self) -> None:

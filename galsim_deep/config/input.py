@@ -16,6 +16,14 @@ class ModelLoader(InputLoader):
 
     Each process has the model for itself, without a proxy: it is small until it samples, and
     workers do not wait for one another.
+
+    Example:
+
+        >>> config = dict(input=dict(generative_model=dict(file_name="hub:acs_flow_vae")))
+        >>> galsim.config.ProcessInput(config)
+        >>> model = galsim.config.GetInputObj("generative_model", config, config, "gal")
+        >>> model.card.name
+        'acs_flow_vae'
     """
 
     def __init__(self) -> None:

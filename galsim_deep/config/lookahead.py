@@ -29,11 +29,28 @@ Row = dict[str, Any]
 class LookAhead:
     """Makes galaxies ahead, and keeps them until GalSim asks for them.
 
-    There is one in each process.  It knows which objects were asked for last, the galaxies that it
-    made ahead, and the input catalogues that their fields are read from.
+    Each process has one.  It keeps the number of the last object, the galaxies that it made ahead,
+    and the input catalogues from which their fields are read.
 
     Attributes:
         catalogues:     A `FastCatalogues`, for reading the fields of this and of the next objects.
+
+    Example:
+
+        >>> def sample(rows):
+        ...     print("made together:", [row["sigma"] for row in rows])
+        ...     return [galsim.Gaussian(sigma=row["sigma"]) for row in rows]
+        >>> ahead, fields = LookAhead(), dict(sigma=dict(type="Sequence", first=1))
+        >>> for number in range(5):
+        ...     base = dict(obj_num=number, index_key="obj_num")
+        ...     galaxy = ahead.galaxy(fields, base, dict(sigma=float), 3, sample, ())
+        ...     print(number, galaxy)
+        0 None
+        1 None
+        made together: [3.0, 4.0, 5.0]
+        2 galsim.Gaussian(sigma=3.0)
+        3 galsim.Gaussian(sigma=4.0)
+        4 galsim.Gaussian(sigma=5.0)
     """
 
     def __init__(self) -> None:

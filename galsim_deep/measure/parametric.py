@@ -43,6 +43,13 @@ class Component:
         n:                  Sersic index.
         q:                  Axis ratio, minor over major.
         angle:              Position angle of the major axis [radians], from +x to +y.
+
+    Example:
+
+        >>> disk = Component(flux=2.0, half_light_radius=0.3, n=1.0, q=0.5, angle=0.0)
+        >>> profile = disk.profile()
+        >>> type(profile.original).__name__, round(float(profile.flux), 6)
+        ('Exponential', 2.0)
     """
 
     flux: float
@@ -78,6 +85,16 @@ class ParametricFit:
         success:    Whether a galaxy was found: all fluxes are positive, chi^2 is significantly
                     lower than for an empty stamp, and no half-light radius reached the size of the
                     stamp.
+
+    Example:
+
+        >>> galaxy = galsim.Exponential(half_light_radius=0.15, flux=2.0)
+        >>> stamp = galaxy.drawImage(nx=48, ny=48, scale=0.03, method="no_pixel", dtype=float)
+        >>> fit = fit_sersic(stamp.array, pixel_scale=0.03)
+        >>> fit.kind, fit.success, fit.stamp.shape
+        ('sersic', True, (48, 48))
+        >>> round(float(fit.profile().flux), 2)
+        2.0
     """
 
     kind: str

@@ -36,6 +36,15 @@ class Segmentation:
         centroid:       Centroid of the galaxy's light, (x, y) [pixels] from the first pixel.
         truncated:      Whether the galaxy reaches the edge of the stamp or of its footprint.
         off_centre:     Whether the centroid lies outside of the central quarter of the stamp.
+
+    Example:
+
+        >>> psf = galsim.Gaussian(sigma=2.0).drawImage(nx=17, ny=17, scale=1.0, dtype=float).array
+        >>> stamp = np.pad(psf, 8)
+        >>> region = segment(stamp, Observation(
+        ...     number=0, stamp=stamp, psf=psf, pixel_scale=1.0, noise_sigma=1e-4, columns={}))
+        >>> [round(position) for position in region.centroid], region.off_centre
+        ([16, 16], False)
     """
 
     galaxy: np.ndarray

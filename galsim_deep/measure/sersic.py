@@ -32,10 +32,25 @@ Shape = Sequence[float]
 
 
 class Model(Protocol):
-    """Images of components, which a fit compares with a stamp."""
+    """Images of components, which a fit compares with a stamp.
+
+    `Convolved` and `Sampled` have these methods.
+
+    >>> models: list[Model] = [Sampled((32, 32)), Convolved((32, 32), np.ones((1, 1)))]
+    >>> [model.images((0, 0), [(np.log(4.0), 0, 0, 1.0)]).shape for model in models]
+    [(1, 32, 32), (1, 32, 32)]
+    """
 
     def images(self, centre: Vector, shapes: Sequence[Shape]) -> np.ndarray:
-        """Each component with unit flux, float64 [C, S, S]."""
+        """Draw each component with unit flux.
+
+        Parameters:
+            centre:     Common centre (x, y) [pixels] from the true centre of the stamp.
+            shapes:     The `Shape` of each of the C components.
+
+        Returns:
+            float64, shape [C, S, S].
+        """
         ...
 
     def jacobian(self, centre: Vector, shapes: Sequence[Shape], fluxes: Vector,
@@ -58,7 +73,16 @@ class Convolved:
         psf:    Effective PSF in pixels of the stamp, shape [P, P], P odd.
 
     Raises:
-        galsim.GalSimValueError: if the PSF is not finite or not odd.
+        galsim.GalSimValueError: if the PSF is not finite, not two-dimensional, or has an even
+                                 number of pixels on a side.
+
+    Example:
+
+        >>> psf = galsim.Gaussian(sigma=1.5).drawImage(nx=17, ny=17, scale=1.0, dtype=float).array
+        >>> model = Convolved((64, 64), psf / psf.sum())
+        >>> bulge, disk = model.images((0, 0), [(np.log(2.0), 0, 0, 4.0), (np.log(4.0), 0, 0, 1.0)])
+        >>> round(float(disk.sum()), 2)
+        1.0
     """
 
     def __init__(self, shape: tuple[int, ...], psf: np.ndarray) -> None:
@@ -161,6 +185,13 @@ class Sampled:
 
     Parameters:
         shape:  Shape of the stamp.
+
+    Example:
+
+        >>> model = Sampled((64, 64))
+        >>> disk, = model.images((0, 0), [(np.log(4.0), 0, 0, 1.0)])
+        >>> disk.shape, round(float(disk.sum()), 1)
+        ((64, 64), 1.0)
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:

@@ -38,6 +38,11 @@ class Statistic:
         group:      The group of statistics that it is measured with, one of `GROUPS`: if the
                     measurement of a group fails, none of its statistics is known.
         oriented:   Whether it depends on the position angle of the galaxy.
+
+    Example:
+
+        >>> [statistic.name for statistic in STATISTICS if statistic.unit]
+        ['size', 'amplitude']
     """
 
     name: str

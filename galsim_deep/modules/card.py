@@ -183,7 +183,12 @@ FilePath = Annotated[str, pydantic.AfterValidator(_checked_path)]
 
 
 class GalaxyClass(_Part):
-    """A class of galaxies that the module distinguishes; its number is its place on the card."""
+    """A class of galaxies that the module distinguishes; its number is its place on the card.
+
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> [galaxy_class.name for galaxy_class in read_card(resolve("hub:acs_mpcc")).classes]
+    ['spiral', 'clumpy', 'bulge', 'flat', 'edge-on', 'disc']
+    """
 
     name: ClassName
     description: Text
@@ -192,7 +197,11 @@ class GalaxyClass(_Part):
 
 
 class StampGeometry(_Part):
-    """The stamps that the module makes or takes."""
+    """The stamps that the module makes or takes.
+
+    >>> StampGeometry(sizes=(64, 128), pixel_scale=0.03).centre
+    'true_centre'
+    """
 
     sizes: tuple[Annotated[int, pydantic.Field(gt=0, le=MAX_STAMP_SIZE)], ...] = pydantic.Field(
         min_length=1, max_length=MAX_ITEMS)
@@ -205,7 +214,11 @@ class StampGeometry(_Part):
 
 
 class Latent(_Part):
-    """The random input of the module."""
+    """The random input of the module.
+
+    >>> Latent(size=16).name
+    'random_normal'
+    """
 
     name: Literal["random_normal"] = "random_normal"
     size: int = pydantic.Field(gt=0, le=MAX_LATENT_SIZE)
@@ -213,7 +226,12 @@ class Latent(_Part):
 
 
 class TrainingData(_Part):
-    """What the module learned from."""
+    """The data that the module was trained on.
+
+    >>> data = TrainingData(description="Simulated galaxies", licence="CC0", citation="none")
+    >>> data.sources is None
+    True
+    """
 
     description: Text
     origin: Text = ""
@@ -226,7 +244,12 @@ class TrainingData(_Part):
 
 
 class RecipeReference(_Part):
-    """The recipe that made the module."""
+    """The recipe that the module was trained by.
+
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> read_card(resolve("hub:acs_flow_vae")).recipe.name
+    'acs_flow_vae.yaml'
+    """
 
     name: Text
     sha256: Text

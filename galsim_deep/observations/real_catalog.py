@@ -46,11 +46,13 @@ class RealCatalog:
         galsim.GalSimError: if there is no such catalogue, more than one, or one that cannot be
                             read.
 
-    Example::
+    Example, where ``catalogue_folder`` is such a folder with one galaxy:
 
-        catalog = RealCatalog("COSMOS_25.2_training_sample")
-        magnitudes = catalog.column("mag_auto", quantity="magnitude")
-        stamp, psf = catalog.stamp(7), catalog.psf_image(7, 65)
+        >>> catalog = RealCatalog(catalogue_folder)
+        >>> catalog.column("mag_auto", quantity="magnitude")
+        array([21.5])
+        >>> catalog.stamp(0).shape, catalog.psf_image(0, 65).shape
+        ((31, 31), (65, 65))
     """
 
     def __init__(self, path: str | os.PathLike) -> None:

@@ -49,7 +49,14 @@ class CardColumn(Protocol):
 
 
 class ModuleCard(Protocol):
-    """The part of a module's card that is needed to read galaxies for it."""
+    """The part of a module's card that is needed to read galaxies for it.
+
+    >>> from galsim_deep.modules.card import read_card
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> card: ModuleCard = read_card(resolve("hub:acs_flow_vae"))
+    >>> card.stamp_size, [column.name for column in card.columns]
+    (128, ['flux_radius', 'mag_auto', 'zphot'])
+    """
 
     @property
     def name(self) -> str: ...
@@ -76,11 +83,15 @@ class RealGalaxies(abc.ABC):
         recipe_sha256:  The hash of the recipe of a training data set; empty otherwise.
         left_out:       Why galaxies of the file are not in the sample, {reason: number of them}.
 
-    Example::
+    Example, where ``data_file`` is a data set of twenty galaxies:
 
-        galaxies = open_real_galaxies("COSMOS_25.2_training_sample", model.card, count=1000)
-        observation = galaxies.observation(0)
-        print(len(galaxies), observation.stamp.shape, observation.columns)
+        >>> card = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").card
+        >>> galaxies = open_real_galaxies(data_file, card, count=8)
+        >>> len(galaxies), galaxies.left_out
+        (8, {'not asked for': 12})
+        >>> observation = galaxies.observation(0)
+        >>> observation.stamp.shape, observation.columns
+        ((32, 32), {'flux_radius': 6.0, 'mag_auto': 22.0, 'zphot': 0.5})
     """
 
     name: str
@@ -166,6 +177,17 @@ class CatalogGalaxies(RealGalaxies):
     are cut to it.
 
     Parameters are those of `open_real_galaxies`.
+
+    Raises:
+        galsim.GalSimError: if the catalogue cannot be read, lacks a column, or mixes pixel scales.
+
+    Example, where ``catalogue_folder`` holds one galaxy, on a stamp of 31 pixels of 0.05 arcsec:
+
+        >>> card = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").card
+        >>> galaxies = CatalogGalaxies(Path(catalogue_folder), card, None, seed=1, columns={})
+        >>> observation = galaxies.observation(0)
+        >>> observation.stamp.shape, int(observation.footprint.sum()) == 31 * 31
+        ((76, 76), True)
     """
 
     def __init__(self, path: Path, card: ModuleCard, count: int | None, seed: int,
@@ -220,6 +242,16 @@ class DataSetGalaxies(RealGalaxies):
     """One split of a data set file (see `galsim_deep.observations.stamps_file` for its layout).
 
     Parameters are those of `open_real_galaxies`.
+
+    Raises:
+        galsim.GalSimError: if the file cannot be read or lacks a column, or there is no such split.
+
+    Example, where ``data_file`` holds twenty stamps of ten galaxies:
+
+        >>> card = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").card
+        >>> galaxies = DataSetGalaxies(Path(data_file), card, None, 1, {}, split="test")
+        >>> galaxies.name, len(galaxies), len(np.unique(galaxies.source))
+        ('data (test)', 20, 10)
     """
 
     def __init__(self, path: Path, card: ModuleCard, count: int | None, seed: int,

@@ -75,10 +75,11 @@ class StampsFile:
     Raises:
         galsim.GalSimError: if there is no such file, or it is no data set file of this version.
 
-    Example::
+    Example, where ``data_file`` holds twenty galaxies of magnitude 22:
 
-        data = StampsFile("runs/acs_flow_vae/data.h5")
-        print(len(data), data.stamp(0).shape, data.columns["mag_auto"].mean())
+        >>> data = StampsFile(data_file)
+        >>> len(data), data.stamp(0).shape, float(data.columns["mag_auto"].mean())
+        (20, (32, 32), 22.0)
     """
 
     def __init__(self, path: str | os.PathLike) -> None:

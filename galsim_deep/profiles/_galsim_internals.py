@@ -76,6 +76,12 @@ class ProfileOptions:
         gsparams:       A `galsim.GSParams`.
         attributes:     The attributes of `galsim.InterpolatedImage` that do not depend on the
                         stamp: {name: value}.
+
+    Example:
+
+        >>> options = profile_options(odd=True, x_interpolant="lanczos5")
+        >>> type(options.x_interpolant).__name__, options.x_interpolant.n
+        ('Lanczos', 5)
     """
 
     x_interpolant: Any

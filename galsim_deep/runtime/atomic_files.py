@@ -48,6 +48,17 @@ class WriteError(GalSimError, OSError):
     Attributes:
         errno:      The number of the operating system's error, or None.
         strerror:   The text of the operating system's error, without any path.
+
+    Example:
+
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "results").touch()  # a file, where a folder is needed
+        ...     try:
+        ...         with replace_file(Path(folder, "results", "numbers.txt")) as fresh:
+        ...             _ = fresh.write_text("1 2 3")
+        ...     except WriteError as err:
+        ...         print(errno.errorcode[err.errno])
+        EEXIST
     """
 
     def __init__(self, message: str, errno: int | None = None, strerror: str | None = None):
@@ -91,10 +102,11 @@ def replace_file(path: str | os.PathLike, exclusive: bool = False) -> Iterator[P
 
     Example:
 
-        >>> path = Path(tempfile.mkdtemp()) / "results" / "numbers.txt"
-        >>> with replace_file(path) as fresh:
-        ...     _ = fresh.write_text("1 2 3")
-        >>> path.read_text()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "results", "numbers.txt")
+        ...     with replace_file(path) as fresh:
+        ...         _ = fresh.write_text("1 2 3")
+        ...     path.read_text()
         '1 2 3'
     """
     path = Path(path)
@@ -139,10 +151,10 @@ def replace_folder(path: str | os.PathLike,
 
     Example:
 
-        >>> module = Path(tempfile.mkdtemp()) / "module"
-        >>> with replace_folder(module) as fresh:
-        ...     _ = (fresh / "README.md").write_text("A module.")
-        >>> [path.name for path in module.iterdir()]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replace_folder(Path(folder, "module")) as fresh:
+        ...         _ = (fresh / "README.md").write_text("A module.")
+        ...     [path.name for path in Path(folder, "module").iterdir()]
         ['README.md']
     """
     path = Path(path)
@@ -176,8 +188,11 @@ def temporary_folder(parent: str | os.PathLike, name: str | None = None) -> Iter
 
     Example:
 
-        >>> with temporary_folder(tempfile.mkdtemp()) as scratch:
-        ...     archive = scratch / "archive.tar.gz"
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with temporary_folder(folder) as scratch:
+        ...         archive = scratch / "archive.tar.gz"
+        ...     scratch.exists()
+        False
     """
     parent = Path(os.path.abspath(parent))
     with _write_errors(parent if name is None else parent / name):

@@ -17,6 +17,12 @@ class Bin:
         name:       Its name in the report and in report.json.
         rows:       The galaxies that are in it, bool [N].
         low, high:  The magnitudes; None for no limit.
+
+    Example:
+
+        >>> bins = magnitude_bins(np.array([22.0, 24.0, 24.2]), 3, Settings(bins=(23.5,)))
+        >>> [(galaxies.name, int(galaxies.rows.sum())) for galaxies in bins]
+        [('all', 3), ('mag < 23', 1), ('mag < 23.5', 1), ('mag > 23.5', 2)]
     """
 
     name: str

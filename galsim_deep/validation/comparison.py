@@ -74,6 +74,13 @@ class Comparison:
         no_reconstruction:      Why it cannot; empty if it can.
         measurements:           What was measured.
         progress:               Whether sections that take long should show a progress bar.
+
+    Example, for a ``comparison`` of twenty galaxies of magnitude 22:
+
+        >>> [(galaxies.name, int(galaxies.rows.sum())) for galaxies in comparison.bins]
+        [('all', 20), ('mag < 23', 20), ('21.5 < mag < 22.5', 20)]
+        >>> comparison.bright_to_faint(count=4)
+        array([ 0,  6, 12, 19])
     """
 
     module: Module

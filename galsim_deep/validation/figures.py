@@ -26,6 +26,12 @@ class Figure:
         name:       Name of its file, without the ending.
         caption:    The text below it.
         drawing:    The matplotlib figure.
+
+    Example:
+
+        >>> figure = Figure("sizes", "Sizes of the galaxies.", new_figure(4, 3))
+        >>> figure.drawing.subplots().set_xlabel("size [arcsec]").get_text()
+        'size [arcsec]'
     """
 
     name: str

@@ -26,6 +26,13 @@ class GalaxyMeasurements:
         flags:      {sample: {flag: whether it applies}}.
         numbers:    {name: number or array}: what is not measured on all samples.
         stamps:     {name: float32 [S, S]}.
+
+    Example, for the first galaxy of a ``comparison``:
+
+        >>> observation = comparison.galaxies.observation(0)
+        >>> galaxy = measure_samples(observation, dict(real=observation.stamp), {}, {})
+        >>> galaxy.flags["real"]["not_detected"], 0.05 < galaxy.values["real"]["size"] < 0.5
+        (False, True)
     """
 
     values: dict[str, dict[str, float]]

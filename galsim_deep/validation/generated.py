@@ -35,6 +35,15 @@ class Task:
         streams:        The random numbers.
         keep_stamps:    Whether the result should hold the stamps.
         cache:          Keeps what does not depend on the module; None for no cache.
+
+    Example, for the first galaxy of a ``comparison``:
+
+        >>> galaxy = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").images(
+        ...     dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5), seeds=[7])[0, ..., 0]
+        >>> task = Task(comparison.galaxies.observation(0), galaxy, None, comparison.card,
+        ...             comparison.units, comparison.streams, keep_stamps=False)
+        >>> draw_generated(task)["generated"].shape
+        (32, 32)
     """
 
     observation: Observation

@@ -26,6 +26,13 @@ class Reconstructor:
 
         reconstructor = Reconstructor(module, galaxies)
         profiles = reconstructor.reconstruct([galaxies.observation(n) for n in range(8)])
+
+    The stamps must be those that the module takes:
+
+        >>> Reconstructor(comparison.module, comparison.galaxies)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        galsim.errors.GalSimError: The module acs_flow_vae encodes stamps of 128 pixels ...
     """
 
     def __init__(self, module: Module, galaxies: RealGalaxies) -> None:

@@ -33,6 +33,13 @@ class Validation:
 
         validation = validate("hub:acs_flow_vae", "COSMOS_25.2_training_sample")
         print(validation.results["classifier"]["all"]["generated"])
+
+    Sections compute what they show from the measurements of a ``comparison``:
+
+        >>> sections = tuple(kind(comparison) for kind in SECTIONS if kind.applies_to(comparison))
+        >>> validation = Validation(comparison, sections, results={})
+        >>> validation.section("flags").compute()["failures"]["truncated"]
+        {'real': 0, 'generated': 3, 'parametric': 0}
     """
 
     comparison: Comparison

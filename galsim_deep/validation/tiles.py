@@ -25,6 +25,12 @@ class Stretch:
     Attributes:
         sigma:  Standard deviation of the noise.
         peak:   The value that is shown brightest, in the same unit.
+
+    Example:
+
+        >>> stretch = Stretch.of(np.array([[0.0, 40.0]]), sigma=2.0)
+        >>> stretch.peak, stretch.image([[0.0, 40.0]]).shape
+        (40.0, (1, 2, 4))
     """
 
     sigma: float

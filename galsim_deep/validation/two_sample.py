@@ -34,6 +34,13 @@ class Distance:
     Attributes:
         value:  The distance; NaN where it is not known.
         error:  Standard deviation of its bootstrap samples.
+
+    Example:
+
+        >>> sizes = np.arange(4.0)
+        >>> ks, w1, _ = compare(sizes, sizes + 0.5, bootstrap_weights(np.arange(4), 100, seed=1))
+        >>> ks.value, w1.value
+        (0.25, 0.5)
     """
 
     value: float

@@ -37,15 +37,16 @@ class Section(abc.ABC):
                         ``value`` (`galsim_deep.validation.report`).
         summary:        A sentence for the opening of the page, likewise; empty for none.
 
-    Example::
+    Example, for a ``comparison`` of twenty galaxies:
 
-        class FitQuality(Section):
-            name = "fit_quality"
-            template = "<h2>Fits</h2><p>Median {{ results.fit_quality.median | number }}.</p>"
-
-            def compute(self):
-                chi_square = self.comparison.measurements.numbers["chi2_parametric"]
-                return dict(fit_quality=dict(median=float(np.nanmedian(chi_square))))
+        >>> class Brightest(Section):
+        ...     name = "brightest"
+        ...     template = "<h2>Brightest</h2><p>{{ results.brightest | number }} mag</p>"
+        ...
+        ...     def compute(self):
+        ...         return dict(brightest=float(self.comparison.magnitudes.min()))
+        >>> Brightest(comparison).compute()
+        {'brightest': 22.0}
     """
 
     name: ClassVar[str]

@@ -47,7 +47,15 @@ alike."""
 
 
 class Classes(Section):
-    """All that the report says of the classes of a module that has some."""
+    """The classes of a module: their frequencies, their galaxies, and what they explain.
+
+    Only modules with classes have this section.
+
+    Example, for a ``comparison`` of a module without classes:
+
+        >>> Classes.applies_to(comparison), comparison.card.classes
+        (False, ())
+    """
 
     name = "classes"
 

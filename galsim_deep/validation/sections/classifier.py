@@ -23,6 +23,11 @@ class Classifier(Section):
     """A classifier that sees all statistics of a stamp (`galsim_deep.validation.two_sample.auc`).
 
     It is also tried on halves of the real sample, which differ by chance only.
+
+    Example, for a ``comparison`` of twenty galaxies, which are too few for a classifier:
+
+        >>> Classifier(comparison).compute()["classifier"]["all"]
+        {'n': 20}
     """
 
     name = "classifier"

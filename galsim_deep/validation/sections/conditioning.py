@@ -3,7 +3,7 @@
 __all__ = ["Conditioning", "differences"]
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from ..estimates import binned
 from ..figures import COLOURS, Figure, new_figure
 from ..measurements import Measurements
 from .base import CardFigures, Section
-
-if TYPE_CHECKING:
-    pass
 
 QUANTITIES = dict(size="ln(measured / asked)", magnitude="measured - asked")
 """What is compared, for each condition."""
@@ -27,6 +24,12 @@ class Conditioning(Section):
     """Sizes and magnitudes of generated galaxies, minus those that the columns requested.
 
     Figure 7 of Lanusse et al. (2021, arXiv:2008.03833).
+
+    Example, for a ``comparison`` whose generated galaxies are too faint by 0.5 mag:
+
+        >>> magnitude = Conditioning(comparison).compute()["conditioning"]["magnitude"]
+        >>> magnitude["column"], magnitude["noiseless"][0]["median"]
+        ('mag_auto', 0.5)
     """
 
     name = "conditioning"

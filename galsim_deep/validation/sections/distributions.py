@@ -19,8 +19,16 @@ SMALLEST = 1e-3
 
 
 class Distributions(Section):
-    """Sizes, ellipticities and morphology, as in figures 6, 8 and 9 of Lanusse et al. (2021,
-    arXiv:2008.03833).
+    """Sizes, ellipticities and morphology of the three samples.
+
+    Figures 6, 8 and 9 of Lanusse et al. (2021, arXiv:2008.03833).
+
+    Example, for a ``comparison``:
+
+        >>> means = dict.fromkeys(SAMPLES, dict(value=0.3, error=0.01))
+        >>> results = dict(means=dict(all=dict(g=means)))
+        >>> [figure.name for figure in Distributions(comparison).figures(results)]
+        ['moments', 'mid', 'gini_m20', 'intensity_deviation']
     """
 
     name = "distributions"

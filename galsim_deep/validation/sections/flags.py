@@ -10,7 +10,13 @@ from .base import Section
 
 
 class Flags(Section):
-    """How many stamps of each sample have each flag."""
+    """How many stamps of each sample have each flag.
+
+    Example, for a ``comparison`` with three generated galaxies that reach the edge of the stamp:
+
+        >>> Flags(comparison).compute()["failures"]["truncated"]
+        {'real': 0, 'generated': 3, 'parametric': 0}
+    """
 
     name = "flags"
 

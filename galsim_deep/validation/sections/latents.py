@@ -30,6 +30,15 @@ class PosteriorSamples:
         which:      Their places among all latents of the encoder, most informative first, int [c].
         real:       Float32 [K, c]: of the real stamps that were kept.
         generated:  The same of the generated stamps.
+
+    Example, two of the latents of four stamps:
+
+        >>> mean, scale = np.arange(12.0).reshape(4, 3), np.array([4, 1, 2]) * np.ones((4, 3))
+        >>> scale[0] *= 0.5
+        >>> which = most_informative(mean, scale, count=2)
+        >>> samples = PosteriorSamples(which, real=mean[:, which], generated=mean[:, which])
+        >>> samples.which, samples.real.shape
+        (array([1, 2]), (4, 2))
     """
 
     which: np.ndarray
@@ -41,6 +50,11 @@ class Latents(Section):
     """A corner plot of the most informative latents, for modules that encode.
 
     Figure 4 of Lanusse et al. (2021, arXiv:2008.03833).
+
+    Example, for a ``comparison`` with galaxies that the module cannot encode:
+
+        >>> Latents.applies_to(comparison)
+        False
     """
 
     name = "latents"

@@ -23,6 +23,11 @@ class Memorisation(Section):
 
     The method is that of `galsim_deep.validation.memory`.  The parametric sample is compared too:
     it cannot be a copy, but it is smooth, and smooth galaxies are near to any other galaxy.
+
+    Example, for a ``comparison`` without training galaxies:
+
+        >>> Memorisation(comparison).compute()
+        {'memorisation': {'skipped': 'no training galaxies were given'}}
     """
 
     name = "memorisation"

@@ -15,6 +15,11 @@ class Profiles(Section):
     """Edges, centroids, position angles and sampling of the generated profiles.
 
     The numbers of each profile are those of `galsim_deep.validation.profile_checks`.
+
+    Example, for a ``comparison`` whose generated profiles are zero at the edge:
+
+        >>> Profiles(comparison).compute()["profiles"]["edge_flux"]
+        {'value': 0.0, 'error': 0.0, 'largest': 0.0}
     """
 
     name = "profiles"

@@ -6,7 +6,13 @@ from .base import Section
 
 
 class Provenance(Section):
-    """Module, real galaxies, seed and software.  The numbers are those of every report."""
+    """Module, real galaxies, seed and software.
+
+    It shows numbers that each report has, and computes none.
+
+    >>> Provenance(comparison).compute(), "{{ results.settings.seed }}" in Provenance.template
+    ({}, True)
+    """
 
     name = "provenance"
     template = """

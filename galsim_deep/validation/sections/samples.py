@@ -22,8 +22,15 @@ COUNT = 10
 
 
 class Samples(Section):
-    """Real, generated and parametric stamps, as in figure 1 of Lanusse et al. (2021,
-    arXiv:2008.03833).
+    """Real, generated and parametric stamps of the same galaxies.
+
+    Figure 1 of Lanusse et al. (2021, arXiv:2008.03833).
+
+    Example, for a ``comparison``:
+
+        >>> figure, = Samples(comparison).figures(results={})
+        >>> [label.get_text() for label in figure.drawing.axes[0].get_yticklabels()][:3]
+        ['real', 'generated', 'parametric']
     """
 
     name = "samples"

@@ -22,6 +22,12 @@ class Truth(Section):
     """Peak surface brightness and small-scale power, generated over true.
 
     The definitions are those of `galsim_deep.measure.structure`.
+
+    Example, for a ``comparison`` whose generated profiles have half the peak of the true ones:
+
+        >>> ratios = Truth(comparison).compute()["truth"]["all"]
+        >>> ratios["n"], ratios["peak"]["value"], ratios["power"][0]["value"]
+        (20, 0.5, 0.5)
     """
 
     name = "truth"

@@ -30,7 +30,14 @@ MARKS = {
 
 
 class Verdict(Section):
-    """Whether the distributions of the statistics are those of real galaxies."""
+    """Whether the distributions of the statistics are those of real galaxies.
+
+    Example, for a ``comparison`` of twenty galaxies, which are too few to judge:
+
+        >>> row = Verdict(comparison).compute()["verdict"]["all"][0]
+        >>> row["statistic"], row["n"], row["mark"]
+        ('size', 20, 'too small')
+    """
 
     name = "verdict"
 
