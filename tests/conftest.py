@@ -21,8 +21,15 @@ REFERENCE_DATA = Path(os.environ.get(
 
 
 def pytest_collection_modifyitems(items):
-    """Files that take minutes start first: at the end no process is alone with one."""
+    """Long tests start first, so that no process is left alone with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session")
+def environment_without_coverage():
+    """Environment of a process in which coverage is not measured, since that writes files of its
+    own and must not be interrupted."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 @pytest.fixture(scope="session")

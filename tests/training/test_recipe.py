@@ -251,6 +251,7 @@ def _check(content):
     choose_family(recipe)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", NONSENSE, ids=str)
 @pytest.mark.parametrize("name", [*(path.stem for path in RECIPES), "tiny flow_vae", "tiny mpcc"])
 def test_nonsense_in_every_place(name, number, recipe_content):

@@ -9,6 +9,8 @@ from galsim_deep.cli import main
 from galsim_deep.measure.structure import EDGES
 from galsim_deep.validation import RealSample, validate
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):

@@ -203,6 +203,7 @@ def by_one_process(tmp_path_factory, make_files, read_files):
     return read_files(folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nproc", [2, 4])
 @pytest.mark.parametrize("level", ["image", "output"])
 def test_nproc_changes_no_bit(by_one_process, tmp_path, level, nproc, make_files, read_files,
@@ -216,6 +217,7 @@ def test_nproc_changes_no_bit(by_one_process, tmp_path, level, nproc, make_files
     assert read_files(tmp_path) == by_one_process
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level, nproc", [("image", 2), ("image", 3), ("output", 2)])
 def test_nproc_changes_no_bit_of_classes(make_config_with_classes, make_files, read_files,
                                          run_galsim, tmp_path, level, nproc):
@@ -260,6 +262,7 @@ def test_workers_of_a_process_that_has_sampled(tmp_path, by_one_process, level, 
     assert read_files(tmp_path) == by_one_process
 
 
+@pytest.mark.long
 def test_tensorflow_is_refused_at_once_in_a_fork(plain):
     """A clear error in the child, where it would hang."""
     script = textwrap.dedent("""

@@ -291,6 +291,7 @@ def run(script, *arguments, **options):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", ["image", "output"])
 @pytest.mark.parametrize("nproc", [1, 3])
 def test_several_files(catalogue, alone, nproc, level, tmp_path):
@@ -316,6 +317,7 @@ np.save(sys.argv[2], galsim.config.BuildImage(json.loads(sys.argv[1])).array)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("proxy", [False, True])
 @pytest.mark.parametrize("nproc", [1, 2, 4])
 def test_processes_change_no_bit(catalogue, alone, nproc, proxy, tmp_path):
@@ -485,6 +487,7 @@ def test_a_class_that_changes_between_objects(shapes_folder, catalogue, batches,
     assert galaxy == galsim.config.BuildGSObject(expected, "gal")[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("proxy", [False, True])
 @pytest.mark.parametrize("nproc", [1, 2])
 def test_processes_change_no_bit_of_classes(shapes_folder, catalogue, nproc, proxy, tmp_path):

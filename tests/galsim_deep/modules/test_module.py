@@ -360,6 +360,7 @@ def test_some_are_shipped():
     assert {"acs_flow_vae", "acs_mpcc", "first_mpcc"} <= set(SHIPPED)
 
 
+@pytest.mark.long
 def test_graphs_equal_the_networks_that_they_were_exported_from(module):
     differences = module.probe()
     assert set(differences) == {*module.card.signatures, COMPACT}
@@ -368,6 +369,7 @@ def test_graphs_equal_the_networks_that_they_were_exported_from(module):
         assert difference < (1e-2 if signature == "encode" else 1e-5)
 
 
+@pytest.mark.long
 def test_loads_with_tensorflow_hub(module):
     hub = pytest.importorskip("tensorflow_hub")
     sample = hub.load(str(module.folder)).signatures["sample"]

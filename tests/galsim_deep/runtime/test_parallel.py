@@ -111,8 +111,10 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no timers here")
-def test_interrupts_at_any_moment():
+def test_interrupts_at_any_moment(environment_without_coverage):
     """Do no harm to later calls, forked children, or the end of the process."""
-    done = subprocess.run([sys.executable, "-c", INTERRUPTS], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", INTERRUPTS], capture_output=True, text=True,
+                          env=environment_without_coverage)
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,8 @@ from galsim_deep.modules.module import Module
 from galsim_deep.modules.resolve import resolve
 from galsim_deep.validation import RealSample, Settings, card_figures, validate, write_report
 
+pytestmark = pytest.mark.long
+
 COUNT = 4
 
 

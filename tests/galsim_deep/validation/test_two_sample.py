@@ -186,6 +186,7 @@ def two_samples(seed, kind, rows=300, features=12):
     return rng.standard_normal((count, features))[groups] + 0.2 * own, labels, groups
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["rows", "pairs", "groups"])
 def test_samples_of_one_distribution_are_not_told_apart(kind):
     found = [two_sample.auc(*two_samples(seed, kind), seed, bootstraps=100) for seed in range(6)]

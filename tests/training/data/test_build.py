@@ -24,6 +24,7 @@ def contents(path):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["transplant", "real_galaxies"])
 def test_the_file_depends_on_the_seed_alone(kind, make_recipe, tmp_path):
     """It depends neither on the number of processes nor on the run."""

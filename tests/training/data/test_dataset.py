@@ -137,21 +137,24 @@ except GalSimError as err:
 
 
 # Full while the file is begun, with the first examples, with later ones, when it is closed.
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [1_000, 100_000, 1_000_000, 2_000_000, 3_500_000, 4_250_000])
-def test_a_full_disk(limit, tmp_path):
+def test_a_full_disk(limit, tmp_path, environment_without_coverage):
     """The error is one line, no file is left behind, and the process ends normally."""
     path = tmp_path / "data.h5"
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(limit), str(path)],
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=120,
+                          env=environment_without_coverage)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         f"{path} cannot be written: File too large. Free some space, or choose another place.\n")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_with_just_enough_room(tmp_path):
+def test_a_disk_with_just_enough_room(tmp_path, environment_without_coverage):
     path = tmp_path / "data.h5"
-    subprocess.run([sys.executable, "-c", FULL_DISK, "5000000", str(path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", FULL_DISK, "5000000", str(path)], check=True,
+                   timeout=120, env=environment_without_coverage)
     assert len(Dataset(path)) == 1000 and path.stat().st_size > 4_250_000
 
 

@@ -8,6 +8,8 @@ import pytest
 from galsim_deep.modules.module import Module
 from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH, ROWS, LiteRTRunner
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def module(module_folder):

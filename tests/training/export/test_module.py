@@ -22,6 +22,8 @@ from galsim_deep_training.networks.blocks import ResidualBlock
 from galsim_deep_training.rendering.drawing import Pose
 from galsim_deep_training.rendering.orientation import Orientation
 
+pytestmark = pytest.mark.long
+
 COLUMNS = dict(
     flux_radius=np.linspace(3.2, 5.0, 5, dtype=np.float32),
     mag_auto=np.linspace(20.5, 23.5, 5, dtype=np.float32),

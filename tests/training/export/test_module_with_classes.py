@@ -11,6 +11,8 @@ from galsim_deep_training.export.module import export
 from galsim_deep_training.export.probe import check
 from galsim_deep_training.fit import fit, restore
 
+pytestmark = pytest.mark.long
+
 NAMES = ["plain", "odd", "bright"]
 COUNT = 6
 TABLE = dict(flux_radius=np.linspace(3.2, 5.0, COUNT), mag_auto=np.linspace(20.5, 23.5, COUNT),

@@ -15,6 +15,8 @@ from galsim_deep_training.export.module import save
 from galsim_deep_training.export.page import write_page
 from galsim_deep_training.families import make_family
 
+pytestmark = pytest.mark.long
+
 NAMES = dict(flux_radius="r_half", mag_auto="m_814", zphot="photo_z")
 
 

@@ -220,6 +220,7 @@ def the_phase(family, name):
     return next(phase for phase in family.phases if phase.name == name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name, phase_name", PHASES)
 def test_batches_can_be_had_again(name, phase_name, by_name, awake):
     dataset, phase = by_name(name)[1], the_phase(awake(name), phase_name)
@@ -232,6 +233,7 @@ def test_batches_can_be_had_again(name, phase_name, by_name, awake):
     assert any(not np.array_equal(first[key], third[key]) for key in first)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name, phase_name", DESCENTS)
 def test_the_loss_reaches_every_weight(name, phase_name, by_name, awake):
     dataset, phase = by_name(name)[1], the_phase(awake(name), phase_name)
@@ -249,6 +251,7 @@ def test_the_loss_reaches_every_weight(name, phase_name, by_name, awake):
         assert np.isfinite(value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name, phase_name", DESCENTS)
 def test_steps_lower_the_loss(name, phase_name, by_name, make_recipe, awaken):
     """On one batch, over and over."""
@@ -280,6 +283,7 @@ def test_steps_lower_the_loss(name, phase_name, by_name, make_recipe, awaken):
         np.testing.assert_array_equal(variable, value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_seed_decides_the_first_weights(name, make_recipe):
     def weights(seed):

@@ -116,6 +116,7 @@ def test_centroid_is_the_centre_of_the_stamp(drawing, knotty, degrees):
         np.testing.assert_allclose(centroid, 0.0, atol=0.06)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ellipticity", [0.0, 0.3, 0.6])
 def test_observed_radius_is_as_imposed(knotty, ellipticity):
     # On a stamp so large that nothing is cut off.

@@ -143,6 +143,7 @@ if __name__ == "__main__":
 '''
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(module.os, "fork"), reason="there is no fork here")
 def test_children_sample_after_their_parent_has(tiny_folder, tmp_path):
     script = tmp_path / "script.py"

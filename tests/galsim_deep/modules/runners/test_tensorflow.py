@@ -111,6 +111,7 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork here")
 def test_forks(shapes_folder):
     """A child may start TensorFlow before its parent has, and gets an error after that."""

@@ -12,6 +12,8 @@ from galsim_deep.validation.figures import Figure, new_figure
 from galsim_deep.validation.sections import SECTIONS
 from galsim_deep.validation.sections.base import Section, bin_suffix, card_bins
 
+pytestmark = pytest.mark.long
+
 RESULTS = dict(settings=dict(bright=23.0), bins=[
     dict(name="all", low=None, high=None), dict(name="mag < 23", low=None, high=23.0),
     dict(name="mag < 21.5", low=None, high=21.5),

@@ -17,6 +17,8 @@ from galsim_deep.validation.sections.verdict import Verdict, judge
 from galsim_deep.validation.settings import FEWEST, Settings
 from galsim_deep.validation.worker import single_threaded
 
+pytestmark = pytest.mark.long
+
 GALAXIES = 100
 
 

@@ -206,6 +206,7 @@ def test_split(builder, dataset):
     assert len(truth) == len(indices)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 def test_groups_are_in_one_split_for_every_seed(seed, make_recipe):
     def change(content):

@@ -27,6 +27,7 @@ def batch_for(family, count, seed=1):
            for name, (low, high) in low_high.items()}).items()}
 
 
+@pytest.mark.long
 def test_the_published_configuration_is_built_and_steps():
     """Table 1 of Lanusse et al. 2021."""
     recipe = read_recipe(RECIPES / "lanusse2021.yaml")
@@ -242,6 +243,7 @@ def test_errors_that_are_negative(phase, name, make_recipe):
         choose_family(make_recipe(lambda c: c["fit"][phase].update({name: -0.1})))
 
 
+@pytest.mark.long
 def test_the_flow_of_the_details_sees_a_blurred_vector(tiny, make_recipe, data_file):
     from galsim_deep_training.data.dataset import Dataset
 
@@ -284,6 +286,7 @@ def test_sizes_that_cannot_be_drawn_are_refused(make_recipe):
         make_family(make_recipe(change))
 
 
+@pytest.mark.long
 def test_settings_of_one_network_do_not_decide_how_the_others_start(make_recipe):
     def start(part, names, **settings):
         family = make_family(make_recipe(lambda c: c["model"][part].update(settings)))

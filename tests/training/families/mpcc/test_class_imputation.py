@@ -45,6 +45,7 @@ def draw(number, columns, seed=1, count=COUNT):
             {name: values.numpy() for name, values in imputed.items()})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("known", [{}, dict(a=0.8), dict(b=-0.5)])
 def test_columns_have_the_distribution_of_the_class_in_the_mix(number, known):

@@ -150,6 +150,7 @@ def jacobian(flow, z, conditions):
     return u, np.stack([tape.gradient(row, z).numpy() for row in rows], axis=1).astype(float)
 
 
+@pytest.mark.long
 def test_density_is_the_change_of_variables(flow):
     conditions = normal(10, CONDITIONS, seed=1)
     z = tf.constant(flow.transform(normal(10, flow.latent_size), conditions).numpy())
@@ -160,6 +161,7 @@ def test_density_is_the_change_of_variables(flow):
     assert np.ptp(expected - base) > 0.1
 
 
+@pytest.mark.long
 def test_density_is_normalised(kind, awake):
     """Numerical integral in two dimensions."""
     flow = awake(kind, 2)
@@ -185,6 +187,7 @@ def test_samples_have_the_density(kind, awake):
     assert inside.mean() == pytest.approx(integral, abs=0.05)
 
 
+@pytest.mark.long
 def test_conditions_change_samples_and_densities(flow):
     u = tf.repeat(normal(1, flow.latent_size), 20, axis=0)
     conditions = normal(20, CONDITIONS)
@@ -193,6 +196,7 @@ def test_conditions_change_samples_and_densities(flow):
     assert np.std(flow(conditions).log_prob(tf.zeros_like(u))) > 1e-3
 
 
+@pytest.mark.long
 def test_rows_are_independent(flow):
     u, conditions = normal(5, flow.latent_size), normal(5, CONDITIONS, seed=1)
     together = flow.transform(u, conditions).numpy()
@@ -255,6 +259,7 @@ def gaussian_log_density(training, test):
     return -0.5 * np.mean(chi_square) - 0.5 * np.linalg.slogdet(2 * np.pi * covariance)[1]
 
 
+@pytest.mark.long
 def test_learns_a_conditional_density(kind):
     """Crescents: the density of new ones is far above that of the best Gaussian."""
     keras.utils.set_random_seed(1)
@@ -285,6 +290,7 @@ def test_learns_a_conditional_density(kind):
 # ---- export -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_export(kind, awake, tmp_path):
     """A SavedModel equals the eager flow for any number of rows."""
     flow = awake(kind, 6)

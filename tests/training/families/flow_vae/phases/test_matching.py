@@ -54,6 +54,7 @@ def test_samples_that_look_otherwise_are_further_away(begun):
     assert distances[0] < distances[1] < distances[2]
 
 
+@pytest.mark.long
 def test_a_step_brings_samples_nearer(begun, monkeypatch):
     """With the likelihood out of the way, and the same random numbers in each step."""
     phase, dataset, batch = begun
@@ -81,6 +82,7 @@ def test_sizes_have_to_be_known(make_recipe):
         choose_family(recipe)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_gradients_through_a_decoder_in_float16_are_scaled(make_recipe, precision):
     phases = {phase.name: phase for phase in make_family(make_recipe(), precision).phases}
