@@ -23,7 +23,7 @@ def adaptive_moments(image: ArrayLike, centroid: tuple[float, float] | None = No
 
     Returns:
         a `galsim.hsm.ShapeData` in units of pixels, with the centroid counted from the first pixel;
-        None where the image is not finite, the iteration does not converge, or it converges to
+        None if the image is not finite, the iteration does not converge, or it converges to
         something that is no galaxy (negative flux, or wider than a quarter of the image).
 
     Example::

@@ -6,7 +6,8 @@ from .base import Section
 
 
 class Provenance(Section):
-    """Module, real galaxies, seed and software.  The numbers are those of every report."""
+    """Module, real galaxies, seed and software.  All of this is taken from entries that
+    every report has; the section computes nothing."""
 
     name = "provenance"
     template = """

@@ -71,9 +71,9 @@ def test_independent_of_the_number_of_processes_and_of_a_cache(validation, in_on
 
 
 def test_the_same_from_a_cache(validation, in_one_process, galaxies, cache, monkeypatch):
-    from galsim_deep.validation import observed
+    from galsim_deep.validation import measure_observed
 
-    monkeypatch.setattr(observed, "measure_observed", None)  # nothing is measured again
+    monkeypatch.setattr(measure_observed, "measure_observed", None)  # nothing is measured again
     again = validate("hub:acs_flow_vae", RealSample(galaxies, count=COUNT), processes=1,
                      cache=cache)
     assert same(again, validation)
