@@ -17,7 +17,7 @@ def adaptive_moments(image: ArrayLike, centroid: tuple[float, float] | None = No
 
     Parameters:
         image:      Shape [S, S].
-        centroid:   Where the iteration starts, (x, y) [pixels] from the first pixel.
+        centroid:   The start of the iteration, (x, y) [pixels] from the first pixel.
                     [default: the middle of the image]
         ignored:    Pixels that are left out, bool [S, S].  [default: None]
 

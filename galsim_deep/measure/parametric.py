@@ -302,7 +302,7 @@ def _moments(image: np.ndarray, used: np.ndarray, guess: np.ndarray
     Parameters:
         image:  Shape [S, S].
         used:   Which pixels to use, bool [S, S].
-        guess:  Where the iteration starts, (x, y) [pixels] from the first pixel.
+        guess:  The start of the iteration, (x, y) [pixels] from the first pixel.
 
     Returns:
         centre x, y and size (Gaussian sigma) [pixels], distortion e1, e2; None if they fail.
@@ -477,6 +477,6 @@ def _solve_fluxes(normal: np.ndarray, right: np.ndarray) -> np.ndarray:
                          normal[0, 0] * right[1] - normal[0, 1] * right[0]]) / determinant
         if both.min() >= 0:
             return both
-    alone = np.maximum(right, 0.0) / np.maximum(np.diag(normal), 1e-300)
-    keep = np.argmax(alone * right)
-    return np.where(np.arange(2) == keep, alone, 0.0)
+    single_flux = np.maximum(right, 0.0) / np.maximum(np.diag(normal), 1e-300)
+    keep = np.argmax(single_flux * right)
+    return np.where(np.arange(2) == keep, single_flux, 0.0)

@@ -65,12 +65,12 @@ STATISTICS = (
 
 FLAGS = {
     "not_finite": "pixels that are not finite; nothing is measured",
-    "not_usable": "the noise level of the real galaxy is not positive, or its PSF is not finite or not of "
-                  "odd size; nothing is measured",
+    "not_usable": "the noise level of the real galaxy is not positive, or its PSF is not finite or "
+                  "not of odd size; nothing is measured",
     "constant": "all pixels are equal; nothing is measured",
     "not_detected": "no galaxy is detected above the noise; nothing is measured",
-    "moments_failed": "adaptive moments do not converge, or converge to a size above a quarter of the "
-                      "stamp; the moments are missing",
+    "moments_failed": "adaptive moments do not converge, or converge to a size above a quarter of "
+                      "the stamp; the moments are missing",
     "morphology_failed": "statmorph flags the measurement as bad; the morphology is missing",
     "truncated": "the galaxy reaches the edge of what was observed; measured all the same",
     "off_centre": "the galaxy is outside of the stamp's central quarter; measured all the same",

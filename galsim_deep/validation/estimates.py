@@ -57,7 +57,7 @@ def binned(x: np.ndarray, values: np.ndarray, weights: np.ndarray, count: int = 
 
     Parameters:
         x:          The quantity that is binned, shape [N].
-        values:     The numbers, shape [N]; rows where either is not finite are left out.
+        values:     The numbers, shape [N]; rows are left out if either is not finite.
         weights:    Bootstrap weights, shape [B, N] (`two_sample.bootstrap_weights`).
         count:      Number of bins; all hold equally many galaxies.
 

@@ -13,7 +13,7 @@ from ..memorisation import canonical, memorisation
 from .base import Section
 
 MAGNITUDE_LIMIT = 22.5
-"""Copies are searched for among galaxies up to this magnitude, where noise hides little."""
+"""Copies are searched for among galaxies up to this magnitude, since noise hides little in them."""
 TRAINING = 4000
 """Largest number of training galaxies that are searched."""
 

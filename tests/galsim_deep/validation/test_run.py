@@ -89,8 +89,8 @@ def test_another_seed_gives_other_galaxies(validation, galaxies, cache):
 def test_results(validation):
     results = validation.results
     assert results["real"] == dict(
-        name="cosmos_f814w_50", n=COUNT, sources=COUNT, left_out={"not asked for": 50 - COUNT},
-        stamp_size=128, pixel_scale=0.03)
+        name="cosmos_f814w_50", n=COUNT, sources=COUNT,
+        left_out={"not selected at random": 50 - COUNT}, stamp_size=128, pixel_scale=0.03)
     assert [row["statistic"] for row in results["verdict"]["all"]] == [
         statistic.name for statistic in STATISTICS]
     # So few galaxies are not judged.
