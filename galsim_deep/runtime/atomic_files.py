@@ -82,7 +82,7 @@ def replace_file(path: str | os.PathLike, exclusive: bool = False) -> Iterator[P
                     both exclusively.  [default: False; the last one to finish replaces the others]
 
     Yields:
-        a path on the same file system, at which nothing exists yet.  The caller writes a file there.
+        a new path on the same file system.  The caller writes a file there.
 
     Raises:
         WriteError:     The folder or the file cannot be written, the disk is full, or another

@@ -185,7 +185,7 @@ def memorisation(generated: ArrayLike, held_out: ArrayLike, training: ArrayLike,
       than its error.  With 15 of them (HST/ACS galaxies brighter than 22.5), stamps of 25 other
       sources, which are certainly new, had 0.1 to 0.4; their ``share_copies`` was 0.01 to 0.03, and
       that of copies 0.5.  A large ``share_copies`` therefore shows that a model repeats its
-      training galaxies, while a large ``share_nearer`` does not; a ``share_nearer`` of 0.05
+      training galaxies, while a large ``share_nearer`` by itself does not; one of 0.05
       shows that it does not repeat them.
     * The held-out galaxies must be similar to the training galaxies, and the generated ones must be
       made for the columns of the held-out ones: a smooth galaxy is near to every other galaxy, so

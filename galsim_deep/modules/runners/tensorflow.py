@@ -54,8 +54,8 @@ class TensorFlowRunner:
         """Run a signature; see `Runner.call`.
 
         Rows are equal to 1e-6 of an image's peak whatever else is in the batch, and bit for bit on
-        a CPU on which TensorFlow's kernels for up to `CPU_BATCH` rows round alike, as on the machines
-        that were tried.
+        a CPU on which TensorFlow's kernels for up to `CPU_BATCH` rows round alike, as on the
+        machines that were tried.
         """
         if not inputs:
             raise GalSimValueError(

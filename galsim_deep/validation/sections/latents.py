@@ -95,7 +95,7 @@ class Latents(Section):
         """Pairs of latents, real below and generated above the diagonal.
 
         Parameters:
-            finite:      The galaxies to show, bool [K].
+            finite:     The galaxies to show, bool [K].
         """
         which = self.samples.which
         real, generated = self.samples.real[finite], self.samples.generated[finite]
