@@ -6,7 +6,7 @@
 >>> galaxies = model.sample(table, rng=galsim.BaseDeviate(42))
 
 Importing this package registers the GalSim config types ``generative_model`` (input) and
-``GenerativeModelGalaxy`` (object); nothing slow is imported before a galaxy is asked for.
+``GenerativeModelGalaxy`` (object).  Slow packages are imported only when a model is opened.
 """
 
 __all__ = ["GenerativeGalaxyModel", "__version__", "available_modules", "set_threads"]

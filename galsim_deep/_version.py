@@ -1,3 +1,3 @@
-"""The version of GalSim-Deep, in the one place where everything else reads it."""
+"""The version of GalSim-Deep.  All other files import it from here."""
 
 __version__ = "0.1.0"

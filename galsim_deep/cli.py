@@ -64,17 +64,18 @@ def _parser() -> argparse.ArgumentParser:
         subparser.set_defaults(action=action)
         return subparser
 
-    command("list", _list, "list the modules that hub:NAME can reach")
+    command("list", _list, "list the modules that can be opened as hub:NAME")
 
     info = command("info", _info, "show the card of a module")
     info.add_argument("module", help="a name, or any handle")
-    info.add_argument("--json", action="store_true", help="the card as it is, in JSON")
+    info.add_argument("--json", action="store_true",
+                      help="print the card as JSON, with default values filled in")
 
     sample = command("sample", _sample, "sample a galaxy for each row of a catalogue")
     sample.add_argument("module", help="a name, or any handle")
     sample.add_argument("--catalog", required=True, type=Path,
                         help="a table that astropy can read: FITS, ECSV, CSV, ...")
-    sample.add_argument("--format", help="astropy's name for the format of the catalogue, where "
+    sample.add_argument("--format", help="astropy's name for the format of the catalogue, if "
                                          "astropy cannot tell it from the file")
     sample.add_argument("--output", required=True, type=Path,
                         help="FITS file: the stamps as a cube, and the catalogue as a table")
@@ -98,59 +99,60 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("--output", required=True, type=Path,
                           help="folder for report.html, report.json and the figures")
     validate.add_argument("--count", type=_positive,
-                          help="take at most so many galaxies, at random")
+                          help="largest number of galaxies to use; they are chosen at random")
     validate.add_argument("--seed", type=_seed, default=1, help="random seed [default: 1]")
     validate.add_argument("--processes", type=_positive,
-                          help="worker processes [default: one a core]")
+                          help="worker processes [default: one per core]")
     validate.add_argument("--column", action="append", default=[], metavar="COLUMN=NAME",
-                          help="where a column of the module is found in the catalogue, if it has "
-                               "another name there; may be given several times")
+                          help="name in the catalogue of a column of the module, if it differs; "
+                               "may be given several times")
     validate.add_argument("--zero-point", type=_finite,
                           help="AB magnitude of unit flux of the stamps [default: the module's]")
     validate.add_argument("--split", choices=("test", "train"), default="test",
                           help="which part of an HDF5 file [default: test]")
     validate.add_argument("--training", type=Path,
-                          help="the HDF5 file the module was trained on, to see whether it repeats "
-                               "what it has seen [default: the file of --real]")
+                          help="the HDF5 file that the module was trained on, to test whether "
+                               "generated galaxies are copies of training galaxies [default: the "
+                               "file of --real, if that is an HDF5 file]")
     validate.add_argument("--cache", type=Path,
-                          help="folder that keeps what was measured on the real galaxies, for the "
+                          help="folder that keeps the measurements of the real galaxies, for the "
                                "next module that is compared with them [default: none]")
     validate.add_argument("--write-card", action="store_true",
-                          help="write the chief numbers into the module's card and README.md")
+                          help="write the main results to the card and README.md of the module")
     validate.add_argument("--quiet", action="store_true", help="no progress bar")
 
     demo = command("demo", _demo, "draw a small scene of generated galaxies")
     demo.add_argument("--output", type=Path, default=Path(), help="folder [default: this one]")
     demo.add_argument("--module", default="hub:acs_flow_vae", help="a name, or any handle")
-    demo.add_argument("--seed", type=_seed, default=7, help="another seed, another scene")
+    demo.add_argument("--seed", type=_seed, default=7, help="random seed of the scene [default: 7]")
     demo.add_argument("--galaxy-class", metavar="CLASS",
-                      help="galaxies of one class alone, by number or name [default: all]")
+                      help="draw only galaxies of this class, by number or name [default: all]")
     return parser
 
 
 def _seed(text: str) -> int:
     seed = int(text)
     if not 0 < seed <= MAX_SEED:
-        raise argparse.ArgumentTypeError(f"a seed is a whole number from 1 to {MAX_SEED}")
+        raise argparse.ArgumentTypeError(f"a seed must be an integer from 1 to {MAX_SEED}")
     return seed
 
 
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 up is needed")
+        raise argparse.ArgumentTypeError("must be an integer of at least 1")
     return number
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not np.isfinite(number):
-        raise argparse.ArgumentTypeError("a finite number is needed")
+        raise argparse.ArgumentTypeError("must be a finite number")
     return number
 
 
 def _handle(text: str) -> str:
-    """The handle that a command line means.
+    """Convert a module name or handle given on the command line to a handle.
 
     A plain name is short for ``hub:NAME``, unless the current folder has a module of that name.
     """
@@ -169,7 +171,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _printable(name: str) -> str:
-    """A name from an index, which may hold anything, without what could change the terminal."""
+    """A name from an index with control characters escaped, so that printing it is safe."""
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
@@ -214,7 +216,7 @@ def _sample(options: argparse.Namespace) -> None:
 
     from .model import GenerativeGalaxyModel
 
-    # Errors in the names of files come before the galaxies are made.
+    # The names of files are checked before the galaxies are made.
     output = options.output
     if output.is_dir():
         raise GalSimError(f"{output} is a folder. Give the name of a FITS file.")
@@ -255,8 +257,8 @@ def _read_table(path: Path, file_format: str | None) -> "Table":
         return Table.read(path, format=file_format)
     except Exception as err:  # astropy's readers raise errors of many types
         reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
-        raise GalSimError(f"Cannot read the catalogue {path}: {reason} If astropy reads it with a "
-                          "format named, give that as --format.") from err
+        raise GalSimError(f"Cannot read the catalogue {path}: {reason} If astropy needs "
+                          "the name of the format, give it with --format.") from err
 
 
 def _table_hdu(table: "Table", path: Path) -> "BinTableHDU":
@@ -278,12 +280,12 @@ def _validate(options: argparse.Namespace) -> None:
     columns = dict(pair.split("=", 1) for pair in options.column if "=" in pair)
     if len(columns) < len(options.column):
         raise GalSimError("--column takes COLUMN=NAME, such as mag_auto=MAG_BEST.")
-    # What cannot be written is found before an hour of measuring.
+    # Check write permission before the measurements, which take up to an hour.
     options.output.mkdir(parents=True, exist_ok=True)
     folder = resolve(_handle(options.module))
-    for place in [options.output, *([folder, folder / CARD_PATH] if options.write_card else [])]:
-        if not os.access(place, os.W_OK):
-            raise GalSimError(f"{place} cannot be written to.")
+    for path in [options.output, *([folder, folder / CARD_PATH] if options.write_card else [])]:
+        if not os.access(path, os.W_OK):
+            raise GalSimError(f"{path} cannot be written to.")
     try:
         from .validation import RealSample, Settings, card_figures, validate, write_report
     except ImportError as err:

@@ -43,7 +43,7 @@ def catalogue(count: int, rng: galsim.BaseDeviate) -> dict[str, NDArray[np.float
         deviate.generate(numbers)
         return numbers
 
-    # Counts grow by exp(0.45) for each magnitude from 20 to 25.
+    # Counts grow by a factor of exp(0.45) = 1.57 per magnitude, from magnitude 20 to 25.
     magnitude = 20.0 + np.log1p(draw(uniform) * np.expm1(0.45 * 5.0)) / 0.45
     faintness = magnitude - 24.0
     return dict(
@@ -75,9 +75,9 @@ def draw_scene(handle: str = "hub:acs_flow_vae", count: int = 120, seed: int = 7
                             galaxy_class=galaxy_class)
     psf = galsim.Moffat(beta=3.5, fwhm=0.25)
     scene = galsim.ImageF(SIZE, SIZE, scale=PIXEL_SCALE)
-    place = galsim.UniformDeviate(rng)
+    uniform = galsim.UniformDeviate(rng)
     for galaxy in galaxies:
-        position = galsim.PositionD(1 + SIZE * place(), 1 + SIZE * place())
+        position = galsim.PositionD(1 + SIZE * uniform(), 1 + SIZE * uniform())
         stamp = galsim.Convolve(galaxy, psf).drawImage(
             nx=STAMP, ny=STAMP, scale=PIXEL_SCALE, center=position)
         overlap = stamp.bounds & scene.bounds

@@ -1,7 +1,7 @@
 """Latent vectors: standard normal numbers that are a fixed function of a 64-bit key.
 
-All randomness of a galaxy is here, outside of the network: its latent vector depends on its key
-alone, never on its row, batch or process, and never changes with the version of a library.  The
+All randomness of a galaxy is here, outside of the network: its latent vector depends only on
+its key, never on its row, batch or process, and never changes with the version of a library.  The
 bits come from the counter-based generator Philox4x64-10 (Salmon et al. 2011,
 doi:10.1145/2063384.2063405), whose stream NumPy guarantees; they become normal numbers by
 `normal_numbers`, which uses operations that IEEE 754 defines to the last bit.
@@ -54,7 +54,9 @@ def keys_from_deviate(rng: galsim.BaseDeviate, count: int) -> NDArray[np.uint64]
 
 
 def as_deviate(rng: galsim.BaseDeviate | int | None) -> galsim.BaseDeviate:
-    """A `galsim.BaseDeviate` that shares its state with the given one.
+    """Convert a deviate or an integer seed to a `galsim.BaseDeviate`.
+
+    If ``rng`` is a deviate, both share their state.
 
     Parameters:
         rng:        A `galsim.BaseDeviate`, or an integer seed of 32 bits as GalSim takes it: 0 and
@@ -62,7 +64,7 @@ def as_deviate(rng: galsim.BaseDeviate | int | None) -> galsim.BaseDeviate:
 
     Raises:
         GalSimValueError:   ``rng`` is of another type.
-        GalSimRangeError:   The seed has more than 32 bits, of which GalSim would ignore the others.
+        GalSimRangeError:   The seed does not fit into 32 bits; GalSim would ignore the other bits.
 
     >>> as_deviate(5) == galsim.BaseDeviate(5)
     True
@@ -190,7 +192,10 @@ def _normal_quantile(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _logarithm(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The natural logarithm by its series: that of a mathematics library may differ in a bit."""
+    """Compute the natural logarithm from its series.
+
+    The last bit of a library's logarithm may differ between platforms.
+    """
     mantissa, exponent = np.frexp(x)
     low = mantissa < 0.7
     mantissa, exponent = np.where(low, 2.0 * mantissa, mantissa), exponent - low

@@ -67,7 +67,7 @@ class GenerativeGalaxyModel:
         file_name:      The handle of the module.
         sha256:         The checksum of the archive, needed for a URL that does not state it.
                         [default: None]
-        offline:        Whether to keep off the network.  [default: None, which means that
+        offline:        If True, never use the network.  [default: None, which means that
                         ``$GALSIM_DEEP_OFFLINE`` decides]
 
     Attributes:
@@ -90,11 +90,10 @@ class GenerativeGalaxyModel:
     _single_params: ClassVar[list] = []
     _takes_rng = False
 
-    # Attributes are plain: GalSim's proxies between processes do not pass on properties.
     def __init__(self, file_name: str | PurePath, sha256: str | None = None,
                  offline: bool | None = None) -> None:
         if not isinstance(file_name, (str, PurePath)):
-            raise GalSimValueError("A handle is text or a path.", file_name)
+            raise GalSimValueError("file_name must be a string or a path.", file_name)
         self.file_name = str(file_name)
         self.sha256 = sha256
         self.offline = offline
@@ -153,11 +152,11 @@ class GenerativeGalaxyModel:
                                 with ``noise``, relative to the size of the stamps]
             noise_pad_size:     Size of the padding with noise [arcsec].  [default: 0]
             gsparams:           A `galsim.GSParams`.  [default: None]
-            seeds:              One integer for each row, such as a catalogue id, which alone
-                                decides the random part of that galaxy; instead of ``rng``.  Up to
+            seeds:              One integer for each row, such as a catalogue id, the only input
+                                of the random part of that galaxy; instead of ``rng``.  Up to
                                 64 bits; seeds that agree modulo 2^64 are the same.  [default: None]
             galaxy_class:       The class of the galaxies, by number or by name, one for all or one
-                                for each row; -1, NaN, None, masked or empty where the module should
+                                for each row; -1, NaN, None, masked or empty if the module should
                                 draw it.  The random numbers of a galaxy do not depend on it.
                                 [default: the column ``galaxy_class`` of the table, if there is one;
                                 otherwise all are drawn]
@@ -166,7 +165,7 @@ class GenerativeGalaxyModel:
             half_light_radius:  Half-light radius of the profiles before PSF [arcsec], about the
                                 centroid of light, a number or one for each row.
                                 [default: that of the module]
-            strict:             Raise an error instead of a warning where a column is outside of its
+            strict:             Raise an error instead of a warning if a column is outside of its
                                 valid range.  [default: False]
             session_config:     Accepted from scripts written for GalSim-Hub, and ignored.
             cat:                The name of ``table`` in GalSim-Hub.
@@ -218,7 +217,7 @@ class GenerativeGalaxyModel:
         """
         chunk = operator.index(chunk)
         if chunk < 1:
-            raise GalSimRangeError("A chunk has at least one row.", chunk, 1)
+            raise GalSimRangeError("chunk must be at least 1.", chunk, 1)
         rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict)
         return self._chunks(rows, self._profile_maker(rows, **options), chunk, progress)
 
@@ -254,7 +253,7 @@ class GenerativeGalaxyModel:
                    (("flux", fluxes), ("half_light_radius", radii)) if values is not None}
         if noise_pad_size and noise is None:
             raise GalSimIncompatibleValuesError(
-                "To pad with noise, say which: give noise as well as noise_pad_size.",
+                "noise_pad_size is given without noise. Give both, or neither.",
                 noise=noise, noise_pad_size=noise_pad_size)
 
         def make(part: slice) -> Profiles:
@@ -298,7 +297,7 @@ class GenerativeGalaxyModel:
         Parameters are those of `outputs`.
 
         Returns:
-            float32 [N, S, S, B].
+            float32 [N, S, S, B] (galaxy, y, x, band): flux per pixel in the flux unit of the card.
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
         >>> model.images(dict(flux_radius=8.0, mag_auto=22.0, zphot=0.4), seeds=[7]).shape
@@ -314,7 +313,7 @@ class GenerativeGalaxyModel:
         stamps too and takes as long as `outputs`, which returns both.
 
         Returns:
-            int32 [N]: indices into `classes`.  Where the arguments or the table choose a class, it
+            int32 [N]: indices into `classes`.  If the arguments or the table choose a class, it
             is that class.
 
         Raises:
@@ -350,7 +349,7 @@ class GenerativeGalaxyModel:
             return _Rows(columns, keys_from_deviate(as_deviate(rng), count), classes)
         if rng is not None:
             raise GalSimIncompatibleValuesError(
-                "Give either rng or seeds: with seeds a galaxy depends on its seed alone.",
+                "Give either rng or seeds: with seeds a galaxy depends only on its own seed.",
                 rng=rng, seeds=seeds)
         return _Rows(columns, keys_from_seeds(read_seeds(seeds, count)), classes)
 
@@ -380,7 +379,7 @@ class GenerativeGalaxyModel:
                 "'galsim-deep info'.", inputs)
         return outputs
 
-    # ---- for GalSim's config layer, which calls methods of a proxy ----------------------------
+    # ---- for GalSim's config layer ------------------------------------------------------------
 
     def getColumns(self) -> tuple[str, ...]:
         """The names of the columns."""
@@ -415,7 +414,8 @@ class GenerativeGalaxyModel:
         return f"galsim_deep.GenerativeGalaxyModel({self.file_name!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # By handle: the other process resolves it, and loads the graph if and when it samples.
+        # A model is pickled as its handle.  The other process resolves the handle and loads the
+        # graph when it first samples.
         # A relative path is made absolute, since that process may work in another folder.
         handle = self.file_name
         if os.path.exists(handle):
@@ -425,7 +425,7 @@ class GenerativeGalaxyModel:
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """What N galaxies depend on: columns [N], 64-bit keys [N], and classes [N] or None."""
+    """The inputs of N galaxies: columns [N], 64-bit keys [N], and classes [N] or None."""
 
     columns: dict[str, NDArray[np.float32]]
     keys: NDArray[np.uint64]

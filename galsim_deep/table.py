@@ -1,8 +1,8 @@
-"""From anything that holds named columns to checked arrays of numbers.
+"""Read named columns from tables of many kinds and check their values.
 
 A table is an astropy ``Table``, ``QTable`` or ``Row``, a numpy structured array or record, a dict
 of arrays, lists, single values or ``Quantity`` objects, a pandas ``DataFrame`` or ``Series`` (one
-row), or a `galsim.Catalog` read from FITS.  Units are converted where a table states them.  Errors
+row), or a `galsim.Catalog` read from FITS.  Units are converted if a table states them.  Errors
 name column, row and value, and come before anything slow is started.
 """
 
@@ -55,11 +55,11 @@ def read_columns(table: Any, columns: Sequence["Column"], pixel_scale: float | N
         strict:         Whether values outside of the usable range of their column are an error
                         instead of a warning.  [default: False]
         classes:        The names of the module's classes.  If there are any, a column
-                        ``galaxy_class`` is read as well where the table has one.  [default: ()]
+                        ``galaxy_class`` is read as well if the table has one.  [default: ()]
 
     Returns:
         a dict from each name, in the order of ``columns``, to a new float32 array [N] in the unit
-        of that column, NaN where the value is missing; and, if it was read, from ``galaxy_class``
+        of that column, NaN if the value is missing; and, if it was read, from ``galaxy_class``
         to the numbers of the classes as `read_classes` returns them.
 
     Raises:
@@ -81,7 +81,7 @@ def read_columns(table: Any, columns: Sequence["Column"], pixel_scale: float | N
               for column in columns}
     for column in columns:
         if column.above is not None:
-            # Such as -1 or -99 for what was not measured.
+            # Catalogues mark values that were not measured by numbers such as -1 or -99.
             _refuse(inputs[column.name], arrays[column.name] <= np.float32(column.above),
                     f"a number above {column.above:g}"
                     + (", or NaN to have it drawn," if column.optional else ""))
@@ -118,12 +118,12 @@ def read_classes(values: Any, classes: Sequence[str], length: int) -> NDArray[np
 
     Parameters:
         values:     One value, or N: numbers or names of classes; or -1, NaN, None, masked or empty
-                    text where the module should draw the class.
+                    text if the module should draw the class.
         classes:    The names of the classes, in the order of their numbers.
         length:     The number of rows, N.
 
     Returns:
-        a new int32 array [N] of the numbers of the classes, -1 where the class is to be drawn.
+        a new int32 array [N] of the numbers of the classes, -1 if the class is to be drawn.
 
     Raises:
         GalSimValueError:   There are neither one nor N values, or one of them is not a class.
@@ -195,8 +195,9 @@ def read_positive(values: Any, name: str, length: int, unit: str | None = None,
 def read_seeds(seeds: Any, length: int) -> list[int]:
     """Read the seeds of N galaxies.
 
-    Floating-point numbers are accepted as long as they can count in ones (up to 2**53 for float64):
-    beyond that, different identifiers may already have become the same number.
+    Floating-point numbers are accepted as long as their type represents all integers of that size
+    exactly (up to 2**53 for float64): beyond that, different identifiers may already have become
+    the same number.
 
     Parameters:
         seeds:      N integers from -2**63 to 2**64 - 1; a single one is accepted if N = 1.
@@ -239,7 +240,7 @@ class _Inputs(NamedTuple):
 def _take(table: Any, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, _Inputs]:
     """Take the required columns out of a table of any kind, and the optional ones that it has.
 
-    A column whose name differs from an optional one in upper and lower case alone is warned of.
+    Warn if the name of a column differs from that of an optional one only in case.
     """
     if isinstance(table, Catalog):
         if not table.isFits():
@@ -306,7 +307,8 @@ def _unwrap(values: Any, label: str, unit: Any = None) -> _Inputs:
         array = np.asarray(values)
         unit = getattr(values, "unit", None) or unit
     if unit is not None and not isinstance(unit, str | bytes | u.UnitBase | u.FunctionUnitBase):
-        raise GalSimValueError(f"{label} has a unit that is not understood. Mend it.", str(unit))
+        raise GalSimValueError(f"{label} has a unit that is not understood. Correct the unit.",
+                               str(unit))
     if array.ndim > 1:
         if len(array) > 0:
             raise GalSimValueError(f"{label} has {array[0].size} values per row instead of one. "
@@ -319,7 +321,7 @@ def _read(inputs: _Inputs, unit: str, dtype: DTypeLike, pixel_scale: float | Non
           optional: bool = False) -> np.ndarray:
     """Convert to finite numbers in a unit, or raise an error that names a row at fault.
 
-    Where ``optional``, values that are missing become NaN.
+    If ``optional``, values that are missing become NaN.
     """
     with np.errstate(all="ignore"):  # what overflows is refused as not finite
         numbers = _convert(inputs, _numbers(inputs), _unit(unit), pixel_scale).astype(dtype)
@@ -395,12 +397,13 @@ def _convert(inputs: _Inputs, numbers: NDArray[np.float64], wanted: Any,
     except ValueError as error:  # astropy's UnitsError is one
         hint = " (for angles: without a pixel scale)" if wanted == u.pix and not scale else ""
         raise GalSimValueError(f"{inputs.label} has unit '{unit}', which cannot be converted to "
-                               f"'{wanted}'{hint}. Convert it or mend its unit.",
+                               f"'{wanted}'{hint}. Convert the column or correct "
+                               "its unit.",
                                str(unit)) from error
 
 
 def _class_numbers(inputs: _Inputs, classes: Sequence[str]) -> NDArray[np.int32]:
-    """The numbers of classes, -1 where masked, or an error that names a row at fault."""
+    """The numbers of classes, -1 if masked, or an error that names a row at fault."""
     numbers = [class_number(value, classes) for value in inputs.array.ravel().tolist()]
     bad = np.array([number is None for number in numbers], bool).reshape(inputs.array.shape)
     _refuse(inputs, bad & ~inputs.mask, "a class of the module, by number or by name ("
@@ -427,7 +430,7 @@ def _refuse(inputs: _Inputs, bad: NDArray[np.bool_], need: str) -> None:
         raise GalSimValueError(
             f"{inputs.label} needs {need} in every row: {np.sum(bad)} of {np.size(bad)} rows are "
             f"bad, the first is row {row} (counted from 0) with {str(value)!r}. "
-            "Drop or mend them.", value)
+            "Remove or correct these rows.", value)
 
 
 def _check_length(inputs: _Inputs, length: int) -> None:

@@ -15,15 +15,15 @@ from typing import Any
 import galsim
 from galsim.utilities import lazy_property
 
-MOST_VALUES = 8_000_000
+MAX_VALUES = 8_000_000
 """The largest number of values that a worker copies from another process: 64 MB of numbers.
 
-A larger catalogue stays where it is and is asked for each value.
+A larger catalogue is not copied; each value is requested from the other process.
 """
 
 
 class FastCatalogue:
-    """Has the methods of a `galsim.Catalog` and gives the same values, in less time.
+    """A faster replacement for a `galsim.Catalog`, with the same methods.
 
     Nothing is read before the first value is requested.  The errors are those of `galsim.Catalog`.
 
@@ -57,7 +57,7 @@ class FastCatalogue:
         """The columns by name; empty if the catalogue itself has to be asked."""
         names = self._catalogue.names if self._is_fits else ()
         is_proxy = isinstance(self._catalogue, BaseProxy)
-        if not names or (is_proxy and self._count * len(names) > MOST_VALUES):
+        if not names or (is_proxy and self._count * len(names) > MAX_VALUES):
             return {}
         # GalSim's proxies have methods only, and ``data`` is a property.
         data = (self._catalogue._callmethod("__getattribute__", ("data",)) if is_proxy
@@ -93,7 +93,8 @@ class FastCatalogue:
 class FastCatalogues:
     """Puts a `FastCatalogue` in place of each input catalogue while a configuration is read.
 
-    It keeps those of the last configuration, so that the columns of a catalogue are read once.
+    It keeps the `FastCatalogue` objects of the last configuration, so that the columns of each
+    catalogue are read only once.
 
     Example:
 
@@ -134,7 +135,7 @@ class FastCatalogues:
             inputs["catalog"] = catalogues
 
     def _fast(self, catalogue: galsim.Catalog | None) -> FastCatalogue | None:
-        for known, fast in self._known:
-            if known is catalogue:
+        for earlier, fast in self._known:
+            if earlier is catalogue:
                 return fast
         return catalogue and FastCatalogue(catalogue)

@@ -45,7 +45,7 @@ class GalaxyFields:
                     The type of ``galaxy_class`` may be None, for any.
 
     Raises:
-        GalSimConfigError:  The module has a column of a reserved name, or has no classes where
+        GalSimConfigError:  The module has a column of a reserved name, or has no classes while
                             ``galaxy_class`` is given.
 
     Example:
@@ -123,8 +123,9 @@ class GalaxyFields:
 def _type_of_class(value: Any) -> type | None:
     """The type that GalSim should read ``galaxy_class`` as.
 
-    A class is a number or a name, and GalSim has no type for either of them.  Text can hold both;
-    other types are for what GalSim generates as numbers only, and None is for single numbers.
+    A class may be a number or a name.  GalSim has no type for values that can be either.
+    Text can hold both; other types are for values that GalSim generates as numbers only, and None
+    is for single numbers.
     """
     items = value
     if isinstance(value, dict) and value.get("type") == "List":

@@ -18,7 +18,7 @@ from ..runtime.threads import share_cores, threads
 from .fields import GalaxyFields
 from .lookahead import LookAhead
 
-MOST_AHEAD = 32
+MAX_AHEAD = 32
 """The largest number of galaxies that are made together.
 
 It is below the batch size from which a GPU is used, so that results do not depend on ``nproc``.
@@ -59,11 +59,12 @@ def BuildGenerativeModelGalaxy(config: dict[str, Any], base: dict[str, Any], ign
     share_cores(base.get("current_nproc"))
     fields = GalaxyFields(config, model.getCard())
     with _look_ahead.catalogues.in_place(base):
-        # Galaxies made ahead are read as well: other fields may refer to their current values.
+        # Read the fields even if the galaxy was made ahead, because other fields of the
+        # configuration may refer to their current values.
         row = fields.read(base, ignore)
         if "id" in row:
             galaxy = _look_ahead.galaxy(
-                config, base, fields.types, min(ROWS[-1] * threads(), MOST_AHEAD),
+                config, base, fields.types, min(ROWS[-1] * threads(), MAX_AHEAD),
                 functools.partial(_sample_ahead, model, fields, gsparams), (model, gsparams))
             if galaxy is not None:
                 return galaxy, False

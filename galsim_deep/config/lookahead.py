@@ -75,7 +75,7 @@ class LookAhead:
             depends_on: Whatever else decides the galaxies; compared by ``==``.
 
         Returns:
-            the galaxy; None if it has to be made alone.
+            the galaxy; None if it has to be made separately.
         """
         number, series = base.get("obj_num", 0), self._series_of(config, base, types, depends_on)
         if series is None or series != self._series:
@@ -91,8 +91,12 @@ class LookAhead:
     @staticmethod
     def _series_of(config: Row, base: Row, types: Mapping[str, type | None],
                    depends_on: tuple) -> tuple | None:
-        """All that decides the galaxies besides their own numbers; None if something else does."""
-        fields = {name: _without_notes(config[name]) for name in types}
+        """Everything that the galaxies of consecutive objects share.
+
+        These are the fields, the catalogues and the numbers of file and image.  Returns None
+        if the fields cannot be predicted from the object number.
+        """
+        fields = {name: _without_parser_entries(config[name]) for name in types}
         if not (_counts_objects(base) and all(map(_is_predictable, fields.values()))):
             return None
         # Catalogues are equal only if they are the same.
@@ -105,10 +109,10 @@ class LookAhead:
 def _read_ahead(config: Row, base: Row, types: Mapping[str, type | None], count: int) -> list[Row]:
     """The values of predictable fields for the current object and the next ones.
 
-    The list is shorter than ``count`` if the values of an object cannot be read.  The error is for
-    that object to raise.
+    The list is shorter than ``count`` if the values of an object cannot be read.  GalSim raises
+    the error later, when it builds that object.
     """
-    fields, rows = {name: _without_notes(config[name]) for name in types}, []
+    fields, rows = {name: _without_parser_entries(config[name]) for name in types}, []
     first = base.get("obj_num", 0)
     for number in range(first, first + count):
         try:
@@ -120,10 +124,10 @@ def _read_ahead(config: Row, base: Row, types: Mapping[str, type | None], count:
 
 
 def _is_predictable(field: Any) -> bool:
-    """Whether the value of a field depends on the number of the object alone.
+    """Whether the value of a field depends only on the number of the object.
 
     Parameters:
-        field:      The field, without GalSim's notes.
+        field:      The field, as `_without_parser_entries` returns it.
     """
     if isinstance(field, dict):
         # A field that is repeated, other than a sequence, takes the value that GalSim read last.
@@ -139,9 +143,12 @@ def _counts_objects(field: Row) -> bool:
     return field.get("index_key", "obj_num") == "obj_num"
 
 
-def _without_notes(field: Any) -> Any:
-    """A copy of a field without the notes that GalSim makes there while it reads."""
+def _without_parser_entries(field: Any) -> Any:
+    """A copy of a field without the entries that GalSim adds while it parses.
+
+    These are ``current`` and names that begin with ``_``.
+    """
     if isinstance(field, dict):
-        return {name: _without_notes(value) for name, value in field.items()
+        return {name: _without_parser_entries(value) for name, value in field.items()
                 if name != "current" and not name.startswith("_")}
     return field

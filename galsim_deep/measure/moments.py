@@ -17,13 +17,13 @@ def adaptive_moments(image: ArrayLike, centroid: tuple[float, float] | None = No
 
     Parameters:
         image:      Shape [S, S].
-        centroid:   Where the iteration starts, (x, y) [pixels] from the first pixel.
+        centroid:   The start of the iteration, (x, y) [pixels] from the first pixel.
                     [default: the middle of the image]
         ignored:    Pixels that are left out, bool [S, S].  [default: None]
 
     Returns:
         a `galsim.hsm.ShapeData` in units of pixels, with the centroid counted from the first pixel;
-        None where the image is not finite, the iteration does not converge, or it converges to
+        None if the image is not finite, the iteration does not converge, or it converges to
         something that is no galaxy (negative flux, or wider than a quarter of the image).
 
     Example::

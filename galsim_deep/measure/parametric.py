@@ -1,4 +1,4 @@
-"""The best parametric fit to a galaxy: one Sersic profile, or a bulge and a disk, through its PSF.
+"""The best parametric fit to a galaxy: one Sersic profile, or a bulge and a disc, through its PSF.
 
 The fit is a bounded Levenberg-Marquardt iteration from several starting points, with the analytic
 derivatives of `galsim_deep.measure.sersic`.  The fluxes enter linearly and are solved for at each
@@ -25,9 +25,10 @@ _SMALLEST_RADIUS = 0.1
 _LARGEST_ETA = 3.0
 """Largest conformal shear of a component: an axis ratio of 0.05."""
 _SIGNIFICANT = 50.0
-"""Smallest gain in chi^2 over an empty stamp of a successful fit, in units of the variance of the
-residual.  In 300 stamps of white noise alone the largest gain was 29; the faintest galaxies of the
-COSMOS sample, of magnitude 26.5, gain more than 150."""
+"""A fit counts as successful if it lowers chi^2, compared with a model without light, by at least
+this much (in units of the variance of the residual).  In 300 stamps of white noise without a galaxy
+the largest gain was 29; the faintest galaxies of the COSMOS sample, of magnitude 26.5, gain more
+than 150."""
 _STEPS = 60
 """Largest number of steps of a fit."""
 
@@ -77,8 +78,8 @@ class ParametricFit:
     """A parametric fit to a stamp.
 
     Attributes:
-        kind:       "sersic" or "bulge+disk".
-        components: The `Component` objects, the bulge first; none where there was nothing to fit.
+        kind:       "sersic" or "bulge+disc".
+        components: The `Component` objects, the bulge first; none if there was nothing to fit.
         centre:     Their common centre (x, y) from the true centre of the stamp [arcsec].
         stamp:      The noiseless model through the PSF, float64, shape [S, S].  Always finite.
         chi2:       Sum of squared residuals / noise_sigma^2 / number of pixels used.
@@ -117,13 +118,13 @@ class ParametricFit:
 
 
 def fit_parametric(observation: Observation) -> ParametricFit:
-    """Fit a Sersic profile and a bulge with a disk, and return the better one.
+    """Fit a Sersic profile and a bulge with a disc, and return the better one.
 
-    The bulge (de Vaucouleurs, n = 4) and the disk (exponential, n = 1) share a centre; each has its
+    The bulge (de Vaucouleurs, n = 4) and the disc (exponential, n = 1) share a centre; each has its
     own flux, half-light radius, axis ratio and position angle, and either may be the larger one.
     They are chosen if their Bayesian information criterion is lower than that of the Sersic
     profile: with 10 free parameters instead of 7, chi^2 must be lower by 3 ln(number of pixels), 29
-    for 128 x 128.  This chi^2 takes the noise to be white.  Where it is correlated, as in real
+    for 128 x 128.  This chi^2 takes the noise to be white.  If it is correlated, as in real
     stamps, the two components are chosen somewhat more often.
 
     Parameters:
@@ -147,7 +148,7 @@ def fit_parametric(observation: Observation) -> ParametricFit:
     if single is None:
         return data.no_fit("sersic")
     penalty = 3 * np.log(data.number) * data.variance
-    double = _best_bulge_and_disk(data, single, single.cost - penalty)
+    double = _best_bulge_and_disc(data, single, single.cost - penalty)
     return data.as_fit(single if double is None else double)
 
 
@@ -198,8 +199,8 @@ def _best_sersic(data: "_Data") -> "_Solution | None":
     return min(solutions, key=lambda solution: solution.cost)
 
 
-def _best_bulge_and_disk(data: "_Data", single: "_Solution", goal: float) -> "_Solution | None":
-    """The best bulge and disk of several starting points around the best Sersic profile.
+def _best_bulge_and_disc(data: "_Data", single: "_Solution", goal: float) -> "_Solution | None":
+    """The best bulge and disc of several starting points around the best Sersic profile.
 
     An iteration stops early if it can no longer reach a sum of squares below ``goal``, or below
     that of an earlier starting point.
@@ -209,11 +210,11 @@ def _best_bulge_and_disk(data: "_Data", single: "_Solution", goal: float) -> "_S
     """
     x, y, log_radius, eta1, eta2, _ = single.theta
     best = None
-    for bulge, bulge_shape, disk, disk_shape in _STARTS:
+    for bulge, bulge_shape, disc, disc_shape in _STARTS:
         theta = [x, y, log_radius + bulge, bulge_shape * eta1, bulge_shape * eta2,
-                 log_radius + disk, disk_shape * eta1, disk_shape * eta2]
+                 log_radius + disc, disc_shape * eta1, disc_shape * eta2]
         solution = _minimise(data, theta, (4.0, 1.0), goal)
-        # If one flux is zero it is a single bulge or disk, which is a special Sersic profile.
+        # If one flux is zero it is a single bulge or disc, which is a special Sersic profile.
         if solution.cost < goal and data.is_galaxy(solution):
             best, goal = solution, solution.cost
     return best
@@ -221,9 +222,9 @@ def _best_bulge_and_disk(data: "_Data", single: "_Solution", goal: float) -> "_S
 
 _STARTS = ((-0.7, 0.5, 0.2, 1.0), (-2.0, 0.0, 0.0, 1.0), (0.7, 0.5, -0.3, 1.0),
            (0.3, 1.0, -2.0, 0.0), (-0.3, 2.0, 0.0, 1.0))
-"""Starting points of bulge and disk, relative to the best Sersic profile: change of the log radius
-and factor to the conformal shear, for the bulge and for the disk.  They are a small bulge, a
-nucleus, a halo around a disk, a bulge with a disk in its core, and a disk with a flat bar."""
+"""Starting points of bulge and disc, relative to the best Sersic profile: change of the log radius
+and factor to the conformal shear, for the bulge and for the disc.  They are a small bulge, a
+nucleus, a halo around a disc, a bulge with a disc in its core, and a disc with a flat bar."""
 
 
 class _Data:
@@ -292,7 +293,7 @@ class _Data:
                 float(np.exp(-np.hypot(eta1, eta2))), float(0.5 * np.arctan2(eta2, eta1))))
         centre = tuple(float(value * self.pixel_scale) for value in solution.theta[:2])
         return ParametricFit(
-            "sersic" if len(components) == 1 else "bulge+disk", tuple(components), centre,
+            "sersic" if len(components) == 1 else "bulge+disc", tuple(components), centre,
             self.unit * solution.stamp, self._chi2(solution.cost), self.is_galaxy(solution))
 
     def is_galaxy(self, solution: "_Solution") -> bool:
@@ -318,7 +319,7 @@ def _moments(image: np.ndarray, used: np.ndarray, guess: np.ndarray
     Parameters:
         image:  Shape [S, S].
         used:   Which pixels to use, bool [S, S].
-        guess:  Where the iteration starts, (x, y) [pixels] from the first pixel.
+        guess:  The start of the iteration, (x, y) [pixels] from the first pixel.
 
     Returns:
         centre x, y and size (Gaussian sigma) [pixels], distortion e1, e2; None if they fail.
@@ -345,7 +346,7 @@ class _Solution:
 
     Attributes:
         theta:      x, y, then log radius, eta1, eta2 and, if it is free, log n of each component.
-        indices:    Sersic index of each component, None where it is free.
+        indices:    Sersic index of each component, None if it is free.
         fluxes:     Flux of each component.
         stamp:      The model, shape [S, S].
         cost:       Sum of squared residuals.
@@ -379,8 +380,8 @@ def _minimise(data: _Data, theta: ArrayLike, indices: Sequence[float | None],
         data:       The `_Data`.
         theta:      Starting point: x, y, then log radius, eta1, eta2 and, if it is free, log n of
                     each component.
-        indices:    Sersic index of each component, None where it is free.
-        goal:       The iteration stops where it can no longer reach a sum of squared residuals
+        indices:    Sersic index of each component, None if it is free.
+        goal:       The iteration stops if it can no longer reach a sum of squared residuals
                     below this.  [default: infinity]
 
     Returns:
@@ -493,6 +494,6 @@ def _solve_fluxes(normal: np.ndarray, right: np.ndarray) -> np.ndarray:
                          normal[0, 0] * right[1] - normal[0, 1] * right[0]]) / determinant
         if both.min() >= 0:
             return both
-    alone = np.maximum(right, 0.0) / np.maximum(np.diag(normal), 1e-300)
-    keep = np.argmax(alone * right)
-    return np.where(np.arange(2) == keep, alone, 0.0)
+    single_flux = np.maximum(right, 0.0) / np.maximum(np.diag(normal), 1e-300)
+    keep = np.argmax(single_flux * right)
+    return np.where(np.arange(2) == keep, single_flux, 0.0)

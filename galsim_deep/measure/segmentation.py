@@ -5,7 +5,7 @@ above `THRESHOLD` times the noise of the smoothed stamp form connected regions. 
 calculated from the known noise and not estimated from the stamp, so that a galaxy that fills the
 stamp is treated like any other.  The galaxy is the brightest region that reaches into the central
 quarter of the stamp, has at least `SMALLEST` pixels and a peak of at least `DETECTION` times the
-noise; fainter regions may be noise alone.  Other regions with such a peak are neighbours and are
+noise; fainter regions may be only noise.  Other regions with such a peak are neighbours and are
 masked.
 """
 
@@ -62,7 +62,7 @@ def segment(stamp: np.ndarray, observation: Observation) -> Segmentation | None:
         observation:    The `Observation` with the PSF, noise and footprint of the stamp.
 
     Returns:
-        a `Segmentation`, or None where no galaxy is detected.
+        a `Segmentation`, or None if no galaxy is detected.
     """
     smooth = signal.fftconvolve(stamp, observation.psf[::-1, ::-1], mode="same")
     sigma = observation.smoothed_sigma(observation.psf)

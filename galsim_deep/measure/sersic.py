@@ -352,8 +352,8 @@ def _look_up(row: tuple[np.ndarray, np.ndarray], log_k: np.ndarray) -> np.ndarra
 
     Linear interpolation is accurate to 2e-6 of the flux at the step of the table.
     """
-    place = np.clip((log_k - _TABLE_START) / _TABLE_STEP, 0.0, _TABLE_SIZE - 1.001)
-    left = place.astype(np.intp)
-    place -= left
+    position = np.clip((log_k - _TABLE_START) / _TABLE_STEP, 0.0, _TABLE_SIZE - 1.001)
+    left = position.astype(np.intp)
+    position -= left
     values, steps = row
-    return values[left] + place * steps[left]
+    return values[left] + position * steps[left]

@@ -19,7 +19,7 @@ from scipy import fft
 from ..observations.observation import Observation
 from .moments import adaptive_moments
 
-_WIDER = 1.3
+_TARGET_OVER_PSF = 1.3
 """Width of the target PSF over that of the PSF of the observation.
 
 The sheared galaxy is convolved with a round Gaussian, the target PSF.  It is round, since otherwise
@@ -28,12 +28,12 @@ PSF does not amplify the noise: for the HST/ACS PSF (0.1" at 0.03" per pixel) no
 by more than 12 %, and those near the Nyquist frequency are suppressed.  An even wider target would
 only remove the structure that is to be tested."""
 
-_OPAQUE = 1e-4
+_SMALLEST_TRANSFER = 1e-4
 """Modes for which the transfer function of the PSF is below this are set to zero.  The transfer
 function of the target is far smaller there."""
 
 _Shape = Callable[[galsim.Shear], galsim.Shear | None]
-"""Measures the shape for an applied shear; None where the moments did not converge."""
+"""Measures the shape for an applied shear; None if the moments did not converge."""
 
 
 def shear_response(observation: Observation, stamp: ArrayLike, shear: float = 0.02) -> np.ndarray:
@@ -51,7 +51,7 @@ def shear_response(observation: Observation, stamp: ArrayLike, shear: float = 0.
         shear:          Size of the applied shear.  [default: 0.02]
 
     Returns:
-        R11 and R22, float64, shape [2]; NaN where the moments did not converge.  Half of their sum
+        R11 and R22, float64, shape [2]; NaN if the moments did not converge.  Half of their sum
         does not depend on the orientation of the galaxy.
     """
     stamp = np.asarray(stamp, float)
@@ -82,7 +82,7 @@ def profile_response(profile: galsim.GSObject, observation: Observation,
         shear:          Size of the shear.  [default: 0.02]
 
     Returns:
-        R11 and R22, float64, shape [2]; NaN where the moments did not converge.
+        R11 and R22, float64, shape [2]; NaN if the moments did not converge.
     """
     sigma = target_sigma(observation)
     if not np.isfinite(sigma):
@@ -104,7 +104,7 @@ def profile_response(profile: galsim.GSObject, observation: Observation,
 def target_sigma(observation: Observation) -> float:
     """Standard deviation of the round Gaussian that replaces the PSF [pixels]; NaN if unknown."""
     moments = adaptive_moments(observation.psf)
-    return np.nan if moments is None else _WIDER * moments.moments_sigma
+    return np.nan if moments is None else _TARGET_OVER_PSF * moments.moments_sigma
 
 
 def _response(shape: _Shape, shear: float) -> np.ndarray:
@@ -126,7 +126,7 @@ def _deconvolved(stamp: np.ndarray, psf: np.ndarray) -> np.ndarray:
     y, x = np.mgrid[-rows:rows + 1, -columns:columns + 1]
     np.add.at(centred, (y % stamp.shape[0], x % stamp.shape[1]), psf[y + middle[0], x + middle[1]])
     transfer = fft.rfft2(centred / centred.sum())
-    passed = np.abs(transfer) > _OPAQUE
+    passed = np.abs(transfer) > _SMALLEST_TRANSFER
     return np.where(passed, fft.rfft2(stamp) / np.where(passed, transfer, 1.0), 0.0)
 
 

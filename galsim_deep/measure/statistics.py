@@ -70,16 +70,17 @@ STATISTICS = (
 
 FLAGS = {
     "not_finite": "pixels that are not finite; nothing is measured",
-    "not_usable": "noise level or PSF of the real galaxy make no sense; nothing is measured",
+    "not_usable": "the noise level of the real galaxy is not positive, or its PSF is not finite or "
+                  "not of odd size; nothing is measured",
     "constant": "all pixels are equal; nothing is measured",
     "not_detected": "no galaxy is detected above the noise; nothing is measured",
-    "moments_failed": "adaptive moments do not converge, or to more than a quarter of the stamp; "
-                      "no moments",
-    "morphology_failed": "statmorph flags the measurement as bad; no morphology",
+    "moments_failed": "adaptive moments do not converge, or converge to a size above a quarter of "
+                      "the stamp; the moments are missing",
+    "morphology_failed": "statmorph flags the measurement as bad; the morphology is missing",
     "truncated": "the galaxy reaches the edge of what was observed; measured all the same",
     "off_centre": "the galaxy is outside of the stamp's central quarter; measured all the same",
 }
-"""What can be wrong with a stamp: {flag: its meaning}.  The report counts all of them."""
+"""The flags of a stamp: {flag: its meaning}.  The report counts all of them."""
 
 
 def measure(stamp: np.ndarray, observation: Observation
@@ -91,7 +92,7 @@ def measure(stamp: np.ndarray, observation: Observation
         observation:    The `Observation` with the PSF, noise and footprint of the stamp.
 
     Returns:
-        (values, flags): {name: value} of all `STATISTICS`, NaN where it could not be measured; and
+        (values, flags): {name: value} of all `STATISTICS`, NaN if it could not be measured; and
         {flag: whether it applies} of all `FLAGS`.
     """
     stamp = np.ascontiguousarray(stamp, float)

@@ -87,29 +87,29 @@ def ratio_of_medians(generated: ArrayLike, truth: ArrayLike, groups: ArrayLike,
         count:      Number of bootstrap samples.  [default: 200]
 
     Returns:
-        the ratio and its standard error, each float64 of shape [] or [b]; NaN where no value is
-        known (the error also where there is only one source).
+        the ratio and its standard error, each float64 of shape [] or [b]; NaN if no value is
+        known (the error also if there is only one source).
     """
     generated, truth = np.asarray(generated, float), np.asarray(truth, float)
     groups = np.asarray(groups)
     shape = generated.shape[1:]
     ratio, error = np.full(shape, np.nan), np.full(shape, np.nan)
     for column in np.ndindex(shape):
-        above, below = generated[:, *column], truth[:, *column]
-        known = np.isfinite(above) & np.isfinite(below)
-        if known.any():
+        generated_values, true_values = generated[:, *column], truth[:, *column]
+        finite = np.isfinite(generated_values) & np.isfinite(true_values)
+        if finite.any():
             ratio[column], error[column] = _ratio_of_known_medians(
-                above[known], below[known], groups[known], seed, count)
+                generated_values[finite], true_values[finite], groups[finite], seed, count)
     return ratio, error
 
 
 def _ratio_of_known_medians(
-        above: np.ndarray, below: np.ndarray, groups: np.ndarray,
+        generated_values: np.ndarray, true_values: np.ndarray, groups: np.ndarray,
         seed: int | Sequence[int] | np.random.SeedSequence, count: int) -> tuple[float, float]:
     """`ratio_of_medians` of two arrays of known values, shape [n] each."""
     def ratio(rows: slice | np.ndarray) -> float:
-        denominator = np.median(below[rows])
-        return np.median(above[rows]) / denominator if denominator != 0 else np.nan
+        denominator = np.median(true_values[rows])
+        return np.median(generated_values[rows]) / denominator if denominator != 0 else np.nan
 
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     if len(members) < 2:

@@ -7,7 +7,7 @@
 'generator'
 """
 
-__all__ = ["Card", "HandleError", "Module", "available", "cache_dir", "installed_path",
+__all__ = ["Card", "HandleError", "Module", "available", "cache_dir", "installed_folders",
            "read_card", "rewrite_card", "write_card"]
 
 import importlib
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from .cache import cache_dir
     from .card import Card, read_card, rewrite_card, write_card
     from .errors import HandleError
-    from .index import installed_path
+    from .index import installed_folders
     from .module import Module
     from .resolve import available
 
 _FILES = dict(
     Card="card", HandleError="errors", Module="module", available="resolve", cache_dir="cache",
-    installed_path="index", read_card="card", rewrite_card="card", write_card="card")
+    installed_folders="index", read_card="card", rewrite_card="card", write_card="card")
 
 
 def __getattr__(name: str) -> Any:

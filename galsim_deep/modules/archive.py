@@ -21,16 +21,18 @@ MAX_MODULE_BYTES = 2 * 2**30
 """Largest size of all files of a module together, and of its archive before and after gzip.  The
 shipped modules have up to 7 MB.  Without a limit a small archive can fill the disk."""
 MAX_MEMBERS = 1000
-"""Most files and folders in an archive.  A module has about ten."""
+"""Largest number of files and folders in an archive.  A module has about ten."""
 MAX_PATH_LENGTH = 200
-"""Most characters of a path in an archive.  A path of a module has about 40; Windows allows 260,
-and beyond 4096 bytes `os.path.realpath`, on which tarfile's own filter relies, fails on Linux."""
+"""Largest number of characters of a path in an archive.  A path of a module has about 40; Windows
+allows 260, and beyond 4096 bytes `os.path.realpath`, on which tarfile's own filter relies, fails on
+Linux."""
 MAX_PATH_DEPTH = 10
-"""Most parts of a path in an archive.  A path of a module has up to three."""
+"""Largest number of parts of a path in an archive.  A path of a module has up to three."""
 
 _PIECE = 2**14
-"""Most bytes that tarfile may read at once.  It copies files in such pieces, but takes a header of
-any size as a whole and, before Python 3.11.10 and 3.12.6, searches it in quadratic time."""
+"""Largest number of bytes that tarfile may read at once.  It copies files in such pieces, but takes
+a header of any size as a whole and, before Python 3.11.10 and 3.12.6, searches it in quadratic
+time."""
 
 
 def is_module(folder: Path) -> bool:
@@ -65,11 +67,11 @@ def is_safe_path(path: str) -> bool:
 
 
 def unpack(archive: Path, target: Path, source: object) -> None:
-    """Unpack the archive of a module, and put it in its place when it is complete.
+    """Unpack the archive of a module, and move it to its target when it is complete.
 
     Parameters:
         archive:    The archive, made by tar and gzip.  It may hold anything.
-        target:     Where the content of the archive goes.  A module that is there already, from
+        target:     The folder for the content of the archive.  A module that is there already, from
                     another process, stays.
         source:     What to call the archive in messages.
 
@@ -81,12 +83,12 @@ def unpack(archive: Path, target: Path, source: object) -> None:
     with replace_folder(target, keep=lambda folder: find_module(folder) is not None) as fresh:
         try:
             _extract(archive, fresh)
-        except Exception as err:  # tarfile lets errors of many kinds out where headers are damaged
+        except Exception as err:  # tarfile lets errors of many kinds out if headers are damaged
             reason = err if isinstance(err, tarfile.FilterError) else f"{type(err).__name__}: {err}"
             raise HandleError(
                 f"{source} cannot be unpacked into {target.parent}: {reason}. Get a whole archive "
-                "from the maker of the module, made by tar and gzip of plain files and folders "
-                "alone (tar --dereference stores files in the place of links), and see that the "
+                "from the maker of the module, made by tar and gzip of only plain files and "
+                "folders (tar --dereference stores files in the place of links), and see that the "
                 "disk is not full.") from err
         if find_module(fresh) is None:
             raise HandleError(f"{source} is not the archive of a module: {CARD_PATH} is neither at "
@@ -106,8 +108,9 @@ def _extract(archive: Path, folder: Path) -> None:
 class _BoundedReader(io.RawIOBase):
     """Reads a stream forward, at most `MAX_MODULE_BYTES` in all and `_PIECE` at once.
 
-    The headers of an archive tell tarfile how much to read and where to go.  Through this reader it
-    can neither fill the memory nor go round in a circle (CVE-2025-8194), whatever they say.
+    The headers of an archive tell tarfile how much to read and where to go.  This reader
+    limits both, so that damaged headers can neither exhaust the memory nor cause an endless loop
+    (CVE-2025-8194).
     """
 
     def __init__(self, stream: gzip.GzipFile) -> None:
@@ -127,14 +130,14 @@ class _BoundedReader(io.RawIOBase):
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
         if whence != os.SEEK_SET or position < self._position:
-            raise tarfile.FilterError("its headers lead backwards")
+            raise tarfile.FilterError("a header refers to data before the current position")
         while self._position < position and self.read(min(position - self._position, _PIECE)):
             pass
         return self._position
 
 
 class _PlainFilesFilter:
-    """An extraction filter for one archive: plain files and folders alone, within the limits.
+    """An extraction filter for one archive: only plain files and folders, within the limits.
 
     `tarfile.data_filter` does not suffice.  Before Python 3.11.13, 3.12.11 and 3.13.4 links lead it
     astray, so that an archive can write any file of the user (CVE-2025-4517), and it has no limits.
@@ -154,7 +157,7 @@ class _PlainFilesFilter:
         return tarfile.data_filter(member, folder)
 
     def _fault(self, member: tarfile.TarInfo) -> str | None:
-        """What is wrong with the member, or None."""
+        """The fault of the member, or None."""
         if not (member.isreg() or member.isdir()) or member.issparse():
             return "is a link, a device or a sparse file, not a plain file or folder"
         if not is_safe_path(member.name):
@@ -167,5 +170,5 @@ class _PlainFilesFilter:
         if self._bytes > MAX_MODULE_BYTES:
             return f"brings the size of all files to more than {MAX_MODULE_BYTES} bytes"
         if self._members > MAX_MEMBERS:
-            return f"comes after {MAX_MEMBERS} others, the most that there may be"
+            return f"exceeds the limit of {MAX_MEMBERS} files and folders"
         return None

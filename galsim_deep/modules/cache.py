@@ -29,7 +29,7 @@ def cache_dir() -> Path:
 
 
 def module_place(sha256: str) -> Path:
-    """Where the archive with this checksum is unpacked.
+    """The folder into which the archive with this checksum is unpacked.
 
     >>> module_place(64 * "a") == cache_dir() / "modules" / (64 * "a")
     True
@@ -47,7 +47,7 @@ def cached_module(sha256: str) -> Path | None:
 def scratch_folder(part: str) -> Iterator[Path]:
     """A temporary folder in a part of the cache, on the same file system as what is kept there.
 
-    Raises a `HandleError` where the cache cannot be written.
+    Raises a `HandleError` if the cache cannot be written.
     """
     with explained_errors(), temporary_folder(cache_dir() / part) as folder:
         yield folder

@@ -1,4 +1,4 @@
-"""The card of a module: everything about it that is not weights (module format, version 2).
+"""The card of a module: all of its metadata (module format, version 2).
 
 The card is ``assets/galsim_module.json`` in the folder of a module.  It is read and written here,
 without TensorFlow; ``docs/module_format.md`` describes every field.
@@ -30,13 +30,13 @@ from .archive import CARD_PATH, is_safe_path
 FORMAT_VERSION: Literal[2] = 2
 
 Kind = Literal["generator", "encoder", "density"]
-"""What a module does: it makes stamps, embeds stamps, or gives log-probabilities."""
+"""The kinds of modules: they make stamps, embed stamps, or give log-probabilities."""
 
 Quantity = Literal[
     "half_light_radius", "largest_angular_size", "magnitude", "flux", "redshift", "axis_ratio",
     "ellipticity", "sersic_index", "position_angle", "colour", "stellar_mass",
     "star_formation_rate", "other"]
-"""What a column measures."""
+"""The quantities that a column may measure."""
 
 REQUIRED_SIGNATURES: dict[str, str] = {
     "generator": "sample", "encoder": "embed", "density": "log_prob"}
@@ -46,13 +46,14 @@ REQUIRED_SIGNATURES: dict[str, str] = {
 MAX_CARD_BYTES = 2**24
 """Largest size of the card.  Those of the shipped modules have 4 to 9 kB."""
 MAX_STAMP_SIZE = 4096
-"""Most pixels on a side of a stamp: 2 arcmin at 0.03 arcsec, and 64 MB for each galaxy."""
+"""Largest number of pixels on a side of a stamp: 2 arcmin at 0.03 arcsec, and 64 MB per galaxy."""
 MAX_LATENT_SIZE = 2**20
-"""Most random numbers for each galaxy: 4 MB."""
+"""Largest number of random numbers for each galaxy: 4 MB."""
 MAX_ITEMS = 1000
-"""Most columns, classes, bands, signatures and files.  Shipped modules have up to a dozen each."""
+"""Largest number of columns, and of classes, bands, signatures and files.  Shipped modules have up
+to a dozen of each."""
 MAX_FAULTS = 5
-"""Most faults of a damaged card that an error message lists."""
+"""Largest number of faults of a damaged card that an error message lists."""
 
 
 class _Part(pydantic.BaseModel):
@@ -63,7 +64,8 @@ class _Part(pydantic.BaseModel):
 Range = tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-"""What the name of a module looks like, so that it is the name of a folder on any system."""
+"""Regular expression for names of modules.  It allows only names that are valid folder names on all
+systems."""
 
 
 def _checked_text(text: str) -> str:
@@ -90,9 +92,9 @@ class Band(_Part):
     exposure_time: float = pydantic.Field(1.0, gt=0, allow_inf_nan=False)
     """Exposure time that the zero point refers to [s]."""
     area: float | None = pydantic.Field(None, gt=0, allow_inf_nan=False)
-    """Collecting area that the zero point refers to [cm^2], where stated."""
+    """Collecting area that the zero point refers to [cm^2], if stated."""
     effective_wavelength: float | None = pydantic.Field(None, gt=0, allow_inf_nan=False)
-    """Effective wavelength of the bandpass [nm], where stated."""
+    """Effective wavelength of the bandpass [nm], if stated."""
     psf: Text = ""
     """The PSFs that the module was trained through."""
     noise: Text = ""
@@ -114,17 +116,17 @@ class Column(_Part):
     meaning: Text
     """How exactly the quantity is defined and measured, for people; no program reads it."""
     quantity: Quantity
-    """What the column measures, for programs."""
+    """The quantity that the column measures, for programs."""
     band: str | None = None
-    """The band in which the quantity is measured, where it depends on the band."""
+    """The band in which the quantity is measured, if it depends on the band."""
     as_observed: bool = False
     """Whether the value includes the PSF, as a size measured on an image does."""
     optional: bool = False
     """Whether a row may omit the value (NaN): the module then draws it given the others."""
     valid_range: Range
-    """Where training galaxies are and the module may be used."""
+    """The range in which the module may be used.  Some training galaxies may lie outside of it."""
     extrapolated_range: Range | None = None
-    """A wider range in which the module was found to extrapolate well, where there is one."""
+    """A wider range in which the module was found to extrapolate well, if there is one."""
     above: pydantic.FiniteFloat | None = None
     """Values must exceed this, because the module takes the logarithm of their distance to it."""
     quantiles: dict[Text, float] = {}
@@ -183,7 +185,7 @@ FilePath = Annotated[str, pydantic.AfterValidator(_checked_path)]
 
 
 class GalaxyClass(_Part):
-    """A class of galaxies that the module distinguishes; its number is its place on the card.
+    """A class of galaxies that the module distinguishes; its number is its index on the card.
 
     >>> from galsim_deep.modules.resolve import resolve
     >>> [galaxy_class.name for galaxy_class in read_card(resolve("hub:acs_mpcc")).classes]
@@ -209,7 +211,7 @@ class StampGeometry(_Part):
     pixel_scale: float = pydantic.Field(ge=1e-6, le=1e4)
     """Size of a pixel [arcsec], from a microarcsecond to three degrees."""
     centre: Literal["true_centre"] = "true_centre"
-    """Where the origin of the profile is: at the true centre of the stamp, which for an even size
+    """The origin of the profile: at the true centre of the stamp, which for an even size
     is the corner between the four middle pixels (GalSim's ``use_true_center=True``)."""
 
 
@@ -240,7 +242,7 @@ class TrainingData(_Part):
     """Licence or terms of use of the training data."""
     citation: Text
     sources: int | None = pydantic.Field(None, gt=0)
-    """Number of distinct galaxies, where known; several stamps may show the same one."""
+    """Number of distinct galaxies, if known; several stamps may show the same one."""
 
 
 class RecipeReference(_Part):
@@ -305,18 +307,18 @@ class Card(_Part):
     def zero_point(self) -> float:
         """AB magnitude of a source whose image sums to one, for a module of one band.
 
-        Raises a `galsim.GalSimValueError` where there are several bands.
+        Raises a `galsim.GalSimValueError` if there are several bands.
         """
         if len(self.bands) > 1:
-            raise GalSimValueError(f"The module {self.name} has a zero point for each band. Ask "
-                                   "for that of one: card.band(name).zero_point.",
+            raise GalSimValueError(f"The module {self.name} has a zero point for each band. Use "
+                                   "card.band(name).zero_point.",
                                    None, [band.name for band in self.bands])
         return self.bands[0].zero_point
 
     def band(self, name: str | None = None) -> Band:
         """A band by its name, or the first band.
 
-        Raises a `galsim.GalSimValueError` where there is no band of that name.
+        Raises a `galsim.GalSimValueError` if there is no band of that name.
         """
         for band in self.bands:
             if name in (None, band.name):
@@ -410,7 +412,7 @@ def read_card(folder: str | os.PathLike) -> Card:
 
 
 def _described(err: pydantic.ValidationError) -> str:
-    """The first faults of a card with their places, in printable letters."""
+    """The first faults of a card with their paths, in printable letters."""
     faults = [f"{'.'.join(map(str, fault['loc'])) or 'top level'}: {fault['msg']}"
               for fault in err.errors()[:MAX_FAULTS]]
     if err.error_count() > MAX_FAULTS:

@@ -36,7 +36,7 @@ def parse_sha256(text: object, where: object) -> str:
 
     Parameters:
         text:       64 hexadecimal digits.
-        where:      Where it is stated, for the message.
+        where:      The source of the checksum, for the message.
 
     Raises a `galsim.GalSimValueError` for anything else.
 
@@ -53,7 +53,7 @@ def parse_sha256(text: object, where: object) -> str:
 def split_url(handle: str) -> tuple[str, str | None]:
     """Split ``URL#sha256=HEX`` into the URL and the checksum, which is None if not stated.
 
-    Raises a `galsim.GalSimValueError` where either is malformed.
+    Raises a `galsim.GalSimValueError` if either is malformed.
 
     >>> split_url("https://example.org/module.tar.gz")
     ('https://example.org/module.tar.gz', None)
@@ -85,12 +85,12 @@ def check_sha256(path: Path, expected: str | None, source: object) -> str:
     Returns:
         the checksum.
 
-    Raises a `HandleError` that names ``source`` where they differ.
+    Raises a `HandleError` that names ``source`` if they differ.
     """
     actual = file_sha256(path)
     if expected is not None and actual != expected:
         raise HandleError(
-            f"{source} has sha256 {actual} where {expected} was expected, so it was not used. It "
+            f"{source} has sha256 {actual} instead of {expected}, so it was not used. It "
             "is damaged, or another file than expected: get it again, or correct the checksum.")
     return actual
 
@@ -100,13 +100,13 @@ def download(url: str, folder: Path, source: str) -> Path:
 
     Parameters:
         url:        An http(s) URL.
-        folder:     Where the file goes.
+        folder:     The folder for the file.
         source:     What to call the file in messages.
 
     Returns:
         the path of the file.
 
-    Raises a `HandleError` where it cannot be downloaded.
+    Raises a `HandleError` if it cannot be downloaded.
     """
     import pooch
 

@@ -4,7 +4,7 @@ An index is an object ``{"NAME": {"url": ..., "sha256": ..., "summary": ...}}``.
 with the package; ``$GALSIM_DEEP_INDEX`` names a further one by its path or URL.
 """
 
-__all__ = ["Index", "installed_path", "read_indexes"]
+__all__ = ["Index", "installed_folders", "read_indexes"]
 
 import hashlib
 import importlib.util
@@ -25,17 +25,17 @@ Index = dict[str, dict[str, Any]]
 """The entries of an index, by the name of the module."""
 
 
-def installed_path() -> list[Path]:
-    """The folders of the modules installed with the package; often just one.
+def installed_folders() -> list[Path]:
+    """The folders that contain the modules installed with the package (usually one).
 
-    >>> any((folder / "index.json").is_file() for folder in installed_path())
+    >>> any((folder / "index.json").is_file() for folder in installed_folders())
     True
     """
     spec = importlib.util.find_spec("galsim_deep.hub_modules")
     # Python started in a clone imports the package from there, whose modules are beside it.
-    beside = Path(__file__).resolve().parents[2] / "hub_modules"
-    places = spec.submodule_search_locations if spec else [str(beside)]
-    return [Path(place) for place in places or () if os.path.isdir(place)]
+    source_folder = Path(__file__).resolve().parents[2] / "hub_modules"
+    folders = spec.submodule_search_locations if spec else [str(source_folder)]
+    return [Path(folder) for folder in folders or () if os.path.isdir(folder)]
 
 
 def read_indexes(offline: bool) -> Iterator[tuple[str, Index]]:
@@ -45,18 +45,18 @@ def read_indexes(offline: bool) -> Iterator[tuple[str, Index]]:
     names never wait for the network.
 
     Parameters:
-        offline:    Whether to keep off the network.
+        offline:    If True, never use the network.
 
-    Raises a `HandleError` where an index cannot be read.
+    Raises a `HandleError` if an index cannot be read.
     """
-    for folder in installed_path():
+    for folder in installed_folders():
         if os.path.isfile(folder / "index.json"):
             yield str(folder / "index.json"), _read(folder / "index.json")
-    further = os.environ.get("GALSIM_DEEP_INDEX")
-    if further and is_url(further):
-        yield further, _download(further, offline)
-    elif further:
-        yield further, _read(Path(further).expanduser())
+    extra_index = os.environ.get("GALSIM_DEEP_INDEX")
+    if extra_index and is_url(extra_index):
+        yield extra_index, _download(extra_index, offline)
+    elif extra_index:
+        yield extra_index, _read(Path(extra_index).expanduser())
 
 
 def _read(path: Path, source: str | None = None) -> Index:
@@ -64,7 +64,7 @@ def _read(path: Path, source: str | None = None) -> Index:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as err:
         raise HandleError(f"The index {source or path} cannot be read: {err}. Correct it, or the "
-                          "place named in $GALSIM_DEEP_INDEX.") from err
+                          "value of $GALSIM_DEEP_INDEX.") from err
     if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
         raise HandleError(f"The index {source or path} is not an object of the form "
                           '{"NAME": {"url": ..., "sha256": ...}}. Correct it.')
@@ -72,21 +72,24 @@ def _read(path: Path, source: str | None = None) -> Index:
 
 
 def _download(handle: str, offline: bool) -> Index:
-    """The entries of an index at a URL: as it is now or, when that fails, as it was last."""
+    """Download an index and return its entries.
+
+    If that fails, use the copy that was downloaded last.
+    """
     # The last copy lets a module that was downloaded earlier be found by its name when offline.
-    last = cache_dir() / "indexes" / (hashlib.sha256(handle.encode()).hexdigest() + ".json")
+    last_copy = cache_dir() / "indexes" / (hashlib.sha256(handle.encode()).hexdigest() + ".json")
     if not offline:
         url, sha256 = split_url(handle)
         source = f"The index {url} ($GALSIM_DEEP_INDEX)"
         try:
-            with explained_errors(), replace_file(last) as fresh:
+            with explained_errors(), replace_file(last_copy) as fresh:
                 downloaded = download(url, fresh.parent, source)
                 check_sha256(downloaded, sha256, source)
                 entries = _read(downloaded, url)
                 os.replace(downloaded, fresh)
             return entries
         except HandleError as err:
-            if not os.path.isfile(last):
+            if not os.path.isfile(last_copy):
                 raise
             galsim_warn(f"{err} The copy of the index that was downloaded last is used instead.")
-    return _read(last, handle) if os.path.isfile(last) else {}
+    return _read(last_copy, handle) if os.path.isfile(last_copy) else {}

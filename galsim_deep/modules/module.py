@@ -21,7 +21,7 @@ from .runners.tensorflow import TensorFlowRunner, is_gpu_available
 PROBE_PATH = "assets/probe.npz"
 
 GPU_ROWS = 64
-"""Number of galaxies from which on the transfer to a GPU and back pays."""
+"""Smallest batch for which a GPU is faster than the CPU, transfers included."""
 
 
 class Module:
@@ -37,7 +37,7 @@ class Module:
         compact:        A `LiteRTRunner` for the signature ``sample``; None for a module without a
                         compact graph.
 
-    Raises a `galsim.GalSimError` where the folder is not a module, or is damaged.
+    Raises a `galsim.GalSimError` if the folder is not a module, or is damaged.
 
     >>> from galsim_deep.modules.resolve import resolve
     >>> module = Module(resolve("hub:acs_flow_vae"))
@@ -85,7 +85,7 @@ class Module:
         Returns:
             its outputs by name, arrays with N rows each.
 
-        Raises a `galsim.GalSimError` where the module has no such signature, or cannot be run with
+        Raises a `galsim.GalSimError` if the module has no such signature, or cannot be run with
         these inputs.
 
         >>> from galsim_deep.modules.resolve import resolve
@@ -106,29 +106,30 @@ class Module:
         Parameters:
             columns:        The columns, [N] each.
             normal:         Standard normal numbers, [N, L].
-            galaxy_class:   The class of each galaxy, [N], -1 where it is to be drawn; for a module
+            galaxy_class:   The class of each galaxy, [N], -1 if it is to be drawn; for a module
                             with classes.  [default: all are drawn]
 
         Returns:
             a dict of ``image``, float32 [N, S, S, B], light before PSF and pixel, and, for a module
             with classes, ``galaxy_class``, int32 [N].
 
-        Raises a `galsim.GalSimError` where graph and card do not agree.
+        Raises a `galsim.GalSimError` if graph and card do not agree.
         """
         return self._runner(len(normal)).call(
             "sample", self._sample_inputs(columns, normal, galaxy_class))
 
     def check(self, count: int) -> None:
-        """Compare the graph that samples so many galaxies with the card, once.
+        """Check that the graph used for ``count`` galaxies agrees with the card.
 
-        To be called before random numbers are drawn, since the card says how many.
+        Each graph is checked once.  To be called before random numbers are drawn, since the card
+        says how many are needed.
 
-        Raises a `galsim.GalSimError` where they do not agree.
+        Raises a `galsim.GalSimError` if they do not agree.
         """
         self._runner(count)
 
     def _runner(self, count: int) -> Runner:
-        """What samples so many galaxies."""
+        """The runner for a batch of ``count`` galaxies."""
         if self.card.kind != "generator":
             raise GalSimValueError(f"The module {self.card.name} makes no galaxies: it is not a "
                                    "generator.", self.card.kind, ["generator"])
@@ -172,13 +173,13 @@ class Module:
                    for name, shape in shapes.items()):
             raise self._disagrees(f"sample gives {outputs}, the card says {shapes}")
         # Some graphs leave shapes open until they are run.
-        made = runner.call("sample", self._sample_inputs(
+        sampled = runner.call("sample", self._sample_inputs(
             {column.name: np.ones(1, np.float32) for column in card.columns},
             np.ones((1, latent_size), np.float32)))
         for name, shape in shapes.items():
-            if made[name].shape[1:] != shape[1:]:
-                raise self._disagrees(f"sample gives {name} of shape {made[name].shape}, the card "
-                                      f"says {shape}")
+            if sampled[name].shape[1:] != shape[1:]:
+                raise self._disagrees(f"sample gives {name} of shape {sampled[name].shape}, "
+                                      f"the card says {shape}")
 
     def _disagrees(self, how: str) -> GalSimError:
         return GalSimError(f"The module {self.folder} does not agree with its card: {how}. Get the "
@@ -193,11 +194,12 @@ class Module:
         outside of any graph.
 
         Returns:
-            the largest difference by signature, and as ``"sample (compact graph)"``: in units of
-            each image's peak, and of other numbers in units of the largest of their kind.  Whole
-            numbers, such as classes, have to be the same, so their difference is not scaled.
+            the largest difference by signature, and as ``"sample (compact graph)"``: differences of
+            images are divided by the peak of each image, those of other floating-point outputs by
+            their largest absolute value.  Integers, such as classes, have to be the same, so their
+            difference is not scaled.
 
-        Raises a `galsim.GalSimError` where the module has no such file, or cannot be run.
+        Raises a `galsim.GalSimError` if the module has no such file, or cannot be run.
         """
         if not os.path.isfile(self.folder / PROBE_PATH):
             raise GalSimError(f"The module {self.folder} has no {PROBE_PATH}, so it cannot be "
@@ -224,7 +226,7 @@ def _may_be(shape: Shape | None, expected: Shape) -> bool:
         size is None or size == wanted for size, wanted in zip(shape, expected, strict=True))
 
 
-def _largest_difference(made: GraphOutputs, expected: GraphOutputs) -> float:
+def _largest_difference(outputs: GraphOutputs, expected: GraphOutputs) -> float:
     """The largest difference of some arrays by name, in the units of `Module.probe`."""
     largest = []
     for name, value in expected.items():
@@ -234,7 +236,7 @@ def _largest_difference(made: GraphOutputs, expected: GraphOutputs) -> float:
             scale = np.max(np.abs(value), axis=axes, keepdims=True)
             # An array that should be zero throughout has no scale of its own.
             scale = np.where(scale == 0, 1.0, scale)
-        largest.append(np.max(np.abs(made[name] - value) / scale))
+        largest.append(np.max(np.abs(outputs[name] - value) / scale))
     return float(np.max(largest))
 
 

@@ -141,7 +141,7 @@ def _validation_table(card: Card) -> str:
 
 
 def with_error(figures: Mapping[str, float], name: str) -> str:
-    """A figure of the card with its error, as text; empty where there is none.
+    """A figure of the card with its error, as text; empty if there is none.
 
     >>> with_error({"auc_all": 0.76512, "auc_all_error": 0.0499}, "auc_all")
     '0.7651 ± 0.05'

@@ -1,4 +1,4 @@
-"""From a handle to the local folder of a module.
+"""Resolve handles to local folders of modules.
 
 A handle is ``hub:NAME``, a folder, a ``.tar.gz`` (or ``.tgz``) file, or an http(s) URL of one.
 `resolve` turns each of them into a folder that holds ``assets/galsim_module.json``.  Downloads are
@@ -30,7 +30,7 @@ from .archive import CARD_PATH, is_module, unpack
 from .cache import cache_dir, cached_module, explained_errors, module_place, scratch_folder
 from .download import check_sha256, download, is_url, parse_sha256, split_url
 from .errors import HandleError
-from .index import installed_path, read_indexes
+from .index import installed_folders, read_indexes
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -40,8 +40,8 @@ def resolve(handle: str | os.PathLike, sha256: str | None = None,
     """Find the local folder of a module; download and unpack it if necessary.
 
     ``hub:NAME`` is searched for in ``$GALSIM_DEEP_PATH``, among the modules installed with the
-    package, and in the indexes, in this order.  What an index names is taken from the cache where
-    it was downloaded before.
+    package, and in the indexes, in this order.  A module named in an index is taken from the cache
+    if it was downloaded before.
 
     Parameters:
         handle:     ``hub:NAME``, a folder, a ``.tar.gz`` file, or an http(s) URL of one, which may
@@ -49,7 +49,7 @@ def resolve(handle: str | os.PathLike, sha256: str | None = None,
         sha256:     The checksum of the archive, 64 hexadecimal digits.  A URL needs it, here or in
                     the URL.  A folder has no archive to check, so giving one with it is an error.
                     [default: None]
-        offline:    Whether to keep off the network.  [default: None, which means that
+        offline:    If True, never use the network.  [default: None, which means that
                     ``$GALSIM_DEEP_OFFLINE`` decides]
 
     Returns:
@@ -79,14 +79,14 @@ def resolve(handle: str | os.PathLike, sha256: str | None = None,
 
 
 def available(offline: bool | None = None) -> dict[str, Path | None]:
-    """List the modules that ``hub:NAME`` can reach, in the order of the search.
+    """List the modules that can be opened as ``hub:NAME``, in the order of the search.
 
     Parameters:
-        offline:    Whether to keep off the network.  [default: None, which means that
+        offline:    If True, never use the network.  [default: None, which means that
                     ``$GALSIM_DEEP_OFFLINE`` decides]
 
     Returns:
-        the folder of each module by its name; None where it is in an index but not yet downloaded.
+        the folder of each module by its name; None if it is in an index but not yet downloaded.
 
     >>> "acs_flow_vae" in available(offline=True)
     True
@@ -118,7 +118,7 @@ def _search_path() -> list[Path]:
     """The folders that hold folders of modules, in the order of the search."""
     named = os.environ.get("GALSIM_DEEP_PATH", "").split(os.pathsep)
     return [Path(os.path.abspath(os.path.expanduser(folder)))
-            for folder in named if folder] + installed_path()
+            for folder in named if folder] + installed_folders()
 
 
 # ---- the kinds of handle --------------------------------------------------------------------
@@ -208,7 +208,7 @@ def _unpacked(archive: Path, sha256: str, source: object) -> Path:
 
 
 def _agreed(argument: str | None, stated: str | None, where: object) -> str | None:
-    """The checksum, from the argument or from where it is stated."""
+    """The checksum, from the argument or from the handle or index that states it."""
     if argument and stated and argument != stated:
         raise GalSimValueError(
             f"{where}: the argument sha256 disagrees with the checksum stated there, {stated}. "
@@ -217,15 +217,15 @@ def _agreed(argument: str | None, stated: str | None, where: object) -> str | No
 
 
 def _unknown(name: str) -> GalSimValueError:
-    known = list(available(offline=True))  # an index that has a URL was downloaded a moment ago
-    lower = {other.lower(): other for other in known}
+    names = list(available(offline=True))  # an index that has a URL was downloaded a moment ago
+    lower = {other.lower(): other for other in names}
     near = [lower[other] for other in difflib.get_close_matches(name.lower(), lower)]
-    halves = [str(folder / name) for folder in _search_path() if os.path.isdir(folder / name)]
-    places = [*map(str, _search_path()), f"the cache {cache_dir()}",
+    incomplete = [str(folder / name) for folder in _search_path() if os.path.isdir(folder / name)]
+    searched = [*map(str, _search_path()), f"the cache {cache_dir()}",
               *(f"the index {source}" for source, _ in read_indexes(offline=True))]
     return GalSimValueError(
         "No module of this name."
         + (f" Did you mean {' or '.join(near)}?" if near else "")
-        + "".join(f" {half} is there, but lacks {CARD_PATH}." for half in halves)
-        + f" Searched: {', '.join(places)}. Further places are named in $GALSIM_DEEP_PATH and "
-        "$GALSIM_DEEP_INDEX.", f"hub:{name}", known)
+        + "".join(f" The folder {folder} exists but has no {CARD_PATH}." for folder in incomplete)
+        + f" Searched: {', '.join(searched)}. Add folders with $GALSIM_DEEP_PATH, or an index with "
+        "$GALSIM_DEEP_INDEX.", f"hub:{name}", names)

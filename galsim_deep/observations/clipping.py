@@ -15,8 +15,8 @@ def clipped(stamp: np.ndarray, noise_sigma: float, threshold: float, peak: float
     A pixel is kept if it is above ``threshold`` and connected to a pixel above ``peak`` by at most
     `REACH` steps over pixels above ``threshold``.  Other islands are taken to be noise.
 
-    The same rule with a gradient, for training, is
-    the function ``clipped`` of the training package.
+    `galsim_deep_training.physics.observation.clipped` applies the same rule and has a gradient, for
+    training.
 
     Parameters:
         stamp:          Shape [S, S].

@@ -158,8 +158,8 @@ def periodic_power(correlation: np.ndarray, field: tuple[int, int]) -> np.ndarra
         field:          Shape (rows, columns) of the field, at least C on either side.
 
     Returns:
-        float64, shape [rows, columns//2+1]: the layout of `numpy.fft.rfft2`.  Where a correlation
-        function that was truncated has negative power, it is zero.
+        float64, shape [rows, columns//2+1]: the layout of `numpy.fft.rfft2`.  Modes at
+        which a truncated correlation function has negative power are zero.
     """
     lags = np.arange(len(correlation)) - len(correlation) // 2
     periodic = np.zeros(field)

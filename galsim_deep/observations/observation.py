@@ -17,12 +17,12 @@ class Observation:
     """A real galaxy with everything that is needed to draw another one under the same conditions.
 
     Attributes:
-        number:             Its place in the sample.
+        number:             Its index in the sample.
         stamp:              The observed stamp, shape [S, S], flux per pixel; rows are y.
         psf:                The effective PSF (pixel response included), shape [P, P], P odd,
                             centred on the middle pixel, unit sum, in pixels of the stamp.
         pixel_scale:        Size of a pixel [arcsec].
-        noise_sigma:        Standard deviation of the noise in a pixel; NaN where it is not known.
+        noise_sigma:        Standard deviation of the noise in a pixel; NaN if it is not known.
         columns:            Catalogue columns of the module, {name: value}.
         noise_correlation:  Correlation function of the noise (see
                             `galsim_deep.observations.noise`), shape [C, C], C odd; None for white
@@ -32,7 +32,7 @@ class Observation:
                             light is cut off at its edge.
         source:             Number of the galaxy that the stamp was made from.  Stamps of the same
                             source are not independent of each other.
-        truth:              The profile before PSF and noise, shape [S, S], flux per pixel, where
+        truth:              The profile before PSF and noise, shape [S, S], flux per pixel, if
                             it is known.
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, if the stamp
                             was clipped; None otherwise.

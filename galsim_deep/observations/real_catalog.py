@@ -1,9 +1,9 @@
 """The reader of folders of real galaxies in GalSim's format.
 
 `galsim.RealGalaxyCatalog` gives stamps, PSFs and noise.  The columns that a model is conditioned on
-are often in a second table beside it, the catalogue of fits (``..._fits.fits``), joined on IDENT.
-`RealCatalog` reads both.  Validation and the data builders of training use it, so that a catalogue
-means the same to both.
+are often in a second table beside it, the catalogue of parametric fits (``..._fits.fits``), joined
+on IDENT.  `RealCatalog` reads both.  Validation and the data builders of training use it, so that a
+catalogue means the same to both.
 """
 
 __all__ = ["RealCatalog"]
@@ -29,7 +29,7 @@ REQUIRED_COLUMNS = ("IDENT", "GAL_FILENAME", "PSF_FILENAME", "GAL_HDU", "PSF_HDU
 
 
 class RealCatalog:
-    """A catalogue of real galaxies, together with the catalogue of fits beside it.
+    """A catalogue of real galaxies, together with the catalogue of parametric fits beside it.
 
     Parameters:
         path:       The main catalogue file, or a folder that holds exactly one.
@@ -40,7 +40,7 @@ class RealCatalog:
         pixel_scales:   Size of a pixel of each stamp [arcsec], float64 [N]; to six digits, since
                         catalogues often hold it in single precision.
         noise_sigma:    Standard deviation of the noise in a pixel of each stamp, float64 [N]; NaN
-                        where the catalogue has no positive variance.
+                        if the catalogue has no positive variance.
 
     Raises:
         galsim.GalSimError: if there is no such catalogue, more than one, or one that cannot be
@@ -62,8 +62,8 @@ class RealCatalog:
         self._correlations: dict[tuple, np.ndarray] = {}
         try:
             self._tables = [Table.read(self.path, format="fits")]
-            if _fits(self.path).is_file():
-                self._tables.append(Table.read(_fits(self.path), format="fits"))
+            if _fit_catalogue_path(self.path).is_file():
+                self._tables.append(Table.read(_fit_catalogue_path(self.path), format="fits"))
             # GalSim reads lazily: it would notice what is missing only at the first galaxy.
             missing = [name for name in REQUIRED_COLUMNS if name not in self._tables[0].colnames]
             missing += ["IDENT" for table in self._tables[1:] if "IDENT" not in table.colnames]
@@ -73,19 +73,19 @@ class RealCatalog:
         except (OSError, KeyError, ValueError) as err:
             reason = err.args[0] if isinstance(err, KeyError) else err
             raise GalSimError(f"{self.path} cannot be read as a galsim.RealGalaxyCatalog with the "
-                              f"catalogue of fits beside it: {reason}") from err
+                              f"catalogue of parametric fits beside it: {reason}") from err
         self.pixel_scales = np.array([float(f"{scale:.6g}") for scale in np.asarray(
             self.galaxies.pixel_scale, float)])
         variance = np.asarray(self.galaxies.variance, float)
-        known = np.isfinite(variance) & (variance > 0)
-        self.noise_sigma = np.sqrt(np.where(known, variance, np.nan))
+        positive = np.isfinite(variance) & (variance > 0)
+        self.noise_sigma = np.sqrt(np.where(positive, variance, np.nan))
 
     def __len__(self) -> int:
         return self.galaxies.nobjects
 
     def column(self, name: str, pixel_scale: float | None = None, quantity: str = "other"
                ) -> np.ndarray:
-        """A column of numbers, from the main catalogue or from the catalogue of fits.
+        """A column of numbers, from the main catalogue or from that of parametric fits.
 
         Parameters:
             name:           Its name.  Case does not matter.
@@ -96,7 +96,7 @@ class RealCatalog:
                             [default: "other", only the name counts]
 
         Returns:
-            float64, shape [N]; NaN where the catalogue of fits lacks a galaxy.
+            float64, shape [N]; NaN if the catalogue of parametric fits lacks a galaxy.
 
         Raises:
             galsim.GalSimConfigError: if neither table has the column.
@@ -111,7 +111,9 @@ class RealCatalog:
         columns = ", ".join(key for table in self._tables for key in _numeric_columns(table))
         raise GalSimConfigError(
             f"The catalogue {self.path} has no column of numbers '{name}', nor has its catalogue "
-            f"of fits {_fits(self.path).name}. There are: {columns}. Say which to take instead.")
+            f"of parametric fits {_fit_catalogue_path(self.path).name}. Together they have the "
+            f"columns {columns}. "
+            "Name one of them with --column COLUMN=NAME, or in data.columns of a recipe.")
 
     def stamp(self, row: int) -> np.ndarray:
         """The observed stamp of a galaxy, shape [h, w], flux per pixel."""
@@ -144,7 +146,7 @@ class RealCatalog:
             size:   Pixels on a side C, odd.
 
         Returns:
-            float64, shape [C, C], 1 in the middle; None where the catalogue names no noise file, or
+            float64, shape [C, C], 1 in the middle; None if the catalogue names no noise file, or
             has no variance for this galaxy.
         """
         name = self.noise_file(row)
@@ -168,10 +170,10 @@ class RealCatalog:
         """A column of one of the tables, in the order of the main catalogue, float64 [N]."""
         identity = np.asarray(self._tables[0]["IDENT"])
         row = {ident: i for i, ident in enumerate(np.asarray(table["IDENT"]))}
-        known = np.array([ident in row for ident in identity])
+        has_fit = np.array([ident in row for ident in identity])
         values = np.full(len(identity), np.nan)
         column = np.ma.filled(np.ma.asarray(table[key]).astype(float), np.nan)
-        values[known] = column[[row[ident] for ident in identity[known]]]
+        values[has_fit] = column[[row[ident] for ident in identity[has_fit]]]
         return values
 
 
@@ -181,7 +183,7 @@ def _find(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise GalSimError(f"There is no folder or catalogue {path}.")
-    candidates = sorted(file for file in path.glob("*.fits") if _fits(file).is_file())
+    candidates = sorted(file for file in path.glob("*.fits") if _fit_catalogue_path(file).is_file())
     candidates = candidates or sorted(path.glob("real_galaxy_catalog*.fits"))
     if len(candidates) != 1:
         names = ", ".join(file.name for file in candidates) or "none"
@@ -196,6 +198,6 @@ def _numeric_columns(table: Any) -> list[str]:
             if table[key].ndim == 1 and table[key].dtype.kind in "iufb"]
 
 
-def _fits(path: Path) -> Path:
-    """The catalogue of fits that belongs to a main catalogue."""
+def _fit_catalogue_path(path: Path) -> Path:
+    """The catalogue of parametric fits that belongs to a main catalogue."""
     return path.with_name(f"{path.stem}_fits.fits")

@@ -30,7 +30,7 @@ PSF_SIZE = 65
 # Random streams of numpy's generators, seeded with [seed, ...].  The other streams of a validation
 # are listed in `galsim_deep.validation.random_streams`.
 _CHOICE = 0
-"""[seed, _CHOICE]: which galaxies are taken where fewer than all are wanted."""
+"""[seed, _CHOICE]: which galaxies are chosen if not all are used."""
 _PADDING = 1000
 """[seed, row, _PADDING]: the noise that pads the stamp of a galaxy."""
 
@@ -126,7 +126,7 @@ class RealGalaxies(abc.ABC):
         if count is not None and count < 1:
             raise GalSimConfigError(f"At least one galaxy is needed, not {count}.")
         if count is not None and count < len(kept):
-            self.left_out["not asked for"] = int(len(kept) - count)
+            self.left_out["not selected at random"] = int(len(kept) - count)
             chosen = np.random.default_rng([seed, _CHOICE]).permutation(len(kept))[:count]
             kept = kept[np.sort(chosen)]
         if not len(kept):
@@ -145,7 +145,7 @@ def open_real_galaxies(path: str | os.PathLike, card: ModuleCard, *, count: int 
         path:       A folder (or main catalogue file) that `galsim.RealGalaxyCatalog` reads, or an
                     HDF5 file made by ``galsim-deep-train data``.
         card:       The card of the module.
-        count:      How many galaxies to take at most, at random.  [default: all]
+        count:      Largest number of galaxies, chosen at random.  [default: all]
         seed:       Seed of that choice, and of the noise that pads stamps of a catalogue.
         columns:    {column of the module: its name in the catalogue}.  [default: the same name]
         split:      ``test`` or ``train``: which part of an HDF5 file.
@@ -216,9 +216,9 @@ class CatalogGalaxies(RealGalaxies):
     def observation(self, number: int) -> Observation:
         row = int(self._rows[number])
         image = self._catalog.stamp(row)
-        place, part = _centred((self.stamp_size, self.stamp_size), image.shape)
+        target, part = _centred((self.stamp_size, self.stamp_size), image.shape)
         footprint = np.zeros((self.stamp_size, self.stamp_size), bool)
-        footprint[place] = True
+        footprint[target] = True
         padding = Observation(
             number=number, stamp=np.zeros(footprint.shape), psf=self._psf(row),
             pixel_scale=self.pixel_scale, noise_sigma=float(self._catalog.noise_sigma[row]),
@@ -227,11 +227,11 @@ class CatalogGalaxies(RealGalaxies):
             columns={name: float(values[number]) for name, values in self.columns.items()},
             source=int(self.source[number]))
         stamp = padding.noise(np.random.default_rng([self._seed, row, _PADDING]))
-        stamp[place] = image[part]
+        stamp[target] = image[part]
         return dataclasses.replace(padding, stamp=stamp)
 
     def _psf(self, row: int) -> np.ndarray:
-        """The PSF image of a galaxy; NaN where it cannot be read."""
+        """The PSF image of a galaxy; NaN if it cannot be read."""
         try:
             return self._catalog.psf_image(row, PSF_SIZE, self.pixel_scale)
         except galsim.GalSimError:
@@ -275,8 +275,8 @@ class DataSetGalaxies(RealGalaxies):
     def _column(self, name: str) -> np.ndarray:
         if name not in self._file.columns:
             raise GalSimConfigError(
-                f"The data set {self._file.path} has no column '{name}'. There are: "
-                f"{', '.join(self._file.columns)}. Say which to take instead.")
+                f"The data set {self._file.path} has no column '{name}'. It has the columns "
+                f"{', '.join(self._file.columns)}. Name one of them with --column COLUMN=NAME.")
         return self._file.columns[name].astype(float)
 
     def observation(self, number: int) -> Observation:
@@ -299,10 +299,10 @@ def _none_if_white(correlation: np.ndarray) -> np.ndarray | None:
 
 def _centred(shape: tuple[int, int],
              image_shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where an image goes in the middle of a stamp, and which part of the image fits into it."""
-    place, part = [], []
+    """The slices of a stamp that an image in its middle covers, and those of the part that fits."""
+    target, part = [], []
     for size, n in zip(shape, image_shape, strict=True):
         common = min(size, n)
-        place.append(slice((size - common) // 2, (size - common) // 2 + common))
+        target.append(slice((size - common) // 2, (size - common) // 2 + common))
         part.append(slice((n - common) // 2, (n - common) // 2 + common))
-    return tuple(place), tuple(part)
+    return tuple(target), tuple(part)

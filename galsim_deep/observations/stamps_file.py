@@ -14,7 +14,7 @@ read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct noise correlations
 ``noise_index``        [N]        which correlation function the noise of each example has
 ``source``             [N]        number of the galaxy that each example was made from
 ``test``               [N]        True for the test split; a source is in one split only
-``label``              [N]        class of each example by its number, -1 where it is not known;
+``label``              [N]        class of each example by its number, -1 if it is not known;
                                   optional, -1 for all if it is absent
 ``columns/NAME``       [N]        catalogue columns
 ``truth_index``        [T]        examples whose noiseless profile before the PSF is known
@@ -58,19 +58,20 @@ class StampsFile:
         path:               The file.
         pixel_scale:        Size of a pixel [arcsec].
         stamp_size:         Pixels on a side of the stamps.
-        recipe_sha256:      The hash of the recipe's parts; empty where there was none.
+        recipe_sha256:      The hash of the recipe's parts; empty if there was none.
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`; None if the
                             stamps were not clipped.
-        psfs:               Float32, shape [K, P, P].
-        psf_index:          Int, shape [N].
-        noise_sigma:        Float32, shape [N].
-        noise_correlation:  Float32, shape [M, C, C].
-        noise_index:        Int, shape [N].
-        source:             Int, shape [N].
-        test:               Bool, shape [N].
-        label:              Int, shape [N]; -1 where the class is not known.
-        columns:            {name: float32 [N]}.
-        truth_index:        Int, shape [T].
+        psfs:               The effective PSF images (pixel response included), float32 [K, P, P].
+        psf_index:          The index of the PSF of each example, int [N].
+        noise_sigma:        Standard deviation of the noise in a pixel, in the unit of the stamps,
+                            float32 [N].
+        noise_correlation:  Correlation functions of the noise, 1 in the middle, float32 [M, C, C].
+        noise_index:        The index of the correlation function of each example, int [N].
+        source:             The number of the galaxy that each example was made from, int [N].
+        test:               True for the test split, bool [N].
+        label:              The number of the class of each example, int [N]; -1 if it is not known.
+        columns:            The catalogue columns, {name: float32 [N]}.
+        truth_index:        The examples whose true profile is known, int [T].
 
     Raises:
         galsim.GalSimError: if there is no such file, or it is no data set file of this version.
@@ -111,9 +112,9 @@ class StampsFile:
         """The observed stamp of an example, float32, shape [S, S]."""
         return self._stamps[row]
 
-    def truth(self, place: int) -> np.ndarray:
-        """The true profile of example ``truth_index[place]``, float32, shape [S, S]."""
-        return self._truths[place]
+    def truth(self, index: int) -> np.ndarray:
+        """The true profile of example ``truth_index[index]``, float32, shape [S, S]."""
+        return self._truths[index]
 
 
 def _open(path: Path) -> "h5py.File":

@@ -1,4 +1,4 @@
-"""Everything that depends on how GalSim is made inside, rather than on what it documents.
+"""Code that depends on undocumented internals of GalSim.
 
 GalSim pads the image of a `galsim.InterpolatedImage` with zeros for its Fourier transforms, in
 double precision, as soon as the profile is made, and keeps it: 4 MB for a stamp of 64 kB.
@@ -6,7 +6,7 @@ double precision, as soon as the profile is made, and keeps it: 4 MB for a stamp
 class itself, without calling its ``__init__``, and overrides what reads the padded image.
 
 The tests of this file were run with the GalSim versions in `TRIED_WITH`.  They fail if a version of
-GalSim lacks one of the names used here, or sets attributes that are not set here; where names are
+GalSim lacks one of the names used here, or sets attributes that are not set here; if names are
 missing, `check_galsim` raises an error before any profile is made.
 
 This file would not be needed if `galsim.InterpolatedImage` built its padded image when it is first
@@ -69,7 +69,7 @@ def check_galsim() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class ProfileOptions:
-    """What all profiles of one call have in common.
+    """The options that all profiles of one call have in common.
 
     Attributes:
         x_interpolant:  The interpolant in real space, a `galsim.Interpolant`.
@@ -172,9 +172,9 @@ class StampProfile(galsim.InterpolatedImage):
 
     @property
     def _sbp(self):
-        # The C++ object reads the padded image as long as it lives.  GalSim asks for it where
-        # another C++ object is going to keep it (for a convolution in real space, for instance), so
-        # this one, with its padded image, is kept as long as the profile.
+        # The C++ object needs the padded image during its whole lifetime.  GalSim reads `_sbp` if
+        # another C++ object (for example of a convolution in real space) will keep a reference to
+        # it.  The padded profile is therefore kept as long as this profile.
         if "_permanent" not in self.__dict__:
             self._permanent = self._padded()
         return self._permanent._sbp
@@ -190,7 +190,8 @@ class StampProfile(galsim.InterpolatedImage):
         """Called by `withGSParams`."""
         return self._padded()._getMaxK(calculate_maxk, force_maxk)
 
-    # What GalSim draws, shoots and evaluates a profile through (`_METHODS`, `_PROPERTIES`).
+    # GalSim calls these methods and properties to draw, shoot and evaluate a profile (`_METHODS`,
+    # `_PROPERTIES`).
 
     def _drawKImage(self, image, jac=None):
         _held.padded(self)._drawKImage(image, jac)
@@ -270,7 +271,7 @@ _held = _HeldProfiles()
 
 
 def _bytes(profile: StampProfile) -> int:
-    """What a padded profile takes: float64 pixels, and half a plane of complex numbers."""
+    """Memory of a padded profile [bytes]: float64 pixels and half a Fourier plane of complex128."""
     return 16 * profile._pad_size**2
 
 

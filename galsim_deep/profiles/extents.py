@@ -21,7 +21,9 @@ The spectrum between two modes of the stamp's grid can be larger than at the mod
 """
 
 SMOOTH_LIMIT = 0.125
-"""A stamp whose last mode is below this share of its modes is looked at on a finer grid."""
+"""If the number of the highest significant Fourier mode is below this fraction of the number of
+pixels on a side (a quarter of the Nyquist frequency), the mode is determined again on a finer
+Fourier grid."""
 
 BATCH = 16
 """Number of stamps in one step, so that the arrays stay in the processor's cache."""

@@ -1,4 +1,4 @@
-"""From stamps to GalSim profiles, optionally with a given flux and half-light radius."""
+"""Make GalSim profiles from stamps, optionally with a given flux and half-light radius."""
 
 __all__ = ["StampProfile", "make_profile", "make_profiles"]
 
@@ -19,9 +19,10 @@ PADDING = 4.0
 """Size of the padded grid in units of the extent of the galaxy's light.
 
 GalSim pads by the same factor, but relative to the stamp.  The error of a grid that is too small
-shows where the light of the galaxy ends, so that the extent of its light is what counts.  Padding
-compact galaxies less quarters the time of their Fourier transforms and changes drawn images by less
-than 1e-4 of their peak.  (GalSim's own error, for a stamp full of light, is up to 4e-4.)
+shows where the light of the galaxy ends, so that the extent of its light is what counts.  A smaller
+padding reduces the time of the Fourier transforms of compact galaxies to a quarter and changes
+drawn images by less than 1e-4 of their peak.  (GalSim's own error, for a stamp full of light, is up
+to 4e-4.)
 """
 
 LEAST_PADDING = 2.0
@@ -53,7 +54,7 @@ def make_profiles(stamps: NDArray[np.float32], pixel_scale: float, flux: ArrayLi
 
     Raises:
         GalSimRangeError:   ``pad_factor`` is not positive.
-        GalSimValueError:   A stamp without light; names its row.
+        GalSimValueError:   The sum of a stamp is zero; names its row.
         GalSimError:        An option that GalSim does not accept, also if there are no stamps.
 
     Example:
@@ -71,7 +72,7 @@ def make_profiles(stamps: NDArray[np.float32], pixel_scale: float, flux: ArrayLi
         return []
     sums = stamps.sum(axis=(1, 2), dtype=float)
     if not sums.all():
-        raise GalSimValueError("A stamp without light is not a light profile; its row:",
+        raise GalSimValueError("The sum of a stamp is zero. Row:",
                                int(np.flatnonzero(sums == 0)[0]))
     half = half_sizes(stamps, sums, options.gsparams.folding_threshold)
     maxk = np.minimum(largest_frequencies(stamps, sums, options.gsparams.maxk_threshold),

@@ -3,10 +3,10 @@
 `replace_file` and `replace_folder` give the caller a temporary path beside the target.  When the
 caller has finished, one rename puts the result in its place.  If anything fails before that, the
 target stays as it was.  A process that is killed leaves a temporary folder behind; a later process
-that writes to the same place removes it (see `temporary_folder`).
+that writes to the same target removes it (see `temporary_folder`).
 
-What is promised concerns processes: a reader finds the old content or the new one, never a part of
-it.  After a loss of power the file system may lose the last seconds of any file.
+The guarantee holds between processes: a reader finds either the old or the new content, never a
+part of it.  After a loss of power the file system may lose the last seconds of any file.
 """
 
 __all__ = ["PREFIX", "STALE_AFTER", "WriteError", "replace_file", "replace_folder",
@@ -29,7 +29,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = ".galsim-deep-tmp-"
-"""What the names of temporary folders begin with."""
+"""The prefix of the names of temporary folders."""
 
 STALE_AFTER = 24 * 3600.0
 """A temporary folder that was not touched for so long [s] may be left over from a killed process.
@@ -83,7 +83,7 @@ def replace_file(path: str | os.PathLike, exclusive: bool = False) -> Iterator[P
     wrote it; a symbolic link is replaced by the file.  The result has the permissions that the
     umask gives to any new file, also if the caller moves a private temporary file to the path.
 
-    Where the file is written by an object that is itself a context manager, such as a writer that
+    If the file is written by an object that is itself a context manager, such as a writer that
     keeps an HDF5 file open, enter this one in a `contextlib.ExitStack` of the object: the object
     closes the file first and then the stack.
 
@@ -93,7 +93,7 @@ def replace_file(path: str | os.PathLike, exclusive: bool = False) -> Iterator[P
                     both exclusively.  [default: False; the last one to finish replaces the others]
 
     Yields:
-        a path on the same file system where nothing is yet.  The caller writes a file there.
+        a new path on the same file system.  The caller writes a file there.
 
     Raises:
         WriteError:     The folder or the file cannot be written, the disk is full, or another
@@ -217,7 +217,7 @@ def _exclusive_folder(path: Path) -> tuple[Path, int | None]:
     A folder that a killed process left is emptied and used.
 
     Returns:
-        the path and the descriptor of the lock; None where folders cannot be locked.
+        the path and the descriptor of the lock; None if folders cannot be locked.
 
     Raises:
         BlockingIOError:    Another process has the folder.
@@ -324,8 +324,8 @@ def _lock(folder: Path, exclusive: bool = False) -> int | None:
     The lock is shared by default: its holder says that the folder is in use.
 
     Returns:
-        a file descriptor; None where folders cannot be locked, which leaves their age alone to
-        decide whether they are in use.
+        a file descriptor; None if folders cannot be locked.  Then only the age of a folder shows
+        whether it is in use.
 
     Raises:
         BlockingIOError:    Another process holds a lock that excludes this one.

@@ -19,7 +19,7 @@ def run_in_threads(
         function: Callable[[Item], object], items: Iterable[Item], threads: int) -> None:
     """Call a function with each of some items in several threads, this one among them.
 
-    Threads and locks are those of C, and each serves one call alone, so that an interrupt leaves
+    Threads and locks are those of C, and each serves only one call, so that an interrupt leaves
     nothing behind.
 
     Parameters:

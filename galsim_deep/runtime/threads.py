@@ -4,7 +4,7 @@
 * The workers of GalSim's ``nproc`` divide the cores of their machine.
 * Any other process that `multiprocessing` started (a worker of a pool, or of Dask) uses one
   thread, since the number of such processes on the machine is not known.
-* A task of Dask uses one thread as well where its worker is a thread of the main process (``dask
+* A task of Dask uses one thread as well if its worker is a thread of the main process (``dask
   worker --no-nanny``, ``LocalCluster(processes=False)``): Dask has a thread for each core already.
 
 The environment variable ``GALSIM_DEEP_THREADS`` overrides all of this, and `set_threads` overrides

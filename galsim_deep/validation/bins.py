@@ -57,4 +57,4 @@ def magnitude_bins(magnitudes: np.ndarray | None, count: int, settings: Settings
             if high is not None:
                 rows &= magnitudes < high
             bins.append(Bin(name, rows, low, high))
-    return tuple(one for one in bins if one.rows.any())
+    return tuple(magnitude_bin for magnitude_bin in bins if magnitude_bin.rows.any())

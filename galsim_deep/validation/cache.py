@@ -34,7 +34,7 @@ class Cache:
     Nothing is ever deleted.
 
     Attributes:
-        folder:     Where the files are.
+        folder:     The folder with the files.
 
     Example::
 
@@ -52,7 +52,9 @@ class Cache:
 
     @classmethod
     def at(cls, folder: str | os.PathLike | None) -> "Cache | None":
-        """The cache in a folder, which is made if it does not exist; None for None.
+        """Open the cache in a folder, which is created if necessary.
+
+        Returns None if ``folder`` is None.
 
         Raises:
             galsim.GalSimError: if the folder cannot be written to.

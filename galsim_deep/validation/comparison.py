@@ -40,7 +40,7 @@ class RealSample:
     Attributes:
         path:           A folder that `galsim.RealGalaxyCatalog` reads, or an HDF5 data set of
                         ``galsim-deep-train data``.
-        count:          How many galaxies to take at most, at random.  None: all.
+        count:          Largest number of galaxies, chosen at random.  None: all.
         columns:        {column of the module: its name in the catalogue}.  Default: the same names.
         split:          ``test`` or ``train``: which part of a data set.
         zero_point:     AB magnitude of unit flux in the stamps.  None: that of the module.
@@ -67,12 +67,13 @@ class Comparison:
         galaxies:               The real galaxies.
         training:               The galaxies that the module was trained on; None if they are not
                                 given.
-        settings:               How numbers are made.
+        settings:               The `Settings`.
         units:                  The flux units of the real stamps and of the module.
         streams:                The random numbers.
         reconstructor:          Encodes and decodes real galaxies; None if the module cannot.
-        no_reconstruction:      Why it cannot; empty if it can.
-        measurements:           What was measured.
+        no_reconstruction:      The reason why the module cannot reconstruct real galaxies; empty
+                                if it can.
+        measurements:           The `Measurements` of all galaxies.
         progress:               Whether sections that take long should show a progress bar.
 
     Example, for a ``comparison`` of twenty galaxies of magnitude 22:
@@ -120,11 +121,11 @@ class Comparison:
         """Galaxies to show, from bright to faint, evenly distributed over the sample.
 
         Parameters:
-            count:      How many at most.
+            count:      Largest number of galaxies.
             share:      Only among this share of the galaxies, the brightest.  [default: 1, all]
 
         Returns:
-            their places among the galaxies whose stamps are kept, int [at most count].
+            their indices among the galaxies whose stamps are kept, int [at most count].
         """
         # Stamps without any finite pixel cannot be shown.
         shown = np.flatnonzero(

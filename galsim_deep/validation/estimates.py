@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Estimate = dict[str, float]
-"""``value`` and ``error``; NaN where they are not known."""
+"""``value`` and ``error``; NaN if they are not known."""
 
 UNKNOWN: Estimate = dict(value=float("nan"), error=float("nan"))
 """An estimate that is not known.  To be copied, not changed."""
@@ -23,9 +23,9 @@ def estimate(value: float, samples: ArrayLike) -> Estimate:
         samples:    Its bootstrap samples, shape [B]; those that are not finite are left out.
     """
     samples = np.asarray(samples, float)
-    known = np.isfinite(samples)
+    finite = np.isfinite(samples)
     return dict(value=float(value),
-                error=float(np.std(samples[known])) if known.any() else float("nan"))
+                error=float(np.std(samples[finite])) if finite.any() else float("nan"))
 
 
 def mean(values: np.ndarray, weights: np.ndarray) -> Estimate:
@@ -35,10 +35,10 @@ def mean(values: np.ndarray, weights: np.ndarray) -> Estimate:
         values:     Shape [N]; those that are not finite are left out.
         weights:    Bootstrap weights, shape [B, N] (`two_sample.bootstrap_weights`).
     """
-    known = np.isfinite(values)
-    if not known.any():
+    finite = np.isfinite(values)
+    if not finite.any():
         return dict(UNKNOWN)
-    values, weights = values[known], weights[:, known]
+    values, weights = values[finite], weights[:, finite]
     with np.errstate(invalid="ignore"):
         return estimate(values.mean(), weights @ values / weights.sum(axis=1))
 
@@ -57,7 +57,7 @@ def binned(x: np.ndarray, values: np.ndarray, weights: np.ndarray, count: int = 
 
     Parameters:
         x:          The quantity that is binned, shape [N].
-        values:     The numbers, shape [N]; rows where either is not finite are left out.
+        values:     The numbers, shape [N]; rows are left out if either is not finite.
         weights:    Bootstrap weights, shape [B, N] (`two_sample.bootstrap_weights`).
         count:      Number of bins; all hold equally many galaxies.
 
@@ -66,10 +66,10 @@ def binned(x: np.ndarray, values: np.ndarray, weights: np.ndarray, count: int = 
         x), ``n``, ``median``, ``median_error``, ``scatter``, ``scatter_error``.  The scatter is
         half the distance between the 16th and 84th percentiles.
     """
-    known = np.isfinite(x) & np.isfinite(values)
-    if not known.any():
+    finite = np.isfinite(x) & np.isfinite(values)
+    if not finite.any():
         return []
-    x, values, weights = x[known], values[known], weights[:, known]
+    x, values, weights = x[finite], values[finite], weights[:, finite]
     edges = np.quantile(x, np.linspace(0, 1, count + 1))
     numbers = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, count - 1)
     rows = [_median_and_scatter(x, values, weights)]
@@ -106,6 +106,6 @@ def quantiles(values: np.ndarray, weights: np.ndarray,
     total = cumulative[:, -1:]
     result = np.full((len(weights), len(levels)), np.nan)
     for row in np.flatnonzero(total[:, 0] > 0):
-        places = np.searchsorted(cumulative[row], np.array(levels) * total[row])
-        result[row] = values[order][np.minimum(places, len(values) - 1)]
+        indices = np.searchsorted(cumulative[row], np.array(levels) * total[row])
+        result[row] = values[order][np.minimum(indices, len(values) - 1)]
     return result

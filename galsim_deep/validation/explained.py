@@ -23,7 +23,7 @@ def explained(values: ArrayLike, classes: ArrayLike, weights: np.ndarray | None 
         weights:    Shape [B, N].  [default: ones, B = 1]
 
     Returns:
-        float64 [B]; NaN where the values do not vary.
+        float64 [B]; NaN if the values do not vary.
 
     Example::
 
@@ -56,7 +56,7 @@ def explained_by_chance(values: ArrayLike, classes: ArrayLike, groups: ArrayLike
     Stamps of one source are similar and often of the same class, so that a small number of sources
     gives large shares by chance.  Therefore whole sources are shuffled, not stamps: galaxies are
     ordered by two random orders of the sources, and the classes in the first order are assigned to
-    the galaxies in the second.  Where each galaxy is a source of its own, this is a random
+    the galaxies in the second.  If each galaxy is a source of its own, this is a random
     permutation, and the mean is (K - 1) / (N - 1) for K classes and N galaxies.
 
     Parameters:
@@ -67,7 +67,7 @@ def explained_by_chance(values: ArrayLike, classes: ArrayLike, groups: ArrayLike
         seed:       Random seed.
 
     Returns:
-        float64 [B]; NaN where the values do not vary.
+        float64 [B]; NaN if the values do not vary.
     """
     values, classes = np.asarray(values, float), np.asarray(classes)
     _, member = np.unique(groups, return_inverse=True)
@@ -75,8 +75,8 @@ def explained_by_chance(values: ArrayLike, classes: ArrayLike, groups: ArrayLike
 
     def random_order() -> np.ndarray:
         # Galaxies of a source stay together, in random order among themselves.
-        place = rng.permutation(member.max(initial=-1) + 1)[member]
-        return np.lexsort((rng.random(len(member)), place))
+        position = rng.permutation(member.max(initial=-1) + 1)[member]
+        return np.lexsort((rng.random(len(member)), position))
 
     shares = np.empty(count)
     for n in range(count):

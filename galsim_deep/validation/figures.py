@@ -1,4 +1,4 @@
-"""What the figures of all sections have in common."""
+"""Colours, labels and a class that the figures of all sections share."""
 
 __all__ = ["COLOURS", "LABELS", "MAP", "Figure", "new_figure"]
 

@@ -1,6 +1,6 @@
-"""Whether a module draws classes as frequently as its prior says."""
+"""Test whether a module draws classes as frequently as its prior says."""
 
-__all__ = ["DRAWS", "chi_square", "class_frequencies"]
+__all__ = ["DRAWS", "class_frequencies", "pearson_chi_square"]
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..modules.module import Module
-from .generation import check_classes, latent_size
+from .generate import check_classes, latent_size
 
 DRAWS = 20_000
 """Galaxies whose class is drawn."""
 BLOCK = 1000
 """Galaxies that are drawn at once."""
-FEWEST = 5
+MIN_EXPECTED = 5
 """Classes with a smaller expected number are counted together (Cochran 1954, Biometrics 10, 417).
 """
 
@@ -31,12 +31,12 @@ def class_frequencies(module: Module, columns: Mapping[str, np.ndarray], rng: np
         module:     A module with classes.
         columns:    Its columns, {name: shape [N]}.
         rng:        The random numbers.
-        draws:      How many galaxies to draw.
+        draws:      Number of galaxies to draw.
 
     Returns:
         a dict of ``draws``; ``drawn``, the number in each class, a list of C; ``expected``, the
         same by the signature ``prior`` (None without it); and ``chi_square``, ``degrees`` (of
-        freedom) and ``p``, as in `chi_square`.
+        freedom) and ``p``, as in `pearson_chi_square`.
 
     Raises:
         galsim.GalSimError: if the module draws a class that is not on its card.
@@ -58,7 +58,7 @@ def class_frequencies(module: Module, columns: Mapping[str, np.ndarray], rng: np
         return dict(draws=draws, drawn=drawn.tolist(), expected=None,
                     chi_square=None, degrees=None, p=None)
     return dict(draws=draws, drawn=drawn.tolist(), expected=(draws * shares).tolist(),
-                **chi_square(drawn, draws * shares))
+                **pearson_chi_square(drawn, draws * shares))
 
 
 def _prior_shares(module: Module, columns: Mapping[str, np.ndarray], count: int
@@ -72,21 +72,21 @@ def _prior_shares(module: Module, columns: Mapping[str, np.ndarray], count: int
         for number in range(len(module.card.classes))])
 
 
-def chi_square(drawn: ArrayLike, expected: ArrayLike) -> dict[str, float]:
+def pearson_chi_square(drawn: ArrayLike, expected: ArrayLike) -> dict[str, float]:
     """Pearson's chi-square test of numbers that should be multinomial.
 
     Parameters:
         drawn:      Number of galaxies in each class, [C].
-        expected:   Its expectation, [C].  Classes with an expectation below `FEWEST` are counted
-                    together, with the next larger one if their sum is still below it.
+        expected:   Its expectation, [C].  Classes with an expectation below `MIN_EXPECTED` are
+                    counted together, with the next larger one if their sum is still below it.
 
     Returns:
-        a dict of ``chi_square``, ``degrees`` (of freedom) and ``p``; NaN where fewer than two
+        a dict of ``chi_square``, ``degrees`` (of freedom) and ``p``; NaN if fewer than two
         classes are left.
 
     Example::
 
-        >>> round(chi_square([44, 31, 25], [50.0, 30.0, 20.0])["p"], 3)
+        >>> round(pearson_chi_square([44, 31, 25], [50.0, 30.0, 20.0])["p"], 3)
         0.367
     """
     from scipy import stats
@@ -94,8 +94,8 @@ def chi_square(drawn: ArrayLike, expected: ArrayLike) -> dict[str, float]:
     order = np.argsort(expected, kind="stable")
     drawn = np.asarray(drawn, float)[order]
     expected = np.asarray(expected, float)[order]
-    rare = int((expected < FEWEST).sum())
-    while 0 < rare < len(expected) and expected[:rare].sum() < FEWEST:
+    rare = int((expected < MIN_EXPECTED).sum())
+    while 0 < rare < len(expected) and expected[:rare].sum() < MIN_EXPECTED:
         rare += 1
     if rare:
         drawn = np.append(drawn[:rare].sum(), drawn[rare:])

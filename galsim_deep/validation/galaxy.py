@@ -1,6 +1,7 @@
 """The measurements of one galaxy, and the measuring that all of its samples have in common."""
 
-__all__ = ["SAMPLES", "GalaxyMeasurements", "chi_square", "light_statistics", "measure_samples"]
+__all__ = ["SAMPLES", "GalaxyMeasurements", "chi_square_per_pixel", "light_statistics",
+           "measure_samples"]
 
 import dataclasses
 from collections.abc import Mapping
@@ -19,12 +20,12 @@ SAMPLES = ("real", "generated", "parametric")
 
 @dataclasses.dataclass(frozen=True)
 class GalaxyMeasurements:
-    """What was measured on the stamps of one galaxy.
+    """The measurements of the stamps of one galaxy.
 
     Attributes:
         values:     {sample: {statistic: number}}, of some of the `SAMPLES`.
         flags:      {sample: {flag: whether it applies}}.
-        numbers:    {name: number or array}: what is not measured on all samples.
+        numbers:    {name: number or array}: the quantities that are not measured on all samples.
         stamps:     {name: float32 [S, S]}.
 
     Example, for the first galaxy of a ``comparison``:
@@ -47,7 +48,7 @@ def measure_samples(observation: Observation, samples: Mapping[str, np.ndarray],
     """Measure the stamps of some samples of a galaxy.
 
     Parameters:
-        observation:    The `Observation` that the stamps were drawn like.
+        observation:    The `Observation` whose PSF, noise and pixels the stamps have.
         samples:        {sample: [S, S]}.
         numbers:        Other numbers of the result: {name: number or array}.
         stamps:         Stamps of the result: {name: [S, S]}.
@@ -57,7 +58,8 @@ def measure_samples(observation: Observation, samples: Mapping[str, np.ndarray],
         shear response.
 
     Raises:
-        galsim.GalSimError: if noise level or PSF of the observation make no sense.
+        galsim.GalSimError: if the noise level is not positive, or the PSF is not finite or not of
+                            odd size.
     """
     measured = {sample: measure(stamp, observation) for sample, stamp in samples.items()}
     responses = {f"response_{sample}": np.mean(shear.shear_response(observation, stamp))
@@ -69,7 +71,7 @@ def measure_samples(observation: Observation, samples: Mapping[str, np.ndarray],
         stamps={name: np.asarray(stamp, np.float32) for name, stamp in stamps.items()})
 
 
-def chi_square(model: np.ndarray, observation: Observation) -> float:
+def chi_square_per_pixel(model: np.ndarray, observation: Observation) -> float:
     """Squared residual over the noise variance, per pixel.
 
     Parameters:
@@ -82,8 +84,8 @@ def chi_square(model: np.ndarray, observation: Observation) -> float:
     """
     squares = observation.cut(
         ((observation.stamp - model) / observation.noise_sigma) ** 2, np.nan)
-    known = np.isfinite(squares)
-    return float(squares[known].mean()) if known.any() else np.nan
+    finite = np.isfinite(squares)
+    return float(squares[finite].mean()) if finite.any() else np.nan
 
 
 def light_statistics(profile: np.ndarray, pixel_scale: float, name: str) -> dict[str, Any]:

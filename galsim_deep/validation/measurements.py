@@ -18,8 +18,8 @@ from ..observations.real_galaxies import RealGalaxies
 from .cache import Cache
 from .flux_units import FluxUnits
 from .galaxy import SAMPLES, GalaxyMeasurements
-from .generated import Task
-from .generation import BLOCK, generate
+from .generate import BLOCK, generate
+from .measure_generated import Task
 from .random_streams import RandomStreams
 from .reconstructor import Reconstructor
 from .worker import measure_galaxy, single_threaded
@@ -27,15 +27,15 @@ from .worker import measure_galaxy, single_threaded
 
 @dataclasses.dataclass(frozen=True)
 class Measurements:
-    """What was measured on all galaxies.
+    """The measurements of all galaxies.
 
     Attributes:
         columns:    {column of the module: float64 [N]}.
         source:     The galaxy that each stamp was made from, int [N].
-        values:     {sample: {statistic: float64 [N]}}, NaN where it could not be measured.
+        values:     {sample: {statistic: float64 [N]}}, NaN if it could not be measured.
         flags:      {sample: {flag: bool [N]}}.
         numbers:    {name: float64 [N] or [N, b]}: numbers that are not measured on all samples,
-                    such as those of the generated profiles; NaN where they are not known.
+                    such as those of the generated profiles; NaN if they are not known.
         stamps:     {name: float32 [K, S, S]}: of the first K galaxies.
 
     Example, where the generated galaxies of a ``comparison`` are larger by a tenth than the real:
@@ -59,9 +59,9 @@ class Measurements:
 
     def measured(self, *statistics: str) -> np.ndarray:
         """Galaxies for which all of these statistics are known in all samples, bool [N]."""
-        known = [np.isfinite(self.values[sample][statistic])
+        finite = [np.isfinite(self.values[sample][statistic])
                  for statistic in statistics for sample in SAMPLES]
-        return np.all(known, axis=0)
+        return np.all(finite, axis=0)
 
 
 def measure_galaxies(galaxies: RealGalaxies, module: Module, reconstructor: Reconstructor | None,

@@ -14,7 +14,9 @@ RING = 4
 
 
 def check_profile(stamp: ArrayLike) -> dict[str, float]:
-    """Measure what a sound profile should or should not have.
+    """Count faulty pixels of a profile, and measure its edge, centroid and ellipticity.
+
+    Faulty pixels are those that are not finite or negative.
 
     Parameters:
         stamp:      The profile as the module made it, before PSF, shape [S, S].
@@ -62,7 +64,7 @@ def subpixel_changes(profile: galsim.GSObject, observation: Observation) -> dict
 
     Returns:
         a dict of the largest differences between the positions: ``size`` and ``flux`` (relative),
-        ``g`` (of either component); NaN where moments fail.
+        ``g`` (of either component); NaN if moments fail.
     """
     sizes, fluxes, shears = [], [], []
     for dx, dy in [(0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5)]:

@@ -75,7 +75,7 @@ class RandomStreams:
         """A new generator for the noise that is added to a stamp.
 
         Parameters:
-            galaxy:     The place of the galaxy in the sample of real galaxies.
+            galaxy:     The index of the galaxy in the sample of real galaxies.
             sample:     1 for the generated stamp, 2 for the parametric one; none is added to the
                         real stamp.
         """
@@ -85,7 +85,7 @@ class RandomStreams:
         """The seeds of generated galaxies, as `galsim_deep.latents.keys_from_seeds` takes them.
 
         Parameters:
-            galaxies:   Their n places in the sample of real galaxies.
+            galaxies:   Their n indices in the sample of real galaxies.
 
         Returns:
             n integers.

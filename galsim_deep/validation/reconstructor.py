@@ -79,7 +79,7 @@ class Reconstructor:
         Parameters are those of `encode`.
 
         Returns:
-            the numbers of the classes, int [n]; -1 where the encoder's output is not finite.
+            the numbers of the classes, int [n]; -1 if the encoder's output is not finite.
         """
         return self._most_probable(self._encoder_outputs(observations))
 
@@ -116,14 +116,14 @@ class Reconstructor:
             name: np.asarray(inputs[name], np.float32) for name in self._inputs})
 
     def _most_probable(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
-        """The most probable classes, int [n]; -1 where the probabilities are not finite."""
+        """The most probable classes, int [n]; -1 if the probabilities are not finite."""
         probability = outputs["log_class_probability"]
         if probability.shape[1:] != (self._classes,):
             raise GalSimError(
                 f"The encoder of {self._module.card.name} distinguishes {probability.shape[1]} "
                 f"classes, its card {self._classes}. Get the module again.")
-        known = np.isfinite(probability).any(axis=1) & ~np.isnan(probability).any(axis=1)
-        return np.where(known, np.argmax(probability, axis=1), -1)
+        has_classes = np.isfinite(probability).any(axis=1) & ~np.isnan(probability).any(axis=1)
+        return np.where(has_classes, np.argmax(probability, axis=1), -1)
 
     def _conditions(self, observations: Sequence[Observation]) -> dict[str, np.ndarray]:
         """The columns, {name: float32 [n]}."""

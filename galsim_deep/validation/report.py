@@ -24,7 +24,7 @@ def write_report(validation: Validation, folder: str | os.PathLike) -> Path:
 
     Parameters:
         validation:     The `Validation`.
-        folder:         Where to write it; it is made if it does not exist.
+        folder:         The folder to write it to; it is created if necessary.
 
     Returns:
         the path of ``report.html``.  Beside it are ``report.json``, all numbers of the page,
@@ -91,7 +91,7 @@ def _page(validation: Validation, folder: Path) -> str:
 
 
 def _environment() -> "jinja2.Environment":
-    """What the templates of the page and of all sections are rendered with."""
+    """The Jinja environment that renders the templates of the page and its sections."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

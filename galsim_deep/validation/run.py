@@ -58,7 +58,7 @@ class Validation:
 
     @property
     def measurements(self) -> Measurements:
-        """What was measured, galaxy by galaxy."""
+        """The measurements of all galaxies."""
         return self.comparison.measurements
 
     def section(self, name: str) -> Section:
@@ -90,11 +90,11 @@ def validate(file_name: str | os.PathLike, real: str | os.PathLike | RealSample,
                         data set, or a `RealSample`, which says more.
         training:       The data set that the module was trained on, to search for copies.
                         [default: ``real``, if that is a data set]
-        settings:       How numbers are made, and the seed.
+        settings:       The options: bins, seed, number of bootstrap samples.
         processes:      Number of worker processes; the result does not depend on it.
                         [default: one for each core]
         progress:       Whether to show progress bars.
-        cache:          A folder that keeps what was measured on the real galaxies and on their
+        cache:          A folder that keeps the measurements of the real galaxies and of their
                         parametric fits, for the next module that is compared with them.  The result
                         does not depend on it.  [default: None]
 
@@ -126,9 +126,10 @@ def validate(file_name: str | os.PathLike, real: str | os.PathLike | RealSample,
                   left_out=galaxies.left_out, stamp_size=galaxies.stamp_size,
                   pixel_scale=galaxies.pixel_scale),
         settings=dataclasses.asdict(settings),
-        bins=[dict(name=one.name, low=one.low, high=one.high, n=int(one.rows.sum()),
-                   sources=len(np.unique(galaxies.source[one.rows])))
-              for one in comparison.bins])
+        bins=[dict(name=magnitude_bin.name, low=magnitude_bin.low, high=magnitude_bin.high,
+                   n=int(magnitude_bin.rows.sum()),
+                   sources=len(np.unique(galaxies.source[magnitude_bin.rows])))
+              for magnitude_bin in comparison.bins])
     for section in sections:
         numbers = section.compute()
         taken = results.keys() & numbers.keys()

@@ -1,18 +1,18 @@
-"""How the numbers of a validation are made."""
+"""Options of a validation: bins, seed, number of bootstrap samples."""
 
-__all__ = ["FEWEST", "FEWEST_SOURCES", "Settings"]
+__all__ = ["MIN_GALAXIES", "MIN_SOURCES", "Settings"]
 
 import dataclasses
 
-FEWEST = 30
+MIN_GALAXIES = 30
 """A sample or bin with fewer galaxies is not judged."""
-FEWEST_SOURCES = 10
+MIN_SOURCES = 10
 """A sample or bin with fewer sources is not judged."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How the numbers of a validation are made.
+    """Options of a validation: bins, seed, number of bootstrap samples.
 
     Attributes:
         bins:       Edges of the magnitude bins, in the first magnitude among the columns.

@@ -42,7 +42,7 @@ class Stretch:
 
         Parameters:
             stamp:      Shape [S, S].
-            sigma:      Standard deviation of its noise; NaN where it is not known.
+            sigma:      Standard deviation of its noise; NaN if it is not known.
         """
         finite = stamp[np.isfinite(stamp)]
         sigma = sigma if sigma > 0 else float(finite.std()) or 1.0

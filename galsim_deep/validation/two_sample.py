@@ -6,11 +6,11 @@ the statistic).  Over all statistics together, the distance is how well a classi
 the samples: the area under its ROC curve, cross-validated (Lopez-Paz & Oquab 2017,
 arXiv:1610.06545).
 
-Galaxies are not independent where a few source galaxies were observed many times.  All errors are
+Galaxies are not independent if a few source galaxies were observed many times.  All errors are
 therefore bootstrapped over *groups* (sources), and cross-validation keeps a group in one fold.
 """
 
-__all__ = ["LEVEL", "Distance", "auc", "bootstrap_weights", "compare", "distances", "floor",
+__all__ = ["LEVEL", "Distance", "auc", "bootstrap_weights", "compare_samples", "distances", "floor",
            "halves", "split_distances"]
 
 import dataclasses
@@ -32,7 +32,7 @@ class Distance:
     """A distance with its bootstrap error.
 
     Attributes:
-        value:  The distance; NaN where it is not known.
+        value:  The distance; NaN if it is not known.
         error:  Standard deviation of its bootstrap samples.
 
     Example:
@@ -105,7 +105,7 @@ def distances(a: np.ndarray, b: np.ndarray, weights_a: np.ndarray | None = None,
         weights_a, weights_b:   Weights, shapes [B, N] and [B, M].  [default: ones, B = 1]
 
     Returns:
-        (ks, w1), float64 [B] each; NaN where all weights of a sample are zero.
+        (ks, w1), float64 [B] each; NaN if all weights of a sample are zero.
     """
     weights_a = np.ones((1, len(a))) if weights_a is None else weights_a
     weights_b = np.ones((1, len(b))) if weights_b is None else weights_b
@@ -123,7 +123,7 @@ def distances(a: np.ndarray, b: np.ndarray, weights_a: np.ndarray | None = None,
     return ks, difference @ gap
 
 
-def compare(real: np.ndarray, other: np.ndarray, weights: np.ndarray
+def compare_samples(real: np.ndarray, other: np.ndarray, weights: np.ndarray
             ) -> tuple[Distance, Distance, np.ndarray]:
     """The distances between paired samples of a statistic, with errors.
 
@@ -143,7 +143,7 @@ def compare(real: np.ndarray, other: np.ndarray, weights: np.ndarray
 def split_distances(real: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distances between two samples of real galaxies that are as large as the whole sample.
 
-    These are the distances between halves, divided by sqrt(2): where two samples have the same
+    These are the distances between halves, divided by sqrt(2): if two samples have the same
     distribution, their distance falls with the inverse square root of the sample size.
 
     Parameters:
@@ -183,14 +183,15 @@ def auc(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int,
 
     Parameters:
         features:   Shape [N, F]; may be NaN.
-        labels:     Which sample each row belongs to, bool [N].
+        labels:     True for rows of the first sample (which should score high), False for those of
+                    the second, bool [N].
         groups:     The group of each row, int [N].
         seed:       Random seed.
-        folds:      Number of folds; fewer where there are fewer groups.
+        folds:      Number of folds; fewer if there are fewer groups.
         bootstraps: Number of bootstrap samples of groups for the error.
 
     Returns:
-        a `Distance`; NaN where there are not enough groups for two folds, or a sample is empty.
+        a `Distance`; NaN if there are not enough groups for two folds, or a sample is empty.
         The error does not include that another training set would give another classifier; for
         samples of the same distribution, areas scatter by 1.2 times the error.
     """

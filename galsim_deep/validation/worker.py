@@ -13,8 +13,8 @@ import numpy as np
 
 from ..measure.statistics import FLAGS, STATISTICS
 from .galaxy import SAMPLES, GalaxyMeasurements
-from .generated import Task, measure_generated
-from .observed import measure_observed_cached
+from .measure_generated import Task, measure_generated
+from .measure_observed import measure_observed_cached
 
 
 def measure_galaxy(task: Task) -> GalaxyMeasurements:
@@ -24,9 +24,10 @@ def measure_galaxy(task: Task) -> GalaxyMeasurements:
         task:   The galaxy.
 
     Returns:
-        its `GalaxyMeasurements`, without stamps if they are not to be kept.  They depend on nothing
-        but the task, and not on its cache.  If noise level or PSF of the real galaxy make no sense,
-        nothing is measured, and the flag ``not_usable`` is set.
+        its `GalaxyMeasurements`, without stamps if they are not to be kept.  They depend only on
+        the task, and not on its cache.  If the noise level of the real galaxy is not positive, or
+        its PSF is not finite or not of odd size, nothing is measured, and the flag ``not_usable``
+        is set.
     """
     observation = task.observation
     if not task.truth_is_comparable:

@@ -479,7 +479,7 @@ def test_nothing_is_drawn_for_a_card_that_does_not_fit(
 
 @pytest.mark.parametrize("handle", [None, 3, b"hub:acs_flow_vae"])
 def test_what_is_no_handle(handle):
-    with pytest.raises(galsim.GalSimValueError, match="handle"):
+    with pytest.raises(galsim.GalSimValueError, match="file_name must be"):
         galsim_deep.GenerativeGalaxyModel(handle)
 
 

@@ -1,4 +1,4 @@
-"""What runs the graphs of a module: LiteRT or TensorFlow, behind one interface."""
+"""The classes that run the graphs of a module, in LiteRT or TensorFlow, with one interface."""
 
 __all__ = ["LiteRTRunner", "Runner", "TensorFlowRunner"]
 

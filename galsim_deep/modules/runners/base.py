@@ -1,4 +1,4 @@
-"""What everything that runs the graphs of a module offers."""
+"""The interface of the classes that run the graphs of a module."""
 
 __all__ = ["GraphInputs", "GraphOutputs", "Runner", "Shape"]
 
@@ -17,7 +17,7 @@ GraphOutputs = dict[str, np.ndarray]
 class Runner(Protocol):
     """Runs signatures of one module, in LiteRT or in TensorFlow.
 
-    A row of the outputs is a function of the same row of the inputs alone.
+    A row of the outputs depends only on the same row of the inputs.
 
     >>> from galsim_deep.modules import Module
     >>> from galsim_deep.modules.resolve import resolve
@@ -43,6 +43,6 @@ class Runner(Protocol):
         Returns:
             arrays with N rows each, by name.
 
-        Raises a `galsim.GalSimError` where the graph cannot be loaded or run.
+        Raises a `galsim.GalSimError` if the graph cannot be loaded or run.
         """
         ...

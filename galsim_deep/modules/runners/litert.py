@@ -31,7 +31,7 @@ MAX_GRAPH_BYTES = 2**29
 """Largest size of the compact graph before compression: a hundred times that of the shipped ones.
 It is held in memory."""
 
-# What LiteRT and gzip raise where a graph is damaged.
+# The errors that LiteRT and gzip raise if a graph is damaged.
 _DAMAGE = (OSError, EOFError, zlib.error, RuntimeError, ValueError, IndexError, KeyError, TypeError)
 
 # The functions of one interpreter, by their number of rows.
@@ -41,7 +41,7 @@ _Details = dict[str, tuple[tuple[int, ...], Any]]
 
 
 def graph_name(rows: int) -> str:
-    """The name of the graph for so many rows, within the file.
+    """The name of the graph for this number of rows, within the file.
 
     >>> graph_name(8)
     'rows_8'
@@ -81,9 +81,10 @@ class LiteRTRunner:
         The bits of a row depend on nothing but its own inputs.
         """
         self._check_signature(signature)
-        count, most = len(next(iter(inputs.values()))), ROWS[-1]
-        rows = 1 if count < most else most
-        # The last block reaches back: rows that are computed twice come out the same.
+        count, block_size = len(next(iter(inputs.values()))), ROWS[-1]
+        rows = 1 if count < block_size else block_size
+        # The last block overlaps the one before it.  Rows that are computed twice have identical
+        # results.
         blocks = [slice(first, first + rows)
                   for first in (min(k, count - rows) for k in range(0, count, rows))]
         outputs = {name: np.empty((count, *shape), dtype)
@@ -121,16 +122,16 @@ class LiteRTRunner:
     def _details(self, method: str) -> _Details:
         functions = self._take()
         try:
-            alone, together = (
+            for_one, for_many = (
                 {name: (tuple(map(int, detail["shape"][1:])), detail["dtype"])
                  for name, detail in getattr(functions[rows], method)().items()} for rows in ROWS)
         except _DAMAGE as err:
             raise self._damaged(err) from err
         finally:
             self._idle.put(functions)
-        if alone != together:
-            raise self._damaged(f"{method} is {alone} for one row and {together} for more")
-        return alone
+        if for_one != for_many:
+            raise self._damaged(f"{method} is {for_one} for one row and {for_many} for more")
+        return for_one
 
     def _damaged(self, reason: object) -> GalSimError:
         return GalSimError(f"The compact graph {self._path} is damaged: {reason}. Get the module "

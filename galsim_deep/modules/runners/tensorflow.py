@@ -1,4 +1,4 @@
-"""Running a module's signatures in TensorFlow: the only file of the plugin that imports it.
+"""Running a module's signatures in TensorFlow: the only file of galsim_deep that imports it.
 
 TensorFlow does not survive ``fork``: a child process of one that has run a graph hangs for ever at
 its first graph.  So nothing is loaded before it is needed, every process loads for itself, and a
@@ -22,10 +22,11 @@ from .base import GraphInputs, GraphOutputs, Shape
 
 CPU_BATCH = 6
 """Rows computed at once on a CPU.  From eight rows on TensorFlow chooses other kernels, which round
-differently (by 1e-6 of an image's peak); below, every row has the same bits as alone."""
+differently (by 1e-6 of an image's peak); below, every row has the same bits as in
+a batch of one."""
 
 GPU_BATCH = 256
-"""Rows computed at once on a GPU, where results are reproducible only to rounding anyway."""
+"""Rows computed at once on a GPU, since there results are reproducible only to rounding anyway."""
 
 _GPU_DRIVERS = "/proc/driver/nvidia/version", "/dev/kfd"  # NVIDIA's and AMD's
 
@@ -53,8 +54,8 @@ class TensorFlowRunner:
         """Run a signature; see `Runner.call`.
 
         Rows are equal to 1e-6 of an image's peak whatever else is in the batch, and bit for bit on
-        a CPU where TensorFlow's kernels for up to `CPU_BATCH` rows round alike, as on the machines
-        that were tried.
+        a CPU on which TensorFlow's kernels for up to `CPU_BATCH` rows round alike, as on the
+        machines that were tried.
         """
         if not inputs:
             raise GalSimValueError(
@@ -127,7 +128,8 @@ def is_tensorflow_started() -> bool:
 def is_gpu_available() -> bool:
     """Whether TensorFlow sees a GPU in this process.
 
-    TensorFlow is imported to find out only in a main process on a machine with a driver for one.
+    To answer this, TensorFlow is imported, but only in a main process and if the machine has a GPU
+    driver.
     """
     if (multiprocessing.parent_process() is not None or not any(map(os.path.exists, _GPU_DRIVERS))
             or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")):
@@ -146,7 +148,7 @@ def _tensorflow_has_gpu(process: int) -> bool:
 def import_tensorflow() -> Any:
     """Import TensorFlow with this package's number of threads.
 
-    Raises a `galsim.GalSimError` where it is not installed, or where a parent process had started
+    Raises a `galsim.GalSimError` if it is not installed, or if a parent process had started
     it before this one was forked.
     """
     global _started_in

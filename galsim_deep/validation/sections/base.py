@@ -1,4 +1,4 @@
-"""What a section of the report is.
+"""The base class of the sections of the report.
 
 A section is one file in this folder, with a subclass of `Section` that says what it computes, which
 figures it draws and how it looks on the page; `galsim_deep.validation.sections.SECTIONS` lists the
@@ -77,7 +77,7 @@ class Section(abc.ABC):
             results:    All numbers of the report.
 
         Yields:
-            `Figure` objects; nothing where there is nothing to show.  [default: none]
+            `Figure` objects; nothing if there is nothing to show.  [default: none]
         """
         yield from ()
 
@@ -106,14 +106,14 @@ class Section(abc.ABC):
 def card_bins(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The bins that a card quotes, as pairs of suffix and name: ``all`` and ``bright``."""
     bright = f"mag < {results['settings']['bright']:g}"
-    names = [one["name"] for one in results["bins"]]
+    names = [magnitude_bin["name"] for magnitude_bin in results["bins"]]
     return [(suffix, name) for suffix, name in (("all", "all"), ("bright", bright))
             if name in names]
 
 
-def bin_suffix(one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    """The suffix of a figure on the card, for one of the magnitude bins of a report."""
-    low, high = one["low"], one["high"]
+def bin_suffix(magnitude_bin: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """The suffix of a number on the card, for one of the magnitude bins of a report."""
+    low, high = magnitude_bin["low"], magnitude_bin["high"]
     if low is None:
         return "bright" if high == results["settings"]["bright"] else f"below_{high:g}"
     return f"above_{low:g}" if high is None else f"{low:g}_{high:g}"

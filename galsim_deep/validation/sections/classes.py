@@ -15,12 +15,12 @@ import numpy as np
 
 from ...measure.statistics import STATISTICS
 from ...modules.card import GalaxyClass
-from ..classify import Classification, ClassSamples, classify, draw_class_samples
 from ..estimates import UNKNOWN, estimate, mean, quantiles
 from ..explained import explained, explained_by_chance
 from ..figures import COLOURS, LABELS, Figure, new_figure
 from ..frequencies import class_frequencies
-from ..settings import FEWEST, FEWEST_SOURCES
+from ..galaxy_classes import Classification, ClassSamples, classify, draw_class_samples
+from ..settings import MIN_GALAXIES, MIN_SOURCES
 from ..tiles import GAP, Stretch, mosaic
 from ..two_sample import LEVEL, bootstrap_weights
 from .base import CardFigures, Section
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 EXPLAINED = ("gini", "concentration", "m20")
 """The statistics for which the share of the variance that the classes explain is computed."""
-SAMPLES = ("generated", "real")
+COMPARED_SAMPLES = ("generated", "real")
 """The samples that are compared."""
 LEAST_SIGNAL = 2.5
 """Lowest mean signal-to-noise ratio of a pixel at which noise does not dominate Gini and M20 (Lotz
@@ -41,7 +41,7 @@ SHUFFLES = 500
 """How often classes are assigned at random."""
 COUNT = 6
 """Galaxies of each class that are shown."""
-BRIGHT = 0.5
+BRIGHTEST_SHARE = 0.5
 """They are chosen from this share of the sample, the brightest, since faint galaxies all look
 alike."""
 
@@ -66,9 +66,10 @@ class Classes(Section):
     @functools.cached_property
     def classification(self) -> Classification:
         """The classes of all galaxies."""
-        one = self.comparison
-        return classify(one.galaxies, one.module, one.reconstructor, one.units, one.streams,
-                        one.progress)
+        comparison = self.comparison
+        return classify(
+            comparison.galaxies, comparison.module, comparison.reconstructor, comparison.units,
+            comparison.streams, comparison.progress)
 
     @functools.cached_property
     def frequencies(self) -> dict[str, Any]:
@@ -80,9 +81,11 @@ class Classes(Section):
     @functools.cached_property
     def samples(self) -> ClassSamples:
         """Galaxies of each class, to show."""
-        one = self.comparison
-        return draw_class_samples(one.galaxies, one.module, one.bright_to_faint(COUNT, BRIGHT),
-                                  one.units, one.streams)
+        comparison = self.comparison
+        return draw_class_samples(
+            comparison.galaxies, comparison.module,
+            comparison.bright_to_faint(COUNT, BRIGHTEST_SHARE), comparison.units,
+            comparison.streams)
 
     @functools.cached_property
     def _weights(self) -> np.ndarray:
@@ -115,7 +118,7 @@ class Classes(Section):
         """
         measurements = self.comparison.measurements
         reliable = np.ones(len(measurements), bool)
-        for sample in SAMPLES:
+        for sample in COMPARED_SAMPLES:
             for name in EXPLAINED:
                 reliable &= np.isfinite(measurements.values[sample][name])
             reliable &= ~measurements.flags[sample]["off_centre"]
@@ -141,9 +144,9 @@ class Classes(Section):
             drawn=frequencies["drawn"][number] / frequencies["draws"])
         for sample, classes in self._classes_of_samples().items():
             members = classes == number
-            known = np.where(classes >= 0, members, np.nan)
+            is_member = np.where(classes >= 0, members, np.nan)
             entry[sample] = dict(
-                n=int(members.sum()), share=mean(known, self._weights),
+                n=int(members.sum()), share=mean(is_member, self._weights),
                 statistics={statistic.name: self._spread(statistic.name, sample, members)
                             for statistic in STATISTICS if not statistic.oriented})
         return entry
@@ -166,7 +169,8 @@ class Classes(Section):
         stamp are used, so that the selection is the same for both samples.
         """
         values = self.comparison.measurements.values
-        use = members & np.all([np.isfinite(values[one][name]) for one in SAMPLES], axis=0)
+        use = members & np.all(
+            [np.isfinite(values[compared][name]) for compared in COMPARED_SAMPLES], axis=0)
         n = int(use.sum())
         if not n:
             return dict(n=0, median=dict(UNKNOWN), low=float("nan"), high=float("nan"))
@@ -188,7 +192,7 @@ class Classes(Section):
             kinds["generated_found"] = "generated", encoded["generated"]
         use = reliable & np.all([classes >= 0 for _, classes in kinds.values()], axis=0)
         groups = measurements.source[use]
-        enough = use.sum() >= FEWEST and len(np.unique(groups)) >= FEWEST_SOURCES
+        enough = use.sum() >= MIN_GALAXIES and len(np.unique(groups)) >= MIN_SOURCES
         result = {}
         for name in EXPLAINED:
             entry: dict[str, Any] = dict(n=int(use.sum()), sources=len(np.unique(groups)))
@@ -208,23 +212,26 @@ class Classes(Section):
         return result
 
     def _recovered(self, reliable: np.ndarray) -> dict[str, Any]:
-        """How often the encoder finds the class that a generated galaxy was made as."""
-        drawn, found = self.classification.drawn, self.classification.encoded["generated"]
+        """How often the encoder finds the class with which a galaxy was generated."""
+        drawn_classes = self.classification.drawn
+        encoded_classes = self.classification.encoded["generated"]
         count = len(self.comparison.card.classes)
-        known = found >= 0
+        has_class = encoded_classes >= 0
         confusion = np.zeros((count, count), int)
-        np.add.at(confusion, (drawn[known], found[known]), 1)
-        right = np.where(known, drawn == found, np.nan)
+        np.add.at(confusion, (drawn_classes[has_class], encoded_classes[has_class]), 1)
+        right = np.where(has_class, drawn_classes == encoded_classes, np.nan)
 
         def share(rows: np.ndarray) -> dict[str, Any]:
-            rows = rows & known
+            rows = rows & has_class
             # The share for an encoder that draws classes at random, as often as it finds them.
-            chance = sum(float(np.mean(drawn[rows] == one) * np.mean(found[rows] == one))
-                         for one in range(count)) if rows.any() else float("nan")
+            chance = sum(
+                float(np.mean(drawn_classes[rows] == class_number)
+                      * np.mean(encoded_classes[rows] == class_number))
+                for class_number in range(count)) if rows.any() else float("nan")
             return dict(mean(right[rows], self._weights[:, rows]), n=int(rows.sum()),
                         chance=chance)
 
-        return dict(all=share(np.ones(len(drawn), bool)), reliable=share(reliable),
+        return dict(all=share(np.ones(len(drawn_classes), bool)), reliable=share(reliable),
                     confusion=confusion.tolist())
 
     def galaxy_columns(self) -> dict[str, np.ndarray]:
@@ -284,13 +291,14 @@ class Classes(Section):
         figure = new_figure(max(6.0, 1.6 + 0.8 * len(names)), 7.5)
         axes = figure.subplots(len(EXPLAINED), 1, sharex=True)
         for axis, name in zip(axes, EXPLAINED, strict=True):
-            known = np.all([np.isfinite(values[one][name]) for one in SAMPLES], axis=0)
+            measured = np.all(
+                [np.isfinite(values[compared][name]) for compared in COMPARED_SAMPLES], axis=0)
             for sample, shift in [("generated", -0.18), ("real", 0.18)]:
                 if sample not in classes:
                     continue
                 style = dict(color=COLOURS[sample], lw=1.3)
                 for number in range(len(names)):
-                    numbers = values[sample][name][known & (classes[sample] == number)]
+                    numbers = values[sample][name][measured & (classes[sample] == number)]
                     if len(numbers):
                         axis.bxp([_box(numbers)], positions=[number + shift], widths=0.3,
                                  showfliers=False, boxprops=style, medianprops=style,
@@ -333,11 +341,12 @@ The classes of real galaxies are not known. {{ results.no_reconstruction }}
 <div class="scroll"><table><thead><tr><th>class</th><th>share on<br>the card</th>
 <th>expected for<br>these galaxies</th><th>drawn</th><th>generated<br>galaxies</th>
 <th>real<br>galaxies</th><th>share of<br>the real ones</th></tr></thead><tbody>
-{% for one in classes.of_class %}
-<tr><td>{{ one.name }}</td><td>{{ one.share | number }}</td><td>{{ one.expected | number }}</td>
-<td>{{ one.drawn | number }}</td><td>{{ one.generated.n }}</td>
-<td>{{ one.real.n if one.real is defined else "–" }}</td>
-<td>{{ (one.real.share if one.real is defined else None) | value }}</td></tr>
+{% for galaxy_class in classes.of_class %}
+<tr><td>{{ galaxy_class.name }}</td><td>{{ galaxy_class.share | number }}</td>
+<td>{{ galaxy_class.expected | number }}</td>
+<td>{{ galaxy_class.drawn | number }}</td><td>{{ galaxy_class.generated.n }}</td>
+<td>{{ galaxy_class.real.n if galaxy_class.real is defined else "–" }}</td>
+<td>{{ (galaxy_class.real.share if galaxy_class.real is defined else None) | value }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {{ figures }}
@@ -347,10 +356,10 @@ The classes of real galaxies are not known. {{ results.no_reconstruction }}
 <th>generated</th><th>by chance<br>(99 %)</th><th>real, class<br>by the encoder</th>
 <th>by chance<br>(99 %)</th><th>generated, class<br>by the encoder</th><th>by chance<br>(99 %)</th>
 </tr></thead><tbody>
-{% for name, one in classes.explained.items() %}
-<tr><td>{{ labels[name] }}</td><td>{{ one.n }}</td>
+{% for name, entry in classes.explained.items() %}
+<tr><td>{{ labels[name] }}</td><td>{{ entry.n }}</td>
 {% for kind in ("generated", "real", "generated_found") %}
-{% set share = one.get(kind) %}
+{% set share = entry.get(kind) %}
 <td>{{ share | value }}</td>
 <td>{% if share %}{{ share.chance[0] | number }} ({{ share.chance[1] | number }})
 {%- else %}–{% endif %}</td>
@@ -368,7 +377,8 @@ if the class has to be found by the encoder.</p>
 {% if classes.recovered is defined %}
 <h3>Is the class found again?</h3>
 <div class="scroll"><table><thead><tr><th>generated as class</th>
-{% for one in classes.of_class %}<th>{{ one.name }}</th>{% endfor %}</tr></thead><tbody>
+{% for galaxy_class in classes.of_class %}<th>{{ galaxy_class.name }}</th>{% endfor %}
+</tr></thead><tbody>
 {% for row in classes.recovered.confusion %}
 <tr><td>{{ classes.of_class[loop.index0].name }}</td>
 {% for n in row %}<td>{{ n }}</td>{% endfor %}</tr>
@@ -381,15 +391,16 @@ reconstructions shows.</p>
 {% endif %}
 
 <h3>Each class</h3>
-{% for one in classes.of_class %}
-<details><summary>{{ one.name }}: {{ one.description }}</summary>
+{% for galaxy_class in classes.of_class %}
+<details><summary>{{ galaxy_class.name }}: {{ galaxy_class.description }}</summary>
 <div class="scroll"><table><thead><tr><th>statistic</th><th>generated,<br>median</th>
 <th>16 % to 84 %</th><th>n</th><th>real,<br>median</th><th>16 % to 84 %</th><th>n</th></tr></thead>
 <tbody>
-{% for name in one.generated.statistics %}
+{% for name in galaxy_class.generated.statistics %}
 <tr><td>{{ labels[name] }}</td>
 {% for sample in ("generated", "real") %}
-{% set spread = one[sample].statistics[name] if one[sample] is defined else None %}
+{% set in_sample = galaxy_class[sample] %}
+{% set spread = in_sample.statistics[name] if in_sample is defined else None %}
 {% if spread and spread.n %}
 <td>{{ spread.median | value }}</td>
 <td>{{ spread.low | number }} to {{ spread.high | number }}</td><td>{{ spread.n }}</td>

@@ -11,7 +11,7 @@ import numpy as np
 from ...measure.statistics import STATISTICS
 from ..bins import Bin
 from ..galaxy import SAMPLES
-from ..settings import FEWEST
+from ..settings import MIN_GALAXIES
 from ..two_sample import auc, halves
 from .base import CardFigures, Section, card_bins
 
@@ -33,14 +33,16 @@ class Classifier(Section):
     name = "classifier"
 
     def compute(self) -> dict[str, Any]:
-        return dict(classifier={one.name: self._areas(one) for one in self.comparison.bins})
+        return dict(classifier={magnitude_bin.name: self._areas(magnitude_bin)
+                                for magnitude_bin in self.comparison.bins})
 
-    def _areas(self, one: Bin) -> dict[str, Any]:
+    def _areas(self, magnitude_bin: Bin) -> dict[str, Any]:
         measurements, streams = self.comparison.measurements, self.comparison.streams
-        use = one.rows & measurements.measured(*(statistic.name for statistic in STATISTICS))
+        use = magnitude_bin.rows & measurements.measured(
+            *(statistic.name for statistic in STATISTICS))
         groups = measurements.source[use]
         areas: dict[str, Any] = dict(n=int(use.sum()))
-        if use.sum() < FEWEST or len(np.unique(groups)) < 2:
+        if use.sum() < MIN_GALAXIES or len(np.unique(groups)) < 2:
             return areas
         features = {
             sample: np.stack([measurements.values[sample][statistic.name][use]

@@ -13,8 +13,8 @@ from ..figures import COLOURS, Figure, new_figure
 from ..measurements import Measurements
 from .base import CardFigures, Section
 
-QUANTITIES = dict(size="ln(measured / asked)", magnitude="measured - asked")
-"""What is compared, for each condition."""
+QUANTITIES = dict(size="ln(measured / requested)", magnitude="measured - requested")
+"""The difference that is computed for each of size and magnitude."""
 KINDS = dict(noiseless="measured without noise, minus requested",
              observed="generated minus real, as observed")
 """The differences that are shown, and their titles."""
@@ -70,8 +70,9 @@ class Conditioning(Section):
                 axis.set_title(f"{name}: {title}", fontsize=8)
                 if name == "size":
                     _make_logarithmic(axis)
-        yield Figure("conditioning", "Measured minus requested size and magnitude. Red: medians in "
-                     "bins, with errors.", figure)
+        yield Figure("conditioning", "Top: size and magnitude measured without noise, minus the "
+                     "requested ones. Bottom: those of generated minus those of real galaxies, as "
+                     "observed. Red: medians in bins, with errors.", figure)
 
     @classmethod
     def card_figures(cls, results: Mapping[str, Any]) -> CardFigures:
@@ -84,12 +85,13 @@ class Conditioning(Section):
     template = """
 <h2>Conditioning</h2>
 {% for key in ("size", "magnitude") if key in results.conditioning %}
-{% set one = results.conditioning[key] %}
-<h3>{{ key }} ({{ one.column }})</h3>
-{% if one.noiseless %}
-<div class="scroll"><table><thead><tr><th>{{ one.column }} [{{ one.unit }}]</th><th>n</th>
+{% set condition = results.conditioning[key] %}
+<h3>{{ key }} ({{ condition.column }})</h3>
+{% if condition.noiseless %}
+<div class="scroll"><table><thead><tr>
+<th>{{ condition.column }} [{{ condition.unit }}]</th><th>n</th>
 <th>bias, noiseless</th><th>scatter</th></tr></thead><tbody>
-{% for row in one.noiseless %}
+{% for row in condition.noiseless %}
 <tr><td>{{ row.low | number }} to {{ row.high | number }}{% if loop.first %} (all){% endif %}</td>
 <td>{{ row.n }}</td>
 <td>{{ {"value": row.median, "error": row.median_error} | value }}</td>
@@ -97,10 +99,10 @@ class Conditioning(Section):
 {% endfor %}
 </tbody></table></div>
 {% endif %}
-<p class="note">{{ one.quantity }}: the bias is the median, and the scatter half the distance from
-the 16th to the 84th percentile.
-{% for kind, text in (("observed", "generated"), ("parametric", "parametric")) if one[kind] %}
-{% set row = one[kind][0] %}
+<p class="note">{{ condition.quantity }}: the bias is the median, and the scatter half the
+distance from the 16th to the 84th percentile.
+{% for kind, text in (("observed", "generated"), ("parametric", "parametric")) if condition[kind] %}
+{% set row = condition[kind][0] %}
 As observed with noise, {{ text }} minus real:
 {{ {"value": row.median, "error": row.median_error} | value }}, scatter
 {{ {"value": row.scatter, "error": row.scatter_error} | value }}.
@@ -119,13 +121,13 @@ def differences(measurements: Measurements, card: Card
     """How far sizes and magnitudes are from those requested, galaxy by galaxy.
 
     Parameters:
-        measurements:   What was measured.
+        measurements:   The `Measurements`.
         card:           The card of the module.
 
     Returns:
         a dict of ``size``, as differences of the natural logarithm, and ``magnitude``; without
         those that are no column of the module.  Each is a pair of the column, and a dict of
-        float64 [N], NaN where it could not be measured:
+        float64 [N], NaN if it could not be measured:
         ``noiseless``   measured on the generated galaxy without noise, minus requested,
         ``observed``    generated minus real, as observed,
         ``parametric``  parametric minus real, as observed.
@@ -158,9 +160,9 @@ def _draw_difference(axis: Any, requested: np.ndarray, difference: np.ndarray,
                   [row["median"] for row in bins], [row["median_error"] for row in bins],
                   color=COLOURS["generated"], marker="o", ms=3, capsize=2)
     axis.axhline(0, color="k", lw=0.6)
-    known = difference[np.isfinite(difference)]
-    if len(known):
-        reach = max(float(np.quantile(np.abs(known), 0.98)), 1e-3)
+    finite = difference[np.isfinite(difference)]
+    if len(finite):
+        reach = max(float(np.quantile(np.abs(finite), 0.98)), 1e-3)
         axis.set_ylim(-1.2 * reach, 1.2 * reach)
 
 

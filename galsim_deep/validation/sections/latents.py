@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..figures import COLOURS, Figure, new_figure
-from ..generation import BLOCK
+from ..generate import BLOCK
 from .base import Section
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class PosteriorSamples:
     """One draw from the posterior of each stamp, for the most informative latents.
 
     Attributes:
-        which:      Their places among all latents of the encoder, most informative first, int [c].
+        which:      Their indices among all latents of the encoder, most informative first, int [c].
         real:       Float32 [K, c]: of the real stamps that were kept.
         generated:  The same of the generated stamps.
 
@@ -99,23 +99,23 @@ class Latents(Section):
 
     def figures(self, results: Mapping[str, Any]) -> Iterator[Figure]:
         real, generated = self.samples.real, self.samples.generated
-        known = np.isfinite(real).all(axis=1) & np.isfinite(generated).all(axis=1)
-        if known.sum() >= 2:
+        finite = np.isfinite(real).all(axis=1) & np.isfinite(generated).all(axis=1)
+        if finite.sum() >= 2:
             yield Figure(
                 "latents", "Latents of encoded stamps: those five that distinguish galaxies best, "
-                "the most informative one first.", self._corner_plot(known))
+                "the most informative one first.", self._corner_plot(finite))
 
-    def _corner_plot(self, known: np.ndarray) -> "matplotlib.figure.Figure":
+    def _corner_plot(self, finite: np.ndarray) -> "matplotlib.figure.Figure":
         """Pairs of latents, real below and generated above the diagonal.
 
         Parameters:
-            known:      The galaxies to show, bool [K].
+            finite:     The galaxies to show, bool [K].
         """
         which = self.samples.which
-        real, generated = self.samples.real[known], self.samples.generated[known]
+        real, generated = self.samples.real[finite], self.samples.generated[finite]
         colours: dict[str, Any] = {}
         if self.comparison.magnitudes is not None:
-            colours = dict(c=self.comparison.magnitudes[:len(known)][known], cmap="viridis")
+            colours = dict(c=self.comparison.magnitudes[:len(finite)][finite], cmap="viridis")
         figure = new_figure(8, 7.5)
         count = len(which)
         axes = figure.subplots(count, count, squeeze=False)
@@ -164,16 +164,16 @@ def most_informative(mean: np.ndarray, scale: np.ndarray, count: int = COUNT) ->
 
     Parameters:
         mean, scale:    Of the posterior, shape [N, K].  Rows that are not finite are left out.
-        count:          How many at most.
+        count:          Largest number of them.
 
     Returns:
-        their places, most informative first, int [min(count, K)].
+        their indices, most informative first, int [min(count, K)].
     """
-    known = np.isfinite(mean).all(axis=1) & np.isfinite(scale).all(axis=1)
-    if not known.any():
+    finite = np.isfinite(mean).all(axis=1) & np.isfinite(scale).all(axis=1)
+    if not finite.any():
         return np.arange(min(count, mean.shape[1]))
-    spread = mean[known].std(axis=0, dtype=float)
-    width = scale[known].mean(axis=0, dtype=float)
+    spread = mean[finite].std(axis=0, dtype=float)
+    width = scale[finite].mean(axis=0, dtype=float)
     ratio = np.divide(width, spread, out=np.full(len(spread), np.inf), where=spread > 0)
-    ratio[np.ptp(scale[known], axis=0) == 0] = np.inf
+    ratio[np.ptp(scale[finite], axis=0) == 0] = np.inf
     return np.argsort(ratio, kind="stable")[:count]

@@ -1,6 +1,6 @@
 """The search for copies of training galaxies among the generated ones."""
 
-__all__ = ["Memorisation", "memory_results"]
+__all__ = ["Memorisation", "memorisation_results"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from ...observations.observation import Observation
-from .. import memory
 from ..galaxy import SAMPLES
+from ..memorisation import canonical, memorisation
 from .base import Section
 
-BRIGHT = 22.5
-"""Copies are searched for among galaxies up to this magnitude, where noise hides little."""
+MAGNITUDE_LIMIT = 22.5
+"""Copies are searched for among galaxies up to this magnitude, since noise hides little in them."""
 TRAINING = 4000
-"""Most training galaxies that are searched."""
+"""Largest number of training galaxies that are searched."""
 
 
 class Memorisation(Section):
     """Distances of generated galaxies to the nearest training galaxy.
 
-    The method is that of `galsim_deep.validation.memory`.  The parametric sample is compared too:
-    it cannot be a copy, but it is smooth, and smooth galaxies are near to any other galaxy.
+    The method is that of `galsim_deep.validation.memorisation`.  The parametric sample is compared
+    too: it cannot be a copy, but it is smooth, and smooth galaxies are near to any other galaxy.
 
     Example, for a ``comparison`` without training galaxies:
 
@@ -49,32 +49,32 @@ class Memorisation(Section):
         return ""
 
     def _search(self) -> dict[str, Any]:
-        """The results of `memory_results`; or ``skipped``, the reason."""
+        """The results of `memorisation_results`; or ``skipped``, the reason."""
         comparison = self.comparison
         galaxies, training, streams = comparison.galaxies, comparison.training, comparison.streams
         column = comparison.card.column_of("magnitude")
         assert training is not None and column is not None and comparison.magnitudes is not None
         stamps = comparison.measurements.stamps
-        bright = np.flatnonzero(comparison.magnitudes[:len(stamps["real"])] < BRIGHT)
+        bright = np.flatnonzero(comparison.magnitudes[:len(stamps["real"])] < MAGNITUDE_LIMIT)
         observations = [galaxies.observation(int(number)) for number in bright]
-        images, places = {}, {}
+        images, indices = {}, {}
         for number, sample in enumerate(SAMPLES):
-            images[sample], places[sample] = _canonical_images(
+            images[sample], indices[sample] = _canonical_images(
                 observations, stamps[sample][bright],
                 streams.generator("canonical images", number))
-        chosen = np.flatnonzero(training.columns[column.name] < BRIGHT)
+        chosen = np.flatnonzero(training.columns[column.name] < MAGNITUDE_LIMIT)
         chosen = streams.generator("choice of training galaxies").permutation(chosen)[:TRAINING]
         trained = [training.observation(int(number)) for number in chosen]
-        training_images, training_places = _canonical_images(
+        training_images, training_indices = _canonical_images(
             trained, [observation.stamp for observation in trained],
             streams.generator("canonical training images"))
         if not (training_images and images["real"] and images["generated"]):
             return dict(skipped="too few galaxies are bright and large enough")
-        return memory_results({
-            sample: memory.memorisation(
+        return memorisation_results({
+            sample: memorisation(
                 images[sample], images["real"], training_images,
-                training.source[chosen[training_places]],
-                comparison.measurements.source[bright[places["real"]]], seed=streams.seed)
+                training.source[chosen[training_indices]],
+                comparison.measurements.source[bright[indices["real"]]], seed=streams.seed)
             for sample in SAMPLES[1:]})
 
     template = """
@@ -89,32 +89,32 @@ class Memorisation(Section):
 {% for key, text in [
   ("generated", "generated galaxies"), ("parametric", "parametric fits"),
   ("held_out", "real galaxies that were not trained on"),
-  ("strangers", "training galaxies, to those of other sources"),
+  ("other_sources", "training galaxies, to those of other sources"),
   ("copies", "training galaxies, to others of the same source (copies)")] %}
-{% set one = results.memorisation[key] %}
-<tr><td>{{ text }}</td><td>{{ one.n }}</td><td>{{ one.median | value }}</td>
-<td>{{ one.get("share_copies") | value }}</td></tr>
+{% set distances = results.memorisation[key] %}
+<tr><td>{{ text }}</td><td>{{ distances.n }}</td><td>{{ distances.median | value }}</td>
+<td>{{ distances.get("share_copies") | value }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 <p class="note">Distances to {{ results.memorisation.n_training }} bright training stamps, in a
 frame in which rotated, mirrored, dilated and dimmed stamps of one galaxy look alike. If a model
-repeats its training galaxies, about half of its galaxies are as near as copies; if it does not, as
-many as of the real galaxies that were not trained on. Smooth galaxies are near to any other galaxy,
-as the parametric fits show.</p>
+repeats its training galaxies, about half of its galaxies are as near as copies. If it does not,
+this share is the same as for real galaxies that were not used in training. Smooth galaxies
+are near to any other galaxy, as the parametric fits show.</p>
 {% endif %}
 """
 
 
-def memory_results(distances: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def memorisation_results(distances: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """The numbers of the section.
 
     Parameters:
-        distances:      The results of `memory.memorisation` for the samples ``generated`` and
+        distances:      The results of `memorisation` for the samples ``generated`` and
                         ``parametric``, by their names.
 
     Returns:
-        a dict of ``copies``, ``strangers``, ``held_out`` and one entry for each sample, each a dict
-        of ``n``, ``median`` and shares; and ``n_training``.
+        a dict of ``copies``, ``other_sources``, ``held_out`` and one entry for each sample, each a
+        dict of ``n``, ``median`` and shares; and ``n_training``.
     """
     def number(result: Mapping[str, float], name: str) -> dict[str, float]:
         return dict(value=result[name], error=result[f"{name}_error"])
@@ -123,7 +123,8 @@ def memory_results(distances: Mapping[str, Mapping[str, float]]) -> dict[str, An
     results: dict[str, Any] = dict(
         n_training=common["n_training"],
         copies=dict(n=common["n_copies"], median=number(common, "copies_median")),
-        strangers=dict(n=common["n_copies"], median=number(common, "strangers_median")),
+        other_sources=dict(n=common["n_other_sources"],
+                           median=number(common, "other_sources_median")),
         held_out=dict(n=common["n_held_out"], median=number(common, "held_out_median"),
                       share_copies=number(common, "held_out_share_copies")))
     for sample, result in distances.items():
@@ -137,11 +138,11 @@ def memory_results(distances: Mapping[str, Mapping[str, float]]) -> dict[str, An
 def _canonical_images(
         observations: Sequence[Observation], stamps: Sequence[np.ndarray] | np.ndarray,
         rng: np.random.Generator) -> tuple[list[np.ndarray], list[int]]:
-    """The canonical images of stamps, without those that have none, and their places."""
-    images, places = [], []
-    for place, (observation, stamp) in enumerate(zip(observations, stamps, strict=True)):
-        image = memory.canonical(observation, stamp, rng)
+    """The canonical images of stamps, without those that have none, and their indices."""
+    images, indices = [], []
+    for index, (observation, stamp) in enumerate(zip(observations, stamps, strict=True)):
+        image = canonical(observation, stamp, rng)
         if image is not None:
             images.append(image)
-            places.append(place)
-    return images, places
+            indices.append(index)
+    return images, indices

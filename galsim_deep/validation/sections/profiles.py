@@ -28,10 +28,10 @@ class Profiles(Section):
         numbers, weights = self.comparison.measurements.numbers, self.comparison.weights
         offset_x, offset_y = numbers["offset_x"], numbers["offset_y"]
         e1, e2 = numbers["e1"], numbers["e2"]
-        known = np.isfinite(e1) & np.isfinite(e2)
-        angle = 0.5 * np.arctan2(e2[known], e1[known])
+        finite = np.isfinite(e1) & np.isfinite(e2)
+        angle = 0.5 * np.arctan2(e2[finite], e1[finite])
         # Rayleigh's test on twice the position angle (Mardia & Jupp 2000, sect. 6.3.1).
-        resultant = float(np.abs(np.exp(2j * angle).mean())) if known.any() else float("nan")
+        resultant = float(np.abs(np.exp(2j * angle).mean())) if finite.any() else float("nan")
         return dict(profiles=dict(
             profiles_with_pixels_not_finite=int((numbers["not_finite"] > 0).sum()),
             profiles_with_negative_pixels=int((numbers["negative"] > 0).sum()),
@@ -41,7 +41,7 @@ class Profiles(Section):
                         rms=float(np.sqrt(np.nanmean(0.5 * (offset_x**2 + offset_y**2))))),
             position_angle=dict(
                 e1=mean(e1, weights), e2=mean(e2, weights), resultant=resultant,
-                p=float(np.exp(-known.sum() * resultant**2))),
+                p=float(np.exp(-finite.sum() * resultant**2))),
             **{f"subpixel_{name}": _median_and_largest(numbers[f"subpixel_{name}"], weights)
                for name in ("size", "flux", "g")}))
 

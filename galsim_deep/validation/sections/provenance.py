@@ -8,7 +8,7 @@ from .base import Section
 class Provenance(Section):
     """Module, real galaxies, seed and software.
 
-    It shows numbers that each report has, and computes none.
+    All of this is taken from entries that every report has; the section computes nothing.
 
     >>> Provenance(comparison).compute(), "{{ results.settings.seed }}" in Provenance.template
     ({}, True)

@@ -37,19 +37,20 @@ class Reconstruction(Section):
             numbers["no_reconstruction"] = comparison.no_reconstruction
         if "chi2_reconstructed" in comparison.measurements.numbers:
             numbers["reconstruction"] = {
-                one.name: self._chi_squares(one) for one in comparison.bins}
+                magnitude_bin.name: self._chi_squares(magnitude_bin)
+                for magnitude_bin in comparison.bins}
         return numbers
 
-    def _chi_squares(self, one: Bin) -> dict[str, Any]:
+    def _chi_squares(self, magnitude_bin: Bin) -> dict[str, Any]:
         """Chi-square per pixel of reconstruction and parametric fit.
 
         A reconstruction that is not finite or has no light has no chi-square; it counts as not
-        better than the fit.  Where the true profile is known, it is compared with the fit in the
+        better than the fit.  If the true profile is known, it is compared with the fit in the
         same way: a fit follows the noise too, so that for faint galaxies even the true profile is
         not better.
         """
         numbers = self.comparison.measurements.numbers
-        use = one.rows & np.isfinite(numbers["chi2_parametric"])
+        use = magnitude_bin.rows & np.isfinite(numbers["chi2_parametric"])
         weights = self.comparison.weights[:, use]
         reconstructed = numbers["chi2_reconstructed"][use]
         fit = numbers["chi2_parametric"][use]
@@ -64,7 +65,7 @@ class Reconstruction(Section):
             parametric=median(fit, weights), mean_reconstructed=mean(reconstructed, weights),
             mean_parametric=mean(fit, weights),
             better=mean((reconstructed < fit).astype(float), weights),
-            bulge_and_disk=float(numbers["bulge_and_disk"][use].mean()) if use.any() else None,
+            bulge_and_disc=float(numbers["bulge_and_disc"][use].mean()) if use.any() else None,
             failed=int((~np.isfinite(reconstructed)).sum()),
             fits_failed=int(numbers["fit_failed"][use].sum()))
 
@@ -100,16 +101,16 @@ class Reconstruction(Section):
         if "chi2_reconstructed" not in numbers:
             return None
         reconstructed, fit = numbers["chi2_reconstructed"], numbers["chi2_parametric"]
-        known = (np.isfinite(reconstructed) & np.isfinite(fit)
-                 & (reconstructed > 0) & (fit > 0))
-        if not known.any():
+        positive = (np.isfinite(reconstructed) & np.isfinite(fit)
+                    & (reconstructed > 0) & (fit > 0))
+        if not positive.any():
             return None
-        reconstructed, fit = reconstructed[known], fit[known]
+        reconstructed, fit = reconstructed[positive], fit[positive]
         figure = new_figure(4.4, 4)
         axis = figure.subplots()
         column, magnitudes = self.comparison.card.column_of("magnitude"), self.comparison.magnitudes
         if column is not None and magnitudes is not None:
-            points = axis.scatter(fit, reconstructed, s=5, c=magnitudes[known], cmap="viridis")
+            points = axis.scatter(fit, reconstructed, s=5, c=magnitudes[positive], cmap="viridis")
             figure.colorbar(points, label=f"{column.name} [{column.unit}]")
         else:
             axis.scatter(fit, reconstructed, s=5)
@@ -126,15 +127,16 @@ class Reconstruction(Section):
         if "reconstruction" not in results:
             return
         for suffix, name in card_bins(results):
-            one = results["reconstruction"][name]
-            yield f"chi2_reconstructed_{suffix}", one["reconstructed"]
-            yield f"reconstruction_better_{suffix}", one["better"]
-            yield f"truth_better_{suffix}", one.get("truth_better")
-        for one in results["bins"]:
+            numbers = results["reconstruction"][name]
+            yield f"chi2_reconstructed_{suffix}", numbers["reconstructed"]
+            yield f"reconstruction_better_{suffix}", numbers["better"]
+            yield f"truth_better_{suffix}", numbers.get("truth_better")
+        for magnitude_bin in results["bins"]:
             # The chi-square of fainter galaxies is close to 1 for any model.
-            if one["high"] is not None and one["high"] < results["settings"]["bright"]:
-                yield (f"chi2_reconstructed_{bin_suffix(one, results)}",
-                       results["reconstruction"][one["name"]]["reconstructed"])
+            high = magnitude_bin["high"]
+            if high is not None and high < results["settings"]["bright"]:
+                yield (f"chi2_reconstructed_{bin_suffix(magnitude_bin, results)}",
+                       results["reconstruction"][magnitude_bin["name"]]["reconstructed"])
 
     template = """
 <h2>Reconstruction</h2>
@@ -143,14 +145,15 @@ class Reconstruction(Section):
 <th>encode and decode</th><th>parametric fit</th><th>share better<br>than the fit</th>
 {% if "truth" in results.reconstruction["all"] %}
 <th>truth</th><th>share of truths<br>better than<br>the fit</th>
-{% endif %}<th>fits with<br>bulge and disk</th><th>failed,<br>decoded, fit</th></tr></thead><tbody>
-{% for name, one in results.reconstruction.items() %}
-<tr><td>{{ name }}</td><td>{{ one.n }}</td><td>{{ one.reconstructed | value }}</td>
-<td>{{ one.parametric | value }}</td><td>{{ one.better | value }}</td>
-{% if "truth" in one %}
-<td>{{ one.truth | value }}</td><td>{{ one.truth_better | value }}</td>
+{% endif %}<th>fits with<br>bulge and disc</th><th>failed,<br>decoded, fit</th></tr></thead><tbody>
+{% for name, numbers in results.reconstruction.items() %}
+<tr><td>{{ name }}</td><td>{{ numbers.n }}</td><td>{{ numbers.reconstructed | value }}</td>
+<td>{{ numbers.parametric | value }}</td><td>{{ numbers.better | value }}</td>
+{% if "truth" in numbers %}
+<td>{{ numbers.truth | value }}</td><td>{{ numbers.truth_better | value }}</td>
 {% endif %}
-<td>{{ one.bulge_and_disk | number }}</td><td>{{ one.failed }}, {{ one.fits_failed }}</td></tr>
+<td>{{ numbers.bulge_and_disc | number }}</td>
+<td>{{ numbers.failed }}, {{ numbers.fits_failed }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {% else %}<p>There are no reconstructions. {{ results.no_reconstruction }}</p>{% endif %}

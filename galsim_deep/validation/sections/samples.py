@@ -48,7 +48,7 @@ class Samples(Section):
             yield Figure(
                 "samples", "Real galaxies, generated galaxies for the same catalogue columns, and "
                 "the best parametric fits, with the same PSF and noise; below, the generated light "
-                "profiles themselves, and the true ones where they are known. Bright to faint from "
+                "profiles themselves, and the true ones if they are known. Bright to faint from "
                 "left to right.", figure)
 
     template = "{{ figures }}"
@@ -61,7 +61,7 @@ def stamp_grid(comparison: "Comparison",
 
     Parameters:
         comparison:     Gives the galaxies and the noise of their stamps.
-        rows:           For each row, a function from the place of a galaxy to an image [S, S], and
+        rows:           For each row, a function from the index of a galaxy to an image [S, S], and
                         whether that is a residual.
         labels:         A label for each row.
 

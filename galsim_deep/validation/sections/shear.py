@@ -26,10 +26,10 @@ class Shear(Section):
 
     def compute(self) -> dict[str, Any]:
         numbers = self.comparison.measurements.numbers
-        known = np.all([np.isfinite(numbers[f"response_{sample}"]) for sample in SAMPLES], axis=0)
+        finite = np.all([np.isfinite(numbers[f"response_{sample}"]) for sample in SAMPLES], axis=0)
         responses = {}
-        for one in self.comparison.bins:
-            use = one.rows & known
+        for magnitude_bin in self.comparison.bins:
+            use = magnitude_bin.rows & finite
             if not use.any():
                 continue
             weights = self.comparison.weights[:, use]
@@ -41,7 +41,7 @@ class Shear(Section):
                 if sample != "real":
                     entry[f"{sample}_minus_real"] = median(response - real, weights)
             entry["generated_profile"] = median(numbers["response_profile"][use], weights)
-            responses[one.name] = entry
+            responses[magnitude_bin.name] = entry
         return dict(shear=responses)
 
     @classmethod
@@ -54,11 +54,11 @@ class Shear(Section):
 <div class="scroll"><table><thead><tr><th>median response to shear</th><th>n</th><th>real</th>
 <th>generated</th><th>parametric</th><th>generated<br>minus real</th>
 <th>parametric<br>minus real</th></tr></thead><tbody>
-{% for name, one in results.shear.items() %}
-<tr><td>{{ name }}</td><td>{{ one.n }}</td><td>{{ one.real | value }}</td>
-<td>{{ one.generated | value }}</td><td>{{ one.parametric | value }}</td>
-<td>{{ one.generated_minus_real | value }}</td>
-<td>{{ one.parametric_minus_real | value }}</td></tr>
+{% for name, medians in results.shear.items() %}
+<tr><td>{{ name }}</td><td>{{ medians.n }}</td><td>{{ medians.real | value }}</td>
+<td>{{ medians.generated | value }}</td><td>{{ medians.parametric | value }}</td>
+<td>{{ medians.generated_minus_real | value }}</td>
+<td>{{ medians.parametric_minus_real | value }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 <p class="note">The response is the change of the measured g for an applied shear, by

@@ -1,4 +1,4 @@
-"""Generated profiles against true ones, where these are known."""
+"""Generated profiles against true ones, if these are known."""
 
 __all__ = ["Truth"]
 
@@ -35,25 +35,26 @@ class Truth(Section):
     def compute(self) -> dict[str, Any]:
         if "peak_truth" not in self.comparison.measurements.numbers:
             return {}
-        return dict(truth={one.name: self._ratios(one) for one in self.comparison.bins})
+        return dict(truth={magnitude_bin.name: self._ratios(magnitude_bin)
+                           for magnitude_bin in self.comparison.bins})
 
-    def _ratios(self, one: Bin) -> dict[str, Any]:
+    def _ratios(self, magnitude_bin: Bin) -> dict[str, Any]:
         numbers, groups = self.comparison.measurements.numbers, self.comparison.measurements.source
         seed = self.comparison.streams.sequence("bootstrap of true profiles")
         peak, true_peak = numbers["peak_generated"], numbers["peak_truth"]
         power, true_power = numbers["power_generated"], numbers["power_truth"]
-        known = one.rows & np.isfinite(peak) & np.isfinite(true_peak)
-        fitted = one.rows & np.all(np.isfinite(power) & np.isfinite(true_power), axis=1)
+        measured = magnitude_bin.rows & np.isfinite(peak) & np.isfinite(true_peak)
+        fitted = magnitude_bin.rows & np.all(np.isfinite(power) & np.isfinite(true_power), axis=1)
         ratios: dict[str, Any] = dict(
-            n=int(known.sum()), n_power=int(fitted.sum()),
-            fits_failed={name: int(np.nansum(numbers[f"sersic_failed_{name}"][one.rows]))
+            n=int(measured.sum()), n_power=int(fitted.sum()),
+            fits_failed={name: int(np.nansum(numbers[f"sersic_failed_{name}"][magnitude_bin.rows]))
                          for name in ("generated", "truth")},
             wavelengths=[float(edge) for edge in structure.EDGES],
             peak=dict(UNKNOWN), power=[])
-        if known.any():
+        if measured.any():
             weights = bootstrap_weights(
-                groups[known], self.comparison.settings.bootstraps, seed)
-            ratios["peak"] = median(peak[known] / true_peak[known], weights)
+                groups[measured], self.comparison.settings.bootstraps, seed)
+            ratios["peak"] = median(peak[measured] / true_peak[measured], weights)
         if fitted.any():
             values, errors = structure.ratio_of_medians(
                 power[fitted], true_power[fitted], groups[fitted], seed)
@@ -63,7 +64,7 @@ class Truth(Section):
 
     def figures(self, results: Mapping[str, Any]) -> Iterator[Figure]:
         truth = results.get("truth", {})
-        if any(one["power"] for one in truth.values()):
+        if any(ratios["power"] for ratios in truth.values()):
             yield Figure(
                 "truth", "Small-scale power of the profiles after subtraction of their best Sersic "
                 "profile. The shaded band is 0.7 to 1.3.", _draw_power(truth))
@@ -86,10 +87,11 @@ class Truth(Section):
 {% for n in range(edges | length - 1) %}
 <th>small-scale power<br>{{ edges[n] | number(2) }} to {{ edges[n + 1] | number(2) }}″</th>
 {% endfor %}</tr></thead><tbody>
-{% for name, one in results.truth.items() %}
-<tr><td>{{ name }}</td><td>{{ one.n }} ({{ one.n_power }})</td><td>{{ one.peak | value }}</td>
-<td>{{ one.fits_failed.generated }}, {{ one.fits_failed.truth }}</td>
-{% for power in one.power %}<td>{{ power | value }}</td>{% endfor %}</tr>
+{% for name, ratios in results.truth.items() %}
+<tr><td>{{ name }}</td><td>{{ ratios.n }} ({{ ratios.n_power }})</td>
+<td>{{ ratios.peak | value }}</td>
+<td>{{ ratios.fits_failed.generated }}, {{ ratios.fits_failed.truth }}</td>
+{% for power in ratios.power %}<td>{{ power | value }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody></table></div>
 <p class="note">Noiseless profiles before the PSF. Small-scale power is that of the residual of the
@@ -104,13 +106,13 @@ def _draw_power(truth: Mapping[str, Any]) -> "matplotlib.figure.Figure":
     """Ratio of small-scale power against wavelength, a line for each bin."""
     figure = new_figure(6, 3.4)
     axis = figure.subplots()
-    for i, (name, one) in enumerate(truth.items()):
-        if not one["power"]:
+    for i, (name, ratios) in enumerate(truth.items()):
+        if not ratios["power"]:
             continue
-        edges = np.array(one["wavelengths"])
+        edges = np.array(ratios["wavelengths"])
         middle = np.sqrt(edges[1:] * edges[:-1]) * (1 + 0.015 * i)
-        axis.errorbar(middle, [power["value"] for power in one["power"]],
-                      [power["error"] for power in one["power"]], marker="o", ms=3, capsize=2,
+        axis.errorbar(middle, [power["value"] for power in ratios["power"]],
+                      [power["error"] for power in ratios["power"]], marker="o", ms=3, capsize=2,
                       color="k" if name == "all" else f"C{i}", label=name)
     axis.axhline(1, color="k", lw=0.6)
     axis.axhspan(0.7, 1.3, color="#eeeeee", zorder=0)

@@ -13,8 +13,8 @@ from ..bins import Bin
 from ..estimates import Estimate, estimate, mean
 from ..figures import COLOURS, Figure, new_figure
 from ..galaxy import SAMPLES
-from ..settings import FEWEST, FEWEST_SOURCES, Settings
-from ..two_sample import LEVEL, compare, floor, halves, split_distances
+from ..settings import MIN_GALAXIES, MIN_SOURCES, Settings
+from ..two_sample import LEVEL, compare_samples, floor, halves, split_distances
 from .base import CardFigures, Section, bin_suffix, card_bins
 
 MORPHOLOGY_MEAN = ("intensity", "deviation", "gini", "m20")
@@ -43,14 +43,14 @@ class Verdict(Section):
 
     def compute(self) -> dict[str, Any]:
         bins = self.comparison.bins
-        means = {one.name: self._means(one) for one in bins}
-        distances = {one.name: self._distances(one) for one in bins}
+        means = {magnitude_bin.name: self._means(magnitude_bin) for magnitude_bin in bins}
+        distances = {magnitude_bin.name: self._distances(magnitude_bin) for magnitude_bin in bins}
         return dict(
-            usable={one.name: self._usable(one) for one in bins}, means=means,
-            distances=distances,
-            verdict={one.name: _table(means[one.name], distances[one.name]) for one in bins})
+            usable={magnitude_bin.name: self._usable(magnitude_bin) for magnitude_bin in bins},
+            means=means, distances=distances,
+            verdict={name: _table(means[name], distances[name]) for name in means})
 
-    def _usable(self, one: Bin) -> dict[str, Any]:
+    def _usable(self, magnitude_bin: Bin) -> dict[str, Any]:
         """The share of stamps of which every statistic could be measured, in each sample.
 
         A model whose galaxies often cannot be measured should not pass because of the others.  The
@@ -59,17 +59,18 @@ class Verdict(Section):
         """
         measurements = self.comparison.measurements
         complete = {
-            sample: np.all([np.isfinite(measurements.values[sample][statistic.name][one.rows])
-                            for statistic in STATISTICS], axis=0).astype(float)
+            sample: np.all(
+                [np.isfinite(measurements.values[sample][statistic.name][magnitude_bin.rows])
+                 for statistic in STATISTICS], axis=0).astype(float)
             for sample in SAMPLES}
-        weights = self.comparison.weights[:, one.rows]
+        weights = self.comparison.weights[:, magnitude_bin.rows]
         lost = mean(complete["real"] - complete["generated"], weights)
         failed = lost["value"] > max(3 * lost["error"], 0.01)
         return dict({sample: mean(share, weights) for sample, share in complete.items()},
                     mark="fail" if failed else "pass",
                     compared=int(np.prod([complete[sample] for sample in SAMPLES], axis=0).sum()))
 
-    def _means(self, one: Bin) -> dict[str, dict[str, Any]]:
+    def _means(self, magnitude_bin: Bin) -> dict[str, dict[str, Any]]:
         """Mean of each statistic in each sample, and those of generated and parametric over real.
 
         ``width`` is the standard deviation in the real sample.
@@ -77,7 +78,7 @@ class Verdict(Section):
         measurements = self.comparison.measurements
         means = {}
         for statistic in STATISTICS:
-            use = one.rows & measurements.measured(statistic.name)
+            use = magnitude_bin.rows & measurements.measured(statistic.name)
             weights = self.comparison.weights[:, use]
             values = {sample: measurements.values[sample][statistic.name][use]
                       for sample in SAMPLES}
@@ -94,13 +95,13 @@ class Verdict(Section):
             means[statistic.name] = entry
         return means
 
-    def _distances(self, one: Bin) -> dict[str, dict[str, Any]]:
+    def _distances(self, magnitude_bin: Bin) -> dict[str, dict[str, Any]]:
         """Distances of generated and parametric to real, the floor, the ratio and the mark."""
         measurements, streams = self.comparison.measurements, self.comparison.streams
         distances: dict[str, dict[str, Any]] = {}
         samples_of_ratios = {}
         for statistic in STATISTICS:
-            use = one.rows & measurements.measured(statistic.name)
+            use = magnitude_bin.rows & measurements.measured(statistic.name)
             groups = measurements.source[use]
             if len(np.unique(groups)) < 2:
                 continue
@@ -112,7 +113,7 @@ class Verdict(Section):
             samples_of_w1 = {}
             for sample in SAMPLES[1:]:
                 values = measurements.values[sample][statistic.name][use]
-                ks, w1, samples_of_w1[sample] = compare(
+                ks, w1, samples_of_w1[sample] = compare_samples(
                     real, values, self.comparison.weights[:, use])
                 entry[sample] = dict(ks=dataclasses.asdict(ks), w1=dataclasses.asdict(w1))
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -124,22 +125,24 @@ class Verdict(Section):
             entry["mark"] = judge(entry, self.comparison.settings)
             distances[statistic.name] = entry
             samples_of_ratios[statistic.name] = ratios
-        known = [distances[name] for name in MORPHOLOGY_MEAN if name in distances]
-        if len(known) == len(MORPHOLOGY_MEAN) and min(entry["n"] for entry in known) >= FEWEST:
+        entries = [distances[name] for name in MORPHOLOGY_MEAN if name in distances]
+        if (len(entries) == len(MORPHOLOGY_MEAN)
+                and min(entry["n"] for entry in entries) >= MIN_GALAXIES):
             ratio = estimate(
-                float(np.mean([entry["ratio"]["value"] for entry in known])),
+                float(np.mean([entry["ratio"]["value"] for entry in entries])),
                 np.mean([samples_of_ratios[name] for name in MORPHOLOGY_MEAN], axis=0))
-            distances["morphology_mean"] = dict(ratio=ratio, floor=self._mean_floor(one, distances))
+            distances["morphology_mean"] = dict(
+                ratio=ratio, floor=self._mean_floor(magnitude_bin, distances))
         return distances
 
-    def _mean_floor(self, one: Bin, distances: Mapping[str, dict[str, Any]]
+    def _mean_floor(self, magnitude_bin: Bin, distances: Mapping[str, dict[str, Any]]
                     ) -> tuple[float, ...]:
         """The mean distance ratio of a second sample of real galaxies: median and `LEVEL` quantile.
 
         All statistics are split alike, since they are correlated from galaxy to galaxy.
         """
         measurements = self.comparison.measurements
-        use = one.rows & measurements.measured(*MORPHOLOGY_MEAN)
+        use = magnitude_bin.rows & measurements.measured(*MORPHOLOGY_MEAN)
         first = halves(measurements.source[use], SPLITS,
                        self.comparison.streams.sequence("halves for the mean of ratios"))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -181,8 +184,9 @@ class Verdict(Section):
             return results["means"][name][statistic].get("generated_over_real")
 
         yield "mean_g_over_real", over_real("all", "g")
-        for one in results["bins"][1:]:
-            yield f"mean_g_over_real_{bin_suffix(one, results)}", over_real(one["name"], "g")
+        for magnitude_bin in results["bins"][1:]:
+            yield (f"mean_g_over_real_{bin_suffix(magnitude_bin, results)}",
+                   over_real(magnitude_bin["name"], "g"))
         yield "mean_size_over_real", over_real("all", "size")
         for suffix, name in card_bins(results):
             usable = results["usable"][name]
@@ -202,8 +206,8 @@ Marks of the {{ results.verdict["all"] | length }} statistics:
 {{- "." if loop.last else ", " }}
 {% endfor %}
 {% if results.real.sources < results.real.n %}
-The stamps show only {{ results.real.sources }} different real galaxies. Another sample of so few
-galaxies would differ too; errors and floor include this.
+The stamps show only {{ results.real.sources }} different real galaxies. Another sample of
+as few galaxies would also differ from this one. The errors and the floor include this scatter.
 {% endif %}
 All statistics could be measured in all three samples for {{ usable.compared }} of
 {{ results.real.n }} galaxies: for a share of {{ usable.real | value }} of the real,
@@ -243,8 +247,9 @@ the 99th percentile of the distance between two samples of real galaxies of this
 <b>pass</b>: the generated galaxies cannot be distinguished from real ones (the distance exceeds the
 floor by no more than its error), in a sample that is large enough to do so; or their distance is at
 most {{ results.settings.goal }} times that of the parametric ones.
-<b>closer</b>: distinguishable, but closer to the real galaxies than the parametric ones.
-<b>fail</b>: distinguishable, and no closer.
+<b>closer</b>: distinguishable, but closer to the real galaxies than the parametric ones by more
+than the error.
+<b>fail</b>: distinguishable, and not closer than the parametric galaxies by more than the error.
 <b>sample too small</b>: the sample is too small to judge.</p>
 {{ figures }}
 
@@ -282,12 +287,12 @@ def judge(distance: Mapping[str, Any], settings: Settings) -> str:
     A sample is distinguishable from the real one if its distance exceeds the floor by more than the
     error of the distance.  (Distances are uncertain because of rare, disturbed galaxies.)
 
-    * ``too small``: fewer than `FEWEST` galaxies or `FEWEST_SOURCES` sources; or the generated
+    * ``too small``: fewer than `MIN_GALAXIES` galaxies or `MIN_SOURCES` sources; or the generated
       sample is not distinguishable, and the sample is too small to judge.
     * ``pass``: not distinguishable, in a sample that is large enough; or distinguishable, but at
       most ``goal`` times as far from the real sample as the parametric one.
     * ``closer``: distinguishable, but closer than the parametric sample by more than the error.
-    * ``fail``: distinguishable, and no closer than the parametric sample.
+    * ``fail``: distinguishable, and not closer than the parametric sample by more than the error.
 
     A sample is large enough if the floor is at most a tenth of the standard deviation of the
     statistic, or if the parametric sample is distinguishable and farther than the generated one by
@@ -301,7 +306,7 @@ def judge(distance: Mapping[str, Any], settings: Settings) -> str:
     Returns:
         one of `MARKS`.
     """
-    if distance["n"] < FEWEST or distance["sources"] < FEWEST_SOURCES:
+    if distance["n"] < MIN_GALAXIES or distance["sources"] < MIN_SOURCES:
         return "too small"
     limit, ratio = distance["floor"]["w1"][1], distance["ratio"]
     distinguishable = {

@@ -97,7 +97,7 @@ def test_behind_a_proxy(file, most):
     script = """
 import sys, galsim, galsim_deep, json
 from galsim_deep.config import catalogues
-catalogues.MOST_VALUES = int(sys.argv[2])
+catalogues.MAX_VALUES = int(sys.argv[2])
 config = dict(input=dict(catalog=dict(file_name=sys.argv[1])), image=dict(nproc=2))
 galsim.config.ProcessInput(config)
 proxy, = config["_input_objs"]["catalog"]

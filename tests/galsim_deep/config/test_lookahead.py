@@ -349,7 +349,7 @@ galsim.config.BuildImage(json.loads(sys.argv[1]))
 
 def test_no_more_than_a_cpu_computes():
     """Bits would depend on the number of processes if a GPU computed for one of them."""
-    assert galaxy_module.MOST_AHEAD < GPU_ROWS
+    assert galaxy_module.MAX_AHEAD < GPU_ROWS
 
 
 # ---- the look-ahead itself ------------------------------------------------------------------

@@ -15,8 +15,8 @@ def test_measured_radius_of_a_gaussian(radius, shift):
     assert measured_radius(stamp) == pytest.approx(radius, rel=0.01)
 
 
-def test_measured_radius_of_a_disk():
-    """A uniform disk of radius R holds half of its light within R / sqrt(2)."""
+def test_measured_radius_of_a_disc():
+    """A uniform disc of radius R holds half of its light within R / sqrt(2)."""
     y, x = np.indices((128, 128)) - 63.5
     stamp = (np.hypot(x, y) < 20).astype(float)
     assert measured_radius(stamp) == pytest.approx(20 / np.sqrt(2), rel=0.01)

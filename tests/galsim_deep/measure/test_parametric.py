@@ -43,9 +43,9 @@ def sersic(n, radius=0.45, q=0.6, angle=0.5, flux=30.0, shift=(0.02, -0.035)):
 def two_parts():
     bulge = galsim.DeVaucouleurs(half_light_radius=0.2, flux=12.0).shear(
         q=0.8, beta=1.0 * galsim.radians)
-    disk = galsim.Exponential(half_light_radius=0.6, flux=25.0).shear(
+    disc = galsim.Exponential(half_light_radius=0.6, flux=25.0).shear(
         q=0.4, beta=-0.4 * galsim.radians)
-    return (bulge + disk).shift(-0.03, 0.01)
+    return (bulge + disc).shift(-0.03, 0.01)
 
 
 @pytest.mark.parametrize("n", [0.5, 1.0, 2.5, 4.0])
@@ -96,17 +96,17 @@ def test_sersic_without_psf(n):
     np.testing.assert_allclose(fit.stamp, stamp, atol=1e-4 * stamp.max())
 
 
-def test_known_bulge_and_disk(psf):
+def test_known_bulge_and_disc(psf):
     fit = fit_parametric(observation(seen(two_parts()), psf, 1e-3, seed=1))
-    assert fit.kind == "bulge+disk" and fit.success
-    bulge, disk = fit.components
-    assert (bulge.n, disk.n) == (4.0, 1.0)
+    assert fit.kind == "bulge+disc" and fit.success
+    bulge, disc = fit.components
+    assert (bulge.n, disc.n) == (4.0, 1.0)
     assert bulge.flux == pytest.approx(12.0, rel=0.03)
-    assert disk.flux == pytest.approx(25.0, rel=0.02)
+    assert disc.flux == pytest.approx(25.0, rel=0.02)
     assert bulge.half_light_radius == pytest.approx(0.2, rel=0.03)
-    assert disk.half_light_radius == pytest.approx(0.6, rel=0.01)
-    assert (bulge.q, disk.q) == pytest.approx((0.8, 0.4), abs=0.02)
-    assert disk.angle == pytest.approx(-0.4, abs=0.01)
+    assert disc.half_light_radius == pytest.approx(0.6, rel=0.01)
+    assert (bulge.q, disc.q) == pytest.approx((0.8, 0.4), abs=0.02)
+    assert disc.angle == pytest.approx(-0.4, abs=0.01)
     assert fit.centre == pytest.approx((-0.03, 0.01), abs=0.02 * SCALE)
     assert fit.chi2 == pytest.approx(1.0, abs=0.04)
     # Which no single profile could.

@@ -1,4 +1,4 @@
-"""Which pixels are the galaxy: known disks, neighbours, places, and stamps without a galaxy."""
+"""Which pixels are the galaxy: known discs, neighbours, places, and stamps without a galaxy."""
 
 import numpy as np
 import pytest

@@ -46,10 +46,10 @@ def test_elliptical_gaussian_far_larger_than_the_psf():
 
 def knotty():
     """A galaxy with clumps, off centre and elliptical."""
-    disk = galsim.Exponential(half_light_radius=0.2, flux=10).shear(g1=0.2, g2=-0.3)
+    disc = galsim.Exponential(half_light_radius=0.2, flux=10).shear(g1=0.2, g2=-0.3)
     clumps = [galsim.Gaussian(sigma=0.03, flux=0.6).shift(x, y)
               for x, y in ((0.2, 0.1), (-0.15, 0.12), (0.05, -0.25))]
-    return galsim.Add([disk, *clumps]).shift(0.01, -0.02)
+    return galsim.Add([disc, *clumps]).shift(0.01, -0.02)
 
 
 @pytest.mark.parametrize("psf", [_PSF, galsim.Moffat(beta=3, fwhm=0.12).shear(g1=0.05, g2=0.05)])

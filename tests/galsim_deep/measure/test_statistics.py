@@ -39,8 +39,8 @@ def exponential(scale=4.5):
     return image / image.max()
 
 
-def disk(radius, slope=0.0):
-    """A uniform disk, or one that falls linearly by this much towards its edge."""
+def disc(radius, slope=0.0):
+    """A uniform disc, or one that falls linearly by this much towards its edge."""
     fine = np.arange(-_SIZE * 2, _SIZE * 2) / 4 + 0.125 - 0.5
     r = np.hypot(*np.meshgrid(fine, fine))
     image = (r < radius) * (1 - slope * r / radius)
@@ -63,9 +63,9 @@ IMAGES = {
     "gaussian": gaussian(6.0),
     "sheared": sheared(0.3, -0.2),
     "exponential": exponential(),
-    "disk": disk(20.0),
-    "tilted disk": disk(20.0, 0.5),
-    "cone": disk(24.0, 1.0),
+    "disc": disc(20.0),
+    "tilted disc": disc(20.0, 0.5),
+    "cone": disc(24.0, 1.0),
     "equal pair": pair(1.0),
     "unequal pair": pair(0.8),
 }
@@ -122,12 +122,12 @@ def test_the_radius_of_a_convolved_gaussian_adds_in_quadrature(observe):
     assert found["amplitude"] == pytest.approx(np.log10(50), abs=1e-3)
 
 
-def test_moments_of_a_disk(measured):
+def test_moments_of_a_disc(measured):
     """With u = R^2 / 2 s^2, a round weight adapts where the weighted mean square radius is s^2:
     2 (1 - (1 + u) exp(-u)) = 1 - exp(-u).
     """
     u = optimize.brentq(lambda u: 1 - (1 + 2 * u) * np.exp(-u), 0.5, 3)
-    found = measured("disk")
+    found = measured("disc")
     assert found["size"] == pytest.approx(20 / np.sqrt(2 * u) * _SCALE, rel=2e-3)
     fourth = 4 * (2 - (u**2 + 2 * u + 2) * np.exp(-u)) / (1 - np.exp(-u))
     assert found["rho4"] == pytest.approx(fourth, rel=2e-3)
@@ -194,32 +194,32 @@ def test_concentration_of_an_exponential(measured):
     assert 2.6 < measured("exponential")["concentration"] < 2.80
 
 
-def test_concentration_of_a_disk(measured):
+def test_concentration_of_a_disc(measured):
     """The radii go as the root of the light inside, so that r80 = 2 r20."""
-    assert measured("disk")["concentration"] == pytest.approx(5 * np.log10(2), abs=0.01)
+    assert measured("disc")["concentration"] == pytest.approx(5 * np.log10(2), abs=0.01)
 
 
-def test_gini_of_a_disk_counts_the_dark_pixels(measured):
-    """A uniform disk has a Gini of zero but for the dark pixels inside of the Petrosian radius.
+def test_gini_of_a_disc_counts_the_dark_pixels(measured):
+    """A uniform disc has a Gini of zero but for the dark pixels inside of the Petrosian radius.
 
     Where all light is shared equally and a share z has none, Gini is z.
     """
 
     def ratio(radius):
-        # The mean in a ring one pixel wide to the mean inside; the disk ends within the ring.
+        # The mean in a ring one pixel wide to the mean inside; the disc ends within the ring.
         ring = (400 - (radius - 0.5) ** 2) / (2 * radius)
         return ring / (400 / radius**2)
 
     petrosian = optimize.brentq(lambda r: ratio(r) - 0.2, 20.01, 20.49)
-    assert measured("disk")["gini"] == pytest.approx(1 - (20 / petrosian) ** 2, abs=0.015)
+    assert measured("disc")["gini"] == pytest.approx(1 - (20 / petrosian) ** 2, abs=0.015)
 
 
-def test_gini_and_m20_of_a_tilted_disk(measured):
-    """By the definitions, with the pixels inside of the disk.
+def test_gini_and_m20_of_a_tilted_disc(measured):
+    """By the definitions, with the pixels inside of the disc.
 
     Gini is the mean absolute difference of two pixels over twice their mean.
     """
-    image = IMAGES["tilted disk"]
+    image = IMAGES["tilted disc"]
     inside = np.hypot(_X, _Y) < 20.2
     pixels = image[inside]
     gini = np.abs(pixels[:, None] - pixels).sum() / (
@@ -229,7 +229,7 @@ def test_gini_and_m20_of_a_tilted_disk(measured):
     order = np.argsort(light, axis=None)[::-1]
     brightest = order[np.cumsum(light.ravel()[order]) < 0.2 * light.sum()]
     m20 = np.log10(spread.ravel()[brightest].sum() / spread.sum())
-    found = measured("tilted disk")
+    found = measured("tilted disc")
     assert found["gini"] == pytest.approx(gini, abs=0.02)
     assert found["m20"] == pytest.approx(m20, abs=0.05)
 
@@ -238,7 +238,7 @@ def test_gini_and_m20_of_a_tilted_disk(measured):
 
 
 @pytest.mark.parametrize(
-    "name", ["gaussian", "sheared", "exponential", "disk", "cone", "equal pair"])
+    "name", ["gaussian", "sheared", "exponential", "disc", "cone", "equal pair"])
 def test_asymmetry_of_a_symmetric_galaxy_is_zero(measured, name):
     assert measured(name)["asymmetry"] == pytest.approx(0.0, abs=5e-3)
 

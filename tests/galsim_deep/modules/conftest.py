@@ -80,7 +80,7 @@ def install(monkeypatch):
 
 def _set_installed(monkeypatch, folders):
     for file in ("index", "resolve"):
-        monkeypatch.setattr(f"galsim_deep.modules.{file}.installed_path", lambda: folders)
+        monkeypatch.setattr(f"galsim_deep.modules.{file}.installed_folders", lambda: folders)
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ REFUSED = {
     "long path": (member("/".join(5 * ["a" * 40])), "more than 200 characters"),
     "deep path": (member("/".join("abcdefghijk")), "or 10 parts"),
     "10 TB": (member("a", pax_headers={"size": str(10**13)}), "more than 2147483648 bytes"),
-    "many files": (b"".join(member(f"{k}") for k in range(1000)), "after 1000 others"),
+    "many files": (b"".join(member(f"{k}") for k in range(1000)), "limit of 1000 files"),
     "negative size": (member("a", pax_headers={"size": "-512"}), "negative size"),
     "no time": (member("a", pax_headers={"mtime": "nan"}), "ValueError"),
     "large header": (member("a", pax_headers={"comment": 2**20 * "9"}), "header of 104"),

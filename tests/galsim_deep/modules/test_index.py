@@ -9,7 +9,7 @@ import pytest
 
 from galsim_deep.modules import index as module
 from galsim_deep.modules.errors import HandleError
-from galsim_deep.modules.index import installed_path, read_indexes
+from galsim_deep.modules.index import installed_folders, read_indexes
 
 ENTRY = {"url": "http://127.0.0.1/toy.tar.gz", "sha256": 64 * "a"}
 
@@ -96,21 +96,21 @@ def _umask():
 # ---- installed modules ----------------------------------------------------------------------
 
 
-def test_installed_path(tmp_path, monkeypatch):
+def test_installed_folders(tmp_path, monkeypatch):
     import galsim_deep
 
     (tmp_path / "hub_modules").mkdir()
     (tmp_path / "hub_modules" / "__init__.py").touch()
     monkeypatch.delitem(sys.modules, "galsim_deep.hub_modules", raising=False)
     monkeypatch.setattr(galsim_deep, "__path__", [str(tmp_path)])
-    assert installed_path() == [tmp_path / "hub_modules"]
+    assert installed_folders() == [tmp_path / "hub_modules"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     here = tmp_path / "galsim_deep" / "modules" / "index.py"
     monkeypatch.setattr(module, "__file__", str(here))
-    assert installed_path() == [tmp_path / "hub_modules"]  # beside the package, as in a clone
+    assert installed_folders() == [tmp_path / "hub_modules"]  # beside the package, as in a clone
     here = tmp_path / "deep" / "down" / "modules" / "index.py"
     monkeypatch.setattr(module, "__file__", str(here))
-    assert installed_path() == []
+    assert installed_folders() == []
 
 
 def test_the_shipped_index():
@@ -118,5 +118,5 @@ def test_the_shipped_index():
     (source, contents), = [(source, contents) for source, contents in read_indexes(offline=True)
                            if "hub_modules" in source]
     for name, entry in contents.items():
-        folders = [folder / name for folder in installed_path() if (folder / name).is_dir()]
+        folders = [folder / name for folder in installed_folders() if (folder / name).is_dir()]
         assert folders or (entry["url"] and entry["sha256"]), (source, name)

@@ -122,7 +122,7 @@ def test_a_galaxy_without_variance_does_not_spoil_the_others(cosmos, card, tmp_p
 def test_a_count_takes_the_same_galaxies_for_the_same_seed(cosmos, card):
     whole = open_real_galaxies(cosmos, card)
     first, again, other = (open_real_galaxies(cosmos, card, count=12, seed=s) for s in (1, 1, 2))
-    assert len(first) == 12 and first.left_out == {"not asked for": 38}
+    assert len(first) == 12 and first.left_out == {"not selected at random": 38}
     np.testing.assert_array_equal(first.source, again.source)
     assert len(np.unique(first.source)) == 12 and (np.diff(first.source) > 0).all()
     assert set(first.source) != set(other.source)
@@ -158,7 +158,7 @@ def test_a_galaxy_that_lacks_a_column_is_left_out(catalog, card):
     assert len(galaxies) == 2 and galaxies.left_out == {"a column is missing": 1}
     np.testing.assert_array_equal(galaxies.source, [0, 1])
     galaxies = open_real_galaxies(catalog, card, count=1)
-    assert galaxies.left_out == {"a column is missing": 1, "not asked for": 1}
+    assert galaxies.left_out == {"a column is missing": 1, "not selected at random": 1}
 
 
 def test_stamps_are_padded_and_cut_about_their_middle(catalog, card):
@@ -318,7 +318,7 @@ def test_what_was_clipped_clips_what_is_drawn_like_it(file, card):
 
 def test_a_count_of_a_data_set(file, card):
     first, again = (open_real_galaxies(file, card, count=2, seed=5) for _ in range(2))
-    assert len(first) == 2 and first.left_out == {"not asked for": 2}
+    assert len(first) == 2 and first.left_out == {"not selected at random": 2}
     rows = [first.observation(n).stamp[0, 0] for n in range(2)]
     assert rows == [again.observation(n).stamp[0, 0] for n in range(2)]
     assert set(rows) <= {0, 3, 4, 6}

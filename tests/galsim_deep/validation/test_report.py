@@ -10,9 +10,9 @@ from astropy.table import Table
 
 from galsim_deep.measure.statistics import STATISTICS
 from galsim_deep.validation import card_figures, write_report
-from galsim_deep.validation.memory import memorisation
+from galsim_deep.validation.memorisation import memorisation
 from galsim_deep.validation.report import format_estimate, format_number
-from galsim_deep.validation.sections.memorisation import memory_results
+from galsim_deep.validation.sections.memorisation import memorisation_results
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def report(shapes_validation, tmp_path_factory):
     images = np.random.default_rng(1).normal(size=(30, 8, 8))
     images /= np.sqrt((images**2).sum(axis=(1, 2), keepdims=True))
     distances = memorisation(images[:10], images[10:15], images, np.arange(30) // 3)
-    results = dict(shapes_validation.results, memorisation=memory_results(
+    results = dict(shapes_validation.results, memorisation=memorisation_results(
         dict(generated=distances, parametric=distances)))
     return write_report(dataclasses.replace(shapes_validation, results=results),
                         tmp_path_factory.mktemp("report"))

@@ -73,9 +73,9 @@ def test_independent_of_the_number_of_processes_and_of_a_cache(validation, in_on
 
 
 def test_the_same_from_a_cache(validation, in_one_process, galaxies, cache, monkeypatch):
-    from galsim_deep.validation import observed
+    from galsim_deep.validation import measure_observed
 
-    monkeypatch.setattr(observed, "measure_observed", None)  # nothing is measured again
+    monkeypatch.setattr(measure_observed, "measure_observed", None)  # nothing is measured again
     again = validate("hub:acs_flow_vae", RealSample(galaxies, count=COUNT), processes=1,
                      cache=cache)
     assert same(again, validation)
@@ -91,8 +91,8 @@ def test_another_seed_gives_other_galaxies(validation, galaxies, cache):
 def test_results(validation):
     results = validation.results
     assert results["real"] == dict(
-        name="cosmos_f814w_50", n=COUNT, sources=COUNT, left_out={"not asked for": 50 - COUNT},
-        stamp_size=128, pixel_scale=0.03)
+        name="cosmos_f814w_50", n=COUNT, sources=COUNT,
+        left_out={"not selected at random": 50 - COUNT}, stamp_size=128, pixel_scale=0.03)
     assert [row["statistic"] for row in results["verdict"]["all"]] == [
         statistic.name for statistic in STATISTICS]
     # So few galaxies are not judged.

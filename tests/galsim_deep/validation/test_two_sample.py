@@ -94,7 +94,7 @@ def test_the_bootstrap_error_is_that_of_new_samples():
     errors = []
     for seed in range(5):
         weights = two_sample.bootstrap_weights(np.arange(n), 200, seed)
-        ks, w1, _ = two_sample.compare(*sample(), weights)
+        ks, w1, _ = two_sample.compare_samples(*sample(), weights)
         errors.append((ks.error, w1.error))
     np.testing.assert_allclose(np.mean(errors, axis=0), values.std(axis=0), rtol=0.2)
 
@@ -108,7 +108,7 @@ def test_rows_of_a_group_are_no_new_information():
     found = {}
     for name, by in [("group", groups), ("row", np.arange(600))]:
         weights = two_sample.bootstrap_weights(by, 300, 0)
-        found[name] = two_sample.compare(real, other, weights)[1].error
+        found[name] = two_sample.compare_samples(real, other, weights)[1].error
     assert found["group"] / found["row"] == pytest.approx(np.sqrt(10), rel=0.25)
 
 
@@ -116,7 +116,7 @@ def test_compare_returns_the_distances_and_their_samples():
     rng = np.random.default_rng(4)
     real, other = rng.standard_normal(100), rng.standard_normal(100) + 0.3
     weights = two_sample.bootstrap_weights(np.arange(100), 50, 0)
-    ks, w1, samples = two_sample.compare(real, other, weights)
+    ks, w1, samples = two_sample.compare_samples(real, other, weights)
     assert ks.value == pytest.approx(stats.ks_2samp(real, other).statistic)
     assert w1.value == pytest.approx(stats.wasserstein_distance(real, other))
     assert samples.shape == (50,)

@@ -8,17 +8,17 @@ import pytest
 
 from galsim_deep.validation.flux_units import FluxUnits
 from galsim_deep.validation.galaxy import SAMPLES
-from galsim_deep.validation.generated import Task
+from galsim_deep.validation.measure_generated import Task
 from galsim_deep.validation.random_streams import RandomStreams
 from galsim_deep.validation.worker import measure_galaxy, single_threaded
 
 
 @pytest.fixture
 def task(observe, card):
-    disk = galsim.Exponential(half_light_radius=0.2, flux=20.0).shear(g1=0.2)
-    profile = disk.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel", dtype=float).array
+    disc = galsim.Exponential(half_light_radius=0.2, flux=20.0).shear(g1=0.2)
+    profile = disc.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel", dtype=float).array
     observation = observe(size=64, noise_sigma=0.002, truth=profile)
-    stamp = observation.drawn_like(observation.convolved(disk), np.random.default_rng(1))
+    stamp = observation.drawn_like(observation.convolved(disc), np.random.default_rng(1))
     return Task(observation=dataclasses.replace(observation, stamp=stamp),
                 generated=profile.astype(np.float32), reconstructed=None, card=card,
                 units=FluxUnits(), streams=RandomStreams(1), keep_stamps=True)

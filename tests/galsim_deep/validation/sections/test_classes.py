@@ -8,7 +8,7 @@ import pytest
 
 from galsim_deep.measure.statistics import STATISTICS
 from galsim_deep.modules.card import GalaxyClass
-from galsim_deep.validation.classify import Classification, ClassSamples
+from galsim_deep.validation.galaxy_classes import Classification, ClassSamples
 from galsim_deep.validation.sections.classes import LEAST_SIGNAL, Classes
 from galsim_deep.validation.tiles import GAP
 

@@ -8,7 +8,7 @@ import pytest
 
 from galsim_deep.measure.statistics import STATISTICS
 from galsim_deep.validation.sections.classifier import Classifier
-from galsim_deep.validation.settings import FEWEST
+from galsim_deep.validation.settings import MIN_GALAXIES
 
 
 @pytest.fixture
@@ -37,6 +37,6 @@ def test_areas(sample, make_measurements, make_comparison, without_magnitude):
 
 
 def test_too_few_galaxies(random_measurements, make_comparison, without_magnitude):
-    measurements = random_measurements(FEWEST - 1)
+    measurements = random_measurements(MIN_GALAXIES - 1)
     areas = Classifier(make_comparison(without_magnitude, measurements)).compute()
-    assert areas == dict(classifier=dict(all=dict(n=FEWEST - 1)))
+    assert areas == dict(classifier=dict(all=dict(n=MIN_GALAXIES - 1)))

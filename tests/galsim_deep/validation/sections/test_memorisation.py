@@ -57,6 +57,13 @@ def test_copies_are_found(search):
     assert found["parametric"]["n"] > 0
 
 
+def test_each_row_shows_the_number_of_its_galaxies(search):
+    """No two stamps are of one source, so that there are other sources, but no copies."""
+    results = search()
+    assert results["copies"]["n"] == 0
+    assert results["other_sources"]["n"] == results["n_training"] > 0
+
+
 @pytest.mark.parametrize("reason, change", [
     ("no magnitude", "card"), ("no training galaxies", "training"),
     ("training galaxies themselves", "recipe"), ("too few", "faint")])

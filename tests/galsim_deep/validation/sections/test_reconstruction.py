@@ -12,7 +12,7 @@ def measurements(random_measurements):
     measurements = random_measurements(50)
     measurements.numbers.update(
         chi2_parametric=np.full(50, 1.2), chi2_reconstructed=np.full(50, 1.1),
-        bulge_and_disk=np.zeros(50), fit_failed=np.zeros(50))
+        bulge_and_disc=np.zeros(50), fit_failed=np.zeros(50))
     measurements.numbers["chi2_reconstructed"][:20] = np.nan
     measurements.numbers["chi2_parametric"][:5] = np.nan  # nothing was measured there
     return measurements

@@ -14,7 +14,7 @@ from galsim_deep.measure.statistics import STATISTICS, measure
 from galsim_deep.observations.observation import Observation
 from galsim_deep.validation.sections.classifier import Classifier
 from galsim_deep.validation.sections.verdict import Verdict, judge
-from galsim_deep.validation.settings import FEWEST, Settings
+from galsim_deep.validation.settings import MIN_GALAXIES, Settings
 from galsim_deep.validation.worker import single_threaded
 
 pytestmark = pytest.mark.long
@@ -157,7 +157,7 @@ def distance(generated, parametric, limit, n=1000, error=0.05, width=1.0):
     (distance(0.068, 0.5, 0.06), "pass"),           # above the floor by less than the error
     (distance(0.187, 0.195, 0.18), "too small"),     # as far as a parametric one told apart
     (distance(0.10, 0.2, 0.18), "pass"),            # within a high floor, clearly closer
-    (distance(0.05, 0.5, 0.06, n=FEWEST - 1), "too small"),
+    (distance(0.05, 0.5, 0.06, n=MIN_GALAXIES - 1), "too small"),
 ])
 def test_marks(entry, mark):
     assert judge(entry, Settings()) == mark
@@ -187,7 +187,7 @@ def test_errors_are_bootstrapped_over_sources(pairs, make_measurements, make_com
 
 
 def test_rows_that_were_not_measured_are_left_out_everywhere(pairs, make_measurements, verdict_of):
-    real, fits = ({name: values[:FEWEST + 5].copy() for name, values in sample.items()}
+    real, fits = ({name: values[:MIN_GALAXIES + 5].copy() for name, values in sample.items()}
                   for sample in pairs)
     known = np.isfinite(real["gini"]) & np.isfinite(fits["gini"])
     real["gini"][:7] = np.nan

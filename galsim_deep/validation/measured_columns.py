@@ -1,6 +1,7 @@
-"""The size and magnitude of a generated galaxy, which its columns asked for."""
+"""Measured size and magnitude of a generated galaxy, for comparison with those that its columns
+request."""
 
-__all__ = ["measured_conditions"]
+__all__ = ["measured_columns"]
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from ..measure.half_light import measured_radius
 from ..modules.card import Card
 
 
-def measured_conditions(stamp: np.ndarray, convolved: np.ndarray, card: Card, pixel_scale: float
+def measured_columns(stamp: np.ndarray, convolved: np.ndarray, card: Card, pixel_scale: float
                         ) -> dict[str, float]:
     """Half-light radius and magnitude of a generated galaxy, without noise.
 
@@ -21,14 +22,14 @@ def measured_conditions(stamp: np.ndarray, convolved: np.ndarray, card: Card, pi
     Returns:
         a dict of ``size``, the half-light radius in the unit of the column that measures it (of the
         convolved image if the column is defined as observed, otherwise of the profile), and
-        ``magnitude``.  NaN where the module has no such column, or the profile no positive flux.
+        ``magnitude``.  NaN if the module has no such column, or the profile no positive flux.
     """
-    conditions = dict(size=np.nan, magnitude=np.nan)
+    measured = dict(size=np.nan, magnitude=np.nan)
     total = stamp.sum()
     if not (np.isfinite(total) and total > 0):
-        return conditions
+        return measured
     if card.column_of("magnitude") is not None:
-        conditions["magnitude"] = card.band().zero_point - 2.5 * np.log10(total)
+        measured["magnitude"] = card.band().zero_point - 2.5 * np.log10(total)
     column = card.column_of("half_light_radius")
     if column is not None:
         if column.as_observed:
@@ -37,8 +38,8 @@ def measured_conditions(stamp: np.ndarray, convolved: np.ndarray, card: Card, pi
             radius = measured_radius(convolved) * pixel_scale if has_image else np.nan
         else:
             radius = measured_radius(stamp) * card.pixel_scale
-        conditions["size"] = radius / _arcsec_of(column.unit, card.pixel_scale)
-    return conditions
+        measured["size"] = radius / _arcsec_of(column.unit, card.pixel_scale)
+    return measured
 
 
 def _arcsec_of(unit: str, pixel_scale: float) -> float:

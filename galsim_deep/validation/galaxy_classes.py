@@ -1,4 +1,4 @@
-"""The classes of the galaxies of a validation, drawn by the module and found by its encoder."""
+"""The classes of the galaxies of a validation, drawn by the module or assigned by its encoder."""
 
 __all__ = ["ClassSamples", "Classification", "classify", "draw_class_samples"]
 
@@ -13,8 +13,8 @@ from ..modules.module import Module
 from ..observations.observation import Observation
 from ..observations.real_galaxies import RealGalaxies
 from .flux_units import FluxUnits
-from .generated import Task, draw_generated
-from .generation import BLOCK, generate
+from .generate import BLOCK, generate
+from .measure_generated import Task, draw_generated
 from .random_streams import RandomStreams
 from .reconstructor import Reconstructor
 
@@ -24,7 +24,7 @@ class ClassSamples:
     """A few galaxies of each class, for the same catalogue rows and random numbers.
 
     Attributes:
-        rows:       Their n places among the real galaxies, int [n].
+        rows:       Their n indices among the real galaxies, int [n].
         generated:  As they would have been observed, float32 [C, n, S, S].
         profile:    Before PSF and noise, float32 [C, n, S, S].
 
@@ -48,7 +48,7 @@ class Classification:
     Attributes:
         drawn:          The class that each generated galaxy was made as, int [N].
         encoded:        {``real``, ``generated``: the class that the encoder finds most probable for
-                        each stamp, int [N], -1 where it finds none}; empty if the module does not
+                        each stamp, int [N], -1 if it finds none}; empty if the module does not
                         encode.
         noise_sigma:    Standard deviation of the noise in a pixel of each stamp, float64 [N].
 
@@ -115,7 +115,7 @@ def draw_class_samples(galaxies: RealGalaxies, module: Module, rows: Sequence[in
     Parameters:
         galaxies:       The real galaxies.
         module:         The module, which has classes.
-        rows:           Places of n galaxies among the real ones.
+        rows:           Indices of n galaxies among the real ones.
         units:          The flux units of the real stamps and of the module.
         streams:        The random numbers of the validation: columns, latent vector and noise of a
                         galaxy are those of the galaxy that was measured, and only the class
@@ -140,7 +140,7 @@ def draw_class_samples(galaxies: RealGalaxies, module: Module, rows: Sequence[in
 
 def _drawn_stamps(observation: Observation, image: np.ndarray, card: Card, units: FluxUnits,
                   streams: RandomStreams) -> dict[str, np.ndarray]:
-    """The stamps of `draw_generated`; NaN where noise level or PSF make no sense."""
+    """The stamps of `draw_generated`; NaN if the noise level or the PSF cannot be used."""
     try:
         return draw_generated(Task(
             observation=observation, generated=image, reconstructed=None, card=card, units=units,

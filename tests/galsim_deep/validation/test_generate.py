@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_deep.validation.generation import generate, generator_inputs
+from galsim_deep.validation.generate import generate, generator_inputs
 from galsim_deep.validation.random_streams import RandomStreams
 
 STREAMS = RandomStreams(1)

@@ -12,7 +12,7 @@ __all__ = [
     "copy_distances",
     "memorisation",
     "nearest_distances",
-    "stranger_distances",
+    "other_source_distances",
 ]
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def canonical(observation: Observation, stamp: np.ndarray, rng: np.random.Genera
 
     The unit of length is the size by adaptive moments.  The galaxy is convolved so that its total
     PSF has a sigma of 0.4 of this size, so that large and small galaxies have the same resolution.
-    The frame is a disk with a radius of 3 sizes.  Axis ratio and structure are kept.  A rotation by
+    The frame is a disc with a radius of 3 sizes.  Axis ratio and structure are kept.  A rotation by
     180 degrees and mirror images remain, which `nearest_distances` takes into account.
 
     Noise increases the distance of two images, more for faint galaxies than for bright ones.
@@ -96,7 +96,7 @@ def nearest_distances(queries: ArrayLike, training: ArrayLike, exclude: ArrayLik
 
     Returns:
         the distance (0 for identical images, sqrt(2) for orthogonal ones) and the index in
-        ``training``, both shape [n]; NaN and -1 where there is nothing to compare with.
+        ``training``, both shape [n]; NaN and -1 if there is nothing to compare with.
     """
     queries, training = np.asarray(queries, np.float32), np.asarray(training, np.float32)
     distance, index = np.full(len(queries), np.nan), np.full(len(queries), -1)
@@ -140,7 +140,7 @@ def copy_distances(images: ArrayLike, sources: ArrayLike) -> np.ndarray:
     return distance
 
 
-def stranger_distances(images: ArrayLike, sources: ArrayLike) -> np.ndarray:
+def other_source_distances(images: ArrayLike, sources: ArrayLike) -> np.ndarray:
     """Distance of each image to the nearest one of another source.
 
     Parameters:
@@ -174,9 +174,9 @@ def memorisation(generated: ArrayLike, held_out: ArrayLike, training: ArrayLike,
     * ``share_copies`` is the share of generated galaxies within the median distance of copies: near
       0.5 for a model that repeats the training set.  ``held_out_share_copies`` is the same for
       galaxies that cannot be copies, which shows how much of it is chance.
-    * ``share_nearer_strangers`` is like ``share_nearer``, but compares with the distances between
-      training galaxies of different sources instead of the held-out galaxies.  There are usually
-      many more of them.
+    * ``share_nearer_other_sources`` is like ``share_nearer``, but compares with the distances
+      between training galaxies of different sources instead of the held-out galaxies.  There are
+      usually many more of them.
 
     Their limits:
 
@@ -185,14 +185,14 @@ def memorisation(generated: ArrayLike, held_out: ArrayLike, training: ArrayLike,
       than its error.  With 15 of them (HST/ACS galaxies brighter than 22.5), stamps of 25 other
       sources, which are certainly new, had 0.1 to 0.4; their ``share_copies`` was 0.01 to 0.03, and
       that of copies 0.5.  A large ``share_copies`` therefore shows that a model repeats its
-      training galaxies, while a large ``share_nearer`` alone does not; a ``share_nearer`` of 0.05
+      training galaxies, while a large ``share_nearer`` by itself does not; one of 0.05
       shows that it does not repeat them.
     * The held-out galaxies must be similar to the training galaxies, and the generated ones must be
       made for the columns of the held-out ones: a smooth galaxy is near to every other galaxy, so
       that the distance depends on magnitude and size.
     * For the same reason a model that makes too smooth galaxies comes nearer to the training set
       without repeating it.  Stamps of parametric fits to the held-out galaxies, passed as
-      ``generated``, show the effect of smoothness alone; ``share_copies`` is less affected by it.
+      ``generated``, show the effect of smoothness; ``share_copies`` is less affected by it.
     * Parts of galaxies that are repeated in new arrangements are not recognised.
 
     Parameters:
@@ -207,10 +207,11 @@ def memorisation(generated: ArrayLike, held_out: ArrayLike, training: ArrayLike,
 
     Returns:
         a dict of the medians and shares named above, of ``generated_median`` and of
-        ``strangers_median`` (between training galaxies of different sources), each also with its
-        standard error under the name that ends in ``_error``, from resampling sources (and
-        generated galaxies) with replacement; and of the numbers ``n_generated``, ``n_held_out``,
-        ``n_training`` and ``n_copies``.
+        ``other_sources_median`` (between training galaxies of different sources), each also with
+        its standard error under the name that ends in ``_error``, from resampling sources (and
+        generated galaxies) with replacement; and of the numbers of galaxies in each set:
+        ``n_generated``, ``n_held_out``, ``n_training``, ``n_copies`` (training galaxies with a
+        copy) and ``n_other_sources`` (training galaxies for which there is another source).
     """
     generated, held_out = np.asarray(generated), np.asarray(held_out)
     training, training_sources = np.asarray(training), np.asarray(training_sources)
@@ -218,13 +219,13 @@ def memorisation(generated: ArrayLike, held_out: ArrayLike, training: ArrayLike,
         held_out_sources = np.arange(len(held_out))
     copies = copy_distances(training, training_sources)
     paired = np.isfinite(copies)
-    strangers = stranger_distances(training, training_sources)
-    apart = np.isfinite(strangers)
+    to_other_sources = other_source_distances(training, training_sources)
+    has_others = np.isfinite(to_other_sources)
     sets = [
         (nearest_distances(generated, training)[0], np.arange(len(generated))),
         (nearest_distances(held_out, training)[0], np.asarray(held_out_sources)),
         (copies[paired], training_sources[paired]),
-        (strangers[apart], training_sources[apart]),
+        (to_other_sources[has_others], training_sources[has_others]),
     ]
     values = _summary(*(distance for distance, _ in sets))
     rng = np.random.default_rng(seed)
@@ -239,7 +240,7 @@ def memorisation(generated: ArrayLike, held_out: ArrayLike, training: ArrayLike,
         result[name + "_error"] = float(np.std([sample[name] for sample in samples]))
     return result | {
         "n_generated": len(generated), "n_held_out": len(held_out), "n_training": len(training),
-        "n_copies": int(paired.sum())}
+        "n_copies": int(paired.sum()), "n_other_sources": int(has_others.sum())}
 
 
 _CHUNK = 512
@@ -248,14 +249,14 @@ images."""
 
 
 def _summary(generated: np.ndarray, held_out: np.ndarray, copies: np.ndarray,
-             strangers: np.ndarray) -> dict[str, float]:
+             other_sources: np.ndarray) -> dict[str, float]:
     """The medians and shares of `memorisation` from its sets of distances; NaN for an empty set."""
     def median(distance: np.ndarray) -> float:
         return float(np.median(distance)) if len(distance) else np.nan
 
     def share(distance: np.ndarray, limit: float) -> float:
-        known = len(distance) and np.isfinite(limit)
-        return float((distance < limit).mean()) if known else np.nan
+        has_limit = len(distance) and np.isfinite(limit)
+        return float((distance < limit).mean()) if has_limit else np.nan
 
     def near(distance: np.ndarray) -> float:
         return float(np.quantile(distance, 0.05)) if len(distance) else np.nan
@@ -264,9 +265,9 @@ def _summary(generated: np.ndarray, held_out: np.ndarray, copies: np.ndarray,
         "generated_median": median(generated),
         "held_out_median": median(held_out),
         "copies_median": median(copies),
-        "strangers_median": median(strangers),
+        "other_sources_median": median(other_sources),
         "share_nearer": share(generated, near(held_out)),
-        "share_nearer_strangers": share(generated, near(strangers)),
+        "share_nearer_other_sources": share(generated, near(other_sources)),
         "share_copies": share(generated, median(copies)),
         "held_out_share_copies": share(held_out, median(copies)),
     }
@@ -304,7 +305,7 @@ def _sampled(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _frame(moments: galsim.hsm.ShapeData, unit: float, size: int
            ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the pixels of the frame in the stamp, and which of them are within the disk.
+    """Positions of the pixels of the frame in the stamp, and which of them are within the disc.
 
     Parameters:
         moments:    Adaptive moments of the galaxy [pixels].

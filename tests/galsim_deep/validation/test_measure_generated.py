@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from galsim_deep.validation.flux_units import FluxUnits
-from galsim_deep.validation.generated import Task, draw_generated, measure_generated
+from galsim_deep.validation.measure_generated import Task, draw_generated, measure_generated
 from galsim_deep.validation.random_streams import RandomStreams
 
 GAIN = 2.0
@@ -13,11 +13,11 @@ GAIN = 2.0
 
 @pytest.fixture
 def make_task(observe, card):
-    """``make_task(truth)``: a round disk in noise, reconstructed as what it is."""
+    """``make_task(truth)``: a round disc in noise, reconstructed as what it is."""
 
     def make(truth=True):
-        disk = galsim.Exponential(half_light_radius=0.25, flux=30.0)
-        profile = disk.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel", dtype=float).array
+        disc = galsim.Exponential(half_light_radius=0.25, flux=30.0)
+        profile = disc.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel", dtype=float).array
         observation = observe(size=64, noise_sigma=0.002, truth=profile if truth else None)
         noise = np.random.default_rng(1).normal(scale=0.002, size=(64, 64))
         observation.stamp[:] = observation.convolved(galsim.InterpolatedImage(

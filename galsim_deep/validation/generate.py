@@ -27,14 +27,15 @@ def generator_inputs(galaxies: RealGalaxies, module: Module, streams: RandomStre
         galaxies:   The real galaxies.
         module:     The module.
         streams:    The random numbers of the validation.
-        numbers:    Places of n galaxies among the real galaxies.
+        numbers:    Indices of n galaxies among the real galaxies.
 
     Returns:
         (columns, normal): {name: float32 [n]}, and standard normal numbers, float32 [n, L].
     """
-    places = np.asarray(numbers, int)
-    columns = {name: values[places].astype(np.float32) for name, values in galaxies.columns.items()}
-    keys = latents.keys_from_seeds(streams.galaxy_seeds(places))
+    indices = np.asarray(numbers, int)
+    columns = {name: values[indices].astype(np.float32)
+               for name, values in galaxies.columns.items()}
+    keys = latents.keys_from_seeds(streams.galaxy_seeds(indices))
     return columns, latents.draw_latents(keys, latent_size(module.card))
 
 
@@ -43,7 +44,8 @@ def generate(galaxies: RealGalaxies, module: Module, streams: RandomStreams,
              ) -> tuple[np.ndarray, np.ndarray | None]:
     """Generate galaxies for the columns of real ones.
 
-    The images come straight from the module, so that the report can say what is wrong with them.
+    Unlike `GenerativeGalaxyModel`, this does not raise an error if a stamp is not finite; the
+    report counts such stamps.
 
     Parameters:
         galaxies, module, streams, numbers:     Those of `generator_inputs`.
@@ -76,7 +78,10 @@ def check_classes(classes: np.ndarray, card: Card) -> None:
 
 
 def latent_size(card: Card) -> int:
-    """Random numbers of a galaxy."""
+    """Number of random numbers that a galaxy takes, L.
+
+    Raises a `galsim.GalSimError` if the module is not a generator.
+    """
     if card.latent is None:
         raise GalSimError(f"The module {card.name} makes no galaxies: it is of the kind "
                           f"'{card.kind}'. A validation needs a 'generator'.")

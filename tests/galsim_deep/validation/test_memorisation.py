@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from galsim_deep.observations.observation import Observation
-from galsim_deep.validation.memory import (
+from galsim_deep.validation.memorisation import (
     canonical,
     copy_distances,
     memorisation,
     nearest_distances,
-    stranger_distances,
+    other_source_distances,
 )
 
 _SCALE = 0.03
@@ -18,7 +18,7 @@ _PSF = galsim.Gaussian(sigma=1.7 * _SCALE)
 
 
 def galaxy(number):
-    """A disk with clumps, of random shape."""
+    """A disc with clumps, of random shape."""
     rng = np.random.default_rng([7, number])
     radius = rng.uniform(0.32, 0.45)
     parts = [galsim.Exponential(half_light_radius=radius, flux=60)]
@@ -137,11 +137,11 @@ def test_copies_are_of_the_same_source():
         copy_distances(images, [4, 9, 4, 9, 5]), [1, 3, 1, 3, np.nan], rtol=1e-6)
 
 
-def test_strangers_are_of_another_source():
+def test_other_sources_are_not_the_source_of_the_image():
     images = np.array([0.0, 10.0, 1.0, 13.0, 0.25])[:, None, None]
     np.testing.assert_allclose(
-        stranger_distances(images, [4, 9, 4, 9, 5]), [0.25, 9, 0.75, 12, 0.25], rtol=1e-6)
-    assert np.isnan(stranger_distances(images, [1] * 5)).all()
+        other_source_distances(images, [4, 9, 4, 9, 5]), [0.25, 9, 0.75, 12, 0.25], rtol=1e-6)
+    assert np.isnan(other_source_distances(images, [1] * 5)).all()
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_a_model_that_makes_new_galaxies(sets):
     assert 0.005 < found["share_nearer_error"] < 0.06
     assert found["share_nearer"] == pytest.approx(0.05, abs=2.5 * found["share_nearer_error"])
     # Of 25 sources, so that the limit is not known well.
-    assert found["share_nearer_strangers"] < 0.2
+    assert found["share_nearer_other_sources"] < 0.2
     assert found["share_copies"] < 0.05
     assert found["held_out_share_copies"] < 0.05
     assert found["copies_median"] < 0.7 * found["held_out_median"]
@@ -182,12 +182,13 @@ def test_a_model_that_makes_new_galaxies(sets):
     for name, key in (("generated", "fresh"), ("held_out", "held_out"), ("training", "training")):
         assert found["n_" + name] == len(sets[key])
     assert 0.9 * len(sets["training"]) < found["n_copies"] <= len(sets["training"])
+    assert found["n_other_sources"] == len(sets["training"])
 
 
 def test_a_model_that_repeats_the_training_set(sets):
     found = judge(sets, "memorised")
     assert found["share_nearer"] > 0.9
-    assert found["share_nearer_strangers"] > 0.9
+    assert found["share_nearer_other_sources"] > 0.9
     assert 0.3 < found["share_copies"] < 0.8
     assert found["generated_median"] == pytest.approx(found["copies_median"], rel=0.15)
 
@@ -200,6 +201,14 @@ def test_renditions_of_one_source_count_once_in_the_errors(sets):
     error = "held_out_median_error"
     assert aware[error] == pytest.approx(alone[error], rel=0.3)
     assert naive[error] < 0.7 * alone[error]
+
+
+def test_numbers_of_galaxies_with_a_copy_and_with_another_source(sets):
+    images = sets["training"][:6]
+    without_copies = memorisation(images[:2], images[:2], images, np.arange(6), count=2)
+    assert without_copies["n_copies"] == 0 and without_copies["n_other_sources"] == 6
+    of_one_source = memorisation(images[:2], images[:2], images, np.zeros(6, int), count=2)
+    assert of_one_source["n_copies"] == 6 and of_one_source["n_other_sources"] == 0
 
 
 def test_an_empty_set_gives_nan(sets):

@@ -1,4 +1,4 @@
-"""What is measured on a real galaxy, its parametric fit and its true profile.
+"""Measurements of a real galaxy, its parametric fit and its true profile.
 
 None of it depends on the module, and it takes two thirds of the time of a validation, so that it
 can be cached: `measure_observed_cached`.
@@ -19,11 +19,17 @@ from ..measure.parametric import fit_parametric
 from ..observations.observation import Observation
 from .cache import Cache, key_of
 from .flux_units import FluxUnits
-from .galaxy import SAMPLES, GalaxyMeasurements, chi_square, light_statistics, measure_samples
+from .galaxy import (
+    SAMPLES,
+    GalaxyMeasurements,
+    chi_square_per_pixel,
+    light_statistics,
+    measure_samples,
+)
 from .random_streams import RandomStreams
 
 _CODE = ("measure", "observations", "runtime/atomic_files.py", "validation/cache.py",
-         "validation/flux_units.py", "validation/galaxy.py", "validation/observed.py",
+         "validation/flux_units.py", "validation/galaxy.py", "validation/measure_observed.py",
          "validation/random_streams.py")
 """The folders and files of galsim_deep with the code that `measure_observed` runs."""
 _LIBRARIES = ("galsim", "numpy", "scipy", "statmorph", "astropy", "photutils", "scikit-image")
@@ -46,7 +52,8 @@ def measure_observed(observation: Observation, streams: RandomStreams, units: Fl
         fit without noise, ``model_parametric``, and with noise, ``parametric``.
 
     Raises:
-        galsim.GalSimError: if noise level or PSF make no sense.
+        galsim.GalSimError: if the noise level is not positive, or the PSF is not finite or not of
+                            odd size.
     """
     # The fit leaves out pixels that are NaN.
     fit = fit_parametric(
@@ -54,8 +61,8 @@ def measure_observed(observation: Observation, streams: RandomStreams, units: Fl
     noise = streams.noise(observation.number, SAMPLES.index("parametric"))
     samples = dict(real=observation.stamp, parametric=observation.drawn_like(fit.stamp, noise))
     numbers: dict[str, Any] = dict(
-        bulge_and_disk=float(fit.kind == "bulge+disk"), fit_failed=float(not fit.success),
-        chi2_parametric=chi_square(fit.stamp, observation))
+        bulge_and_disc=float(fit.kind == "bulge+disc"), fit_failed=float(not fit.success),
+        chi2_parametric=chi_square_per_pixel(fit.stamp, observation))
     if observation.truth is not None:
         numbers.update(light_statistics(
             units.image_to_module(observation.truth), observation.pixel_scale, "truth"))
@@ -97,9 +104,9 @@ def _code() -> str:
     digest = hashlib.sha256()
     root = importlib.resources.files("galsim_deep")
     for name in _CODE:
-        place = root / name
-        files = [place] if place.is_file() else sorted(
-            (file for file in place.iterdir() if file.name.endswith(".py")),
+        path = root / name
+        files = [path] if path.is_file() else sorted(
+            (file for file in path.iterdir() if file.name.endswith(".py")),
             key=lambda file: file.name)
         for file in files:
             source = file.read_bytes()
@@ -131,7 +138,7 @@ def _as_arrays(measurements: GalaxyMeasurements) -> dict[str, Any]:
 
 
 def _from_arrays(arrays: dict[str, np.ndarray]) -> GalaxyMeasurements:
-    """The `GalaxyMeasurements` that `_as_arrays` was given."""
+    """The inverse of `_as_arrays`."""
     measurements = GalaxyMeasurements({}, {}, {}, {})
     for path, value in arrays.items():
         part, *samples, name = path.split("/")

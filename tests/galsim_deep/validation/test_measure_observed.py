@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import galsim_deep
-from galsim_deep.validation import observed as module
+from galsim_deep.validation import measure_observed as module
 from galsim_deep.validation.cache import Cache
 from galsim_deep.validation.flux_units import FluxUnits
 from galsim_deep.validation.galaxy import GalaxyMeasurements
-from galsim_deep.validation.observed import measure_observed, measure_observed_cached
+from galsim_deep.validation.measure_observed import measure_observed, measure_observed_cached
 from galsim_deep.validation.random_streams import RandomStreams
 
 STREAMS, UNITS = RandomStreams(3), FluxUnits(2.0)
@@ -23,17 +23,17 @@ STREAMS, UNITS = RandomStreams(3), FluxUnits(2.0)
 
 @pytest.fixture(scope="module")
 def galaxy(observe):
-    """A faint disk whose true profile is known, in correlated noise, cut at one edge."""
-    disk = galsim.Exponential(half_light_radius=0.25, flux=3.0).shear(g1=0.2)
+    """A faint disc whose true profile is known, in correlated noise, cut at one edge."""
+    disc = galsim.Exponential(half_light_radius=0.25, flux=3.0).shear(g1=0.2)
     footprint = np.ones((64, 64), bool)
     footprint[:2] = False
     correlation = np.zeros((3, 3))
     correlation[1] = [0.3, 1.0, 0.3]
     empty = observe(size=64, noise_sigma=0.002, footprint=footprint, noise_correlation=correlation,
-                    truth=disk.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel",
+                    truth=disc.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel",
                                          dtype=float).array)
     return dataclasses.replace(
-        empty, stamp=empty.drawn_like(empty.convolved(disk), np.random.default_rng(1)))
+        empty, stamp=empty.drawn_like(empty.convolved(disc), np.random.default_rng(1)))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What is measured on a generated galaxy, and on the reconstruction of the real one."""
+"""Measurements of a generated galaxy, and of the reconstruction of the real one."""
 
 __all__ = ["Task", "draw_generated", "measure_generated"]
 
@@ -13,9 +13,15 @@ from ..modules.card import Card
 from ..observations.observation import Observation
 from ..profiles.make import make_profile
 from .cache import Cache
-from .conditions import measured_conditions
 from .flux_units import FluxUnits
-from .galaxy import SAMPLES, GalaxyMeasurements, chi_square, light_statistics, measure_samples
+from .galaxy import (
+    SAMPLES,
+    GalaxyMeasurements,
+    chi_square_per_pixel,
+    light_statistics,
+    measure_samples,
+)
+from .measured_columns import measured_columns
 from .profile_checks import check_profile, subpixel_changes
 from .random_streams import RandomStreams
 
@@ -79,20 +85,21 @@ def measure_generated(task: Task) -> GalaxyMeasurements:
         and the reconstruction through the PSF, ``model_reconstructed``, if there is one.
 
     Raises:
-        galsim.GalSimError: if noise level or PSF of the real galaxy make no sense.
+        galsim.GalSimError: if the noise level of the real galaxy is not positive, or its PSF is not
+                            finite or not of odd size.
     """
     observation = task.observation
     profile, convolved, stamps = _drawn(task)
     numbers = _profile_numbers(profile, convolved, task)
     if task.reconstructed is not None:
         reconstructed = _convolved(_in_stamp_units(task.reconstructed, task), observation)
-        numbers["chi2_reconstructed"] = chi_square(reconstructed, observation)
+        numbers["chi2_reconstructed"] = chi_square_per_pixel(reconstructed, observation)
         stamps["model_reconstructed"] = reconstructed
         if observation.truth is not None:
             # The chi-square of a perfect model.  Fits have a lower one: they follow the noise too.
             true = _convolved(
                 _profile_or_none(observation.truth, observation.pixel_scale), observation)
-            numbers["chi2_truth"] = chi_square(true, observation)
+            numbers["chi2_truth"] = chi_square_per_pixel(true, observation)
     if task.truth_is_comparable:
         numbers.update(light_statistics(
             np.asarray(task.generated, float), observation.pixel_scale, "generated"))
@@ -110,7 +117,8 @@ def draw_generated(task: Task) -> dict[str, np.ndarray]:
         the real stamps}, float64 [S, S] each, in the flux unit of the real stamps.
 
     Raises:
-        galsim.GalSimError: if noise level or PSF of the real galaxy make no sense.
+        galsim.GalSimError: if the noise level of the real galaxy is not positive, or its PSF is not
+                            finite or not of odd size.
     """
     return _drawn(task)[2]
 
@@ -160,9 +168,9 @@ def _profile_numbers(profile: galsim.GSObject | None, convolved: np.ndarray, tas
     """Numbers that describe the generated profile itself, without noise."""
     observation = task.observation
     numbers: dict[str, Any] = dict(check_profile(task.generated))
-    conditions = measured_conditions(
+    measured = measured_columns(
         np.asarray(task.generated, float), convolved, task.card, observation.pixel_scale)
-    numbers.update({f"measured_{name}": value for name, value in conditions.items()})
+    numbers.update({f"measured_{name}": value for name, value in measured.items()})
     names = ("size", "flux", "g")
     subpixel, response = dict.fromkeys(names, np.nan), np.nan
     if profile is not None:

@@ -4,7 +4,7 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_deep.validation.conditions import measured_conditions
+from galsim_deep.validation.measured_columns import measured_columns
 
 
 def with_columns(card, *columns):
@@ -26,9 +26,9 @@ def exponential(card, radius, magnitude=22.0, size=128):
 def test_a_module_without_such_columns(card):
     bare = with_columns(card, ("redshift", "", False), ("largest_angular_size", "arcsec", False))
     stamp = exponential(card, 0.2)
-    conditions = measured_conditions(stamp, stamp, bare, 0.03)
-    assert set(conditions) == {"size", "magnitude"}
-    assert np.isnan(list(conditions.values())).all()
+    measured = measured_columns(stamp, stamp, bare, 0.03)
+    assert set(measured) == {"size", "magnitude"}
+    assert np.isnan(list(measured.values())).all()
 
 
 @pytest.mark.parametrize("radius", [0.15, 0.3])
@@ -38,16 +38,16 @@ def test_a_module_without_such_columns(card):
 def test_intrinsic_sizes_are_of_the_profile(card, radius, magnitude, unit, per_arcsec):
     card = with_columns(card, ("half_light_radius", unit, False), ("magnitude", "mag", False))
     stamp = exponential(card, radius, magnitude)
-    conditions = measured_conditions(stamp, np.full((128, 128), np.nan), card, 0.03)
-    assert conditions["size"] == pytest.approx(radius * per_arcsec, rel=0.01)
+    measured = measured_columns(stamp, np.full((128, 128), np.nan), card, 0.03)
+    assert measured["size"] == pytest.approx(radius * per_arcsec, rel=0.01)
     # The profile has some light outside of its stamp.
-    assert conditions["magnitude"] == pytest.approx(magnitude, abs=0.01)
+    assert measured["magnitude"] == pytest.approx(magnitude, abs=0.01)
 
 
 @pytest.mark.parametrize("convolved", [np.full((128, 128), np.nan), np.zeros((128, 128))])
 def test_a_profile_without_an_image_has_no_observed_size(card, convolved):
-    conditions = measured_conditions(exponential(card, 0.2), convolved, card, 0.03)
-    assert np.isnan(conditions["size"]) and np.isfinite(conditions["magnitude"])
+    measured = measured_columns(exponential(card, 0.2), convolved, card, 0.03)
+    assert np.isnan(measured["size"]) and np.isfinite(measured["magnitude"])
 
 
 @pytest.mark.parametrize("pixel_scale", [0.03, 0.06])
@@ -59,16 +59,16 @@ def test_observed_sizes_are_of_the_convolved_profile(card, pixel_scale, unit, pe
     stamp = galaxy.drawImage(nx=128, ny=128, scale=0.03, method="no_pixel", dtype=float).array
     convolved = observed.drawImage(
         nx=128, ny=128, scale=pixel_scale, method="no_pixel", dtype=float).array
-    conditions = measured_conditions(stamp, convolved, card, pixel_scale)
+    measured = measured_columns(stamp, convolved, card, pixel_scale)
     # The half-light radius of a Gaussian is 1.1774 sigma.
-    assert conditions["size"] == pytest.approx(1.17741 * 0.25 * per_arcsec, rel=0.01)
-    assert conditions["magnitude"] == pytest.approx(
+    assert measured["size"] == pytest.approx(1.17741 * 0.25 * per_arcsec, rel=0.01)
+    assert measured["magnitude"] == pytest.approx(
         card.band().zero_point - 2.5 * np.log10(4.0), abs=1e-3)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
 @pytest.mark.filterwarnings("error")
-def test_a_stamp_without_light_has_no_conditions(card, value):
-    conditions = measured_conditions(
+def test_a_stamp_without_light_has_no_size_or_magnitude(card, value):
+    measured = measured_columns(
         np.full((128, 128), value), np.zeros((128, 128)), card, 0.03)
-    assert np.isnan(conditions["size"]) and np.isnan(conditions["magnitude"])
+    assert np.isnan(measured["size"]) and np.isnan(measured["magnitude"])
