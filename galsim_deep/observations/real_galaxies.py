@@ -88,7 +88,7 @@ class RealGalaxies(abc.ABC):
         >>> card = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").card
         >>> galaxies = open_real_galaxies(data_file, card, count=8)
         >>> len(galaxies), galaxies.left_out
-        (8, {'not asked for': 12})
+        (8, {'not selected at random': 12})
         >>> observation = galaxies.observation(0)
         >>> observation.stamp.shape, observation.columns
         ((32, 32), {'flux_radius': 6.0, 'mag_auto': 22.0, 'zphot': 0.5})

@@ -38,7 +38,8 @@ class Distance:
     Example:
 
         >>> sizes = np.arange(4.0)
-        >>> ks, w1, _ = compare(sizes, sizes + 0.5, bootstrap_weights(np.arange(4), 100, seed=1))
+        >>> weights = bootstrap_weights(np.arange(4), 100, seed=1)
+        >>> ks, w1, _ = compare_samples(sizes, sizes + 0.5, weights)
         >>> ks.value, w1.value
         (0.25, 0.5)
     """
