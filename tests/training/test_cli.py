@@ -18,12 +18,14 @@ def test_data(command, recipe):
     assert len(Dataset.of(recipe, command.folder / "data.h5")) > 40
 
 
+@pytest.mark.long
 def test_fit(command, recipe):
     assert command.run("fit") == 0
     lines = (command.folder / "fit.jsonl").read_text().splitlines()
     assert {json.loads(line)["phase"] for line in lines} == set(recipe.fit)
 
 
+@pytest.mark.long
 def test_export(command):
     assert command.run("export") == 0
     assert read_card(command.module).name == "tiny"

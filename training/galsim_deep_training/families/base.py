@@ -192,7 +192,7 @@ class Conditions(keras.layers.Layer):
     A dict of columns, each [N], becomes [N, C] in the order of the recipe.
 
     Parameters:
-        columns:    The `recipe.Column`s.
+        columns:    The `recipe.Column` objects.
 
     >>> size = Column(name="size", unit="arcsec", meaning="half-light radius",
     ...               quantity="half_light_radius", valid_range=(0, 9))

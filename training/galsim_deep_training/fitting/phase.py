@@ -89,7 +89,7 @@ class Phase(abc.ABC):
 
         They depend on the seed, the step and an example's place in the whole batch, not on how many
         devices share it: draw the noise of a loss here.  A step that draws several times does so
-        from several ``stream``s.
+        with several values of ``stream``.
         """
         replica = tf.distribute.get_replica_context()
         seed = tf.stack([self.seed, tf.cast(number, tf.int32)])

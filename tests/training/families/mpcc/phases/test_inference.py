@@ -1,6 +1,7 @@
 """The phase ``inference``: the encoder alone is fitted, to the final generator."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from galsim_deep_training.networks.spectral import SpectralConv, SpectralDense, layers_of
@@ -20,6 +21,7 @@ def test_it_moves_the_encoder_only(make, values):
     assert moved == {"encoder", "encoder_trunk"}
 
 
+@pytest.mark.long
 def test_its_spectral_norms_are_divided_out(fit_of):
     _, family = fit_of("unconditional")
     for network in (family.encoder, family.encoder_trunk):
