@@ -218,9 +218,12 @@ def test_interrupts_at_any_moment(shapes_folder, tmp_path):
 # ---- damaged graphs -------------------------------------------------------------------------
 
 
+NO_GRAPH = gzip.compress(b"no graph" * 100)
+
+
 @pytest.mark.parametrize("content", [
-    b"", b"nothing", gzip.compress(b"no graph" * 100), gzip.compress(b"no graph" * 100)[:-9],
-    gzip.compress(b"no graph" * 100)[:20] + b"damaged" * 5])
+    b"", b"nothing", NO_GRAPH, NO_GRAPH[:-9], NO_GRAPH[:20] + b"damaged" * 5],
+    ids=["empty", "not gzip", "not a graph", "cut off", "damaged"])
 def test_a_graph_that_cannot_be_loaded(tiny_folder, inputs, tmp_path, content):
     folder = shutil.copytree(tiny_folder, tmp_path / "module")
     (folder / COMPACT_GRAPH_PATH).write_bytes(content)
