@@ -111,7 +111,7 @@ raise SystemExit(main(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"galsim-deep-train: The data set {tmp_path / 'data.h5'} cannot be ")
+    assert line.startswith(f"galsim-deep-train: {tmp_path / 'data.h5'} cannot be ")
     assert "File too large. Make room" in line
     assert list(tmp_path.iterdir()) == []
 

@@ -4,7 +4,7 @@ The layout of the file is described in `galsim_deep.observations.stamps_file`, w
 module writes it, and serves it in batches.
 """
 
-__all__ = ["Dataset", "DatasetWriter", "Example", "turned"]
+__all__ = ["Dataset", "DatasetWriter", "Example", "with_symmetry"]
 
 import contextlib
 import dataclasses
@@ -25,7 +25,7 @@ from galsim_deep.observations.stamps_file import FORMAT_VERSION, StampsFile
 from galsim_deep.runtime.atomic_files import replace_file
 
 from ..recipe import Recipe, Stamp
-from .identity import data_identity
+from .identity import data_settings_hash
 
 BUFFER = 256
 """Number of examples that are written at a time: enlarging an HDF5 data set takes longer than
@@ -302,7 +302,7 @@ class Dataset:
             galsim.GalSimError: if it was made with other settings, or cannot be read.
         """
         dataset = cls(path)
-        if dataset.recipe_sha256 != data_identity(recipe):
+        if dataset.recipe_sha256 != data_settings_hash(recipe):
             raise GalSimError(
                 f"The data set {path} was not made by {recipe.path} as it is now: its seed, stamp, "
                 f"columns or data have changed. Make it again with 'galsim-deep-train data "
@@ -350,8 +350,8 @@ class Dataset:
         if augment is not None:
             symmetries = augment.integers(8, size=len(rows))
             for place, symmetry in enumerate(symmetries.tolist()):
-                stamps[place] = turned(stamps[place], symmetry)
-                psfs[place] = turned(psfs[place], symmetry)
+                stamps[place] = with_symmetry(stamps[place], symmetry)
+                psfs[place] = with_symmetry(psfs[place], symmetry)
         power = np.stack([self._noise_power(int(index), int(symmetry)) for index, symmetry in
                           zip(self.noise_index[rows], symmetries, strict=True)])
         batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[rows],
@@ -363,7 +363,7 @@ class Dataset:
         """`relative_power` of a noise correlation after a symmetry; computed once for each."""
         if (index, symmetry) not in self._powers:
             self._powers[index, symmetry] = relative_power(
-                turned(self.noise_correlation[index], symmetry), self.stamp_size)
+                with_symmetry(self.noise_correlation[index], symmetry), self.stamp_size)
         return self._powers[index, symmetry]
 
     def truth(self) -> tuple[np.ndarray, np.ndarray]:
@@ -422,7 +422,7 @@ class Dataset:
             step += 1
 
 
-def turned(array: np.ndarray, symmetry: int) -> np.ndarray:
+def with_symmetry(array: np.ndarray, symmetry: int) -> np.ndarray:
     """An array after one of the eight symmetries of the square.
 
     Parameters:

@@ -6,7 +6,7 @@ outwards here, with the slope of its own outer part.  Size, Sersic index and axi
 once, on the resulting stamp.
 """
 
-__all__ = ["Source", "Stamps", "grouped", "read_sources", "softened"]
+__all__ = ["Source", "Stamps", "grouped", "read_sources", "extrapolated_beyond_edge"]
 
 import dataclasses
 import os
@@ -182,7 +182,7 @@ def grouped(keys: Iterable[Hashable],
 
 
 def _prepared(key: Key, stamp: np.ndarray, file: Stamps, group: int, members: int) -> Source:
-    image = softened(stamp)
+    image = extrapolated_beyond_edge(stamp)
     image /= image.sum()
     radius = measured_radius(image)
     sersic_n, axis_ratio = _shape(image, radius, file)
@@ -229,11 +229,11 @@ galaxies end more abruptly than the slope of their outer part suggests, and a wi
 spurious."""
 SHORTEST = 1.0
 """Smallest scale length [pixels]: with a shorter one an edge would be visible."""
-CRUMBS = 0.02
+SMALLEST_PIECE = 0.02
 """Pieces of a segment with a smaller area than this, relative to the largest one, are dropped."""
 
 
-def softened(image: np.ndarray) -> np.ndarray:
+def extrapolated_beyond_edge(image: np.ndarray) -> np.ndarray:
     """Extrapolate the light of a galaxy beyond the edge of its segment.
 
     From each point of the edge outwards, the local mean surface brightness falls off exponentially.
@@ -248,7 +248,7 @@ def softened(image: np.ndarray) -> np.ndarray:
     Returns:
         float64, shape [t, t]: square and just large enough.
     """
-    segment = _without_crumbs(ndimage.binary_fill_holes(image > 0))
+    segment = _without_small_pieces(ndimage.binary_fill_holes(image > 0))
     image, segment = _framed(_filled(np.where(segment, image, 0.0), segment), segment)
     metric = _isophote_metric(image)
     depth = ndimage.distance_transform_edt(segment)
@@ -267,7 +267,7 @@ def softened(image: np.ndarray) -> np.ndarray:
 
 def _extrapolated(image: np.ndarray, segment: np.ndarray, depth: np.ndarray, scale: float,
                   distance: np.ndarray, nearest: np.ndarray) -> np.ndarray:
-    """`softened` with a given scale length [pixels].
+    """`extrapolated_beyond_edge` with a given scale length [pixels].
 
     Parameters:
         image, segment:     Shape [t, t].
@@ -303,12 +303,12 @@ def _filled(image: np.ndarray, segment: np.ndarray) -> np.ndarray:
     return np.where(hole, around * np.exp(-0.5 * depth), image)
 
 
-def _without_crumbs(segment: np.ndarray) -> np.ndarray:
-    """A segment without pieces that are very small compared with the largest (`CRUMBS`)."""
+def _without_small_pieces(segment: np.ndarray) -> np.ndarray:
+    """A segment without pieces that are very small compared with the largest (`SMALLEST_PIECE`)."""
     pieces, number = ndimage.label(segment, np.ones((3, 3)))
     areas = np.bincount(pieces.ravel(), minlength=number + 1)
     areas[0] = 0
-    return (areas >= CRUMBS * areas.max())[pieces]
+    return (areas >= SMALLEST_PIECE * areas.max())[pieces]
 
 
 def _framed(image: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:

@@ -34,7 +34,7 @@ class Signature:
     """Name -> `tf.TensorSpec`, batch dimension None."""
 
 
-class ModelFamily(Registered, abc.ABC, what="model family"):
+class ModelFamily(Registered, abc.ABC, label="model family"):
     """A kind of generative model: its networks, its phases of training, its signatures.
 
     A subclass registers itself by the name used in recipes::

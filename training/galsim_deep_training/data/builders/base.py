@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..dataset import Example
 
 
-class Builder(Registered, abc.ABC, what="builder"):
+class Builder(Registered, abc.ABC, label="builder"):
     """Makes training and test examples, one by one, from some kind of survey data.
 
     A subclass registers itself by the kind that recipes use::

@@ -181,7 +181,7 @@ class FirstSources(Builder, kind="first_sources"):
             return None
         excess, ratio = prepared
         if turn > 0:
-            excess = self._turned(excess, row, turn)
+            excess = self._rotated(excess, row, turn)
         stamp = self._middle(self._flux(excess, ratio))
         values = dict(flux=float(stamp.sum()),
                       largest_angular_size=self.recipe.stamp.pixel_scale * extent(stamp))
@@ -223,7 +223,7 @@ class FirstSources(Builder, kind="first_sources"):
         corner = (len(image) - size) // 2
         return image[corner:corner + size, corner:corner + size]
 
-    def _turned(self, excess: np.ndarray, row: int, turn: int) -> np.ndarray:
+    def _rotated(self, excess: np.ndarray, row: int, turn: int) -> np.ndarray:
         """The same source, rotated and perhaps mirrored; ``excess`` as `_prepare` returns it."""
         rng = np.random.default_rng([self.recipe.seed, row, turn])
         # Only the part of the image that can be rotated into the stamp.

@@ -9,7 +9,7 @@ the noise are then resampled, and columns in pixels are converted.  Galaxies tha
 have one outside of the ``ranges``, are left out.
 """
 
-__all__ = ["RealGalaxies"]
+__all__ = ["RealGalaxiesBuilder"]
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class RealGalaxiesSettings(Settings):
     """Share of the galaxies in the test split."""
 
 
-class RealGalaxies(Builder, kind="real_galaxies"):
+class RealGalaxiesBuilder(Builder, kind="real_galaxies"):
     """Observed stamps with their own PSF and noise, padded with noise of the same correlation.
 
     See `Builder` for the parameters.

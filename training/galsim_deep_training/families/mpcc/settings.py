@@ -38,7 +38,7 @@ class NamedClass(Settings):
 class Classes(Settings):
     """The classes of galaxies."""
 
-    not_in_identity: ClassVar[frozenset[str]] = frozenset({"names"})
+    not_hashed: ClassVar[frozenset[str]] = frozenset({"names"})
 
     number: Repeats = 10
     """K.  With one class the model is a GAN with an encoder and a standard normal prior (AIM-MPCC

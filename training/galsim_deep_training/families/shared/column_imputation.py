@@ -38,14 +38,14 @@ class ColumnImputation(GradientPhase):
         rows = dataset.train_indices
         values = self.family.conditions(
             {name: column[rows] for name, column in dataset.columns.items()}).numpy()
-        number = start
+        step = start
         while True:
-            rng = np.random.default_rng([self.seed, 5, number])
+            rng = np.random.default_rng([self.seed, 5, step])
             chosen = values[rng.integers(len(values), size=self.settings.batch_size)]
             yield dict(values=chosen, known=(rng.random(chosen.shape) < 0.5).astype(np.float32))
-            number += 1
+            step += 1
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return self._negative_log_likelihood(batch["values"], batch["known"] > 0), {}
 
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:

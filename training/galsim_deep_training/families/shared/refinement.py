@@ -45,7 +45,7 @@ def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.
         return 0.5 * (fourier_chi_square(stamps, models, sigma, noise_power)
                       + tf.reduce_sum(tf.square(free * latent), axis=-1))
 
-    def step(number, moved, first, second, best, least):
+    def update(step, moved, first, second, best, least):
         with tf.GradientTape() as tape:
             tape.watch(moved)
             latent = start + unit * moved
@@ -54,16 +54,16 @@ def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.
         best = tf.where(better[:, None], latent, best)
         least = tf.where(better, value, least)
         gradient = tape.gradient(value, moved)
-        count = tf.cast(number, tf.float32) + 1.0
+        count = tf.cast(step, tf.float32) + 1.0
         first = 0.9 * first + 0.1 * gradient
         second = 0.99 * second + 0.01 * tf.square(gradient)
         slope = first / (1 - 0.9**count) / (tf.sqrt(second / (1 - 0.99**count)) + 1e-8)
         moved -= rate * (1 - count / (steps + 1)) * slope
-        return number + 1, moved, first, second, best, least
+        return step + 1, moved, first, second, best, least
 
     zeros = tf.zeros_like(start)
     state = tf.while_loop(
-        lambda number, *_: number < steps, step,
+        lambda step, *_: step < steps, update,
         (tf.constant(0), zeros, zeros, zeros, start, tf.fill(tf.shape(start)[:1], 1e30)))
     moved, best, least = state[1], state[4], state[5]
     last = start + unit * moved

@@ -13,7 +13,7 @@ from ...base import Columns, Conditions
 from ...shared.autoencoder import Autoencoder
 
 
-class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
+class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
     """An autoencoder; a flow learns the distribution of its latents, except for those of the pose.
 
     A subclass registers itself by the name used in recipes.  It sets ``networks``, and the sizes of

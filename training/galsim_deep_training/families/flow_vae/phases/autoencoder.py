@@ -30,9 +30,10 @@ class StructureSettings(PhaseSettings):
 class Structure(Autoencoding):
     """Continue with the ELBO, but tolerate less error: deep stamps of bright galaxies count more.
 
-    Only these show structure of low contrast, and they would dominate a fit that does not yet know
-    what galaxies look like.  Beta rises again from 0.1, so that latents which had collapsed to
-    their prior can carry information again; the aids of the first steps of a fit stay away.
+    Only these stamps show structure of low contrast.  At the beginning of a fit they would dominate
+    the loss.  Beta rises again from 0.1, so that latents which had collapsed to their prior can
+    carry information again.  Penalty and transverse connections of the phase ``autoencoder`` are
+    not used.
     """
 
     name = "structure"
@@ -56,5 +57,5 @@ class Structure(Autoencoding):
     def elbo_settings(self) -> AutoencodingSettings:
         return self.family.fit["autoencoder"]
 
-    def _progress_of_aids(self, progress: tf.Tensor) -> tf.Tensor:
+    def _aid_progress(self, progress: tf.Tensor) -> tf.Tensor:
         return tf.constant(1.0)

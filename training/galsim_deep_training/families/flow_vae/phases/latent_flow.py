@@ -58,10 +58,10 @@ class LatentFlow(GradientPhase):
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         latents = self.latents(dataset)
-        number = start
+        step = start
         while True:
-            yield self.draw(latents, np.random.default_rng([self.seed, 2, number]))
-            number += 1
+            yield self.draw(latents, np.random.default_rng([self.seed, 2, step]))
+            step += 1
 
     def draw(self, latents: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """A batch of latents: random training stamps, and one draw from the posterior of each.
@@ -110,7 +110,7 @@ class LatentFlow(GradientPhase):
         return dict(mean=mean, scale=scale, conditions=conditions,
                     columns=dict(zip(names, columns, strict=True)))
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return self._negative_log_likelihood(
             batch["latent"], batch["conditions"], batch["blur"]), {}
 

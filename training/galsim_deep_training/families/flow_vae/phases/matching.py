@@ -60,14 +60,14 @@ class Matching(LatentFlow):
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         latents = self.latents(dataset)
         reference = self._reference(latents)
-        number = start
+        step = start
         while True:
-            rng = np.random.default_rng([self.seed, 7, number])
+            rng = np.random.default_rng([self.seed, 7, step])
             batch = self.draw(latents, rng)
             rows = rng.integers(
                 len(reference["reference/statistics"]), size=self.settings.batch_size)
             yield dict(batch, **{name: values[rows] for name, values in reference.items()})
-            number += 1
+            step += 1
 
     def _reference(self, latents: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Standardised statistics of profiles from the posterior of training stamps.
@@ -118,8 +118,8 @@ class Matching(LatentFlow):
         """Statistics less their trend with the columns, over the scatter about it, [N, 17]."""
         return (statistics - tf.matmul(_terms(conditions), self.trend)) / self.scatter
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        negative_log_likelihood, _ = super().loss(batch, number)
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        negative_log_likelihood, _ = super().loss(batch, step)
         reference, conditions = batch["reference/statistics"], batch["reference/conditions"]
         columns = {name.removeprefix("column/"): value for name, value in batch.items()
                    if name.startswith("column/")}
@@ -127,7 +127,7 @@ class Matching(LatentFlow):
         position_angle_size = self.family.autoencoder.position_angle_size
         shape_size = sum(self.family.prior.sizes)
         position_angle_latents, normal = tf.split(
-            self.normal(number, count, position_angle_size + shape_size),
+            self.normal(step, count, position_angle_size + shape_size),
             [position_angle_size, shape_size], axis=-1)
         shape = self.family.prior(normal, conditions)
         profiles = self.family.autoencoder.generate(position_angle_latents, shape, columns)

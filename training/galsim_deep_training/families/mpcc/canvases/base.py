@@ -20,7 +20,7 @@ Columns = Mapping[str, tf.Tensor]
 """Catalogue columns by name, [N] each."""
 
 
-class Canvas(Registered, abc.ABC, what="canvas"):
+class Canvas(Registered, abc.ABC, label="canvas"):
     """Renders light profiles from network outputs, and shows observed stamps to networks.
 
     A canvas contains the physics of a kind of image.  It has no trainable weights.  A subclass
