@@ -32,7 +32,7 @@ def build(recipe: Recipe, path: str | os.PathLike, processes: int = 2, progress:
     Parameters:
         recipe:     The recipe.
         path:       The HDF5 file to write.
-        processes:  How many processes make examples; the file does not depend on it.
+        processes:  Number of processes that make examples; the file does not depend on it.
         progress:   Whether to show a progress bar and to print the number of examples.
         new:        (count, sources): make this many new examples, see `Builder.new_example`.
                     [default: the data set itself]

@@ -1,9 +1,9 @@
 """Source galaxies: well-resolved, isolated stamps, prepared to be observed again.
 
 The stamps are exactly zero outside of a segment (the pixels that a detection assigned to the
-galaxy), and end there with a hard edge.  A real galaxy has no such edge: its light is extrapolated
-outwards here, with the slope of its own outer part.  Size, Sersic index and axis ratio are measured
-once, on the resulting stamp.
+galaxy), and end there with a hard edge.  Real galaxies have no such edge.  Their light is
+therefore extrapolated outwards, with the slope of their outer part.  Size, Sersic index and axis
+ratio are measured once, on the resulting stamp.
 """
 
 __all__ = ["Source", "Stamps", "grouped", "read_sources", "extrapolated_beyond_edge"]
@@ -90,8 +90,8 @@ def read_sources(files: Mapping[str, Stamps], same: Iterable[Mapping[str, Sequen
     Parameters:
         files:      {name: file} of the recipe.
         same:       Groups of stamps that show the same galaxy: {name of the file: rows}.
-        locate:     Makes a path of the recipe absolute.
-        where:      Names the recipe in errors.
+        locate:     A function that makes a path of the recipe absolute.
+        where:      The name of the recipe, for errors.
 
     Returns:
         the sources, sorted by name and row.
@@ -108,8 +108,9 @@ def read_sources(files: Mapping[str, Stamps], same: Iterable[Mapping[str, Sequen
     for group in same:
         for name in group:
             if name not in files:
-                raise GalSimConfigError(f"The {where} lists galaxies of '{name}' as the same; "
-                                        f"there are: {', '.join(files)}.")
+                raise GalSimConfigError(
+                    f"The {where}, data.same, names the file '{name}', which is not among the "
+                    f"sources: {', '.join(files)}.")
         groups.append([(name, row) for name, rows in group.items() for row in rows])
     group_of = grouped(sorted(stamps), groups)
     members = {group: 0 for group in group_of.values()}
@@ -129,7 +130,7 @@ def _usable_stamps(name: str, file: Stamps, path: Path, where: str) -> dict[Key,
     with content:
         for key in (file.images, file.magnitudes):
             if key is not None and key not in content:
-                raise GalSimConfigError(f"The {where}: {path} has no '{key}'; there are: "
+                raise GalSimConfigError(f"The {where}: {path} has no '{key}'; its keys are: "
                                         f"{', '.join(content)}.")
         images = content[file.images]
         magnitudes = None if file.magnitudes is None else content[file.magnitudes]
@@ -137,12 +138,12 @@ def _usable_stamps(name: str, file: Stamps, path: Path, where: str) -> dict[Key,
         raise GalSimConfigError(f"The {where}: '{file.images}' of {path} has the shape "
                                 f"{images.shape}, not [n, s, s].")
     if file.faintest is not None and magnitudes is None:
-        raise GalSimConfigError(f"The {where} has a faintest magnitude for {path}, but does not "
-                                "say where its magnitudes are.")
-    beyond = [row for row in file.leave_out if not 0 <= row < len(images)]
-    if beyond:
-        raise GalSimConfigError(f"The {where} leaves out rows {beyond} of {path}, which has "
-                                f"{len(images)}.")
+        raise GalSimConfigError(f"The {where} sets 'faintest' for {path}, but not 'magnitudes', "
+                                "the key of its magnitudes.")
+    absent = [row for row in file.leave_out if not 0 <= row < len(images)]
+    if absent:
+        raise GalSimConfigError(f"The {where} leaves out rows {absent} of {path}, which has "
+                                f"only {len(images)} rows.")
     used = np.isin(np.arange(len(images)), file.leave_out, invert=True)
     if file.faintest is not None and magnitudes is not None:
         used &= np.isfinite(magnitudes) & (magnitudes < file.faintest)
@@ -156,8 +157,8 @@ def grouped(keys: Iterable[Hashable],
 
     Parameters:
         keys:       The stamps.
-        groups:     Lists of stamps that show the same galaxy.  Lists that share a member show one
-                    galaxy together, even if that member is not among the keys.
+        groups:     Lists of stamps that show the same galaxy.  Lists with a common member show the
+                    same galaxy, even if that member is not among the keys.
 
     Returns:
         a dict: key -> number of its galaxy, 0, 1, ... in the order of the keys.
@@ -224,7 +225,7 @@ STEEPEST, SHALLOWEST = 0.05, 0.35
 """Limits of the scale length, in units of the largest distance of a pixel of the segment to its
 edge."""
 ADDED = 0.06
-"""Approximate upper limit of the extrapolated light, as a share of the galaxy's.  Irregular
+"""Approximate upper limit of the extrapolated light, as a fraction of the galaxy's.  Irregular
 galaxies end more abruptly than the slope of their outer part suggests, and a wide halo would be
 spurious."""
 SHORTEST = 1.0
@@ -305,8 +306,8 @@ def _filled(image: np.ndarray, segment: np.ndarray) -> np.ndarray:
 
 def _without_small_pieces(segment: np.ndarray) -> np.ndarray:
     """A segment without pieces that are very small compared with the largest (`SMALLEST_PIECE`)."""
-    pieces, number = ndimage.label(segment, np.ones((3, 3)))
-    areas = np.bincount(pieces.ravel(), minlength=number + 1)
+    pieces, count = ndimage.label(segment, np.ones((3, 3)))
+    areas = np.bincount(pieces.ravel(), minlength=count + 1)
     areas[0] = 0
     return (areas >= SMALLEST_PIECE * areas.max())[pieces]
 

@@ -1,4 +1,4 @@
-"""The builder of real galaxies: those of a GalSim catalogue folder, as they were observed.
+"""The builder of real galaxies, as they were observed, from a GalSim catalogue folder.
 
 It reads any folder that `galsim.RealGalaxyCatalog` reads.  With ``exclusion_level`` the quality
 cuts of `galsim.COSMOSCatalog` (a `galsim.GalaxySample`) are applied, which need the catalogue of
@@ -49,7 +49,7 @@ class RealGalaxiesSettings(Settings):
     exclusion_level: str | None = None
     """Quality cuts of `galsim.COSMOSCatalog` to apply, such as ``marginal``.  [default: no cuts]"""
     test_fraction: ShareBelowOne = 0.1
-    """Share of the galaxies in the test split."""
+    """Fraction of the galaxies in the test split."""
 
 
 class RealGalaxiesBuilder(Builder, kind="real_galaxies"):
