@@ -1,4 +1,4 @@
-"""Simulated stamps: generated galaxies, observed as the stamps of a batch were."""
+"""Simulated stamps: generated galaxies with the PSFs and noise of the stamps of a batch."""
 
 __all__ = ["Simulator", "displaced"]
 
@@ -38,9 +38,9 @@ class Simulator:
         """Draw latents and classes for the rows of a batch.
 
         Parameters:
-            batch:      The columns and labels; with labels as classes, these are the labels.
-            step:     Index of the step.
-            stream:     Keeps random numbers apart that are drawn in the same step.
+            batch:      The columns and labels; labels are used if they are the classes.
+            step:       Index of the step.
+            stream:     Differs between the draws of one step, which are then independent.
 
         Returns:
             (latents [N, J]; classes, one-hot [N, K]).
@@ -61,16 +61,16 @@ class Simulator:
 
     def views(self, batch: Batch, step: tf.Tensor, stream: int,
               **mode: Any) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-        """Simulate stamps, and show them as the networks see them.
+        """Simulate stamps, and convert them to views, the input of networks.
 
         Parameters:
             batch:      The columns, PSFs, noise and labels to use.
-            step:     Index of the step.
-            stream:     Keeps random numbers apart that are drawn in the same step.
+            step:       Index of the step.
+            stream:     Differs between the draws of one step, which are then independent.
             **mode:     ``training`` or ``batchwise`` of the generator.
 
         Returns:
-            (views, a list of [N, C, C, V]; latents [N, J]; classes, one-hot [N, K]).
+            (views, a list of [N, G, G, V]; latents [N, J]; classes, one-hot [N, K]).
         """
         latent, classes = self.latents(batch, step, stream)
         return self._views(latent, classes, batch, step, stream, **mode), latent, classes
@@ -96,7 +96,7 @@ class Simulator:
         """Pairs of noiseless stamps, through the PSF, whose latents are close to each other.
 
         Everything else is the same: class, position angle, displacement.  The result are stamps
-        instead of views, since the orientation of the two may be measured differently.
+        instead of views, since the two measured orientations may differ.
 
         Parameters:
             batch, step, stream, mode:    As for `views`.
@@ -127,7 +127,7 @@ class Simulator:
 
     def _views(self, latent: tf.Tensor, classes: tf.Tensor, batch: Batch, step: tf.Tensor,
                stream: int, **mode: Any) -> list[tf.Tensor]:
-        """Generate galaxies from latents, observe them and show them as the networks see them."""
+        """Generate galaxies from latents, observe them and convert them to views."""
         stamps, position_angle_latents = self._observed(
             latent, classes, batch, step, stream, **mode)
         return self.view(stamps, batch, position_angle_latents)
@@ -169,7 +169,7 @@ class Simulator:
 
     def view(self, stamps: tf.Tensor, batch: Batch,
              position_angle_latents: tf.Tensor | None = None) -> list[tf.Tensor]:
-        """Stamps [N, S, S], observed as those of a batch, as the networks see them."""
+        """Stamps [N, S, S], with PSFs and noise of a batch, as views for the networks."""
         return self.family.view(stamps, batch["psf"], batch["noise_sigma"], batch,
                                 position_angle_latents)
 

@@ -99,10 +99,10 @@ class Autoencoding(GradientPhase):
         white = chi_square(stamps, models, sigma)
         chi = (white if settings.likelihood == "pixel" else
                fourier_chi_square(stamps, models, sigma, batch["noise_power"]))
-        # Relative to that of the true profile, on average, which keeps the number readable.
+        # The expectation for the true profile is subtracted, which keeps the number readable.
         negative_log_likelihood = 0.5 * (chi - pixels)
         weight = self._weight(models, batch)
-        # Some bits of the vector are free (eq. 10).
+        # A part of the information of the vector does not add to the loss (eq. 10).
         vector = tf.maximum(inference.kl["vector"], settings.free_bits)
         kl = tf.add_n(list(dict(inference.kl, vector=vector).values()))
         variation = tf.image.total_variation(

@@ -23,9 +23,9 @@ def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.
     Galaxies are refined at the same time, and independently of each other.
 
     Parameters:
-        decode:         A function: latents [N, L] -> light profiles before PSF [N, S, S].
-        start:          Latents to start from, [N, L].
-        unit:           Scale of the steps, [N, L]: about the expected error of the start.
+        decode:         A function: latents [N, K] -> light profiles before PSF [N, S, S].
+        start:          Latents to start from, [N, K].
+        unit:           Scale of the steps, [N, K]: about the expected error of the start.
         observed:       A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P] and ``noise_sigma`` [N].
         noise_power:    Power of the noise over that of white noise, [1, S, S/2 + 1].
         steps:          Number of steps.
@@ -33,7 +33,7 @@ def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.
         rate:           Length of the first steps in units of ``unit``; it falls linearly to zero.
 
     Returns:
-        the latents of highest posterior among all steps, for each galaxy, [N, L].
+        the latents of highest posterior among all steps, for each galaxy, [N, K].
     """
     stamps, sigma = observed["stamp"], observed["noise_sigma"]
     transfer = psf_transfer(observed["psf"], stamps.shape[1])

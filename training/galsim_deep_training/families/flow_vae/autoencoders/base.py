@@ -1,4 +1,8 @@
-"""What an autoencoder of the Flow-VAE offers besides: latents of the pose apart from the others."""
+"""The base class of the autoencoders of the Flow-VAE.
+
+They keep the latents of the pose (position angle, position, size, flux) separate from those whose
+distribution the flow learns.
+"""
 
 __all__ = ["FlowAutoencoder"]
 
@@ -19,14 +23,14 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
     A subclass registers itself by the name used in recipes.  It sets ``networks``, and the sizes of
     its latents, in the order in which a latent vector holds them:
 
-        pose_size:          number of latents of the pose: first those of position angle and
-                            handedness, then shift and offsets of size and flux from the catalogue,
-                            which are zero in sampled galaxies
-        position_angle_size:    number of these first ones; they are standard normal in sampled
+        pose_size:          number of latents of the pose
+        position_angle_size:    number of the first of these, which determine position angle and
+                            parity and are standard normal in sampled galaxies; the others (shift,
+                            offsets of size and flux from the catalogue) are zero in sampled
                             galaxies
         vector_size:        number of latents that belong to the galaxy as a whole
-        detail_shapes:      shapes (h, w, channels) of maps of latents that belong to places in the
-                            galaxy
+        detail_shapes:      shapes (h, w, channels) of maps of latents that belong to positions in
+                            the galaxy
 
     Parameters:
         settings:       An instance of the class's ``Settings``.
@@ -46,7 +50,7 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
 
     @property
     def detail_size(self) -> int:
-        """How many numbers all maps have."""
+        """Total number of latents in all maps."""
         return sum(int(np.prod(shape)) for shape in self.detail_shapes)
 
     @property
@@ -59,15 +63,16 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
         """The light profiles of galaxies in the middle of the stamp, with size and flux imposed.
 
         Parameters:
-            position_angle_latents:     Standard normal numbers that decide the position angles,
+            position_angle_latents:     Standard normal numbers that determine position angle and
+                                        parity,
                                         [N, position_angle_size].
-            shape_latents:              Latents but for the pose, [N, vector_size + detail_size].
+            shape_latents:              Latents without the pose, [N, vector_size + detail_size].
             columns:                    By name, [N] each.
 
         Returns:
             [N, S, S].
         """
-        rest = tf.zeros(
+        zero_offsets = tf.zeros(
             [tf.shape(shape_latents)[0], self.pose_size - self.position_angle_size])
         return self.decode(
-            tf.concat([position_angle_latents, rest, shape_latents], axis=-1), columns)
+            tf.concat([position_angle_latents, zero_offsets, shape_latents], axis=-1), columns)

@@ -29,13 +29,13 @@ class Lanusse2021Settings(Settings):
     max_depth: Channels = 512
     """Maximum number of channels."""
     stages: Layers = 7
-    """How many times the resolution is halved."""
+    """Number of times that the resolution is halved."""
     blocks: Layers = 2
     """Residual blocks in a stage."""
     bottleneck_penalty: Weight = 1.0
-    """Initial weight of the penalty that asks the dense layers to reproduce their input."""
+    """Initial weight of the penalty for dense layers that do not reproduce their input."""
     aided: PositiveShare = 0.5
-    """Share of the fit after which penalty and transverse connections are zero."""
+    """Fraction of the fit after which penalty and transverse connections are zero."""
 
 
 class Lanusse2021Autoencoder(FlowAutoencoder, kind="lanusse2021"):

@@ -1,10 +1,10 @@
 """Encoder and decoder of Lanusse et al. 2021 (arXiv:2008.03833, section 4.2.1, table 1).
 
 Seven stages of two residual blocks, each of half (or twice) the resolution of the one before, and
-one dense layer to and from the latent vector. Two aids help to train such deep networks, and are
-annealed to zero during the fit: transverse connections copy a random fraction of the feature maps
-from the encoder to the decoder, and a penalty asks the dense layers to reproduce their input.
-`annealed` gives the strength of both.
+one dense layer to and from the latent vector. Two methods help to train such deep networks:
+transverse connections copy a random fraction of the feature maps from the encoder to the decoder,
+and a penalty makes the dense layers reproduce their input. Their strength, `annealed`, falls to
+zero during the fit.
 
 The networks take and return float32; their convolutions follow the dtype policy.
 """
@@ -71,7 +71,7 @@ class DeepEncoder(keras.Model):
             feature maps [N, S / 2^k, S / 2^k, C_k] at level k = 0 ... stages. The last one is the
             input of the dense layer.
         """
-        # PSFs of unit sum over thousands of pixels: the factor brings their peak to order one.
+        # PSFs have unit sum over thousands of pixels; with the factor, their peak is of order one.
         x = tf.stack([
             tf.asinh(stamps / noise_sigma[:, None, None]),
             tf.asinh(300.0 * _crop_or_pad(psfs, stamps.shape[1])),
@@ -126,7 +126,7 @@ class DeepDecoder(keras.Model):
         self.latent_size = latent_size
 
     def unfold(self, latent: tf.Tensor) -> tf.Tensor:
-        """The dense layer: latent vectors [N, L] -> lowest feature maps [N, B, B, C]."""
+        """Apply the dense layer: latent vectors [N, L] to the lowest feature maps [N, B, B, C]."""
         return tf.reshape(self.entry(latent), [-1, *self.lowest_shape])
 
     def call(self, latent: tf.Tensor, features: Sequence[tf.Tensor | None] | None = None,
@@ -199,7 +199,7 @@ def annealed(step: tf.Tensor | float, steps: float, until: float = 0.5) -> tf.Te
     """A strength that falls linearly from one to zero and then stays zero.
 
     Parameters:
-        step:       Number of the step.
+        step:       Index of the step.
         steps:      Number of steps of the phase.
         until:      Fraction of the steps after which the strength is zero.
 

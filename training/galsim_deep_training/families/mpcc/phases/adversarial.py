@@ -276,7 +276,7 @@ class Adversarial(Phase):
     # ---- evaluation --------------------------------------------------------------------------
 
     def evaluate(self, batch: Batch) -> Scalars:
-        """How the networks compare, and whether a class has collapsed.
+        """Compare generated with real images, and check whether a class has collapsed.
 
         Returns:
             * ``real``, ``generated``: mean output of the discriminator;
@@ -378,7 +378,7 @@ def diversity(first: Views, second: Views, classes: tf.Tensor) -> tf.Tensor:
     It is half the mean squared difference of pairs of images.
 
     Parameters:
-        first, second:  Views of the two images of each pair, [N, C, C, V] each.
+        first, second:  Views of the two images of each pair, [N, G, G, V] each.
         classes:        One-hot, [N, K].  A class without images gets the mean of all pairs.
     """
     square = 0.5 * tf.reduce_mean(tf.square(_flat(first) - _flat(second)), axis=-1)
@@ -388,7 +388,7 @@ def diversity(first: Views, second: Views, classes: tf.Tensor) -> tf.Tensor:
 
 
 def variance(views: Views) -> tf.Tensor:
-    """Mean variance of the pixels of views [N, C, C, V] among images: a scalar."""
+    """Mean variance of the pixels of views [N, G, G, V] among images: a scalar."""
     return tf.reduce_mean(tf.math.reduce_variance(_flat(views), axis=0))
 
 

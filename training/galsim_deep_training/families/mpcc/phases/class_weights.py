@@ -23,7 +23,7 @@ class EncodedSettings(PhaseSettings):
     """Settings of the phases ``class_weights`` and ``flow``, which learn from encoded stamps."""
 
     deepest_share: PositiveShare = 1.0
-    """Share of the training stamps, those with the least noise, that are used."""
+    """Fraction of the training stamps that are used: those with the least noise."""
 
 
 class ClassWeightsPhase(GradientPhase):

@@ -25,7 +25,7 @@ class Inference(GradientPhase):
     """Continue to fit the encoder, on images of the averaged generator (eq. 7.13).
 
     In the phase ``adversarial``, the encoder is fitted to a generator that changes.  The generator
-    of a module is an average of these, which the encoder has not seen.
+    of a module is an average of these, on which the encoder was not fitted.
 
     Parameters:
         family:     The model.
