@@ -104,7 +104,7 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
         self.settings = settings
         self.recipe = recipe
         self.fit = self.fit_settings(recipe)
-        # One seed decides every initial weight.
+        # One seed determines all initial weights.
         keras.utils.set_random_seed(recipe.seed)
         self.conditions = Conditions(recipe.columns)
         self.networks: dict[str, keras.layers.Layer] = {"conditions": self.conditions}

@@ -30,7 +30,7 @@ class Phase(abc.ABC):
 
     Parameters:
         settings:   An instance of the class's ``Settings``: ``fit.NAME`` of the recipe.
-        seed:       Decides batches and noise.
+        seed:       Determines batches and noise.
     """
 
     name: ClassVar[str]
@@ -131,7 +131,7 @@ class GradientPhase(Phase):
 
     Parameters:
         settings:       As for `Phase`.
-        seed:           Decides batches and noise.
+        seed:           Determines batches and noise.
         networks:       Networks and layers that are saved, by name.
         variables:      The variables that are fitted.
         float16:        Whether the loss comes from layers that compute in float16.  [default:

@@ -148,7 +148,7 @@ class MPCC(ModelFamily, kind="mpcc"):
         return blocks
 
     def _create_weights(self) -> None:
-        """Create the weights of all networks.  Their order decides the initial values."""
+        """Create the weights of all networks.  Their order determines the initial values."""
         stamp, count = self.recipe.stamp, 2
         columns = self.example_columns(count)
         stamps = self.sample(tf.zeros([count, self.latent_size]), columns)

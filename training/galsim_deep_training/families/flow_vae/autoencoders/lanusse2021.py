@@ -64,7 +64,7 @@ class Lanusse2021Autoencoder(FlowAutoencoder, kind="lanusse2021"):
         seed = tf.unstack(tf.stack(
             [self.recipe.seed, tf.cast(progress * 2.0**24, tf.int32)]))
         profiles = self._windowed(
-            self.decoder(latent, features=features, share=strength, seed=seed))
+            self.decoder(latent, features=features, fraction=strength, seed=seed))
         penalty = tf.reduce_mean(bottleneck_penalty(features[-1], self.decoder.unfold(latent)))
         return Inference(
             profiles, dict(vector=kl_divergence(mean, scale)),
