@@ -35,7 +35,8 @@ def settings_of_all_kinds() -> dict[str, type[pydantic.BaseModel]]:
 
     settings = {"recipe": Recipe}
     for base in (Builder, ModelFamily, FlowAutoencoder, Canvas, Flow, MapFlow):
-        settings.update({f"{base.what} {kind}": cls.Settings for kind, cls in base.kinds().items()})
+        settings.update({f"{base.label} {kind}": cls.Settings
+                         for kind, cls in base.kinds().items()})
     for kind, family in ModelFamily.kinds().items():
         settings.update({f"fit.{phase.name} of {kind}": phase.Settings
                          for phase in family.phase_types})

@@ -1,4 +1,4 @@
-"""The training loop: that a fit can be stopped anywhere and goes on as if it had not been."""
+"""The training loop: that a fit can be stopped anywhere and continues as if it had not been."""
 
 import json
 import resource
@@ -91,12 +91,13 @@ def test_the_fit_changed_the_weights(recipe, family):
 def test_restore_refuses_what_is_not_complete(interrupted, recipe):
     run, _, answers = interrupted
     for answer, phase in zip(answers, PHASES, strict=True):
-        assert f"'{phase}' in {run} has made 5 of {STEPS} steps" in answer
+        assert f"'{phase}' in {run} is not complete: 5 of {STEPS} steps" in answer
         assert f"galsim-deep-train fit {recipe.path}" in answer
 
 
 def test_restore_refuses_an_empty_folder(recipe, tmp_path):
-    with pytest.raises(galsim.GalSimError, match=f"'autoencoder' .* has made 0 of {STEPS} steps"):
+    with pytest.raises(galsim.GalSimError,
+                       match=f"'autoencoder' .* is not complete: 0 of {STEPS} steps"):
         restore(recipe, tmp_path)
 
 
@@ -164,7 +165,7 @@ def test_without_data(recipe, tmp_path):
 
 def test_data_of_another_recipe(make_recipe, new_run):
     other = make_recipe(lambda content: content.update(seed=4))
-    with pytest.raises(galsim.GalSimError, match="not made by"):
+    with pytest.raises(galsim.GalSimError, match="made with other settings"):
         fit(other, new_run(), progress=False)
 
 
@@ -225,7 +226,7 @@ def test_several_flows_on_one_autoencoder(make_recipe, fitted, tmp_path):
     shutil.copytree(fitted, run)
     one = restore(first, run)
     assert len(log_of(run)) == len(PHASES)
-    with pytest.raises(galsim.GalSimError, match="'flow' .* has made 0 of"):
+    with pytest.raises(galsim.GalSimError, match="'flow' .* is not complete: 0 of"):
         restore(second, run)
     other = fit(second, run, progress=False)
     assert [line["phase"] for line in log_of(run)] == [*PHASES, "flow", "matching"]

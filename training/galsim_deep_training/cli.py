@@ -1,4 +1,4 @@
-"""The command ``galsim-deep-train``: it turns a recipe into a module, in three steps."""
+"""The command ``galsim-deep-train``, which makes a module from a recipe in three steps."""
 
 __all__ = ["main"]
 
@@ -36,12 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--quiet", action="store_true", help="no progress bars")
         command.set_defaults(action=action)
         if name == "data":
-            command.add_argument("--processes", type=int, default=os.cpu_count())
+            command.add_argument("--processes", type=_process_count, default=os.cpu_count(),
+                                 help="number of processes that make examples [default: one per "
+                                      "core]")
             command.add_argument("--new", choices=("held-out", "training"),
                                  help="make new examples for validation instead: of galaxies held "
                                       "out from training, or of those used in training")
             command.add_argument("--count", type=int, default=2500,
-                                 help="how many new examples [default: 2500]")
+                                 help="number of new examples [default: 2500]")
             command.add_argument("--output", type=Path,
                                  help="the file [default: data.h5, or new_held-out.h5 or "
                                       "new_training.h5, in the working folder]")
@@ -59,7 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-# TensorFlow is imported by the steps that need it: worker processes of ``data`` stay small.
+def _process_count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"it is {count}, and must be at least 1")
+    return count
+
+
+# TensorFlow is imported only by the steps that need it: worker processes of ``data`` stay small.
 
 def _data(recipe: Recipe, run: Path, options: argparse.Namespace) -> None:
     from .data.build import build

@@ -13,7 +13,7 @@ from galsim import GalSimError
 from tqdm import tqdm
 
 from .data.dataset import Dataset
-from .families import ModelFamily, identities, make_family
+from .families import ModelFamily, checkpoint_names, make_family
 from .fitting.checkpoints import DIVERGED, Checkpoints
 from .fitting.distribution import Distribution
 from .fitting.graphs import as_graph
@@ -22,7 +22,9 @@ from .fitting.phase import Phase
 from .recipe import Recipe
 
 EVALUATE_EVERY = 200
+"""Steps between evaluations on test examples."""
 SAVE_EVERY = 500
+"""Steps between checkpoints."""
 TEST_SAMPLE = 256
 """Number of test examples on which a fit is evaluated."""
 
@@ -41,7 +43,7 @@ def fit(recipe: Recipe, run: str | os.PathLike, progress: bool = True) -> ModelF
     """
     run = Path(run)
     distribution = Distribution(recipe.distribute)
-    titles = identities(recipe)
+    names = checkpoint_names(recipe)
     dataset = Dataset.of(recipe, run / "data.h5")
     with distribution.scope():
         family = make_family(recipe)
@@ -50,45 +52,46 @@ def fit(recipe: Recipe, run: str | os.PathLike, progress: bool = True) -> ModelF
         for phase in phases:
             distribution.check(phase, recipe)
         for phase in phases:
-            run_phase(phase, titles[phase.name], dataset, run, distribution, progress)
+            run_phase(phase, names[phase.name], dataset, run, distribution, progress)
     return family
 
 
 def restore(recipe: Recipe, run: str | os.PathLike) -> ModelFamily:
     """The fitted model family of a recipe, from its final checkpoints; float32.
 
-    Raises a `galsim.GalSimError` where a phase is not complete.
+    Raises a `galsim.GalSimError` if a phase is not complete.
     """
     run = Path(run)
-    titles = identities(recipe)
+    names = checkpoint_names(recipe)
     family = make_family(recipe, precision="float32")
     for phase in family.phases:
-        checkpoints = Checkpoints(phase, titles[phase.name], run)
+        checkpoints = Checkpoints(phase, names[phase.name], run)
         steps_done = checkpoints.restore()
         if steps_done < phase.settings.steps:
             raise GalSimError(
-                f"The phase '{phase.name}' in {run} has made {steps_done} of "
-                f"{phase.settings.steps} steps with the current settings of {recipe.path} "
-                f"(checkpoints/{checkpoints.title}).{checkpoints.others()} Continue with "
+                f"The phase '{phase.name}' in {run} is not complete: {steps_done} of "
+                f"{phase.settings.steps} steps were made with the current settings of "
+                f"{recipe.path} (checkpoints/{checkpoints.checkpoint_name})."
+                f"{checkpoints.others()} Continue with "
                 f"'galsim-deep-train fit {recipe.path}'.")
     return family
 
 
-def run_phase(phase: Phase, title: str, dataset: Dataset, run: Path, distribution: Distribution,
-              progress: bool) -> None:
+def run_phase(phase: Phase, checkpoint_name: str, dataset: Dataset, run: Path,
+              distribution: Distribution, progress: bool) -> None:
     """Run one phase from its last checkpoint to its last step.
 
     Parameters:
-        phase:          The phase.
-        title:          The name of its checkpoints.
-        dataset:        The `Dataset`.
-        run:            The working folder.
-        distribution:   The `Distribution`.
-        progress:       Whether to show a progress bar.
+        phase:              The phase.
+        checkpoint_name:    The name of its checkpoints.
+        dataset:            The `Dataset`.
+        run:                The working folder.
+        distribution:       The `Distribution`.
+        progress:           Whether to show a progress bar.
 
-    Raises a `galsim.GalSimError` where the fit diverges, fails, or cannot be written.
+    Raises a `galsim.GalSimError` if the fit diverges, fails, or cannot be written.
     """
-    checkpoints = Checkpoints(phase, title, run)
+    checkpoints = Checkpoints(phase, checkpoint_name, run)
     start, steps = checkpoints.restore(), phase.settings.steps
     if start >= steps:
         return
@@ -96,36 +99,37 @@ def run_phase(phase: Phase, title: str, dataset: Dataset, run: Path, distributio
     evaluate = as_graph(phase.evaluate)
     if not len(dataset.test_indices):
         raise GalSimError("The data set holds no test examples, on which a fit is evaluated. Set a "
-                          "share of test examples in the settings of its builder.")
+                          "fraction of test examples in the settings of its builder.")
     test = dataset.read(_test_sample(dataset, phase.seed))
     seconds = time.time()
-    with Log(run, phase.name, title, distribution.chief) as log, tqdm(
+    with Log(run, phase.name, checkpoint_name, distribution.chief) as log, tqdm(
             total=steps, initial=start, desc=phase.name, unit="step",
             disable=not progress or not distribution.chief) as bar:
-        for number, batch in zip(range(start, steps), _prefetched(phase, dataset, start),
-                                 strict=False):
-            scalars = advance(batch, tf.constant(number))
-            checkpoints.step.assign(number + 1)
+        for step, batch in zip(range(start, steps), _prefetched(phase, dataset, start),
+                               strict=False):
+            scalars = advance(batch, tf.constant(step))
+            steps_done = step + 1
+            checkpoints.step.assign(steps_done)
             bar.update()
-            is_last = number + 1 == steps
+            is_last = steps_done == steps
             if is_last:
                 phase.finish(dataset)
             if not distribution.chief:
                 continue
-            if is_last or (number + 1) % EVALUATE_EVERY == 0:
+            if is_last or steps_done % EVALUATE_EVERY == 0:
                 evaluation = {name: float(value) for name, value in evaluate(test).items()}
-                loss = log.write(number + 1, scalars, evaluation, time.time() - seconds)
-                fault = phase.fault(number + 1, evaluation)
+                loss = log.write(steps_done, scalars, evaluation, time.time() - seconds)
+                fault = phase.fault(steps_done, evaluation)
                 if fault:
                     raise GalSimError(f"The phase '{phase.name}' was stopped at step "
-                                      f"{number + 1}: {fault}")
+                                      f"{steps_done}: {fault}")
                 if not np.isfinite(loss):
                     raise GalSimError(
-                        f"The loss of the phase '{phase.name}' is {loss} at step {number + 1}: "
+                        f"The loss of the phase '{phase.name}' is {loss} at step {steps_done}: "
                         f"{DIVERGED}")
                 bar.set_postfix(loss=f"{loss:.4g}")
-            if is_last or (number + 1) % SAVE_EVERY == 0:
-                checkpoints.save(number + 1)
+            if is_last or steps_done % SAVE_EVERY == 0:
+                checkpoints.save(steps_done)
 
 
 def _test_sample(dataset: Dataset, seed: int) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 A recipe is a YAML file that names everything a module depends on: its columns, the data set it is
 trained on, the networks, the optimisation and the random seed.  Unknown keys are refused, so a
-misspelt setting cannot be ignored in silence.
+misspelt setting is never ignored.
 
-The parts ``data``, ``model`` and ``fit`` are checked when the classes that they choose are known:
-by `Registered.choose <registry.Registered.choose>` and `families.choose_family`.
+The parts ``data``, ``model`` and ``fit`` are checked later, when the classes that they choose are
+known: by `Registered.choose <registry.Registered.choose>` and `families.choose_family`.
 """
 
 __all__ = ["Band", "Column", "PhaseSettings", "Recipe", "Selection", "Stamp", "TrainingData",
@@ -45,15 +45,15 @@ from .settings import (
     Steps,
     Text,
     Within,
-    identity,
-    misfit,
     parse,
+    validation_error,
+    without_defaults,
 )
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 INPUTS = ("galaxy_class", "image", "latent", "noise_sigma", "psf", "random_normal")
-"""What signatures of modules take besides columns."""
+"""Names of the inputs of module signatures that are not columns."""
 
 
 class Stamp(Settings):
@@ -91,7 +91,7 @@ class Band(Settings):
     (1.0, True)
     """
 
-    not_in_identity = frozenset({"effective_wavelength"})
+    not_hashed = frozenset({"effective_wavelength"})
 
     name: Text
     zero_point: Magnitude
@@ -99,9 +99,9 @@ class Band(Settings):
     exposure_time: Positive = 1.0
     """Exposure time that the zero point refers to [s]."""
     area: Positive | None = None
-    """Collecting area of the telescope that the zero point refers to [cm^2], where known."""
+    """Collecting area of the telescope that the zero point refers to [cm^2], if known."""
     effective_wavelength: Positive | None = None
-    """Effective wavelength of the bandpass [nm], where known."""
+    """Effective wavelength of the bandpass [nm], if known."""
 
 
 class Column(Settings):
@@ -117,21 +117,21 @@ class Column(Settings):
 begins at 0, where 'scale: log' has no logarithm; with the offset (0) it should be positive
     """
 
-    not_in_identity = frozenset({"meaning", "valid_range", "as_observed"})
+    not_hashed = frozenset({"meaning", "valid_range", "as_observed"})
 
     name: str = pydantic.Field(pattern=NAME)
     unit: str
-    """As astropy writes it; empty for a pure number."""
+    """The unit as astropy writes it; empty for a pure number."""
     meaning: str
-    """How exactly it is defined and measured, for people."""
+    """The exact definition, and how it is measured, as text."""
     quantity: Quantity
-    """What it measures, for programs."""
+    """The quantity that it measures, one of a list of names."""
     band: Text | None = None
-    """The band in which it is measured, where it depends on the band."""
+    """The band in which it is measured, if it depends on the band."""
     as_observed: bool = False
     """Whether the value includes the PSF, as a size measured on an image does."""
     valid_range: Range
-    """Where training galaxies are."""
+    """The range in which the module may be used.  Training galaxies may lie outside of it."""
     scale: Literal["linear", "log"] = "linear"
     """Whether the networks see the value or its logarithm (before standardisation)."""
     offset: Finite = 0.0
@@ -139,7 +139,7 @@ begins at 0, where 'scale: log' has no logarithm; with the offset (0) it should 
 
     @pydantic.field_validator("name")
     @classmethod
-    def _not_taken(cls, value: str) -> str:
+    def _is_free(cls, value: str) -> str:
         if value in RESERVED_FIELDS:
             raise ValueError(f"{value!r} has another meaning in a GalSim configuration of a "
                              "galaxy; choose another name")
@@ -214,20 +214,20 @@ class PhaseSettings(Settings):
     batch_size: Batch = 64
     optimizer: Literal["adam", "adafactor"] = "adam"
     learning_rate: LearningRate = 1e-3
-    """The learning rate at its highest."""
+    """The highest learning rate."""
     schedule: Literal["cosine", "square_root", "constant"] = "cosine"
-    """How the learning rate falls, see `fitting.optimisers.learning_rate`."""
+    """How the learning rate decreases, see `fitting.optimisers.learning_rate`."""
     warm_up: Count = 200
     """Steps over which the learning rate rises from zero."""
     average: ShareBelowOne = 0.998
     """Momentum of the exponential moving average of the weights that is kept at the end."""
     clip: Annotated[float, Within(1, 1e6)] = 2.0
-    """Gradients are clipped at this multiple of their running typical norm.  Below one each step
-    would lower that norm, until nothing moves."""
+    """Gradients are clipped at this multiple of the running geometric mean of their norm.  A value
+    below one would lower this mean in each step, and the steps would shrink to zero."""
 
 
 class _PhaseEntry(PhaseSettings):
-    # What a phase adds is checked by the class of its settings.
+    # Further settings of a phase are checked later, by the class of its settings.
     model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 
 
@@ -245,8 +245,9 @@ class Recipe(Settings):
 
     name: str = pydantic.Field(pattern=NAME)
     run: str | None = pydantic.Field(None, pattern=NAME)
-    """Name of the working folder where it is not that of the recipe: recipes that share it share
-    the data set and those phases of the training whose settings they have in common."""
+    """Name of the working folder.  Recipes with the same ``run`` use the same data set, and the
+    same checkpoints of all phases for which their settings agree.
+    [default: the name of the recipe]"""
     version: Text
     summary: Text
     modules: tuple[Text, ...] = ()
@@ -263,11 +264,11 @@ class Recipe(Settings):
     """The model family and its settings."""
     fit: dict[str, _PhaseEntry]
     """One entry for each phase of the family."""
-    # How things are computed, not what: no checkpoint depends on these two.
+    # The settings hashes of checkpoints do not depend on these two.
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
     """The number format of the networks while they are fitted, see `fitting.precision.policy`."""
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
-    """How steps are shared by devices or machines, see `fitting.distribution.Distribution`."""
+    """How batches are divided among devices, see `fitting.distribution.Distribution`."""
 
     _path: Path = pydantic.PrivateAttr()
     _sha256: str = pydantic.PrivateAttr()
@@ -292,10 +293,11 @@ class Recipe(Settings):
     @pydantic.model_validator(mode="after")
     def _bands_of_columns(self) -> Self:
         bands = [band.name for band in self.bands]
-        for number, column in enumerate(self.columns):
+        for index, column in enumerate(self.columns):
             if column.band is not None and column.band not in bands:
-                raise misfit(("columns", number, "band"),
-                             f"should be one of the bands: {', '.join(bands)}", column.band)
+                raise validation_error(
+                    ("columns", index, "band"),
+                    f"should be one of the bands: {', '.join(bands)}", column.band)
         return self
 
     @property
@@ -314,24 +316,24 @@ class Recipe(Settings):
         return self.bands[0]
 
     def run_folder(self, root: str | os.PathLike | None = None) -> Path:
-        """Where data set, checkpoints and logs of this recipe live: ``runs/RUN`` or ``runs/NAME``.
-        """
+        """The folder of data set, checkpoints and logs: ``runs/RUN`` or ``runs/NAME``."""
         return Path(root or "runs") / (self.run or self.name)
 
     # ---- columns ------------------------------------------------------------------------------
 
     def column_of(self, quantity: Quantity) -> Column | None:
-        """The column that measures a quantity, of several the first; None where there is none."""
+        """The first column that measures a quantity; None if there is none."""
         return next((column for column in self.columns if column.quantity == quantity), None)
 
     def required_column(self, quantity: Quantity, needed_by: str) -> Column:
         """The column that measures a quantity.
 
         Parameters:
-            quantity:   What it should measure.
-            needed_by:  What needs it, for the error message, such as ``"the phase 'matching'"``.
+            quantity:   The quantity.
+            needed_by:  The part of the model that needs it, for the error message, such as
+                        ``"the phase 'matching'"``.
 
-        Raises a `galsim.GalSimConfigError` where there is none.
+        Raises a `galsim.GalSimConfigError` if there is none.
         """
         column = self.column_of(quantity)
         if column is None:
@@ -342,14 +344,15 @@ class Recipe(Settings):
         return column
 
     def pixels(self, column: Column) -> float:
-        """Pixels of the stamp in the unit of a column that holds a length or an angle."""
+        """Number of stamp pixels per unit of a column that holds a length or an angle."""
         if column.unit in ("pix", "pixel"):
             return 1.0
         return float(Unit(column.unit).to("arcsec")) / self.stamp.pixel_scale
 
     def half_light_radius(self, columns: Mapping[str, Any]) -> Any:
         """The half-light radius [pixels] of galaxies with these columns, [N] each."""
-        column = self.required_column("half_light_radius", "a size")
+        column = self.required_column(
+            "half_light_radius", "the conversion to half-light radii")
         values, pixels = columns[column.name], self.pixels(column)
         return values if pixels == 1 else pixels * values
 
@@ -358,17 +361,18 @@ class Recipe(Settings):
 
         It is in the units of the only band, in which a source of its zero point has flux 1.
         """
-        return self.flux_of_magnitude(columns[self.required_column("magnitude", "a flux").name])
+        column = self.required_column("magnitude", "the conversion of magnitudes to fluxes")
+        return self.flux_of_magnitude(columns[column.name])
 
     def flux_of_magnitude(self, magnitude: Any) -> Any:
         """The flux of AB magnitudes in the only band, in units of the flux of its zero point."""
         return 10.0 ** (-0.4 * (magnitude - self.band.zero_point))
 
-    # ---- what a data set depends on -----------------------------------------------------------
+    # ---- settings of the data set -------------------------------------------------------------
 
-    def data_identity(self) -> dict[str, Any]:
-        """What a data set depends on besides ``data``: JSON data without defaults."""
-        return {name: identity(getattr(self, name))
+    def data_set_settings(self) -> dict[str, Any]:
+        """The settings besides ``data`` that a data set depends on, `without_defaults`."""
+        return {name: without_defaults(getattr(self, name))
                 for name in ("seed", "stamp", "bands", "columns")}
 
 

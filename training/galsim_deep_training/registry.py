@@ -1,6 +1,6 @@
-"""Kinds of things that recipes choose by name: families, autoencoders, flows, canvases, builders.
+"""Components that recipes choose by name: families, autoencoders, flows, canvases and builders.
 
-All are chosen in the same way: by ``kind: NAME`` beside the settings of that kind.
+All are chosen in the same way: by ``kind: NAME``, next to the settings of that kind.
 """
 
 __all__ = ["Choice", "Registered"]
@@ -17,13 +17,13 @@ from galsim import GalSimConfigError
 from pydantic import ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from .settings import Settings, fault, identity, misfit
+from .settings import Settings, configuration_error, validation_error, without_defaults
 
 T = TypeVar("T", bound="Registered")
 
 
 class Choice(Generic[T]):
-    """A kind that a recipe has chosen, and its settings, checked.
+    """A kind that a recipe has chosen, and its checked settings.
 
     As the type of a setting, ``Choice[Autoencoder]`` takes a dict of ``kind`` and the settings of
     that kind.
@@ -42,7 +42,7 @@ class Choice(Generic[T]):
     4
     """
 
-    # Not a dataclass, which pydantic would take apart.
+    # Not a dataclass, whose fields pydantic would validate one by one.
     def __init__(self, cls: type[T], settings: Any) -> None:
         self.cls = cls
         self.settings = settings
@@ -59,15 +59,15 @@ class Choice(Generic[T]):
 
     @property
     def kind(self) -> str:
-        """The name by which recipes choose it."""
+        """The name that recipes use for it."""
         return self.cls.kind
 
     def make(self, *args: Any, **kwargs: Any) -> T:
         """An instance: the class is called with the settings, and with these arguments."""
         return self.cls(self.settings, *args, **kwargs)  # type: ignore[call-arg]
 
-    def __identity__(self) -> dict[str, Any]:
-        return dict(identity(self.settings), kind=self.kind, format=self.cls.format)
+    def __without_defaults__(self) -> dict[str, Any]:
+        return dict(without_defaults(self.settings), kind=self.kind, format=self.cls.format)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
@@ -78,17 +78,17 @@ class Choice(Generic[T]):
 
 
 class Registered:
-    """Base class of what recipes choose by its ``kind``.
+    """Base class of components that recipes choose by their ``kind``::
 
-    A direct subclass begins a new family of kinds, and ``what`` is its name in error messages.
-    The subclasses of that class are the kinds, each with a ``kind`` and ``Settings`` of its own.
+        class Canvas(Registered, label="canvas"):
+            ...
 
     The class of a kind is defined in the module or package of that name, which lies in the package
     of the base class, or in another one that the base class names as ``package``.  The module is
     imported when a recipe chooses the kind.  Code outside of this package registers its classes
     when it is imported, for example because a recipe lists it under ``modules``.
 
-    >>> class Lens(Registered, what="lens"):
+    >>> class Lens(Registered, label="lens"):
     ...     def __init__(self, settings):
     ...         self.settings = settings
     >>> class Thin(Lens, kind="thin"):
@@ -99,30 +99,31 @@ class Registered:
     """
 
     Settings: ClassVar[type[Settings]] = Settings
-    """What a recipe may set of this kind."""
+    """The settings that a recipe may give for this kind."""
     kind: ClassVar[str]
-    """The name by which recipes choose it."""
+    """The name that recipes use for it."""
     format: ClassVar[int] = 1
-    """Raise it when a change of the code gives the same settings another meaning: checkpoints that
-    were made before are then no longer used."""
+    """Version of this kind.  Increase it if a change of the code makes the same settings produce
+    other results, so that earlier checkpoints are not used any more."""
 
     registry: ClassVar[dict[str, type["Registered"]]]
     package: ClassVar[str]
-    what: ClassVar[str]
+    label: ClassVar[str]
+    """The name of the component in error messages, such as ``flow``."""
 
     def __init_subclass__(cls, kind: str | None = None, package: str | None = None,
-                          what: str | None = None, **kwargs: Any) -> None:
+                          label: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if Registered in cls.__bases__:
             cls.registry = {}
             cls.package = package or cls.__module__.rpartition(".")[0]
-            cls.what = what or cls.__name__
+            cls.label = label or cls.__name__
         elif kind is not None:
             other = cls.registry.get(kind, cls)
             # A class that is defined again, as in a notebook, replaces the one before.
             if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise GalSimConfigError(
-                    f"There are two classes for the {cls.what} '{kind}': {other.__module__}."
+                    f"There are two classes for the {cls.label} '{kind}': {other.__module__}."
                     f"{other.__qualname__} and {cls.__module__}.{cls.__qualname__}. Give one of "
                     "them another kind.")
             cls.kind = kind
@@ -130,7 +131,7 @@ class Registered:
 
     @classmethod
     def named(cls: type[T], kind: str) -> type[T] | None:
-        """The class of a kind, None where there is none."""
+        """The class of a kind; None if it does not exist."""
         if kind not in cls.registry and kind.isidentifier() and importlib.util.find_spec(
                 f"{cls.package}.{kind}"):
             importlib.import_module(f"{cls.package}.{kind}")
@@ -138,7 +139,7 @@ class Registered:
 
     @classmethod
     def kinds(cls: type[T]) -> dict[str, type[T]]:
-        """All kinds that there are, those of the package and those registered besides."""
+        """All kinds: those of the package and all others that are registered."""
         package = importlib.import_module(cls.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{cls.package}.{module.name}")
@@ -150,15 +151,15 @@ class Registered:
 
         Parameters:
             content:    That part: a dict of ``kind`` and the settings, or a `recipe.Selection`.
-            recipe:     The `recipe.Recipe`, and
-            key:        the key of the part in it, for the error message.
+            recipe:     The `recipe.Recipe`, for the error message.
+            key:        The key of this part in the recipe, for the error message.
 
-        Raises a `galsim.GalSimConfigError` where there is no such kind or a setting is wrong.
+        Raises a `galsim.GalSimConfigError` if there is no such kind or a setting is wrong.
         """
         try:
             return cls._chosen(content)
         except ValidationError as err:
-            raise fault(err, f"recipe {recipe.path}", key) from err
+            raise configuration_error(err, f"recipe {recipe.path}", key) from err
 
     @classmethod
     def by_default(cls, kind: str, **settings: Any) -> Any:
@@ -173,11 +174,13 @@ class Registered:
         if isinstance(content, pydantic.BaseModel):
             content = content.model_dump()
         if not isinstance(content, Mapping):
-            raise misfit((), "should be a dict of 'kind' and the settings of that kind", content)
+            raise validation_error(
+                (), "should be a dict of 'kind' and the settings of that kind", content)
         settings = dict(content)
         kind = settings.pop("kind", None)
         chosen = cls.named(kind) if isinstance(kind, str) else None
         if chosen is None:
-            raise misfit(("kind",), f"there is no {cls.what} of this kind; the kinds are: "
-                         f"{', '.join(cls.kinds())}", kind)
+            raise validation_error(
+                ("kind",), f"there is no {cls.label} of this kind; the kinds are: "
+                f"{', '.join(cls.kinds())}", kind)
         return Choice(chosen, chosen.Settings.model_validate(settings))

@@ -1,7 +1,7 @@
 """Settings: the base class of everything that a recipe sets, and the types of its numbers.
 
-Every number is finite, neither ``true`` nor ``false``, and within limits that are generous but
-still mean something: whatever lies outside is a mistake.
+Every number is finite, neither ``true`` nor ``false``, and within generous limits: a value outside
+of them is certainly a mistake.
 
     >>> class Blur(Settings):
     ...     width: Pixels = 1.5
@@ -17,7 +17,8 @@ __all__ = ["Arcsec", "Batch", "Cells", "Channels", "Count", "EvenCells", "Finite
            "Jitter", "Layers", "LearningRate", "Magnitude", "Magnitudes", "Maps", "Multiple",
            "Pixels", "Positive", "PositivePixels", "PositiveShare", "Radii", "Range", "Redshifts",
            "Repeats", "Row", "Seed", "Settings", "Share", "ShareBelowOne", "Steps", "Subcells",
-           "Text", "Weight", "Within", "digest", "fault", "identity", "misfit", "parse"]
+           "Text", "Weight", "Within", "configuration_error", "digest", "parse", "validation_error",
+           "without_defaults"]
 
 import dataclasses
 import hashlib
@@ -48,13 +49,13 @@ keys here are: width (the recipe has 2)
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    not_in_identity: ClassVar[frozenset[str]] = frozenset()
+    not_hashed: ClassVar[frozenset[str]] = frozenset()
     """Fields that do not change what is computed, such as names for people or the thresholds of
-    warnings; `identity` leaves them out."""
+    warnings; they are not part of the settings hash, see `without_defaults`."""
 
     @pydantic.model_validator(mode="wrap")
     @classmethod
-    def _say_which_keys_there_are(
+    def _list_valid_keys(
             cls, value: Any, handler: pydantic.ModelWrapValidatorHandler[Self]) -> Self:
         try:
             return handler(value)
@@ -77,47 +78,56 @@ def parse(cls: type[AnySettings], content: Any, where: str, key: str = "") -> An
 
     Parameters:
         cls:        The class of settings.
-        content:    What the recipe has, a dict.
-        where:      What is read, such as ``"recipe my.yaml"``.
+        content:    The part of the recipe, a dict.
+        where:      The name of the recipe for the error, such as ``"recipe my.yaml"``.
         key:        The key of that part, such as ``"model"``.  [default: the whole recipe]
 
     Returns:
         an instance of ``cls``.
 
-    Raises a `galsim.GalSimConfigError` that names each wrong key, what is allowed there, and what
-    the recipe has.
+    Raises a `galsim.GalSimConfigError` that names each wrong key, the allowed values and the value
+    in the recipe.
     """
     try:
         return cls.model_validate(content)
     except ValidationError as err:
-        raise fault(err, where, key) from err
+        raise configuration_error(err, where, key) from err
 
 
-def fault(err: ValidationError, where: str, key: str = "") -> GalSimConfigError:
-    """The error that tells about all faults that pydantic found; arguments as for `parse`."""
-    faults = []
+def configuration_error(err: ValidationError, where: str, key: str = "") -> GalSimConfigError:
+    """Convert a pydantic error to a `galsim.GalSimConfigError` that lists all wrong settings.
+
+    The other parameters are those of `parse`.
+    """
+    messages = []
     for error in err.errors():
-        place = ".".join([*([key] if key else []), *map(str, error["loc"])]) or "top level"
+        path = ".".join([*([key] if key else []), *map(str, error["loc"])]) or "top level"
         value = error["input"]
         is_short = isinstance(value, (bool, int, float, str)) and len(repr(value)) < 80
-        faults.append(f"{place}: {error['msg'].removeprefix('Value error, ')}"
-                      + (f" (the recipe has {value!r})" if is_short else ""))
-    return GalSimConfigError(f"The {where} is not valid. {'; '.join(faults)}")
+        messages.append(f"{path}: {error['msg'].removeprefix('Value error, ')}"
+                        + (f" (the recipe has {value!r})" if is_short else ""))
+    return GalSimConfigError(f"The {where} is not valid. {'; '.join(messages)}")
 
 
-def misfit(place: tuple[str | int, ...], message: str, value: Any) -> ValidationError:
-    """An error to raise in a validator about the value at a place below the one that is validated.
+def validation_error(path: tuple[str | int, ...], message: str, value: Any) -> ValidationError:
+    """A pydantic error for a nested value, to be raised in a validator.
+
+    Parameters:
+        path:       Keys and indices that lead from the validated object to the value.
+        message:    What is wrong.
+        value:      The value.
     """
     return ValidationError.from_exception_data("settings", [InitErrorDetails(
-        type=PydanticCustomError("misfit", message), loc=place, input=value)])
+        type=PydanticCustomError("wrong_setting", message), loc=path, input=value)])
 
 
-def identity(value: Any) -> Any:
-    """Settings as JSON data without what equals its default, by which results are kept.
+def without_defaults(value: Any) -> Any:
+    """Settings as JSON data, without those that have their default value.
 
-    A setting that is added later, with a default that does what was done before, so leaves the
-    identity of earlier results as it was.  A default that is changed must raise the ``format`` of
-    the phase or network that it belongs to.
+    The hash of this data (settings hash) is part of the names of checkpoints and identifies data
+    sets.  A setting that is added in a later release therefore does not change the hash of earlier
+    results if its default reproduces the earlier behaviour.  If a default is changed, the
+    ``format`` of the phase or network must be increased.
 
     Parameters:
         value:      A `Settings`, a `registry.Choice`, or numbers, text, lists and dicts of these.
@@ -125,25 +135,25 @@ def identity(value: Any) -> Any:
     >>> class Blur(Settings):
     ...     width: Pixels = 1.5
     ...     name: Text
-    >>> identity(Blur(name="a", width=1.5)), identity(Blur(name="a", width=2))
+    >>> without_defaults(Blur(name="a", width=1.5)), without_defaults(Blur(name="a", width=2))
     ({'name': 'a'}, {'width': 2.0, 'name': 'a'})
     """
-    if hasattr(value, "__identity__"):
-        return value.__identity__()
+    if hasattr(value, "__without_defaults__"):
+        return value.__without_defaults__()
     if isinstance(value, Settings):
         content = {}
         for name, field in type(value).model_fields.items():
             setting = getattr(value, name)
             is_default = not field.is_required() and setting == field.get_default(
                 call_default_factory=True)
-            if name not in value.not_in_identity and not is_default:
-                content[name] = identity(setting)
-        return content | {name: identity(extra)
+            if name not in value.not_hashed and not is_default:
+                content[name] = without_defaults(setting)
+        return content | {name: without_defaults(extra)
                           for name, extra in (value.model_extra or {}).items()}
     if isinstance(value, Mapping):
-        return {str(key): identity(part) for key, part in value.items()}
+        return {str(key): without_defaults(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [identity(part) for part in value]
+        return [without_defaults(part) for part in value]
     return value
 
 
@@ -173,7 +183,7 @@ from 2 to 64 (the recipe has 33)
     below: bool = False
     """Whether it has to be less than ``most``."""
     multiple_of: int = 1
-    """What a whole number has to be a multiple of."""
+    """A number of which a whole number has to be a multiple."""
 
     def __get_pydantic_core_schema__(
             self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -182,7 +192,7 @@ from 2 to 64 (the recipe has 33)
 
         def check(value, validate):
             try:
-                # Python takes True for 1.
+                # In Python, True is an int.
                 number = None if isinstance(value, bool) else validate(value)
             except ValidationError:
                 number = None
@@ -229,13 +239,13 @@ Count = Annotated[int, Within(0, 1e9)]
 Steps = Annotated[int, Within(1, 1e9)]
 """Steps of a fit, or examples to make."""
 Seed = Annotated[int, Within(0, 2**31 - 1)]
-"""Of random numbers."""
+"""Seed of random numbers."""
 Row = Annotated[int, Within(0, 2**31 - 1)]
 """A row of a table, counted from 0."""
 Batch = Annotated[int, Within(1, 1e6)]
 """Examples in a batch."""
 Repeats = Annotated[int, Within(1, 1000)]
-"""How often something is done in each step or for each source."""
+"""Number of repetitions in each step or for each source."""
 Cells = Annotated[int, Within(1, 4096)]
 """Pixels or cells on a side."""
 EvenCells = Annotated[int, Within(2, 4096, multiple_of=2)]
@@ -249,14 +259,15 @@ Maps = Annotated[int, Within(0, 256)]
 Layers = Annotated[int, Within(1, 100)]
 """Layers of a network, or stages of it."""
 
-# Numbers.  Networks compute in float32, which ends at 3e38.
+# Numbers.  Networks compute in float32, whose largest number is 3e38.
 Finite = Annotated[float, Within(-1e30, 1e30)]
 Positive = Annotated[float, Within(1e-30, 1e30)]
 Share = Annotated[float, Within(0, 1)]
+"""A fraction, which may be 0 or 1."""
 ShareBelowOne = Annotated[float, Within(0, 1, below=True)]
 PositiveShare = Annotated[float, Within(1e-6, 1)]
 Weight = Annotated[float, Within(0, 1e6)]
-"""Of a term of a loss."""
+"""Weight of a term of a loss."""
 Jitter = Annotated[float, Within(0, 10)]
 """Random movement, in units in which values are about one."""
 LearningRate = Annotated[float, Within(1e-10, 10)]

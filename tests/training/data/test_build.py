@@ -13,7 +13,7 @@ import pytest
 from galsim_deep_training.data.build import build
 from galsim_deep_training.data.builders import make_builder
 from galsim_deep_training.data.builders.transplant import Transplant
-from galsim_deep_training.data.identity import data_identity
+from galsim_deep_training.data.identity import data_settings_hash
 
 
 def contents(path):
@@ -56,7 +56,7 @@ def test_the_file_depends_on_the_seed_alone(kind, make_recipe, tmp_path):
 
 def test_the_data_set_knows_its_recipe(recipe, data_file):
     with h5py.File(data_file) as file:
-        assert file.attrs["recipe_sha256"] == data_identity(recipe)
+        assert file.attrs["recipe_sha256"] == data_settings_hash(recipe)
         assert file.attrs["seed"] == recipe.seed
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from galsim_deep.observations.noise import NoiseField, relative_power
 from galsim_deep_training.data import dataset as dataset_module
-from galsim_deep_training.data.dataset import BUFFER, Dataset, DatasetWriter, Example, turned
+from galsim_deep_training.data.dataset import BUFFER, Dataset, DatasetWriter, Example, with_symmetry
 from galsim_deep_training.recipe import Stamp
 
 STAMP = Stamp(size=6, pixel_scale=0.05, psf_size=3)
@@ -257,7 +257,7 @@ def test_each_batch_is_augmented_differently(small):
     def symmetries(seed, step):
         batch = next(small.batches(8, seed, step))
         plain = small.read(small.batch_indices(step, 8, seed))["stamp"]
-        return tuple(next(k for k in range(8) if np.array_equal(turned(stamp, k), shown))
+        return tuple(next(k for k in range(8) if np.array_equal(with_symmetry(stamp, k), shown))
                      for stamp, shown in zip(plain, batch["stamp"], strict=True))
 
     found = [symmetries(9, step) for step in range(5)] + [symmetries(8, step) for step in range(5)]
@@ -278,7 +278,7 @@ def test_batches_hold_no_test_example(small):
 
 def test_the_eight_symmetries():
     array = np.arange(16.0).reshape(4, 4)
-    found = [turned(array, symmetry) for symmetry in range(8)]
+    found = [with_symmetry(array, symmetry) for symmetry in range(8)]
     np.testing.assert_array_equal(found[0], array)
     assert len({tuple(one.ravel()) for one in found}) == 8
     expected = [np.rot90(a, k) for a in (array, array.T) for k in range(4)]
@@ -291,9 +291,9 @@ def test_stamp_and_psf_are_turned_alike(small):
     symmetries = set()
     for n in indices:
         fits = [symmetry for symmetry in range(8) if np.array_equal(
-            augmented["stamp"][n], turned(plain["stamp"][n], symmetry))]
+            augmented["stamp"][n], with_symmetry(plain["stamp"][n], symmetry))]
         assert len(fits) == 1
-        np.testing.assert_array_equal(augmented["psf"][n], turned(plain["psf"][n], fits[0]))
+        np.testing.assert_array_equal(augmented["psf"][n], with_symmetry(plain["psf"][n], fits[0]))
         symmetries.update(fits)
     assert len(symmetries) > 5
     for name in ("noise_sigma", "size", "mag"):
@@ -313,10 +313,10 @@ def test_the_noise_is_turned_with_the_stamp(small):
     seen = set()
     for n in range(len(indices)):
         symmetry = next(k for k in range(8) if np.array_equal(
-            batch["stamp"][n], turned(plain["stamp"][n], k)))
+            batch["stamp"][n], with_symmetry(plain["stamp"][n], k)))
         if symmetry not in seen:
             seen.add(symmetry)
-            shown = np.array([turned(one, symmetry) for one in noise])
+            shown = np.array([with_symmetry(one, symmetry) for one in noise])
             power = (np.abs(np.fft.rfft2(shown))**2).mean(axis=0) / 36
             np.testing.assert_allclose(batch["noise_power"][n], power, rtol=0.06)
     assert seen == set(range(8))

@@ -4,7 +4,12 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_deep_training.data.sources import Stamps, grouped, read_sources, softened
+from galsim_deep_training.data.sources import (
+    Stamps,
+    extrapolated_beyond_edge,
+    grouped,
+    read_sources,
+)
 
 
 def exponential(size=160, radius=16.0, flux=1000.0, q=0.6):
@@ -28,13 +33,13 @@ def padded(image, size):
 def test_an_exponential_disc_is_extrapolated():
     disc = exponential(flux=1000.0)
     stamp = cut(disc)
-    soft = softened(stamp)
+    soft = extrapolated_beyond_edge(stamp)
     lost = 1 - stamp.sum() / disc.sum()
     assert 0.1 < lost < 0.25
     # Part of the lost light is recovered; the extrapolation is limited to a few per cent.
     assert 0.03 < soft.sum() / stamp.sum() - 1 < 0.08
     shallow = cut(disc, share=0.01)
-    again = softened(shallow)
+    again = extrapolated_beyond_edge(shallow)
     assert 1 - shallow.sum() / disc.sum() > 0.03
     assert again.sum() == pytest.approx(disc.sum(), rel=0.02)
 
@@ -42,7 +47,7 @@ def test_an_exponential_disc_is_extrapolated():
 def test_the_edge_is_gone():
     """There are no steps between pixels at the edge; the inner part does not change."""
     stamp = cut(exponential())
-    soft = softened(stamp)
+    soft = extrapolated_beyond_edge(stamp)
     edge = stamp[stamp > 0].min()
 
     def steepest(image):
@@ -61,7 +66,7 @@ def test_the_edge_is_gone():
 
 
 def test_the_light_reaches_zero_within_the_stamp():
-    soft = softened(cut(exponential()))
+    soft = extrapolated_beyond_edge(cut(exponential()))
     assert soft.shape[0] == soft.shape[1]
     assert np.all(soft >= 0)
     border = np.concatenate([soft[0], soft[-1], soft[:, 0], soft[:, -1]])
@@ -72,27 +77,28 @@ def test_the_light_reaches_zero_within_the_stamp():
 def test_the_extrapolation_depends_on_the_galaxy_only():
     """Not on the stamp around it, nor on the unit of flux, nor on the axes."""
     stamp = cut(exponential())
-    soft = softened(stamp)
-    np.testing.assert_array_equal(softened(np.pad(stamp, ((7, 30), (12, 25)))), soft)
-    np.testing.assert_allclose(softened(1e-4 * stamp), 1e-4 * soft, rtol=1e-9)
-    turned = softened(stamp[::-1, ::-1])
+    soft = extrapolated_beyond_edge(stamp)
+    padded = np.pad(stamp, ((7, 30), (12, 25)))
+    np.testing.assert_array_equal(extrapolated_beyond_edge(padded), soft)
+    np.testing.assert_allclose(extrapolated_beyond_edge(1e-4 * stamp), 1e-4 * soft, rtol=1e-9)
+    turned = extrapolated_beyond_edge(stamp[::-1, ::-1])
     assert turned.sum() == pytest.approx(soft.sum(), rel=2e-3)
 
 
-def test_holes_and_crumbs():
+def test_holes_and_small_pieces():
     disc = exponential()
     stamp = cut(disc)
     holes = stamp.copy()
     for y, x in [(80, 84), (70, 75), (85, 71)]:
         holes[y, x] = 0.0
-    soft, filled = softened(stamp), softened(holes)
+    soft, filled = extrapolated_beyond_edge(stamp), extrapolated_beyond_edge(holes)
     # Fainter than their neighbours, which are above the threshold of the segment, but not dark.
     differ = np.abs(filled - soft) > 0.01 * soft.max()
     assert differ.sum() == 3
     assert np.all((filled[differ] > 0.5 * soft[differ]) & (filled[differ] < soft[differ]))
     crumb = stamp.copy()
     crumb[10:12, 10:12] = 5 * stamp.max()  # of a neighbour
-    np.testing.assert_array_equal(softened(crumb), softened(stamp))
+    np.testing.assert_array_equal(extrapolated_beyond_edge(crumb), extrapolated_beyond_edge(stamp))
 
 
 def test_groups():

@@ -85,7 +85,7 @@ def test_card(module, recipe, dataset, family):
     assert band.area is None and band.effective_wavelength is None
     train = dataset.train_indices
     assert band.psf == "9 PSFs"
-    assert f"{np.median(dataset.noise_sigma[train]):.4g} a pixel" in band.noise
+    assert f"{np.median(dataset.noise_sigma[train]):.4g} per pixel" in band.noise
     assert (card.latent.name, card.latent.size) == ("random_normal", family.latent_size)
     assert card.signatures == ("sample", "decode", "encode", "log_prob")
     assert card.training_data.licence == "CC0"
@@ -320,7 +320,7 @@ def test_check(change, output, module, module_folder, tmp_path):
 
 
 def test_of_a_fit_that_is_not_complete(recipe, new_run, tmp_path):
-    with pytest.raises(galsim.GalSimError, match="has made 0 of 12 steps"):
+    with pytest.raises(galsim.GalSimError, match="not complete: 0 of 12 steps"):
         export(recipe, new_run(), tmp_path / "hub" / "tiny")
     assert not (tmp_path / "hub").exists()
 

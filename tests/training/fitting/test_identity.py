@@ -5,18 +5,18 @@ import pytest
 
 from galsim_deep_training import families
 from galsim_deep_training.data.builders.transplant import Transplant
-from galsim_deep_training.families import identities
+from galsim_deep_training.families import checkpoint_names
 from galsim_deep_training.families.flow_vae.autoencoders.galaxy_frame import GalaxyFrameAutoencoder
 from galsim_deep_training.families.flow_vae.family import FlowVAE
 from galsim_deep_training.families.flow_vae.phases.autoencoder import AutoencoderPhase
 from galsim_deep_training.families.flow_vae.phases.latent_flow import LatentFlow
-from galsim_deep_training.fitting.identity import phase_identities
+from galsim_deep_training.fitting.identity import phase_checkpoint_names
 from galsim_deep_training.fitting.phase import Phase
 from galsim_deep_training.networks.flows.map_coupling import MapCouplingFlow
 from galsim_deep_training.networks.flows.spline_coupling import SplineCouplingFlow
 from galsim_deep_training.recipe import Band, PhaseSettings
 from galsim_deep_training.registry import Choice
-from galsim_deep_training.settings import Settings, identity
+from galsim_deep_training.settings import Settings, without_defaults
 
 PHASES = ("autoencoder", "structure", "flow", "matching", "columns")
 # Those that depend on the networks of the autoencoder.
@@ -27,11 +27,12 @@ FLOWS = {"flow", "matching"}
 @pytest.fixture(scope="module")
 def changed(recipe):
     """``changed(other)``: the phases that start anew under another recipe."""
-    before = identities(recipe)
+    before = checkpoint_names(recipe)
     assert tuple(before) == PHASES
 
     def compare(other):
-        return {phase for phase, title in identities(other).items() if title != before[phase]}
+        return {phase for phase, checkpoint_name in checkpoint_names(other).items()
+                if checkpoint_name != before[phase]}
 
     return compare
 
@@ -86,14 +87,14 @@ def test_optional_phases_that_are_left_out(make_recipe, changed):
 
 def test_recipes_that_share_what_they_have_in_common(make_recipe, recipe):
     other = make_recipe(lambda c: c["model"]["flow"].update(hidden=9))
-    mine, theirs = identities(recipe), identities(other)
+    mine, theirs = checkpoint_names(recipe), checkpoint_names(other)
     assert [phase for phase in PHASES if mine[phase] == theirs[phase]] == [
         "autoencoder", "structure", "columns"]
 
 
 def test_names_of_checkpoints(recipe):
-    for phase, title in identities(recipe).items():
-        name, _, digest = title.rpartition("-")
+    for phase, checkpoint_name in checkpoint_names(recipe).items():
+        name, _, digest = checkpoint_name.rpartition("-")
         assert name == phase and len(digest) == 12 and int(digest, 16) >= 0
 
 
@@ -102,11 +103,11 @@ def test_names_of_checkpoints(recipe):
     (GalaxyFrameAutoencoder, NETWORKS), (SplineCouplingFlow, FLOWS)])
 def test_a_new_setting_with_a_default(owner, phases, make_recipe, recipe, monkeypatch):
     """It orphans no checkpoints of before; another value of it is another fit."""
-    before = identities(recipe)
+    before = checkpoint_names(recipe)
     extended = pydantic.create_model(
         "Extended", __base__=owner.Settings, invented=(float, 0.5))
     monkeypatch.setattr(owner, "Settings", extended)
-    assert identities(recipe) == before
+    assert checkpoint_names(recipe) == before
 
     places = {AutoencoderPhase: ("fit", "autoencoder"), LatentFlow: ("fit", "flow"),
               Transplant: ("data",), GalaxyFrameAutoencoder: ("model", "autoencoder"),
@@ -119,8 +120,8 @@ def test_a_new_setting_with_a_default(owner, phases, make_recipe, recipe, monkey
             content["invented"] = value
         return change
 
-    assert identities(make_recipe(spell_out(0.5))) == before
-    after = identities(make_recipe(spell_out(0.7)))
+    assert checkpoint_names(make_recipe(spell_out(0.5))) == before
+    after = checkpoint_names(make_recipe(spell_out(0.7)))
     assert {phase for phase in PHASES if after[phase] != before[phase]} == phases
 
 
@@ -129,15 +130,17 @@ def test_a_new_setting_with_a_default(owner, phases, make_recipe, recipe, monkey
     (AutoencoderPhase, NETWORKS), (LatentFlow, FLOWS), (FlowVAE, NETWORKS),
     (Transplant, {*PHASES})])
 def test_another_format_starts_anew(owner, expected, monkeypatch, recipe):
-    before = identities(recipe)
+    before = checkpoint_names(recipe)
     monkeypatch.setattr(owner, "format", 99)
-    after = identities(recipe)
+    after = checkpoint_names(recipe)
     assert {phase for phase in PHASES if after[phase] != before[phase]} == expected
 
 
 def test_columns_are_shared_by_families(make_recipe):
-    """The phase depends on the data and its own settings alone."""
-    assert identities(make_recipe(family="mpcc"))["columns"] == identities(make_recipe())["columns"]
+    """The phase depends on the data and its own settings only."""
+    of_mpcc, of_flow_vae = (checkpoint_names(recipe) for recipe in (
+        make_recipe(family="mpcc"), make_recipe()))
+    assert of_mpcc["columns"] == of_flow_vae["columns"]
 
 
 class Whole(Phase):
@@ -149,7 +152,7 @@ class Whole(Phase):
 def of_phases(*phases):
     model = Choice(FlowVAE, FlowVAE.Settings(autoencoder=dict(kind="galaxy_frame")))
     fit = {phase.name: PhaseSettings(steps=3) for phase in phases}
-    return phase_identities(phases, fit, model, "data")
+    return phase_checkpoint_names(phases, fit, model, "data")
 
 
 def test_by_default_a_phase_depends_on_everything(monkeypatch):
@@ -172,7 +175,7 @@ def test_settings_that_a_family_has_not():
 def test_every_phase_uses_what_its_family_has(make_recipe):
     for family in families.ModelFamily.kinds():
         if families.ModelFamily.named(family).__module__.startswith("galsim_deep_training"):
-            assert identities(make_recipe(family=family))
+            assert checkpoint_names(make_recipe(family=family))
 
 
 class Inner(Settings):
@@ -193,9 +196,9 @@ class Outer(Settings):
     (dict(listed=[{}, dict(a=2)]), dict(listed=[{}, dict(a=2)])),
     (dict(named=dict(x=dict(b=2))), dict(named=dict(x={})))])
 def test_identity_leaves_defaults_out(content, expected):
-    assert identity(Outer(**content)) == expected
+    assert without_defaults(Outer(**content)) == expected
 
 
 def test_identity_without_what_has_no_effect():
     band = Band(name="r", zero_point=25.0, effective_wavelength=620.0)
-    assert identity([band]) == [dict(name="r", zero_point=25.0)]
+    assert without_defaults([band]) == [dict(name="r", zero_point=25.0)]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep.observations.psf import psf_image
-from galsim_deep_training.data.dataset import turned
+from galsim_deep_training.data.dataset import with_symmetry
 from galsim_deep_training.physics.convolution import convolve, psf_transfer
 
 SCALE, SIZE, PSF_SIZE = 0.03, 128, 65
@@ -124,8 +124,8 @@ def test_flux_is_conserved():
 def test_commutes_with_rotations_and_reflections(symmetry):
     """Augmentation applies the same symmetry to a stamp and its PSF."""
     galaxy, psf = drawn(CLUMPY, 64), psf_image(OBLONG, 33, SCALE)
-    before = convolved([turned(galaxy, symmetry)], [turned(psf, symmetry)])[0]
-    after = turned(convolved([galaxy], [psf])[0], symmetry)
+    before = convolved([with_symmetry(galaxy, symmetry)], [with_symmetry(psf, symmetry)])[0]
+    after = with_symmetry(convolved([galaxy], [psf])[0], symmetry)
     np.testing.assert_allclose(before, after, atol=2e-6 * after.max())
 
 

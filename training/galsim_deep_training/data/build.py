@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..recipe import Recipe
 from .builders import make_builder
 from .dataset import DatasetWriter, Example
-from .identity import data_identity
+from .identity import data_settings_hash
 
 # Set before the worker processes are forked, which inherit it: the builder reads its sources once.
 _make_example: Callable[[int], Example | None] | None = None
@@ -32,7 +32,7 @@ def build(recipe: Recipe, path: str | os.PathLike, processes: int = 2, progress:
     Parameters:
         recipe:     The recipe.
         path:       The HDF5 file to write.
-        processes:  How many processes make examples; the file does not depend on it.
+        processes:  Number of processes that make examples; the file does not depend on it.
         progress:   Whether to show a progress bar and to print the number of examples.
         new:        (count, sources): make this many new examples, see `Builder.new_example`.
                     [default: the data set itself]
@@ -55,7 +55,7 @@ def build(recipe: Recipe, path: str | os.PathLike, processes: int = 2, progress:
     columns = [column.name for column in recipe.columns]
     written = skipped = 0
     with (
-        DatasetWriter(path, recipe.stamp, columns, builder.psfs(), data_identity(recipe),
+        DatasetWriter(path, recipe.stamp, columns, builder.psfs(), data_settings_hash(recipe),
                       recipe.seed, builder.noise_correlations(), builder.clipping) as writer,
         # One thread per process: OpenMP hangs in a forked process if GalSim used threads before.
         multiprocessing.get_context("fork").Pool(

@@ -1,10 +1,10 @@
-"""The data set file: what a module is trained and tested on, in one HDF5 file.
+"""The data set file: the training and test examples of a module in one HDF5 file.
 
 The layout of the file is described in `galsim_deep.observations.stamps_file`, which reads it.  This
 module writes it, and serves it in batches.
 """
 
-__all__ = ["Dataset", "DatasetWriter", "Example", "turned"]
+__all__ = ["Dataset", "DatasetWriter", "Example", "with_symmetry"]
 
 import contextlib
 import dataclasses
@@ -25,7 +25,7 @@ from galsim_deep.observations.stamps_file import FORMAT_VERSION, StampsFile
 from galsim_deep.runtime.atomic_files import replace_file
 
 from ..recipe import Recipe, Stamp
-from .identity import data_identity
+from .identity import data_settings_hash
 
 BUFFER = 256
 """Number of examples that are written at a time: enlarging an HDF5 data set takes longer than
@@ -34,7 +34,7 @@ filling it."""
 
 @dataclasses.dataclass
 class Example:
-    """One galaxy, as a builder makes it.
+    """One galaxy, made by a builder.
 
     Attributes:
         stamp:          Observed stamp, with PSF and noise, shape [S, S], flux per pixel.
@@ -43,7 +43,7 @@ class Example:
         columns:        {name: value} of the catalogue columns.
         source:         Number of the galaxy that the example was made from.
         test:           Whether it belongs to the test split.
-        truth:          Noiseless profile before the PSF, shape [S, S], where it is known.
+        truth:          Noiseless profile before the PSF, shape [S, S], if it is known.
         noise_index:    Number of its noise correlation among `Builder.noise_correlations`.
         label:          Number of its class; -1 where it is not known.
 
@@ -152,7 +152,7 @@ class DatasetWriter:
             with self._disk_errors():
                 self._file = stack.enter_context(h5py.File(self._disk, "w"))
                 self._begin(stamp, psfs, recipe_sha256, seed, noise_correlation, clipping)
-            # What was entered stays open until this object is closed.
+            # These contexts stay open until this object is closed.
             self._stack = stack.pop_all()
 
     def _begin(self, stamp: Stamp, psfs: np.ndarray, recipe_sha256: str, seed: int,
@@ -216,8 +216,8 @@ class DatasetWriter:
         self._waiting.clear()
 
     def _write_waiting(self) -> None:
-        truths = {self._written + place: example.truth
-                  for place, example in enumerate(self._waiting) if example.truth is not None}
+        truths = {self._written + index: example.truth
+                  for index, example in enumerate(self._waiting) if example.truth is not None}
         if truths:
             self._append("truth_index", list(truths))
             self._append("truth", np.stack(list(truths.values())))
@@ -243,7 +243,7 @@ class DatasetWriter:
 
     @contextlib.contextmanager
     def _disk_errors(self) -> Iterator[None]:
-        """Raise the error of the disk, if there was one, in place of what HDF5 makes of it."""
+        """Raise the error of the disk, if there was one, instead of the error of HDF5."""
         try:
             yield
         except Exception:
@@ -275,7 +275,7 @@ class Dataset:
         noise_correlation:  Float32, shape [M, C, C].
         noise_index:        Int, shape [N].
         source:             Int, shape [N].
-        label:              Int, shape [N]; -1 where the class is not known.
+        label:              Int, shape [N]; -1 if the class is not known.
         columns:            {name: float32 [N]}.
         train_indices:      Indices of the training examples.
         test_indices:       Indices of the test examples.
@@ -329,11 +329,11 @@ class Dataset:
             galsim.GalSimError: if it was made with other settings, or cannot be read.
         """
         dataset = cls(path)
-        if dataset.recipe_sha256 != data_identity(recipe):
+        if dataset.recipe_sha256 != data_settings_hash(recipe):
             raise GalSimError(
-                f"The data set {path} was not made by {recipe.path} as it is now: its seed, stamp, "
-                f"columns or data have changed. Make it again with 'galsim-deep-train data "
-                f"{recipe.path}', or use another --run folder.")
+                f"The data set {path} was made with other settings than those of {recipe.path}: "
+                "its seed, stamp, columns or data have changed. Make it again with "
+                f"'galsim-deep-train data {recipe.path}', or use another --run folder.")
         return dataset
 
     def __len__(self) -> int:
@@ -344,14 +344,14 @@ class Dataset:
         used = np.unique(self.psf_index[self.train_indices])
         return np.mean(self.psfs[used], axis=0, dtype=float)
 
-    def deepest(self, share: float) -> np.ndarray:
+    def deepest(self, fraction: float) -> np.ndarray:
         """Indices of the training examples with the least noise, in increasing order.
 
         Parameters:
-            share:  Share of the training examples.
+            fraction:   Fraction of the training examples to return.
         """
         rows = self.train_indices
-        count = max(1, round(share * len(rows)))
+        count = max(1, round(fraction * len(rows)))
         return np.sort(rows[np.argsort(self.noise_sigma[rows], kind="stable")[:count]])
 
     def read(self, indices: ArrayLike,
@@ -359,16 +359,16 @@ class Dataset:
         """Read examples.
 
         Parameters:
-            indices:    Which examples, shape [n].
-            augment:    Random numbers that choose, for each example, one of the eight symmetries of
-                        the square, by which its stamp, its PSF and its noise are rotated and
-                        mirrored.  [default: as stored]
+            indices:    Indices of the examples, shape [n].
+            augment:    Random numbers that choose one of the eight symmetries of the square for
+                        each example.  Stamp, PSF and noise are rotated and mirrored accordingly.
+                        [default: as stored]
 
         Returns:
             a dict of ``stamp`` [n, S, S], ``psf`` [n, P, P], ``noise_sigma`` [n], ``noise_power``
             [n, S, S//2+1], ``label`` [n] and one entry [n] for each column, all float32.  The
             noise power is relative to white noise of the same sigma (`relative_power`).
-            The label is -1 where the class is not known.
+            The label is -1 if the class is not known.
         """
         rows = np.asarray(indices)
         stamps = np.stack([self._file.stamp(row) for row in rows])
@@ -376,9 +376,9 @@ class Dataset:
         symmetries = np.zeros(len(rows), int)
         if augment is not None:
             symmetries = augment.integers(8, size=len(rows))
-            for place, symmetry in enumerate(symmetries.tolist()):
-                stamps[place] = turned(stamps[place], symmetry)
-                psfs[place] = turned(psfs[place], symmetry)
+            for row, symmetry in enumerate(symmetries.tolist()):
+                stamps[row] = with_symmetry(stamps[row], symmetry)
+                psfs[row] = with_symmetry(psfs[row], symmetry)
         power = np.stack([self._noise_power(int(index), int(symmetry)) for index, symmetry in
                           zip(self.noise_index[rows], symmetries, strict=True)])
         batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[rows],
@@ -390,7 +390,7 @@ class Dataset:
         """`relative_power` of a noise correlation after a symmetry; computed once for each."""
         if (index, symmetry) not in self._powers:
             self._powers[index, symmetry] = relative_power(
-                turned(self.noise_correlation[index], symmetry), self.stamp_size)
+                with_symmetry(self.noise_correlation[index], symmetry), self.stamp_size)
         return self._powers[index, symmetry]
 
     def truth(self) -> tuple[np.ndarray, np.ndarray]:
@@ -401,8 +401,8 @@ class Dataset:
         """
         indices = self._file.truth_index
         profiles = np.empty((len(indices), self.stamp_size, self.stamp_size), np.float32)
-        for place in range(len(indices)):
-            profiles[place] = self._file.truth(place)
+        for row in range(len(indices)):
+            profiles[row] = self._file.truth(row)
         return indices, profiles
 
     def batch_indices(self, step: int, batch_size: int, seed: int) -> np.ndarray:
@@ -414,12 +414,12 @@ class Dataset:
             indices of examples, int [batch_size].
         """
         n = len(self.train_indices)
-        places = np.arange(step * batch_size, (step + 1) * batch_size)
+        positions = np.arange(step * batch_size, (step + 1) * batch_size)
         chosen = np.empty(batch_size, int)
-        for epoch in np.unique(places // n):
+        for epoch in np.unique(positions // n):
             permutation = self._permutation(seed, int(epoch))
-            in_epoch = places // n == epoch
-            chosen[in_epoch] = permutation[places[in_epoch] % n]
+            in_epoch = positions // n == epoch
+            chosen[in_epoch] = permutation[positions[in_epoch] % n]
         return self.train_indices[chosen]
 
     def _permutation(self, seed: int, epoch: int) -> np.ndarray:
@@ -437,7 +437,7 @@ class Dataset:
 
         Parameters:
             batch_size:     Number of examples in a batch.
-            seed:           Decides the order of the examples, and their augmentation.
+            seed:           Determines the order of the examples, and their augmentation.
             start:          The first step.
             stop:           The step before which to stop.  [default: never]
             augmented:      Whether to rotate and mirror the examples at random.
@@ -449,12 +449,13 @@ class Dataset:
             step += 1
 
 
-def turned(array: np.ndarray, symmetry: int) -> np.ndarray:
-    """An array after one of the eight symmetries of the square.
+def with_symmetry(array: np.ndarray, symmetry: int) -> np.ndarray:
+    """Apply one of the eight symmetries of the square to an array.
 
     Parameters:
         array:      Shape [n, n].
-        symmetry:   From 0 to 7: ``symmetry % 4`` quarter turns, followed by a mirror from 4 on.
+        symmetry:   From 0 to 7: ``symmetry % 4`` rotations by 90 degrees; from 4 on, the array is
+                    mirrored after them.
     """
     array = np.rot90(array, symmetry % 4)
     return array[:, ::-1] if symmetry >= 4 else array

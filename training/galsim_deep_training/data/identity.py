@@ -1,13 +1,13 @@
-"""By what a data set is known: the settings that decide its content."""
+"""The hash of the settings that determine a data set."""
 
-__all__ = ["data_identity"]
+__all__ = ["data_settings_hash"]
 
 from ..recipe import Recipe
-from ..settings import digest, identity
+from ..settings import digest, without_defaults
 from .builders.base import Builder
 
 
-def data_identity(recipe: Recipe) -> str:
-    """The hash of what the data set of a recipe depends on, without what equals its default."""
+def data_settings_hash(recipe: Recipe) -> str:
+    """The hash of the settings that the data set of a recipe depends on, without default values."""
     choice = Builder.choose(recipe.data, recipe, "data")
-    return digest(dict(recipe.data_identity(), data=identity(choice)))
+    return digest(dict(recipe.data_set_settings(), data=without_defaults(choice)))

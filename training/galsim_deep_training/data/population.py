@@ -1,14 +1,14 @@
 """The joint distribution of magnitude, size, redshift and morphology of a survey's galaxies.
 
 Galaxies are drawn from catalogues of real ones, row by row, so that correlations between these
-quantities are kept without a parametric model.  A few hundred rows are too few to draw them as they
-are.  So a row may stand for galaxies of similar magnitude, after subtracting the trend with
-magnitude, and is smoothed with a Gaussian kernel.
+quantities are kept without a parametric model.  A few hundred rows are too few to draw them
+unchanged.  A row is therefore also used for galaxies of similar magnitude, after the trend with
+magnitude is subtracted, and is smoothed with a Gaussian kernel.
 
 A drawn galaxy has (mag, flux_radius, zphot), a Sersic index n and an axis ratio q.  The first three
 come from one row, n and q from another row that is similar in these three, since few catalogues
-have all five.  Beyond the magnitudes of the catalogues, their brightest or faintest galaxies are
-used.
+have all five.  For magnitudes outside of the range of the catalogues, their brightest or faintest
+galaxies are used.
 """
 
 __all__ = ["Catalogue", "Counts", "Drawn", "Population", "PopulationSettings"]
@@ -37,8 +37,8 @@ SIMILAR = (0.6, 0.25, 0.35)
 the Gaussian weight of rows from which Sersic index and axis ratio are taken."""
 PSF_RADIUS = 2.5
 """Half-light radius of the survey's PSF [pixels], added in quadrature to sizes before the PSF to
-compare them with observed ones.  It needs to be approximate only, since these sizes decide no more
-than which rows are similar."""
+compare them with observed ones.  An approximate value suffices, since these sizes are used only to
+select similar rows."""
 
 
 class Catalogue(Settings):
@@ -101,7 +101,7 @@ class PopulationSettings(Settings):
     """Range of magnitudes, bright and faint."""
     counts: Counts
     flat_share: Share = 0.0
-    """Share of the examples whose magnitude is uniform in the range instead of following the
+    """Fraction of the examples whose magnitude is uniform in the range instead of following the
     counts."""
     flux_radius: Radii
     """Range of observed half-light radii [pixels]."""
@@ -142,8 +142,8 @@ class Population:
     Parameters:
         settings:       The ranges, counts and catalogues.
         pixel_scale:    Size of a pixel of the recipe [arcsec].
-        locate:         Makes a path of the recipe absolute.
-        where:          Names the recipe in errors.
+        locate:         A function that makes a path of the recipe absolute.
+        where:          The name of the recipe, for errors.
 
     Raises:
         galsim.GalSimConfigError: if a catalogue cannot be read or lacks a column, or the catalogues
@@ -177,28 +177,28 @@ class Population:
         rows = np.concatenate(tables) if tables else np.empty((0, len(_QUANTITIES)))
         mag, size, redshift, intrinsic, n, q = rows.T
         joint = np.isfinite(mag + size + redshift)
-        known = np.isfinite(mag + n + q) & (np.isfinite(size) | np.isfinite(intrinsic))
-        if joint.sum() < 8 or known.sum() < 8:
+        has_shape = np.isfinite(mag + n + q) & (np.isfinite(size) | np.isfinite(intrinsic))
+        if joint.sum() < 8 or has_shape.sum() < 8:
             raise GalSimConfigError(
                 f"The {where}: the catalogues of the population hold {joint.sum()} galaxies with "
-                f"magnitude, flux_radius and redshift, and {known.sum()} with magnitude, size, "
+                f"magnitude, flux_radius and redshift, and {has_shape.sum()} with magnitude, size, "
                 "Sersic index and axis ratio; 8 of each are needed.")
         self._joint = _SizeAndRedshift(
             mag[joint], np.log(size[joint]), np.log(redshift[joint] + 0.1))
         size = np.where(np.isfinite(size), size, np.hypot(intrinsic, PSF_RADIUS))
         self._morphology = _Morphology(
-            self._joint, mag[known], np.log(size[known]), np.log(redshift[known] + 0.1),
-            np.log(n[known]), q[known])
+            self._joint, mag[has_shape], np.log(size[has_shape]),
+            np.log(redshift[has_shape] + 0.1), np.log(n[has_shape]), q[has_shape])
         self._edges, self._cumulative = self._number_counts(locate)
 
     def _number_counts(
             self, locate: Callable[[str], str | os.PathLike]) -> tuple[np.ndarray, np.ndarray]:
-        """Edges of magnitude bins, shape [n+1], and the share of galaxies brighter than each."""
+        """Edges of magnitude bins, shape [n+1], and the fraction of galaxies brighter than each."""
         settings, counts = self.settings, self.settings.counts
         low, high = settings.magnitudes
         edges = np.linspace(low, high, max(2, int(np.ceil((high - low) / 0.1)) + 1))
         centres = 0.5 * (edges[1:] + edges[:-1])
-        number = np.exp(counts.slope * (centres - high))
+        expected = np.exp(counts.slope * (centres - high))
         if counts.file_name is not None:
             magnitudes = _column(_table(locate(counts.file_name), self._where), counts.magnitude,
                                  counts.file_name, self._where)
@@ -209,9 +209,9 @@ class Population:
                 # The exponential continues the counts of the last half magnitude.
                 histogram = np.histogram(magnitudes, edges)[0].astype(float)
                 last = np.flatnonzero(covered)[-5:]
-                number *= histogram[last].sum() / number[last].sum()
-                number[covered] = histogram[covered]
-        return edges, np.concatenate([[0.0], np.cumsum(number)]) / number.sum()
+                expected *= histogram[last].sum() / expected[last].sum()
+                expected[covered] = histogram[covered]
+        return edges, np.concatenate([[0.0], np.cumsum(expected)]) / expected.sum()
 
     def draw(self, rng: np.random.Generator) -> Drawn:
         """Draw one galaxy.
@@ -301,23 +301,23 @@ _QUANTITIES = ("magnitude", "flux_radius", "zphot", "half_light_radius", "sersic
 
 
 def _rows(catalog: Catalogue, pixel_scale: float, path: Path, where: str) -> np.ndarray:
-    """The galaxies of a catalogue, float64 [n, 6]: `_QUANTITIES`, NaN for what is not known.
+    """The galaxies of a catalogue, float64 [n, 6]: `_QUANTITIES`, NaN if a value is not known.
 
     Half-light radii before the PSF are converted to pixels.
     """
     table = _table(path, where)
     rows = np.full((len(table), len(_QUANTITIES)), np.nan)
-    for place, quantity in enumerate(_QUANTITIES):
+    for index, quantity in enumerate(_QUANTITIES):
         name = getattr(catalog, quantity)
         if name is not None:
-            rows[:, place] = _column(table, name, path, where)
+            rows[:, index] = _column(table, name, path, where)
     rows[:, 3] /= pixel_scale
     if catalog.axis_ratio is None and catalog.ellipticity is not None:
         g = np.abs(_column(table, catalog.ellipticity, path, where))
         rows[:, 5] = (1 - g) / (1 + g)
     # Catalogues often mark failures with negative numbers.
-    for place in (1, 3, 4, 5):
-        rows[~(rows[:, place] > 0), place] = np.nan
+    for index in (1, 3, 4, 5):
+        rows[~(rows[:, index] > 0), index] = np.nan
     rows[~(rows[:, 2] >= 0), 2] = np.nan
     return rows
 
@@ -334,7 +334,7 @@ def _table(path: str | os.PathLike, where: str) -> "Table | RealCatalog":
 
 def _column(table: "Table | RealCatalog", name: str, path: str | os.PathLike,
             where: str) -> np.ndarray:
-    """A column as float64, NaN where it is masked."""
+    """A column as float64, with NaN for masked values."""
     try:
         column = table.column(name) if isinstance(table, RealCatalog) else table[name]
         return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)

@@ -1,12 +1,12 @@
 """Source galaxies: well-resolved, isolated stamps, prepared to be observed again.
 
 The stamps are exactly zero outside of a segment (the pixels that a detection assigned to the
-galaxy), and end there with a hard edge.  A real galaxy has no such edge: its light is extrapolated
-outwards here, with the slope of its own outer part.  Size, Sersic index and axis ratio are measured
-once, on the resulting stamp.
+galaxy), and end there with a hard edge.  Real galaxies have no such edge.  Their light is
+therefore extrapolated outwards, with the slope of their outer part.  Size, Sersic index and axis
+ratio are measured once, on the resulting stamp.
 """
 
-__all__ = ["Source", "Stamps", "grouped", "read_sources", "softened"]
+__all__ = ["Source", "Stamps", "grouped", "read_sources", "extrapolated_beyond_edge"]
 
 import dataclasses
 import os
@@ -105,8 +105,8 @@ def read_sources(files: Mapping[str, Stamps], same: Iterable[Mapping[str, Sequen
     Parameters:
         files:      {name: file} of the recipe.
         same:       Groups of stamps that show the same galaxy: {name of the file: rows}.
-        locate:     Makes a path of the recipe absolute.
-        where:      Names the recipe in errors.
+        locate:     A function that makes a path of the recipe absolute.
+        where:      The name of the recipe, for errors.
 
     Returns:
         the sources, sorted by name and row.
@@ -123,8 +123,9 @@ def read_sources(files: Mapping[str, Stamps], same: Iterable[Mapping[str, Sequen
     for group in same:
         for name in group:
             if name not in files:
-                raise GalSimConfigError(f"The {where} lists galaxies of '{name}' as the same; "
-                                        f"there are: {', '.join(files)}.")
+                raise GalSimConfigError(
+                    f"The {where}, data.same, names the file '{name}', which is not among the "
+                    f"sources: {', '.join(files)}.")
         groups.append([(name, row) for name, rows in group.items() for row in rows])
     group_of = grouped(sorted(stamps), groups)
     members = {group: 0 for group in group_of.values()}
@@ -144,7 +145,7 @@ def _usable_stamps(name: str, file: Stamps, path: Path, where: str) -> dict[Key,
     with content:
         for key in (file.images, file.magnitudes):
             if key is not None and key not in content:
-                raise GalSimConfigError(f"The {where}: {path} has no '{key}'; there are: "
+                raise GalSimConfigError(f"The {where}: {path} has no '{key}'; its keys are: "
                                         f"{', '.join(content)}.")
         images = content[file.images]
         magnitudes = None if file.magnitudes is None else content[file.magnitudes]
@@ -152,12 +153,12 @@ def _usable_stamps(name: str, file: Stamps, path: Path, where: str) -> dict[Key,
         raise GalSimConfigError(f"The {where}: '{file.images}' of {path} has the shape "
                                 f"{images.shape}, not [n, s, s].")
     if file.faintest is not None and magnitudes is None:
-        raise GalSimConfigError(f"The {where} has a faintest magnitude for {path}, but does not "
-                                "say where its magnitudes are.")
-    beyond = [row for row in file.leave_out if not 0 <= row < len(images)]
-    if beyond:
-        raise GalSimConfigError(f"The {where} leaves out rows {beyond} of {path}, which has "
-                                f"{len(images)}.")
+        raise GalSimConfigError(f"The {where} sets 'faintest' for {path}, but not 'magnitudes', "
+                                "the key of its magnitudes.")
+    absent = [row for row in file.leave_out if not 0 <= row < len(images)]
+    if absent:
+        raise GalSimConfigError(f"The {where} leaves out rows {absent} of {path}, which has "
+                                f"only {len(images)} rows.")
     used = np.isin(np.arange(len(images)), file.leave_out, invert=True)
     if file.faintest is not None and magnitudes is not None:
         used &= np.isfinite(magnitudes) & (magnitudes < file.faintest)
@@ -171,8 +172,8 @@ def grouped(keys: Iterable[Hashable],
 
     Parameters:
         keys:       The stamps.
-        groups:     Lists of stamps that show the same galaxy.  Lists that share a member show one
-                    galaxy together, even if that member is not among the keys.
+        groups:     Lists of stamps that show the same galaxy.  Lists with a common member show the
+                    same galaxy, even if that member is not among the keys.
 
     Returns:
         a dict: key -> number of its galaxy, 0, 1, ... in the order of the keys.
@@ -197,7 +198,7 @@ def grouped(keys: Iterable[Hashable],
 
 
 def _prepared(key: Key, stamp: np.ndarray, file: Stamps, group: int, members: int) -> Source:
-    image = softened(stamp)
+    image = extrapolated_beyond_edge(stamp)
     image /= image.sum()
     radius = measured_radius(image)
     sersic_n, axis_ratio = _shape(image, radius, file)
@@ -239,16 +240,16 @@ STEEPEST, SHALLOWEST = 0.05, 0.35
 """Limits of the scale length, in units of the largest distance of a pixel of the segment to its
 edge."""
 ADDED = 0.06
-"""Approximate upper limit of the extrapolated light, as a share of the galaxy's.  Irregular
+"""Approximate upper limit of the extrapolated light, as a fraction of the galaxy's.  Irregular
 galaxies end more abruptly than the slope of their outer part suggests, and a wide halo would be
 spurious."""
 SHORTEST = 1.0
 """Smallest scale length [pixels]: with a shorter one an edge would be visible."""
-CRUMBS = 0.02
+SMALLEST_PIECE = 0.02
 """Pieces of a segment with a smaller area than this, relative to the largest one, are dropped."""
 
 
-def softened(image: np.ndarray) -> np.ndarray:
+def extrapolated_beyond_edge(image: np.ndarray) -> np.ndarray:
     """Extrapolate the light of a galaxy beyond the edge of its segment.
 
     From each point of the edge outwards, the local mean surface brightness falls off exponentially.
@@ -263,7 +264,7 @@ def softened(image: np.ndarray) -> np.ndarray:
     Returns:
         float64, shape [t, t]: square and just large enough.
     """
-    segment = _without_crumbs(ndimage.binary_fill_holes(image > 0))
+    segment = _without_small_pieces(ndimage.binary_fill_holes(image > 0))
     image, segment = _framed(_filled(np.where(segment, image, 0.0), segment), segment)
     metric = _isophote_metric(image)
     depth = ndimage.distance_transform_edt(segment)
@@ -282,7 +283,7 @@ def softened(image: np.ndarray) -> np.ndarray:
 
 def _extrapolated(image: np.ndarray, segment: np.ndarray, depth: np.ndarray, scale: float,
                   distance: np.ndarray, nearest: np.ndarray) -> np.ndarray:
-    """`softened` with a given scale length [pixels].
+    """`extrapolated_beyond_edge` with a given scale length [pixels].
 
     Parameters:
         image, segment:     Shape [t, t].
@@ -318,12 +319,12 @@ def _filled(image: np.ndarray, segment: np.ndarray) -> np.ndarray:
     return np.where(hole, around * np.exp(-0.5 * depth), image)
 
 
-def _without_crumbs(segment: np.ndarray) -> np.ndarray:
-    """A segment without pieces that are very small compared with the largest (`CRUMBS`)."""
-    pieces, number = ndimage.label(segment, np.ones((3, 3)))
-    areas = np.bincount(pieces.ravel(), minlength=number + 1)
+def _without_small_pieces(segment: np.ndarray) -> np.ndarray:
+    """A segment without pieces that are very small compared with the largest (`SMALLEST_PIECE`)."""
+    pieces, count = ndimage.label(segment, np.ones((3, 3)))
+    areas = np.bincount(pieces.ravel(), minlength=count + 1)
     areas[0] = 0
-    return (areas >= CRUMBS * areas.max())[pieces]
+    return (areas >= SMALLEST_PIECE * areas.max())[pieces]
 
 
 def _framed(image: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:

@@ -46,7 +46,7 @@ def band_limited(profile: galsim.GSObject, size: int, pixel_scale: float,
                               method="no_pixel", dtype=float).array
     ky, kx = fft.fftfreq(size), fft.rfftfreq(size)
     rows = np.rint(ky * size).astype(int) % fine_size
-    # The modes of the coarse grid alone.
+    # Only the modes of the coarse grid.
     spectrum = fft.rfft2(image)[rows, :len(kx)]
     # The centres of pixels lie between the points of the finer grid.
     shift = 0.5 * (oversampling - 1) / oversampling
@@ -62,7 +62,7 @@ def _taper(frequency: np.ndarray) -> np.ndarray:
 
 
 class Observer:
-    """Convolves profiles with PSF images in Fourier space, as the fit does.
+    """Convolves profiles with PSF images in Fourier space, as the training does.
 
     Parameters:
         size:           Pixels on a side of the stamps, S.

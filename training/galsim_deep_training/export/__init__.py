@@ -1,4 +1,4 @@
-"""From a fitted family to a module on disk."""
+"""Export of a fitted model family as a module."""
 
 __all__ = ["export"]
 

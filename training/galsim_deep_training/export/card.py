@@ -1,4 +1,4 @@
-"""What the card of an exported module says, from the recipe, the family and the data set."""
+"""The fields of the card of an exported module, from the recipe, the family and the data set."""
 
 __all__ = ["QUANTILES", "card_fields"]
 
@@ -17,7 +17,7 @@ QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
 def card_fields(recipe: Recipe, family: ModelFamily, dataset: Dataset) -> dict[str, Any]:
-    """The fields of the `galsim_deep.modules.card.Card`, but for ``files``.
+    """The fields of the `galsim_deep.modules.card.Card`, except for ``files``.
 
     Parameters:
         recipe:     The `Recipe`.
@@ -45,14 +45,15 @@ def _band(band: Band, dataset: Dataset) -> dict[str, Any]:
     least, median, most = np.quantile(dataset.noise_sigma[train], [0, 0.5, 1])
     spread = f" ({least:.4g} to {most:.4g})" if least < most else ""
     return dict(band.model_dump(), psf=f"{count} PSF{'s' if count > 1 else ''}",
-                noise=f"noise of {median:.4g} a pixel{spread}")
+                noise=f"standard deviation of the noise {median:.4g} per pixel{spread}")
 
 
 def _column(column: Column, family: ModelFamily, dataset: Dataset) -> dict[str, Any]:
     values = dataset.columns[column.name][dataset.train_indices]
     return dict(
         column.model_dump(exclude={"scale", "offset"}), optional=family.optional_columns,
-        # Where the argument of the logarithm is positive; 0.0 - 0.0 is 0, and -0.0 is not.
+        # The argument of the logarithm has to be positive.  0.0 - 0.0 is 0, whereas -0.0 would be
+        # written as -0.0.
         above=0.0 - column.offset if column.scale == "log" else None,
         quantiles={str(level): round(float(np.quantile(values, level)), 4)
                    for level in QUANTILES})

@@ -1,8 +1,8 @@
 """The compact graph of a module: its signature ``sample``, for LiteRT.
 
-Most users of a module sample from it and do nothing else.  TensorFlow is large, slow to start, slow
-with one galaxy at a time, and hangs in forked processes; the interpreter of LiteRT is none of that
-(``docs/design-notes``).  TensorFlow writes the file, from the same graph.
+Most users of a module only sample from it.  TensorFlow is large, slow to start, slow with one
+galaxy at a time, and hangs in forked processes.  The interpreter of LiteRT has none of these
+problems (``docs/design-notes``).  TensorFlow writes the file, from the same graph.
 """
 
 __all__ = ["write_compact"]
@@ -31,7 +31,7 @@ def write_compact(call: Callable[..., dict[str, tf.Tensor]], inputs: Mapping[str
     """
     root = tf.Module()
     root.weights = weights
-    # One graph for each number of rows: shapes that are known beforehand compute faster.
+    # One graph for each number of rows: graphs with fixed shapes are faster.
     signatures = {
         graph_name(rows): as_graph(call).get_concrete_function(**{
             name: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype, name)

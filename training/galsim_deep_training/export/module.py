@@ -1,4 +1,4 @@
-"""A fitted model family becomes a module: SavedModel, compact graph, probe, card and page."""
+"""Export of a fitted model family as a module: SavedModel, compact graph, probe, card, README."""
 
 __all__ = ["export", "save"]
 
@@ -32,15 +32,15 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
     Parameters:
         recipe:     A `Recipe` whose phases are all complete.
         run:        Its working folder.
-        folder:     Where the module goes; replaced only when the new one is complete and has
+        folder:     The folder of the module; replaced only when the new module is complete and has
                     passed its check.
 
     Returns:
         the folder.
 
-    Raises a `galsim.GalSimError` where a phase is not complete, the exported graphs do not equal
-    the networks, the family does not offer what modules of its kind must have, or something
-    that is not a module is in its place.
+    Raises a `galsim.GalSimError` if a phase is not complete, the outputs of the exported graphs
+    differ from those of the networks, the family lacks a signature that modules of its kind must
+    have, or the folder exists and is not a module.
     """
     folder = Path(folder)
     _check_replaceable(folder)
@@ -52,7 +52,7 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         write_probe(family, dataset, fresh)
         fields = card_fields(recipe, family, dataset)
         write_card(fresh, fields)
-        module = load(fresh)  # which the page samples from too
+        module = load(fresh)  # the pictures of README.md are sampled from this module
         check(module)
         write_page(module, dataset)
         write_card(fresh, fields)
@@ -60,7 +60,7 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Raise where something other than a module is in the place of the module."""
+    """Raise an error if the folder exists and is neither a module nor empty."""
     is_module = (folder / CARD_PATH).is_file()
     is_empty = folder.is_dir() and not any(folder.iterdir())
     if os.path.lexists(folder) and not (is_module or is_empty):
@@ -69,7 +69,7 @@ def _check_replaceable(folder: Path) -> None:
 
 
 def _check_kind(recipe: Recipe, family: ModelFamily) -> None:
-    """Raise unless the family offers what modules of its kind must have."""
+    """Raise an error if the family lacks a signature that modules of its kind must have."""
     required, offered = REQUIRED_SIGNATURES[family.module_kind], family.signatures()
     if required not in offered:
         raise GalSimError(
@@ -77,7 +77,7 @@ def _check_kind(recipe: Recipe, family: ModelFamily) -> None:
             f"which have the signature '{required}'; it offers {', '.join(offered) or 'none'}.")
     if family.module_kind == "generator" and not recipe.columns:
         raise GalSimError(f"The recipe {recipe.path} has no columns; a generator is conditioned on "
-                          "one at least, whose length says how many galaxies are wanted.")
+                          "at least one, whose length is the number of galaxies to make.")
 
 
 def save(family: ModelFamily, folder: Path) -> None:
@@ -86,7 +86,7 @@ def save(family: ModelFamily, folder: Path) -> None:
     The kernels of its networks are rounded to 16 bits.
     """
     weights, root = Float16Weights(family.networks), tf.Module()
-    # Variables alone: the networks themselves would bring Keras's own functions along.
+    # Only the variables: with the networks, functions of Keras would be saved too.
     root.weights = weights.variables
     offered = family.signatures()
     signatures = {

@@ -1,4 +1,4 @@
-"""The page of a module for people, with pictures of samples for its test galaxies."""
+"""The README of a module, with pictures of galaxies sampled for its test galaxies."""
 
 __all__ = ["write_page"]
 
@@ -44,8 +44,8 @@ def _observations(card: Card, dataset: Dataset) -> list[Observation]:
     name, brightest_first = sort_column(card)
     order = np.argsort(galaxies.columns[name] if brightest_first else -galaxies.columns[name],
                        kind="stable")
-    return [galaxies.observation(int(number))
-            for number in order[np.linspace(0, len(order) - 1, COUNT).astype(int)]]
+    return [galaxies.observation(int(row))
+            for row in order[np.linspace(0, len(order) - 1, COUNT).astype(int)]]
 
 
 def _stamps(model: GenerativeGalaxyModel, observations: list[Observation],
@@ -61,8 +61,8 @@ def _samples(model: GenerativeGalaxyModel, observations: list[Observation]) -> n
     stamps = _stamps(model, observations)
     observed = [
         observation.drawn_like(observation.convolved(make_profile(stamp, model.pixel_scale)),
-                               np.random.default_rng(number))
-        for number, (observation, stamp) in enumerate(zip(observations, stamps, strict=True))]
+                               np.random.default_rng(seed))
+        for seed, (observation, stamp) in enumerate(zip(observations, stamps, strict=True))]
     sigma = [observation.noise_sigma for observation in observations]
     return contact_sheet(
         [render(stamp, 2 * s) for stamp, s in zip(stamps, sigma, strict=True)]

@@ -30,7 +30,7 @@ TOLERANCES = dict(encode=1e-2)
 
 
 def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
-    """Keep inputs of each signature, of test galaxies, and the outputs of the networks.
+    """Save inputs of each signature for test galaxies, and the outputs of the networks.
 
     Parameters:
         family:     The fitted family.
@@ -39,30 +39,31 @@ def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
     """
     rows = dataset.read(dataset.test_indices[:PROBES])
     count = len(rows["stamp"])
-    # What inputs are called, beside the columns; with a band axis.
-    known = dict(rows, image=rows["stamp"][..., None], psf=rows["psf"][..., None],
-                 noise_sigma=rows["noise_sigma"][:, None],
-                 galaxy_class=np.arange(count, dtype=np.int32) % max(
-                     1, len(family.classes(dataset))))
+    # Inputs besides the columns, with a band axis.
+    available = dict(rows, image=rows["stamp"][..., None], psf=rows["psf"][..., None],
+                     noise_sigma=rows["noise_sigma"][:, None],
+                     galaxy_class=np.arange(count, dtype=np.int32) % max(
+                         1, len(family.classes(dataset))))
     rng = np.random.default_rng(family.recipe.seed)
     arrays: dict[str, Any] = {}
-    # Latents are those of the probe's galaxies where there is an encoder.
+    # If there is an encoder, latents are those of the galaxies of the probe.
     signatures = sorted(family.signatures().items(), key=lambda item: item[0] != "encode")
     for name, signature in signatures:
-        inputs = _inputs(name, signature, family, known, count, rng)
+        inputs = _inputs(name, signature, family, available, count, rng)
         outputs = signature.call(**{key: tf.constant(value) for key, value in inputs.items()})
         if name == "encode":
-            known["latent"] = outputs["mean"].numpy()
+            available["latent"] = outputs["mean"].numpy()
         arrays.update({f"{name}/inputs/{key}": value for key, value in inputs.items()})
         arrays.update({f"{name}/outputs/{key}": value.numpy() for key, value in outputs.items()})
     np.savez_compressed(folder / PROBE_PATH, **arrays)
 
 
-def _inputs(name: str, signature: Signature, family: ModelFamily, known: dict[str, np.ndarray],
-            count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The inputs of one signature; normal numbers for those that are not known."""
+def _inputs(name: str, signature: Signature, family: ModelFamily,
+            available: dict[str, np.ndarray], count: int,
+            rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The inputs of one signature; normal numbers for those that are not available."""
     inputs = {
-        key: known[key] if key in known
+        key: available[key] if key in available
         else rng.standard_normal((count, *spec.shape[1:]), np.float32)
         for key, spec in signature.inputs.items()}
     if name == "sample" and "galaxy_class" in inputs:
@@ -78,7 +79,7 @@ def _inputs(name: str, signature: Signature, family: ModelFamily, known: dict[st
 def check(module: Module) -> None:
     """Compare the exported graphs with the networks on the probe.
 
-    Raises a `galsim.GalSimError` where they differ by more than is allowed.
+    Raises a `galsim.GalSimError` if they differ by more than is allowed.
     """
     for signature, difference in module.probe().items():
         allowed = TOLERANCES.get(signature, TOLERANCE)

@@ -1,9 +1,9 @@
 """Model families.  Each is a module or package here, registered by the name that recipes use."""
 
-__all__ = ["ModelFamily", "choose_family", "identities", "make_family"]
+__all__ = ["ModelFamily", "choose_family", "checkpoint_names", "make_family"]
 
-from ..data.build import data_identity
-from ..fitting.identity import phase_identities
+from ..data.build import data_settings_hash
+from ..fitting.identity import phase_checkpoint_names
 from ..fitting.precision import under_policy
 from ..recipe import Recipe
 from ..registry import Choice
@@ -11,11 +11,11 @@ from .base import ModelFamily
 
 
 def choose_family(recipe: Recipe) -> Choice[ModelFamily]:
-    """The model family that a recipe chooses, with its settings; those of its phases are checked.
+    """The model family that a recipe chooses, with its settings.
 
-    No network is built.
+    The settings of its phases are checked too.  No network is built.
 
-    Raises a `galsim.GalSimConfigError` where a setting of ``model`` or ``fit`` is wrong.
+    Raises a `galsim.GalSimConfigError` if a setting of ``model`` or ``fit`` is wrong.
     """
     choice = ModelFamily.choose(recipe.model, recipe, "model")
     choice.cls.fit_settings(recipe)
@@ -27,18 +27,18 @@ def make_family(recipe: Recipe, precision: str | None = None) -> ModelFamily:
 
     Parameters:
         recipe:     A `Recipe`.
-        precision:  In place of the recipe's, see `fitting.precision.policy`: modules are float32
-                    whatever their networks were fitted in.
+        precision:  Number format of the networks, see `fitting.precision.policy`; modules are
+                    always float32.  [default: that of the recipe]
     """
     choice = choose_family(recipe)
     with under_policy(precision or recipe.precision):
         return choice.make(recipe)
 
 
-def identities(recipe: Recipe) -> dict[str, str]:
+def checkpoint_names(recipe: Recipe) -> dict[str, str]:
     """The names of the checkpoints of each phase of a recipe; see `fitting.identity`."""
     choice = choose_family(recipe)
     fit = choice.cls.fit_settings(recipe)
-    return phase_identities(
+    return phase_checkpoint_names(
         [phase for phase in choice.cls.phase_types if phase.name in fit], fit, choice,
-        data_identity(recipe))
+        data_settings_hash(recipe))

@@ -1,4 +1,4 @@
-"""What every model family offers to the training loop and to the exporter."""
+"""The base class of the model families, which the training loop and the exporter use."""
 
 __all__ = ["Conditions", "ModelFamily", "Signature"]
 
@@ -40,7 +40,7 @@ class Signature:
     """Name -> `tf.TensorSpec`, batch dimension None."""
 
 
-class ModelFamily(Registered, abc.ABC, what="model family"):
+class ModelFamily(Registered, abc.ABC, label="model family"):
     """A kind of generative model: its networks, its phases of training, its signatures.
 
     A subclass registers itself by the name used in recipes::
@@ -53,7 +53,7 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
     It makes its networks in its constructor and adds them to ``networks``.  ``docs/new_family.md``
     shows a whole family.
 
-    What a module offers depends on its kind (`galsim_deep.modules.card`).  S is the size of a
+    The signatures of a module depend on its kind (`galsim_deep.modules.card`).  S is the size of a
     stamp, B the number of bands, P the size of a PSF image, L the number of random numbers that a
     galaxy takes, K the size of the latent vector of the decoder, C the number of classes, D the
     size of an embedding:
@@ -65,7 +65,7 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
                               -> image [N, S, S, B], galaxy_class [N] if there are classes
     encoder     embed         image [N, S, S, B], psf [N, P, P, B], noise_sigma [N, B]
                               -> embedding [N, D]
-    density     log_prob      what it is the density of -> log_prob [N]
+    density     log_prob      arguments of the density -> log_prob [N]
     ==========  ============  ======================================================================
 
     These are required.  Optional are:
@@ -107,7 +107,7 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
     optional_phases: ClassVar[tuple[str, ...]] = ()
     """The names of those phases that a recipe may leave out."""
     optional_columns = False
-    """Whether the signatures take NaN for a column whose value is not known.  Such a family has an
+    """Whether signatures accept NaN for a column whose value is not known.  Such a family has an
     `networks.imputation.Imputation` under ``imputation``."""
 
     imputation: Imputation
@@ -117,7 +117,7 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
         self.settings = settings
         self.recipe = recipe
         self.fit = self.fit_settings(recipe)
-        # One seed decides every initial weight.
+        # One seed determines all initial weights.
         keras.utils.set_random_seed(recipe.seed)
         self.conditions = Conditions(recipe.columns)
         self.networks: dict[str, keras.layers.Layer] = {"conditions": self.conditions}
@@ -127,12 +127,13 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
     def fit_settings(cls, recipe: Recipe) -> dict[str, Any]:
         """The settings of each phase that a recipe has, in the order of the phases.
 
-        Raises a `galsim.GalSimConfigError` where a phase is missing, unknown, or wrongly set.
+        Raises a `galsim.GalSimConfigError` if a phase is missing, unknown, or wrongly set.
         """
         names = [phase.name for phase in cls.phase_types]
         required = [name for name in names if name not in cls.optional_phases]
         if not set(required) <= set(recipe.fit) <= set(names):
-            optional = "".join(f"; if wanted, {name}" for name in cls.optional_phases)
+            optional = (f"; optional: {', '.join(cls.optional_phases)}" if cls.optional_phases
+                        else "")
             raise GalSimConfigError(
                 f"The recipe {recipe.path}, fit, has the phases {', '.join(recipe.fit) or 'none'}; "
                 f"the model family '{cls.kind}' has: {', '.join(required)}{optional}.")
@@ -146,7 +147,7 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
         return fit
 
     def prepare(self, dataset: Dataset) -> None:
-        """Take from the training data what the networks need before the first step."""
+        """Adapt layers to the training data before the first step, such as `Conditions`."""
         self.conditions.adapt({name: values[dataset.train_indices]
                                for name, values in dataset.columns.items()})
 
@@ -158,19 +159,23 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
 
     @abc.abstractmethod
     def signatures(self) -> dict[str, Signature]:
-        """What the module offers, by name; see above and `families.shared.signatures`."""
+        """The signatures of the module, by name; see above and `families.shared.signatures`."""
 
     def classes(self, dataset: Dataset) -> list[dict[str, Any]]:
-        """The classes that ``galaxy_class`` numbers: dicts of ``name``, ``description``, ``share``.
+        """The classes in the order of ``galaxy_class``.
+
+        Each is a dict of ``name``, ``description`` and ``share``, the fraction of the training
+        galaxies.
         """
         return []
 
     def imputed(self, columns: Columns, normal: tf.Tensor | None = None) -> Columns:
-        """The columns, with a value drawn for each that is NaN; see `networks.imputation`.
+        """Replace each NaN in the columns by a random value, see `networks.imputation`.
 
         Parameters:
             columns:    The columns by name, [N] each.
-            normal:     Standard normal numbers, [N, C].  [default: medians are taken]
+            normal:     Standard normal numbers, [N, number of columns].  [default: zeros, which
+                        give conditional medians]
         """
         if not self.optional_columns:
             return columns
@@ -189,7 +194,7 @@ class ModelFamily(Registered, abc.ABC, what="model family"):
 class Conditions(keras.layers.Layer):
     """Standardises catalogue columns: (f(value) - mean) / deviation, f the identity or a logarithm.
 
-    A dict of columns, each [N], becomes [N, C] in the order of the recipe.
+    A dict of C columns, each [N], becomes [N, C] in the order of the recipe.
 
     Parameters:
         columns:    The `recipe.Column` objects.
@@ -217,26 +222,27 @@ class Conditions(keras.layers.Layer):
     def adapt(self, columns: Columns) -> None:
         """Learn means and deviations from the columns of the training split, [N] each.
 
-        Raises a `galsim.GalSimError` where the values of a column are all the same or not finite.
+        Raises a `galsim.GalSimError` if the values of a column are all the same or not finite.
         """
         values = np.stack([np.asarray(v, float) for v in self._scaled(columns)])
         for column, row in zip(self.columns, values, strict=True):
             finite = np.isfinite(row).all()
             if not finite or row.std() == 0:
-                fault = "are all the same" if finite else "or their logarithms are not all finite"
+                reason = "are all the same" if finite else "or their logarithms are not all finite"
                 raise GalSimError(
                     f"The column '{column.name}' of the data set cannot be standardised: its "
-                    f"values {fault}. Leave it out of the recipe, or the rows at fault out of the "
+                    f"values {reason}. Remove the column from the recipe, or these rows from the "
                     "data set.")
         self.mean.assign(values.mean(axis=1))
         self.deviation.assign(values.std(axis=1))
 
     def call(self, columns: Columns) -> tf.Tensor:
-        """dict of [N] -> [N, C]."""
+        """Convert a dict of columns [N] to standardised columns [N, C]."""
         return (tf.stack(self._scaled(columns), axis=-1) - self.mean) / self.deviation
 
     def columns_of(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The way back: [N, C] -> dict of [N]."""
+        """Inverse of `call`: convert standardised columns [N, C] to a dict of columns [N] in their
+        units."""
         values = tf.unstack(values * self.deviation + self.mean, axis=-1)
         return {c.name: value if c.scale == "linear" else tf.exp(value) - c.offset
                 for c, value in zip(self.columns, values, strict=True)}

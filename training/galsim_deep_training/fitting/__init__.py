@@ -1,1 +1,1 @@
-"""What every fit shares: phases, optimisers, precision, distribution over devices."""
+"""The parts of every fit: phases, optimisers, precision, distribution over devices."""

@@ -1,5 +1,4 @@
-"""Checkpoints of a phase: where they are, how they are written, and how damaged ones are found.
-"""
+"""Checkpoints of a phase: reading, writing, and recognition of damaged ones."""
 
 __all__ = ["Checkpoints"]
 
@@ -13,7 +12,7 @@ from .log import first_line, writing
 from .phase import Phase
 
 DIVERGED = ("the fit has diverged. Lower its learning_rate, or look for stamps that are not "
-            "finite; it goes on from its last checkpoint.")
+            "finite. It continues from its last checkpoint.")
 
 
 class Checkpoints:
@@ -21,7 +20,7 @@ class Checkpoints:
 
     Parameters:
         phase:      The phase, whose `Phase.state` is saved.
-        title:      The name of the checkpoints, see `fitting.identity`.
+        checkpoint_name:    The name of the checkpoints, see `fitting.identity`.
         run:        The working folder.
 
     Attributes:
@@ -45,27 +44,27 @@ class Checkpoints:
     7
     """
 
-    def __init__(self, phase: Phase, title: str, run: Path) -> None:
-        self.phase, self.title = phase, title
+    def __init__(self, phase: Phase, checkpoint_name: str, run: Path) -> None:
+        self.phase, self.checkpoint_name = phase, checkpoint_name
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         checkpoint = tf.train.Checkpoint(step=self.step, **phase.state())
-        # Created here, in every process; otherwise the chief alone would create it when it saves,
+        # Created here, in every process; otherwise only the chief would create it when it saves,
         # and machines that share a fit have to create all variables together.
         checkpoint.save_counter  # noqa: B018
-        self.folder = run / "checkpoints" / title
+        self.folder = run / "checkpoints" / checkpoint_name
         try:
             self.manager = tf.train.CheckpointManager(
                 checkpoint, str(self.folder), max_to_keep=2)
-        except Exception as err:  # TensorFlow raises all kinds of errors at what it cannot parse
+        except Exception as err:  # TensorFlow raises various errors if it cannot parse it
             raise _damaged(self.folder / "checkpoint", err) from err
         if self.manager.latest_checkpoint is None and (self.folder / "checkpoint").exists():
             raise _damaged(self.folder / "checkpoint",
                            "it does not say which checkpoint is the last")
 
     def restore(self) -> int:
-        """Go back to the last checkpoint; returns the number of steps made, 0 without one.
+        """Load the last checkpoint; returns the number of steps made, 0 without a checkpoint.
 
-        Raises a `galsim.GalSimError` where it is damaged or belongs to other networks.
+        Raises a `galsim.GalSimError` if it is damaged or belongs to other networks.
         """
         path = self.manager.latest_checkpoint
         if path is None:
@@ -86,20 +85,20 @@ class Checkpoints:
             raise _damaged(path, f"{unusable} is not finite")
         return int(self.step)
 
-    def save(self, number: int) -> None:
-        """Save the checkpoint of step ``number``.
+    def save(self, steps_done: int) -> None:
+        """Save the checkpoint after ``steps_done`` steps.
 
-        Raises a `galsim.GalSimError` where a weight is not finite, from which a fit could not
+        Raises a `galsim.GalSimError` if a weight is not finite, from which a fit could not
         recover, or the checkpoint cannot be written.
         """
         unusable = _not_finite(self.phase)
         if unusable:
             raise GalSimError(f"The weight '{unusable}' of the phase '{self.phase.name}' is not "
-                              f"finite after step {number}, so it is not saved: {DIVERGED}")
-        path = self.folder / f"ckpt-{number}"
+                              f"finite after step {steps_done}, so it is not saved: {DIVERGED}")
+        path = self.folder / f"ckpt-{steps_done}"
         try:
             with writing(f"checkpoint {path}"):
-                self.manager.save(checkpoint_number=number)
+                self.manager.save(checkpoint_number=steps_done)
         except GalSimError:
             shutil.rmtree(f"{path}_temp", ignore_errors=True)
             raise
@@ -107,7 +106,7 @@ class Checkpoints:
     def others(self) -> str:
         """A sentence about checkpoints of this phase that other settings made, if there are any."""
         names = sorted(path.name for path in self.folder.parent.glob(f"{self.phase.name}-*")
-                       if path.name != self.title)
+                       if path.name != self.checkpoint_name)
         return f" Other settings made {', '.join(names)}." if names else ""
 
 

@@ -70,19 +70,19 @@ class Distribution:
                 f"Set it to a multiple of {self.replicas}.")
 
     def stepper(self, phase: Phase) -> Callable[[Batch, tf.Tensor], dict[str, tf.Tensor]]:
-        """A function of a whole batch and the number of the step: it makes one training step on all
-        devices, and returns a dict of scalars."""
+        """A function of a whole batch and the index of the step, which makes one training step on
+        all devices and returns a dict of scalars."""
         strategy = self.strategy
         if strategy is None:
             return as_graph(phase.step)
 
         @as_graph
-        def step(batch, number):
-            scalars = strategy.run(phase.step, args=(batch, number))
+        def run_step(batch, step):
+            scalars = strategy.run(phase.step, args=(batch, step))
             return {name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
                     for name, value in scalars.items()}
 
-        return lambda batch, number: step(self._shared(strategy, batch), number)
+        return lambda batch, step: run_step(self._shared(strategy, batch), step)
 
     def _shared(self, strategy: tf.distribute.Strategy, batch: Batch) -> Mapping[str, Any]:
         """The rows of a batch, divided among the replicas in order.

@@ -7,5 +7,5 @@ import functools
 import tensorflow as tf
 
 as_graph = functools.partial(tf.function, autograph=False, reduce_retracing=True)
-"""`tf.function` for what has no Python ``if`` or ``for`` over tensors, as all networks and losses
-here: AutoGraph, which would rewrite such, reads all their sources before the first step is made."""
+"""`tf.function` without AutoGraph.  The networks and losses have no Python ``if`` or ``for`` over
+tensors, and AutoGraph would read the source of all functions before the first step."""

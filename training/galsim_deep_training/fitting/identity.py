@@ -1,57 +1,59 @@
-"""By what checkpoints are known: the settings that decide where a phase arrives, and no others.
+"""Names of checkpoints.
 
-The identity of a phase is a hash of
+A name contains a hash of the settings that determine the result of a phase (settings hash), of
 
 * its own settings (``fit.PHASE`` of the recipe) and its ``format``,
 * the settings of the networks that it ``uses``, each with the ``format`` of its kind,
-* the identities of the phases that it ``builds_on``,
-* the identity of the data set,
+* the settings hashes of the phases that it ``builds_on``,
+* the settings hash of the data set,
 
-all without what equals its default.  So a phase whose settings have changed starts anew, with those
-that build on it; all others keep their checkpoints, and recipes that share a working folder share
-what they have in common.  Going back to earlier settings finds the checkpoints that they made.
+all without settings that have their default value.  A phase whose settings have changed therefore
+starts anew, as do those that build on it; all others keep their checkpoints.  Recipes with the same
+working folder use the same checkpoints of a phase if their settings agree.  If earlier settings are
+restored, the checkpoints of these settings are used again.
 """
 
-__all__ = ["phase_identities"]
+__all__ = ["phase_checkpoint_names"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..recipe import PhaseSettings
 from ..registry import Choice
-from ..settings import digest, identity
+from ..settings import digest, without_defaults
 from .phase import Phase
 
 
-def phase_identities(phases: Sequence[type[Phase]], fit: Mapping[str, PhaseSettings],
+def phase_checkpoint_names(phases: Sequence[type[Phase]], fit: Mapping[str, PhaseSettings],
                      model: Choice[Any], data: str) -> dict[str, str]:
-    """The names of checkpoints and logs: that of each phase, and a hash of what it depends on.
+    """The names of checkpoints and logs: the name of each phase and its settings hash.
 
     Parameters:
         phases:     The classes of the phases of a recipe, in order.
         fit:        The settings of each, by its name.
         model:      The model family and its settings.
-        data:       The identity of the data set.
+        data:       The settings hash of the data set.
 
     Returns:
         {name of the phase: name of its checkpoints}.
     """
-    digests: dict[str, str] = {}
+    settings_hashes: dict[str, str] = {}
     for phase in phases:
-        builds_on = [*digests] if phase.builds_on is None else [
-            name for name in phase.builds_on if name in digests]
+        builds_on = [*settings_hashes] if phase.builds_on is None else [
+            name for name in phase.builds_on if name in settings_hashes]
         content = dict(
-            name=phase.name, format=phase.format, settings=identity(fit[phase.name]), data=data,
+            name=phase.name, format=phase.format, settings=without_defaults(fit[phase.name]),
+            data=data,
             uses={key: _used(key, model, phase) for key in phase.uses},
-            builds_on={name: digests[name] for name in builds_on})
+            builds_on={name: settings_hashes[name] for name in builds_on})
         if phase.uses or builds_on:
             content["family"] = [model.kind, model.cls.format]
-        digests[phase.name] = digest(content)
-    return {name: f"{name}-{whole[:12]}" for name, whole in digests.items()}
+        settings_hashes[phase.name] = digest(content)
+    return {name: f"{name}-{settings_hash[:12]}" for name, settings_hash in settings_hashes.items()}
 
 
 def _used(key: str, model: Choice[Any], phase: type[Phase]) -> Any:
-    """The identity of the settings under a key of the recipe, such as ``model.autoencoder``."""
+    """The content of the settings under a key of the recipe, such as ``model.autoencoder``."""
     first, *path = key.split(".")
     settings = model.settings
     try:
@@ -62,4 +64,4 @@ def _used(key: str, model: Choice[Any], phase: type[Phase]) -> Any:
     except AttributeError:
         raise ValueError(f"The class {phase.__name__} uses '{key}', and the model family "
                          f"'{model.kind}' has no such settings.") from None
-    return identity(settings)
+    return without_defaults(settings)

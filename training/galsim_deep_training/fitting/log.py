@@ -16,12 +16,13 @@ from galsim import GalSimError
 
 
 class Log:
-    """Scalars to ``fit.jsonl`` and to TensorBoard; a process that is not the chief opens neither.
+    """Writes scalars to ``fit.jsonl`` and to TensorBoard, in the chief process only.
 
     Parameters:
         run:        The working folder.
         phase:      The name of the phase.
-        title:      The name of its checkpoints; TensorBoard files go to ``logs/TITLE``.
+        checkpoint_name:    The name of its checkpoints; TensorBoard files go to
+                    ``logs/CHECKPOINT_NAME``.
         is_chief:   Whether this process writes logs, see `fitting.distribution.Distribution`.
 
     Raises a `galsim.GalSimError` where it cannot be written, such as on a full disk.
@@ -36,13 +37,13 @@ class Log:
 "test/chi_square": 1.25}
     """
 
-    def __init__(self, run: Path, phase: str, title: str, is_chief: bool) -> None:
-        self._names = dict(phase=phase, checkpoints=title)
+    def __init__(self, run: Path, phase: str, checkpoint_name: str, is_chief: bool) -> None:
+        self._names = dict(phase=phase, checkpoints=checkpoint_name)
         self._run = run
         with writing(f"log of {self._run}"), contextlib.ExitStack() as stack:
             if is_chief:
                 self._lines = stack.enter_context(open(run / "fit.jsonl", "ab", buffering=0))
-                writer = tf.summary.create_file_writer(str(run / "logs" / title))
+                writer = tf.summary.create_file_writer(str(run / "logs" / checkpoint_name))
                 stack.enter_context(writer.as_default())
                 stack.callback(writer.close)
             self._stack = stack.pop_all()
@@ -57,22 +58,23 @@ class Log:
               else contextlib.suppress(OSError, tf.errors.OpError)):
             self._stack.close()
 
-    def write(self, number: int, train: Mapping[str, Any], test: Mapping[str, Any],
+    def write(self, step: int, train: Mapping[str, Any], test: Mapping[str, Any],
               seconds: float) -> float:
-        """Note the scalars of step ``number``, of training and test; returns the training loss."""
+        """Write the scalars of training and test after ``step`` steps; returns the training loss.
+        """
         values = {f"train/{name}": float(value) for name, value in train.items()}
         values.update({f"test/{name}": float(value) for name, value in test.items()})
         line = json.dumps(dict(
-            self._names, step=number, seconds=round(seconds, 1),
+            self._names, step=step, seconds=round(seconds, 1),
             **{name: round(value, 6) for name, value in values.items()}))
         with writing(f"log of {self._run}"):
             for name, value in values.items():
-                tf.summary.scalar(name, value, step=number)
+                tf.summary.scalar(name, value, step=step)
             self._append(f"{line}\n".encode())
         return values["train/loss"]
 
     def _append(self, line: bytes) -> None:
-        """Write a line, or nothing of it."""
+        """Append a line.  If that fails, remove the part that was written."""
         size = os.fstat(self._lines.fileno()).st_size
         try:
             while line:
@@ -90,7 +92,7 @@ def writing(what: str) -> Iterator[None]:
     except (OSError, tf.errors.OpError) as err:
         raise GalSimError(
             f"The {what} cannot be written: {first_line(err)}. Make room on its disk, and call "
-            "the fit again: it goes on from its last checkpoint.") from err
+            "the fit again: it continues from its last checkpoint.") from err
 
 
 def first_line(reason: object) -> str:

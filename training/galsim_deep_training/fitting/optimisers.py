@@ -168,17 +168,17 @@ class Adafactor(keras.optimizers.Optimizer):
         for variable in variables:
             shape = tuple(variable.shape)
             shapes = [shape[:-1], (*shape[:-2], shape[-1])] if len(shape) > 1 else [shape]
-            self._means.append([self.add_variable(shape=mean_shape, name=f"mean_{number}")
-                                for number, mean_shape in enumerate(shapes)])
+            self._means.append([self.add_variable(shape=mean_shape, name=f"mean_{axis}")
+                                for axis, mean_shape in enumerate(shapes)])
 
     def update_step(self, gradient: tf.Tensor, variable: keras.Variable,
                     learning_rate: tf.Tensor) -> None:
         means = self._means[self._get_variable_index(variable)]
-        new = tf.pow(tf.cast(self.iterations + 1, tf.float32), self.decay)
+        new_share = tf.pow(tf.cast(self.iterations + 1, tf.float32), self.decay)
         square = tf.square(gradient) + self._tiny
         for axis, mean in zip((-1, -2), means, strict=False):
-            now = tf.reduce_mean(square, axis=axis) if len(means) > 1 else square
-            self.assign(mean, (1.0 - new) * mean + new * now)
+            mean_square = tf.reduce_mean(square, axis=axis) if len(means) > 1 else square
+            self.assign(mean, (1.0 - new_share) * mean + new_share * mean_square)
         if len(means) > 1:
             row, column = (tf.convert_to_tensor(mean) for mean in means)
             # One factor after the other: their product can underflow in float32.

@@ -1,4 +1,4 @@
-"""What every phase of a fit offers to the training loop."""
+"""The base classes of the phases of a fit."""
 
 __all__ = ["Batch", "GradientPhase", "Phase", "uses_float16"]
 
@@ -22,8 +22,9 @@ Batch = Mapping[str, Any]
 class Phase(abc.ABC):
     """One phase of the training: batches, a step, and what is saved.
 
-    Batches and steps are pure functions of the recipe's seed and the step number (besides the
-    state saved in checkpoints), so that an interrupted fit ends where an uninterrupted one would.
+    Batches and steps are pure functions of the recipe's seed and the index of the step (besides
+    the state saved in checkpoints), so that an interrupted fit ends with the same weights as an
+    uninterrupted one.
 
     A model family makes its phases by ``phase_type(family, settings)``.
 
@@ -47,22 +48,22 @@ class Phase(abc.ABC):
     Settings: ClassVar[type[PhaseSettings]] = PhaseSettings
     """The settings that this phase owns, besides those of the optimisation."""
     builds_on: ClassVar[tuple[str, ...] | None] = None
-    """Names of the earlier phases whose results this one starts from; those that a recipe leaves
-    out are passed over.  [default: None, all earlier ones]"""
+    """Names of the earlier phases whose results this one starts from; those that are not in the
+    recipe are ignored.  [default: None, all earlier ones]"""
     uses: ClassVar[tuple[str, ...]] = ("model",)
     """Keys of the recipe with the settings of the networks that this phase depends on, such as
     ``"model.autoencoder"``.  [default: the whole model]"""
     format: ClassVar[int] = 1
-    """Raise it when a change of the code gives the same settings another meaning: checkpoints that
-    were made before are then no longer used."""
+    """Version of this phase.  Increase it if a change of the code makes the same settings produce
+    other results, so that earlier checkpoints are not used any more."""
 
     def __init__(self, settings: Any, seed: int) -> None:
         self.settings = settings
         self.seed = seed
 
-    @classmethod  # noqa: B027 - the settings of most phases go together
+    @classmethod  # noqa: B027 - most phases have nothing to check
     def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:
-        """Raise a `galsim.GalSimConfigError` where settings do not go together.
+        """Raise a `galsim.GalSimConfigError` if settings contradict each other.
 
         Called before any network is built.
 
@@ -76,23 +77,37 @@ class Phase(abc.ABC):
         """Yield the training batches from step ``start`` on: dicts of float32 arrays."""
 
     @abc.abstractmethod
-    def step(self, batch: Batch, number: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One training step (called inside a graph, see `as_graph`): a dict of scalars to log."""
+    def step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Make one training step, inside a graph (`as_graph`).
+
+        Parameters:
+            batch:      A batch, as `batches` yields it.
+            step:       Index of the step, from 0.
+
+        Returns:
+            a dict of scalars to log.
+        """
 
     @abc.abstractmethod
     def state(self) -> dict[str, Any]:
-        """A dict of trackable objects for the checkpoint: all that the fitted model takes from
-        this phase, including what is learned of the data set before the first step."""
+        """A dict of trackable objects for the checkpoint: everything that the fitted model takes
+        from this phase, including properties of the data set that are measured before the first
+        step."""
 
-    def normal(self, number: tf.Tensor, count: Any, size: int, stream: int = 0) -> tf.Tensor:
-        """Standard normal numbers for the examples of step ``number``: [count, size].
+    def normal(self, step: tf.Tensor, count: Any, size: int, stream: int = 0) -> tf.Tensor:
+        """Standard normal numbers for the examples of a step, [count, size].
 
-        They depend on the seed, the step and an example's place in the whole batch, not on how many
-        devices share it: draw the noise of a loss here.  A step that draws several times does so
-        with several values of ``stream``.
+        They depend on the seed, the step and the row of an example in the whole batch, but not on
+        the number of devices.  The noise of a loss should therefore be drawn with this method.
+
+        Parameters:
+            step:       Index of the step, a tensor.
+            count:      Number of examples on this device.
+            size:       Number of normal numbers for each example.
+            stream:     Differs between the draws of one step, which are then independent.
         """
         replica = tf.distribute.get_replica_context()
-        seed = tf.stack([self.seed, tf.cast(number, tf.int32)])
+        seed = tf.stack([self.seed, tf.cast(step, tf.int32)])
         if stream:
             seed = tf.random.experimental.stateless_fold_in(seed, stream)
         if replica is None:  # outside of a step: the whole batch
@@ -106,12 +121,12 @@ class Phase(abc.ABC):
         """Scalars on a test batch, without training (inside a graph); may be empty."""
         return {}
 
-    def fault(self, number: int, scalars: Mapping[str, float]) -> str | None:
-        """What is wrong with the fit after so many steps, a sentence; None if nothing is.
+    def fault(self, steps_done: int, scalars: Mapping[str, float]) -> str | None:
+        """Describe in a sentence why the fit must be stopped; None if it can continue.
 
         Parameters:
-            number:     Steps that have been made.
-            scalars:    Those of `evaluate`, as numbers.
+            steps_done: Number of steps that have been made.
+            scalars:    The scalars of `evaluate`, as numbers.
         """
         return None
 
@@ -126,7 +141,7 @@ class GradientPhase(Phase):
 
     Parameters:
         settings:       As for `Phase`.
-        seed:           Decides batches and noise.
+        seed:           Determines batches and noise.
         networks:       Networks and layers that are saved, by name.
         variables:      The variables that are fitted.
         float16:        Whether the loss comes from layers that compute in float16.  [default:
@@ -153,11 +168,11 @@ class GradientPhase(Phase):
             variables, make_optimizer(settings), settings.clip, float16)
 
     @abc.abstractmethod
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """The loss on a batch and a dict of scalars to log: (scalar, dict)."""
 
-    def step(self, batch: Batch, number: tf.Tensor) -> dict[str, tf.Tensor]:
-        loss, scalars, norm = self.optimiser_step.step(lambda: self.loss(batch, number))
+    def step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        loss, scalars, norm = self.optimiser_step.step(lambda: self.loss(batch, step))
         return dict(scalars, loss=loss, gradient_norm=norm)
 
     def state(self) -> dict[str, Any]:

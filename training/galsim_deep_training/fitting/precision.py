@@ -1,4 +1,4 @@
-"""The number format of networks: float32, or mixed precision with 16 bits where that is faster.
+"""The number format of networks: float32, or mixed precision with 16 bits if that is faster.
 
 In mixed precision, weights are float32, and convolutions and matrix products are computed in 16
 bits.  Inputs and outputs of networks stay float32, as do densities, likelihoods and fluxes: a

@@ -1,1 +1,1 @@
-"""Layers and networks with weights, and normalizing flows, that several model families share."""
+"""Layers, networks and normalizing flows that several model families use."""

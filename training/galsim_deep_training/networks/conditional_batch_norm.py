@@ -122,7 +122,7 @@ def collect_statistics(network: keras.layers.Layer, run: Callable[[int], Any],
     >>> norm = ConditionalBatchNorm(conditional=False)
     >>> x = 3.0 + tf.random.stateless_normal([8, 16, 16, 1], seed=[1, 2])
     >>> _ = norm(x)
-    >>> collect_statistics(norm, lambda number: norm(x), batches=2)
+    >>> collect_statistics(norm, lambda index: norm(x), batches=2)
     >>> bool(abs(tf.reduce_mean(norm(x))) < 1e-4)
     True
     """
@@ -131,8 +131,8 @@ def collect_statistics(network: keras.layers.Layer, run: Callable[[int], Any],
         norm.reset_statistics()
         norm.collecting = True
     try:
-        for number in range(batches):
-            run(number)
+        for index in range(batches):
+            run(index)
     finally:
         for norm in norms:
             norm.collecting = False

@@ -55,18 +55,18 @@ class Imputation(keras.Model):
 
         Parameters:
             values:     Standardised columns, [N, C]; missing values may be anything.
-            observed:   Where the values are known, bool [N, C].
+            observed:   Whether each value is known, bool [N, C].
             normal:     Standard normal numbers, [N, C]; zeros give conditional medians.
 
         Returns:
-            [N, C], equal to ``values`` where they are known.
+            [N, C], equal to ``values`` if these are known.
         """
-        filled, known = list(tf.unstack(values, axis=-1)), list(tf.unstack(observed, axis=-1))
+        filled, is_known = list(tf.unstack(values, axis=-1)), list(tf.unstack(observed, axis=-1))
         for column in range(self.columns):
-            spline, shift, scale = self._distribution(column, filled, known)
+            spline, shift, scale = self._distribution(column, filled, is_known)
             drawn = shift + scale * spline.forward(normal[:, column])
-            filled[column] = tf.where(known[column], filled[column], drawn)
-            known[column] = tf.ones_like(known[column])
+            filled[column] = tf.where(is_known[column], filled[column], drawn)
+            is_known[column] = tf.ones_like(is_known[column])
         return tf.stack(filled, axis=-1)
 
     def log_prob(self, values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
@@ -74,29 +74,29 @@ class Imputation(keras.Model):
 
         Parameters:
             values:     Standardised columns, all of them known, [N, C].
-            observed:   Which of them are conditions; the others are the argument of the density,
-                        bool [N, C].
+            observed:   Whether each value is a condition, bool [N, C]; the others are the arguments
+                        of the density.
 
         Returns:
             [N] [nats].
         """
-        columns, known = tf.unstack(values, axis=-1), list(tf.unstack(observed, axis=-1))
+        columns, is_known = tf.unstack(values, axis=-1), list(tf.unstack(observed, axis=-1))
         total = tf.zeros_like(columns[0])
         for column in range(self.columns):
-            spline, shift, scale = self._distribution(column, columns, known)
+            spline, shift, scale = self._distribution(column, columns, is_known)
             standardised = (columns[column] - shift) / scale
             normal = spline.inverse(standardised)
             log_density = (
                 -0.5 * (tf.square(normal) + np.log(2 * np.pi)) - tf.math.log(scale)
                 + spline.inverse_log_det_jacobian(standardised, event_ndims=0))
-            total += tf.where(known[column], tf.zeros_like(log_density), log_density)
-            known[column] = tf.ones_like(known[column])
+            total += tf.where(is_known[column], tf.zeros_like(log_density), log_density)
+            is_known[column] = tf.ones_like(is_known[column])
         return total
 
     def _distribution(self, column: int, values: list[tf.Tensor],
-                      known: list[tf.Tensor]) -> tuple[tfb.Bijector, tf.Tensor, tf.Tensor]:
+                      is_known: list[tf.Tensor]) -> tuple[tfb.Bijector, tf.Tensor, tf.Tensor]:
         """(spline, shift, scale) of the conditional distribution of a column."""
-        mask = tf.cast(tf.stack(known, axis=-1), tf.float32)
+        mask = tf.cast(tf.stack(is_known, axis=-1), tf.float32)
         inputs = tf.where(mask > 0, tf.stack(values, axis=-1), tf.zeros_like(mask))
         raw_spline, shift, log_scale = tf.split(
             self.conditioners[column](inputs, mask), [self.spline.parameters, 1, 1], axis=-1)
@@ -111,7 +111,7 @@ def imputed(imputation: Imputation, conditions: "Conditions", columns: Mapping[s
     Parameters:
         imputation:     An `Imputation`.
         conditions:     The `families.base.Conditions` that standardises the columns.
-        columns:        Catalogue columns, NaN where a value is missing, [N] each.
+        columns:        Catalogue columns, [N] each; NaN is a missing value.
         normal:         Standard normal numbers, [N, C].  [default: zeros, conditional medians]
 
     Returns:

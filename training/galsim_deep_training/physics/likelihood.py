@@ -114,7 +114,7 @@ def _column_multiplicity(size: int) -> NDArray[np.float32]:
     """Multiplicity of each `rfft2` column in the full Fourier plane, [S//2 + 1].
 
     `rfft2` leaves out columns that are the complex conjugates of others. The first column, and for
-    even S the last one, stands for itself alone.
+    even S the last one, has no such partner.
     """
     multiplicity = np.full(size // 2 + 1, 2.0, np.float32)
     multiplicity[0] = 1.0

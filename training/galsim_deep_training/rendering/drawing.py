@@ -77,7 +77,9 @@ class Drawing(keras.layers.Layer):
         self.edge = edge_window(grids[0].stamp_size)
 
     def intrinsic_radius(self, radius: tf.Tensor) -> tf.Tensor:
-        """Approximate half-light radius before the PSF of galaxies with an observed one.
+        """Approximate half-light radius before the PSF, for an observed half-light radius.
+
+        The half-light radius of the PSF is subtracted in quadrature.
 
         Parameters:
             radius:     Observed half-light radius [pixels], [N].

@@ -75,7 +75,7 @@ class GalaxyRenderer:
 
     Raises a `galsim.GalSimConfigError` if the recipe lacks one of the two columns.
 
-    A family uses it in two places, on the way from stamps to networks and back::
+    A family uses it twice, on the way from stamps to networks and back::
 
         views, orientation = renderer.view(stamps, psfs, noise_sigma, columns)
         profiles = renderer.draw(outputs, Pose(orientation), columns)

@@ -140,7 +140,7 @@ class GalaxyGrid:
         """Contribution of each cell to each pixel along one axis, [N, size, C].
 
         The kernel is as wide as a pixel or a cell, whichever is larger, so that there is no
-        aliasing in either direction. On grids of different pitch the kernel alone would turn a
+        aliasing in either direction. Between grids of different pitch, such a kernel turns a
         uniform image into one with ripples; ``conserve_flux`` normalises the weights of each pixel
         to prevent this.
         """

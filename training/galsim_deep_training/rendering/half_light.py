@@ -1,7 +1,7 @@
 """Size of a light profile: the scale at which it has a given half-light radius, as observed.
 
 Catalogues list half-light radii as observed, through a PSF. The fraction of the light of a point
-source at radius rho that the PSF scatters into a circle of radius r depends on the PSF alone and is
+source at radius rho that the PSF scatters into a circle of radius r depends on the PSF only and is
 tabulated once. With this table, `HalfLight` finds the scale at which half of the light of a profile
 falls into the circle of the given radius.
 """

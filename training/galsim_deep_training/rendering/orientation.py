@@ -134,7 +134,7 @@ def measure_orientation(grid: GalaxyGrid, images: tf.Tensor, psfs: tf.Tensor,
                         noise_sigma: tf.Tensor, scale: tf.Tensor) -> Orientation:
     """Measure position angle and ellipticity of galaxies by Gaussian-weighted second moments.
 
-    The ellipticity is approximately that before the PSF. It is shrunk towards zero where noise
+    The ellipticity is approximately that before the PSF. It is shrunk towards zero if noise
     dominates, as by a Wiener filter.
 
     Parameters:

@@ -13,7 +13,7 @@ from galsim_deep.observations.noise import read_correlation
 from galsim_deep_training.data.build import build
 from galsim_deep_training.data.builders import make_builder
 from galsim_deep_training.data.dataset import Dataset
-from galsim_deep_training.data.identity import data_identity
+from galsim_deep_training.data.identity import data_settings_hash
 
 NO_REDSHIFT, BLENDED, FAILED = 5, 3, 8
 LARGER, SMALLER, ODD = 7, 1, 2  # stamps of 48, 24 and 41 pixels; the recipe asks for 32
@@ -355,14 +355,15 @@ def test_galaxies_outside_the_ranges_are_left_out(make_recipe, survey, tmp_path)
 
 def test_a_data_set_is_known_by_all_that_decides_its_galaxies(make_recipe):
     """The ranges of the builder do, and the unit of a column; the valid range is for the card."""
-    def identity(change=None):
-        return data_identity(make_recipe(change, builder="real_galaxies"))
+    def settings_hash(change=None):
+        return data_settings_hash(make_recipe(change, builder="real_galaxies"))
 
-    same = identity(lambda content: content["columns"][1].update(valid_range=[20.5, 23.0]))
-    assert same == identity()
-    assert identity(lambda content: content["data"].update(
-        ranges=dict(mag_auto=[20.5, 23.0]))) != identity()
-    assert identity(lambda content: content["columns"][0].update(unit="arcsec")) != identity()
+    same = settings_hash(lambda content: content["columns"][1].update(valid_range=[20.5, 23.0]))
+    assert same == settings_hash()
+    assert settings_hash(lambda content: content["data"].update(
+        ranges=dict(mag_auto=[20.5, 23.0]))) != settings_hash()
+    assert settings_hash(
+        lambda content: content["columns"][0].update(unit="arcsec")) != settings_hash()
 
 
 @pytest.mark.parametrize("key, value", [("ranges", [0, 1]), ("columns", "MAG")])

@@ -3,7 +3,7 @@
 import galsim
 import pytest
 
-from galsim_deep_training.families import identities, make_family
+from galsim_deep_training.families import checkpoint_names, make_family
 
 
 def model(**changes):
@@ -87,5 +87,5 @@ NAMES = [dict(name=name, description="") for name in ("a", "b", "c")]
     (adversarial(prior_weight=0.01), set()),
 ])
 def test_checkpoints_are_known_by_what_decides_them(change, changed, make_recipe):
-    before, after = (identities(make_recipe(each, family="mpcc")) for each in (None, change))
+    before, after = (checkpoint_names(make_recipe(each, family="mpcc")) for each in (None, change))
     assert {name for name in before if before[name] != after[name]} == changed

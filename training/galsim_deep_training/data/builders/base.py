@@ -1,4 +1,4 @@
-"""What every builder of a data set offers."""
+"""The base class of the builders of data sets."""
 
 __all__ = ["Builder", "make_builder"]
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..dataset import Example
 
 
-class Builder(Registered, abc.ABC, what="builder"):
+class Builder(Registered, abc.ABC, label="builder"):
     """Makes training and test examples, one by one, from some kind of survey data.
 
     A subclass registers itself by the kind that recipes use::
@@ -93,8 +93,8 @@ class Builder(Registered, abc.ABC, what="builder"):
             galsim.GalSimConfigError: if the builder cannot make new examples.
         """
         raise GalSimConfigError(
-            f"The data builder of {self.recipe.path} takes each galaxy as it was observed, it "
-            "cannot make new examples. Its test split serves for validation.")
+            f"The data builder of {self.recipe.path} uses each galaxy only as it was observed and "
+            "cannot make new examples. Use its test split for validation.")
 
     def locate(self, path: str) -> Path:
         """The absolute path of a file; relative paths start at the folder of the recipe."""

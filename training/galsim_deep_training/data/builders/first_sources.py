@@ -2,7 +2,7 @@
 
 It reads files laid out like the Radio Galaxy Dataset (Griese et al. 2023, Data in Brief 47,
 108974): ``images`` uint8 [n, s, s] with the sources in the middle, ``label`` [n] the number of the
-class (-1 where it is not known), ``split`` [n] the name of the split, ``ra`` and ``dec`` [n] in
+class (-1 if it is not known), ``split`` [n] the name of the split, ``ra`` and ``dec`` [n] in
 degrees.  In these images everything below 3 sigma of the noise was set to zero, and the rest was
 scaled, after subtraction of the threshold, and truncated to whole numbers:
 
@@ -49,11 +49,11 @@ LEVELS = 255
 RATIOS = np.geomspace(5e-4, 1.0, 200)
 """The noise ratios that are considered: peaks between 2000 and 4 sigma."""
 STRAY = 3e-5
-"""Share of the pixels away from large islands that contain neither blank sky nor Gaussian noise,
+"""Fraction of the pixels away from large islands that contain neither blank sky nor Gaussian noise,
 but faint sources or sidelobes."""
 KEYS = ("images", "label", "split", "ra", "dec")
 UNITS = {"flux": "mJy", "largest_angular_size": "arcsec"}
-"""What columns may measure, and in which unit."""
+"""Quantities that columns may measure, with their units."""
 NEIGHBOURS = np.ones((3, 3))
 """Pixels belong to one island if they touch at a side or a corner."""
 
@@ -70,11 +70,13 @@ class FirstSourcesSettings(Settings):
     test_splits: tuple[Text, ...] = ("test",)
     """Splits of the file that form the test split; all others are for training."""
     turns: Repeats = 1
-    """Number of examples of each training source: one as it was observed, the others rotated by a
-    random angle and mirrored at random.  Test sources are never rotated."""
+    """Number of examples per training source, not a number of rotations: the first example shows
+    the source as it was observed, the others are rotated by a random angle and mirrored at random.
+    There is one example per test source."""
     least_flux_share: Share = 0.5
-    """Sources with a smaller share of their light than this inside the stamp, of that in the
-    largest disc within the image, are left out."""
+    """Smallest fraction of the light of a source that must lie inside the stamp; sources with a
+    smaller fraction are left out.  The fraction is relative to the light within the largest disc
+    that fits into the image."""
     classes: tuple[Text, ...] = ("FRI", "FRII", "Compact", "Bent")
     """Names of the classes in the order of their numbers."""
 
@@ -121,12 +123,12 @@ class FirstSources(Builder, kind="first_sources"):
         side = recipe.stamp.size * recipe.stamp.pixel_scale
         self._source = _same_sources(self._images, self._ra, self._dec, 0.5 * side)
         test_sources = set(self._source[self._test].tolist())
-        # (row, number of the rotation), row by row: rotated examples follow their source.
-        self._numbers = [
-            (row, turn) for row, (source, test) in enumerate(
+        # (row, index of the rotation), row by row: rotated examples follow their source.
+        self._rotations = [
+            (row, rotation) for row, (source, test) in enumerate(
                 zip(self._source.tolist(), self._test.tolist(), strict=True))
             if test or source not in test_sources
-            for turn in range(1 if test else settings.turns)]
+            for rotation in range(1 if test else settings.turns)]
         self._prepared = functools.lru_cache(maxsize=1)(self._prepare)
 
     def _check_recipe(self) -> None:
@@ -172,12 +174,12 @@ class FirstSources(Builder, kind="first_sources"):
                 f"but classes names {len(self.settings.classes)}.")
         absent = sorted(set(self.settings.test_splits) - set(split.tolist()))
         if absent:
-            raise GalSimConfigError(f"{where} has no split {', '.join(absent)}; there are: "
+            raise GalSimConfigError(f"{where} has no split {', '.join(absent)}; its splits are: "
                                     f"{', '.join(sorted(set(split.tolist())))}.")
         self._test = np.isin(split, self.settings.test_splits)
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._rotations)
 
     def psfs(self) -> np.ndarray:
         stamp = self.recipe.stamp
@@ -192,13 +194,13 @@ class FirstSources(Builder, kind="first_sources"):
         return np.outer(correlation, correlation)[None]
 
     def example(self, number: int) -> Example | None:
-        row, turn = self._numbers[number]
+        row, rotation = self._rotations[number]
         prepared = self._prepared(row)
         if prepared is None:
             return None
         excess, ratio = prepared
-        if turn > 0:
-            excess = self._turned(excess, row, turn)
+        if rotation > 0:
+            excess = self._rotated(excess, row, rotation)
         stamp = self._middle(self._flux(excess, ratio))
         values = dict(flux=float(stamp.sum()),
                       largest_angular_size=self.recipe.stamp.pixel_scale * extent(stamp))
@@ -226,8 +228,8 @@ class FirstSources(Builder, kind="first_sources"):
         excess = np.where((image > 0) & (image < LEVELS), image + 0.5, image)
         flux = self._flux(excess, ratio)
         excess[flux == 0] = 0.0
-        share = self._middle(flux).sum() / max(flux[_disc(len(flux))].sum(), 1e-30)
-        return None if share < self.settings.least_flux_share else (excess, ratio)
+        fraction = self._middle(flux).sum() / max(flux[_disc(len(flux))].sum(), 1e-30)
+        return None if fraction < self.settings.least_flux_share else (excess, ratio)
 
     def _flux(self, excess: np.ndarray, ratio: float) -> np.ndarray:
         """The significant emission [mJy/pixel], [s, s]; parameters as `_prepare` returns them."""
@@ -240,9 +242,9 @@ class FirstSources(Builder, kind="first_sources"):
         corner = (len(image) - size) // 2
         return image[corner:corner + size, corner:corner + size]
 
-    def _turned(self, excess: np.ndarray, row: int, turn: int) -> np.ndarray:
+    def _rotated(self, excess: np.ndarray, row: int, rotation: int) -> np.ndarray:
         """The same source, rotated and perhaps mirrored; ``excess`` as `_prepare` returns it."""
-        rng = np.random.default_rng([self.recipe.seed, row, turn])
+        rng = np.random.default_rng([self.recipe.seed, row, rotation])
         # Only the part of the image that can be rotated into the stamp.
         size = len(excess)
         reach = min(size, int(np.ceil(np.sqrt(2) * self.recipe.stamp.size)) + 8)
@@ -341,7 +343,7 @@ def noise_ratio(image: np.ndarray, beam_area: float,
 
     Islands larger than half a beam are emission.  Away from them, the values of pixels follow the
     tail of a Gaussian above 3 sigma, in steps of (peak - 3 sigma)/255.  Their likelihood is that of
-    independent pixels, of which a small share does not contain noise (`STRAY`).
+    independent pixels, of which a small fraction does not contain noise (`STRAY`).
 
     On pure Gaussian noise the estimate is some 20 per cent low, since a few islands of noise are
     larger than half a beam.  In images of FIRST faint sources compensate for that: compared with

@@ -22,12 +22,12 @@ class ImagesSettings(Settings):
     images: Text = "images"
     """Key of the images, shape [n, S, S], of the size of the recipe's stamp."""
     labels: Text | None = None
-    """Key of the classes, whole numbers from 0, shape [n]; -1 where the class of an image is not
+    """Key of the classes, whole numbers from 0, shape [n]; -1 if the class of an image is not
     known.  [default: not known]"""
     full_scale: Positive = 1.0
     """The value that is mapped to 1: that of the brightest pixels, or a little more."""
     test_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.1
-    """Share of the images in the test split."""
+    """Fraction of the images in the test split."""
 
 
 class Images(Builder, kind="images"):
@@ -72,9 +72,10 @@ class Images(Builder, kind="images"):
         brightest = self._images.max()
         if self._images.min() < 0 or not 0.5 <= brightest <= 1:
             raise GalSimConfigError(
-                f"The images {path} go from {self._images.min():.4g} to {brightest:.4g} of the "
-                f"full_scale in the recipe {recipe.path}, {settings.full_scale:g}. They should go "
-                "from 0, or above, to 1 or not much less.")
+                f"The images {path}, divided by full_scale ({settings.full_scale:g}) of the recipe "
+                f"{recipe.path}, have pixel values from {self._images.min():.4g} to "
+                f"{brightest:.4g}. The smallest must be at least 0, and the largest between 0.5 "
+                "and 1.")
         self._check_labels(path)
         permutation = np.random.default_rng([recipe.seed, 1]).permutation(len(self._images))
         self._test = np.zeros(len(permutation), bool)
@@ -83,8 +84,8 @@ class Images(Builder, kind="images"):
     def _check_labels(self, path: Path) -> None:
         labels, where = self._labels, f"The labels '{self.settings.labels}' of {path}"
         if labels.shape != self._images.shape[:1]:
-            raise GalSimConfigError(f"{where} have the shape {labels.shape}; there are "
-                                    f"{len(self._images)} images, and should be one for each.")
+            raise GalSimConfigError(f"{where} have the shape {labels.shape}; one label "
+                                    f"is needed for each of the {len(self._images)} images.")
         if labels.dtype.kind not in "iuf" or not np.equal(np.mod(labels, 1), 0).all():
             raise GalSimConfigError(f"{where}, of type {labels.dtype}, are not all whole numbers. "
                                     "Number the classes from 0; -1 is a class not known.")

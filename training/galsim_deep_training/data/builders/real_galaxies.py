@@ -1,4 +1,4 @@
-"""The builder of real galaxies: those of a GalSim catalogue folder, as they were observed.
+"""The builder of real galaxies, as they were observed, from a GalSim catalogue folder.
 
 It reads any folder that `galsim.RealGalaxyCatalog` reads.  With ``exclusion_level`` the quality
 cuts of `galsim.COSMOSCatalog` (a `galsim.GalaxySample`) are applied, which need the catalogue of
@@ -9,7 +9,7 @@ the noise are then resampled, and columns in pixels are converted.  Galaxies tha
 have one outside of the ``ranges``, are left out.
 """
 
-__all__ = ["RealGalaxies"]
+__all__ = ["RealGalaxiesBuilder"]
 
 from pathlib import Path
 
@@ -49,10 +49,10 @@ class RealGalaxiesSettings(Settings):
     exclusion_level: str | None = None
     """Quality cuts of `galsim.COSMOSCatalog` to apply, such as ``marginal``.  [default: no cuts]"""
     test_fraction: ShareBelowOne = 0.1
-    """Share of the galaxies in the test split."""
+    """Fraction of the galaxies in the test split."""
 
 
-class RealGalaxies(Builder, kind="real_galaxies"):
+class RealGalaxiesBuilder(Builder, kind="real_galaxies"):
     """Observed stamps with their own PSF and noise, padded with noise of the same correlation.
 
     See `Builder` for the parameters.

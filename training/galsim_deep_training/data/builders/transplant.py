@@ -19,8 +19,8 @@ The columns of an example describe the stamp: the half-light radius is measured 
 PSF-convolved stamp, and the magnitude is that of the exact total flux.
 
 Some of the training examples can have less noise than the survey: the structure of faint galaxies
-can be learned only where it is above the noise.  Sources and PSFs of the test split are not used in
-training, and the noise of its examples is that of the survey.
+can be learned only if it is brighter than the noise.  Sources and PSFs of the test split are not
+used in training, and the noise of its examples is that of the survey.
 """
 
 __all__ = ["Transplant"]
@@ -53,14 +53,14 @@ from ..stamps import Observer, read_psfs
 from .base import Builder
 
 QUANTITIES = ("half_light_radius", "magnitude", "redshift")
-"""What columns may measure."""
+"""Quantities that columns may measure."""
 
 SIMILAR_LOG_N, SIMILAR_Q = 0.3, 0.12
 """Standard deviations in ln n and q of the weight of sources, see the module's docstring."""
 SHRUNK = 0.55
 """Dilation below which the weight of sources hardly depends on the dilation."""
 INSIDE = 0.9
-"""Smallest share of the light of a galaxy that its stamp must contain."""
+"""Smallest fraction of the light of a galaxy that its stamp must contain."""
 ATTEMPTS = 50
 """Number of galaxies that are drawn for an example until one fits into the stamp and the ranges."""
 MAX_SHEAR = 0.05
@@ -71,7 +71,7 @@ class Depth(Settings):
     """Training examples with less noise than the survey."""
 
     share: Share = 0.0
-    """Share of the training examples with less noise."""
+    """Fraction of the training examples with less noise."""
     deepest: PositiveShare = 1.0
     """Their noise is multiplied by a factor between this and 1, uniform in its logarithm."""
 
@@ -84,7 +84,7 @@ class TransplantSettings(Settings):
     test_examples: Count
     """Number of test examples."""
     test_sources: Share = 0.15
-    """Share of the source galaxies in the test split."""
+    """Fraction of the source galaxies in the test split."""
     sources: dict[str, Stamps]
     """Files of source galaxies, by a name."""
     same: tuple[dict[str, tuple[Row, ...]], ...] = ()
@@ -92,7 +92,7 @@ class TransplantSettings(Settings):
     psf_catalogs: tuple[Text, ...]
     """RealGalaxyCatalog files whose PSFs and noise levels are used."""
     test_psfs: Share = 0.2
-    """Share of the PSFs in the test split; 0 to use all PSFs in both splits."""
+    """Fraction of the PSFs in the test split; 0 to use all PSFs in both splits."""
     noise_correlation: Text | None = None
     """A FITS image of the correlation of the noise between pixels, as `galsim.getCOSMOSNoise`
     reads it.  [default: white noise]"""
@@ -148,28 +148,28 @@ class Transplant(Builder, kind="transplant"):
         self._correlations = correlation[None]
         self._noise = NoiseField(correlation, stamp.size)
 
-    def _split(self, groups: np.ndarray, share: float, stream: int, what: str,
+    def _split(self, groups: np.ndarray, test_fraction: float, stream: int, label: str,
                setting: str) -> tuple[np.ndarray, np.ndarray]:
         """Split rows at random, keeping groups together.
 
         Parameters:
-            groups:     The group of each row, shape [n].
-            share:      Share of the groups for the test.
-            stream:     Number of the stream of random numbers.
-            what:       What the groups are, and
-            setting:    the key of ``share``, for the error message.
+            groups:         The group of each row, shape [n].
+            test_fraction:  Fraction of the groups for the test.
+            stream:         Index of the stream of random numbers.
+            label:          The name of the groups, for the error message.
+            setting:        The key of ``test_fraction`` in the recipe, for the error message.
 
         Returns:
             (rows for training, rows for the test).
         """
         names = np.unique(groups)
-        count = int(round(share * len(names)))
-        if share > 0:
+        count = int(round(test_fraction * len(names)))
+        if test_fraction > 0:
             count = max(count, 1)
         if count >= len(names):
             raise GalSimConfigError(
-                f"The recipe {self.recipe.path} leaves none of {len(names)} {what} to train on: "
-                f"{setting} is {share:g}.")
+                f"The recipe {self.recipe.path} leaves none of {len(names)} {label} to train on: "
+                f"{setting} is {test_fraction:g}.")
         permutation = np.random.default_rng(
             [self.recipe.seed, 0, stream]).permutation(len(names))
         held_out = np.isin(groups, names[permutation[:count]])

@@ -1,4 +1,4 @@
-"""Summary statistics of light profiles, with gradients, by which two samples can be compared.
+"""Summary statistics of light profiles, with gradients, for the comparison of two samples.
 
 They resemble the statistics of a validation (`galsim_deep.validation`), but are measured on light
 profiles without PSF and noise, with apertures and weights scaled to the catalogue size instead of a
@@ -18,8 +18,8 @@ WEIGHT_SIGMAS = 0.7, 1.5
 APERTURES = 0.35, 0.7, 1.5, 2.5
 """Radii of the circular apertures [half-light radii]."""
 _BLUR = 1.7
-"""Sigma of the Gaussian by which profiles are smoothed before moments are measured [pixels], to
-imitate a PSF."""
+"""Sigma of the Gaussian that smooths profiles before moments are measured [pixels], to imitate a
+PSF."""
 
 NAMES = ("peak", *(f"power_{n}" for n in range(4)), *(f"asymmetry_{n}" for n in range(4)),
          *(f"{name}_{sigma:g}" for sigma in WEIGHT_SIGMAS for name in ("size", "ellipticity")),

@@ -6,7 +6,7 @@ observed pixels given their noise (eqs. 2, 4, 5); the ELBO leaves some bits free
 normalizing flow then learns the distribution of the latents of the training set given the catalogue
 columns (section 3.3).
 
-What encodes and decodes is chosen by the recipe, see
+The recipe chooses the autoencoder, see
 `galsim_deep_training.families.flow_vae.autoencoders`.
 """
 
@@ -47,10 +47,10 @@ class FlowVAESettings(Settings):
     flow: Choice[Flow] = Flow.by_default("spline_coupling")
     """The flow of the latent vector, see `networks.flows`."""
     detail_flow: Choice[MapFlow] = MapFlow.by_default("map_coupling")
-    """The flow of the maps of latents, where the autoencoder has any."""
+    """The flow of the maps of latents, if the autoencoder has any."""
     refinement: Count = 30
-    """Steps towards the most probable latents in the signature ``encode``, see
-    `families.shared.refinement`."""
+    """Number of steps by which the signature ``encode`` maximises the posterior of the latents,
+    see `families.shared.refinement`."""
 
 
 class FlowVAE(ModelFamily, kind="flow_vae"):
@@ -83,7 +83,7 @@ class FlowVAE(ModelFamily, kind="flow_vae"):
         self.noise = NoisePower(recipe.stamp.size)
         self.prepared.update(noise=self.noise)
         self._create_weights()
-        # After the weights of the others, which must not depend on the settings of the flows.
+        # Made last, so that the initial weights of the others do not depend on the flows.
         self.prior = self._make_prior()
         self._parts = [
             self.autoencoder.position_angle_size, sum(self.prior.sizes), len(recipe.columns)]
@@ -117,9 +117,10 @@ class FlowVAE(ModelFamily, kind="flow_vae"):
 
     def encode(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
                refinement: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and scale of the posterior of the latents, each [N, L].
+        """Mean and scale of the posterior of the latents, [N, K] each.
 
-        ``refinement`` is the number of steps by which `refine` improves the mean.
+        If ``refinement`` is positive, the mean is improved by this number of steps, see
+        `families.shared.refinement`.
         """
         mean, scale = self.autoencoder.encode(stamps, psfs, noise_sigma, columns)
         if refinement:
@@ -137,22 +138,22 @@ class FlowVAE(ModelFamily, kind="flow_vae"):
         return mean, scale
 
     def decode(self, latent: tf.Tensor, columns: Columns) -> tf.Tensor:
-        """The light profiles before PSF and pixel of latents [N, L]: [N, S, S]."""
+        """The light profiles [N, S, S] before PSF and pixel of latents [N, K]."""
         return self.autoencoder.decode(latent, columns)
 
     def sample(self, normal: tf.Tensor, columns: Columns) -> tf.Tensor:
-        """From standard normal numbers [N, latent_size] to light profiles [N, S, S]."""
+        """Convert standard normal numbers [N, L] to light profiles [N, S, S]."""
         position_angle_latents, shape, missing = tf.split(normal, self._parts, axis=-1)
         columns = self.imputed(columns, missing)
         shape = self.prior(shape, self.conditions(columns))
         return self.autoencoder.generate(position_angle_latents, shape, columns)
 
     def shape(self, latent: tf.Tensor) -> tf.Tensor:
-        """Latents [N, L] without the pose: those that the flows learn."""
+        """Latents [N, K] without the pose: those whose distribution the flows learn."""
         return latent[:, self.autoencoder.pose_size:]
 
     def log_prob(self, latent: tf.Tensor, columns: Columns) -> tf.Tensor:
-        """Log density of latents [N, L] but for the pose, given the columns: [N]."""
+        """Log-density of latents [N, K] without the pose, given the columns, [N]."""
         return self.prior.log_prob(self.shape(latent), self.conditions(columns))
 
     def signatures(self) -> dict[str, Signature]:

@@ -1,10 +1,10 @@
 """Imputation of columns for galaxies of a given class.
 
-The natural mix draws columns first, and then a class with its frequency given the columns. By
-Bayes' theorem, the columns of the galaxies of a class are therefore those of all galaxies, weighted
-with this frequency; no further network is needed. They are drawn by sampling-importance resampling
-(Rubin 1988, in Bayesian Statistics 3, p. 395): from many candidates, one is chosen with a
-probability proportional to its weight.
+If no class is requested, columns are drawn first, and then a class with its frequency given the
+columns. By Bayes' theorem, the columns of the galaxies of a class are therefore those of all
+galaxies, weighted with this frequency; no further network is needed. They are drawn by
+sampling-importance resampling (Rubin 1988, in Bayesian Statistics 3, p. 395): from many candidates,
+one is chosen with a probability proportional to its weight.
 """
 
 __all__ = ["CANDIDATES", "imputed_for_class"]
@@ -27,19 +27,20 @@ EDGE = 1e-6
 
 
 def imputed_for_class(
-        classes: tf.Tensor, columns: Mapping[str, tf.Tensor], natural: Mapping[str, tf.Tensor],
-        own: tf.Tensor, normal: tf.Tensor, uniform: tf.Tensor,
+        classes: tf.Tensor, columns: Mapping[str, tf.Tensor],
+        unconditional: Mapping[str, tf.Tensor], keeps_unconditional: tf.Tensor,
+        normal: tf.Tensor, uniform: tf.Tensor,
         impute: Callable[[Mapping[str, tf.Tensor], tf.Tensor], Mapping[str, tf.Tensor]],
         log_weights: Callable[[Mapping[str, tf.Tensor]], tf.Tensor]) -> dict[str, tf.Tensor]:
     """Draw a value for each NaN in the columns, from the distribution of a class.
 
     Parameters:
         classes:        Classes of the galaxies, one-hot, [N, K].
-        columns:        Columns, NaN where a value is missing, [N] each.
-        natural:        The result of ``impute(columns, normal)``, drawn from all galaxies.
-        own:            Where the class drawn for ``natural`` is the given one, bool [N]. These
-                        galaxies keep ``natural``, so that asking for the class that would have been
-                        drawn anyway gives the same galaxy.
+        columns:        Columns, [N] each; NaN is a missing value.
+        unconditional:  The result of ``impute(columns, normal)``, drawn from all galaxies.
+        keeps_unconditional:    Whether the class drawn for ``unconditional`` is the given one,
+                        bool [N]. These galaxies keep ``unconditional``, so that a request for the
+                        class that would have been drawn anyway gives the same galaxy.
         normal:         Standard normal numbers, [N, C].
         uniform:        Uniform numbers between 0 and 1, independent of all others, [N].
         impute:         A function that imputes columns [N] with standard normal numbers [N, C]; the
@@ -70,11 +71,11 @@ def imputed_for_class(
     log_weight = tf.reshape(
         tf.reduce_sum(repeated_classes * log_weights(candidates), axis=-1), [count, CANDIDATES])
     # The candidates were drawn with logistic numbers instead of normal ones.
-    missing = tf.stack([~tf.math.is_finite(columns[name]) for name in natural], axis=-1)
+    missing = tf.stack([~tf.math.is_finite(columns[name]) for name in unconditional], axis=-1)
     log_ratio = -0.5 * tf.square(logistic) - tf.math.log(density)
     log_weight += tf.reduce_sum(tf.where(missing[:, None], log_ratio, 0.0), axis=-1)
     chosen = tf.one_hot(class_of(uniform, tf.nn.softmax(log_weight)), CANDIDATES)
-    return {name: tf.where(own, natural[name], tf.reduce_sum(
+    return {name: tf.where(keeps_unconditional, unconditional[name], tf.reduce_sum(
                 chosen * tf.reshape(values, [count, CANDIDATES]), axis=-1))
             for name, values in candidates.items()}
 

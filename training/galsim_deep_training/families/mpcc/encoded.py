@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def encoded_batch(family: "MPCC", batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Encode the stamps of one batch; returns what `encoded` does, as tensors."""
+    """Encode the stamps of one batch; returns the same dict as `encoded`, of tensors."""
     count = tf.shape(batch["stamp"])[0]
     conditions = family.network_conditions(batch, count)
     views = family.view(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
@@ -39,8 +39,8 @@ def encoded(family: "MPCC", dataset: Dataset, indices: np.ndarray,
     Parameters:
         family:     The model.
         dataset:    The data set.
-        indices:    Which examples, [N].
-        seed:       Decides how the stamps are rotated and mirrored, if the canvas allows that.
+        indices:    Indices of the examples, [N].
+        seed:       Determines how the stamps are rotated and mirrored, if the canvas allows that.
 
     Returns:
         a dict of float32 arrays: ``mean`` and ``scale`` of the latents, [N, J] each;

@@ -158,7 +158,7 @@ class MPCC(ModelFamily, kind="mpcc"):
         return blocks
 
     def _create_weights(self) -> None:
-        """Create the weights of all networks.  Their order decides the initial values."""
+        """Create the weights of all networks.  Their order determines the initial values."""
         stamp, count = self.recipe.stamp, 2
         columns = self.example_columns(count)
         stamps = self.sample(tf.zeros([count, self.latent_size]), columns)
@@ -175,7 +175,7 @@ class MPCC(ModelFamily, kind="mpcc"):
                 for name, values in dataset.columns.items()}
         shares = np.mean(np.exp(self.log_class_weights(rows, len(dataset.train_indices))), axis=0)
         names = self.settings.classes.names or [
-            NamedClass(name=f"class {number}", description="") for number in range(len(shares))]
+            NamedClass(name=f"class {index}", description="") for index in range(len(shares))]
         return [dict(name=named.name, description=named.description, share=round(float(share), 6))
                 for named, share in zip(names, shares, strict=True)]
 
@@ -230,14 +230,14 @@ class MPCC(ModelFamily, kind="mpcc"):
         """The output of the discriminator, high for real views, [N].
 
         Parameters:
-            views:          A list of [N, C, C, V].
+            views:          A list of [N, G, G, V].
             classes:        One-hot, [N, K]; ignored unless classes are labels.
             conditions:     `network_conditions`.
             training:       Whether to update the estimates of spectral norms.
         """
-        beside = [conditions] + ([classes] if self.settings.classes.supervised else [])
+        inputs = [conditions] + ([classes] if self.settings.classes.supervised else [])
         return self.discriminator(self.trunk(views, training=training),
-                                  tf.concat(beside, axis=-1), training=training)
+                                  tf.concat(inputs, axis=-1), training=training)
 
     def encode_views(self, views: list[tf.Tensor], conditions: tf.Tensor,
                      training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
@@ -285,32 +285,34 @@ class MPCC(ModelFamily, kind="mpcc"):
         columns = self.imputed(requested, missing)
         # A class is drawn for rows with a requested class too, so that the request does not change
         # the other random choices.
-        natural = class_of(uniform, tf.exp(self.log_class_weights(columns, tf.shape(normal)[0])))
-        numbers = natural
+        drawn = class_of(uniform, tf.exp(self.log_class_weights(columns, tf.shape(normal)[0])))
+        numbers = drawn
         if galaxy_class is not None:
             numbers = tf.where(galaxy_class >= 0,
-                               tf.minimum(galaxy_class, self.settings.classes.number - 1), natural)
+                               tf.minimum(galaxy_class, self.settings.classes.number - 1), drawn)
             if self.optional_columns and self.settings.classes.number > 1:
                 columns = self._imputed_for_class(
-                    numbers, requested, columns, numbers == natural, missing, last[:, 0])
+                    numbers, requested, columns, numbers == drawn, missing, last[:, 0])
         classes = self.one_hot(numbers)
         latent = self.draw_latent(normal, classes, columns)
         return self.generate(latent, classes, position_angle_latents, columns), numbers
 
-    def _imputed_for_class(self, numbers: tf.Tensor, columns: Columns, natural: Columns,
-                           keeps: tf.Tensor, normal: tf.Tensor, last: tf.Tensor) -> Columns:
+    def _imputed_for_class(self, numbers: tf.Tensor, columns: Columns,
+                           unconditional: Columns, keeps_unconditional: tf.Tensor,
+                           normal: tf.Tensor, last: tf.Tensor) -> Columns:
         """Impute the columns of galaxies whose class was requested, see `class_imputation`.
 
         Parameters:
-            numbers:    The classes, int32 [N].
-            columns:    The requested columns, [N] each, NaN for those to draw.
-            natural:    What `imputed` returned for them.
-            keeps:      Where the requested class is the one that was drawn, bool [N].
-            normal:     The standard normal numbers of `imputed`, [N, C].
-            last:       The standard normal numbers that the classes were drawn from, [N].
+            numbers:        The classes, int32 [N].
+            columns:        The requested columns, [N] each; NaN for those to draw.
+            unconditional:  The result of `imputed` for them.
+            keeps_unconditional:    Whether the requested class is the one that was drawn,
+                            bool [N].
+            normal:         The standard normal numbers of `imputed`, [N, C].
+            last:           The standard normal numbers that the classes were drawn from, [N].
         """
         return imputed_for_class(
-            self.one_hot(numbers), columns, natural, keeps, normal,
+            self.one_hot(numbers), columns, unconditional, keeps_unconditional, normal,
             # The class depends on the leading digits of this number, so that only its last digits
             # are free.  These are the same on every machine, unlike those of a number that is
             # computed from it.
@@ -336,7 +338,7 @@ class MPCC(ModelFamily, kind="mpcc"):
                              - tf.reduce_sum(tf.math.log(deviation), axis=-1))
         return tf.nn.log_softmax(log_weights + tf.stack(densities, axis=-1))
 
-    # ---- what a module offers ----------------------------------------------------------------
+    # ---- signatures of a module --------------------------------------------------------------
 
     def signatures(self) -> dict[str, Signature]:
         columns, angles = self.column_specs(), self.canvas.position_angle_size

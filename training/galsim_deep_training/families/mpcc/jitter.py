@@ -1,4 +1,4 @@
-"""Random shifts, rotations and scalings of what a discriminator sees, real and generated.
+"""Random shifts, rotations and scalings of the real and generated images of a discriminator.
 
 A discriminator with few real images would memorise them. Differentiable augmentation of real and
 generated images prevents this without changing the distribution that the generator learns (Zhao

@@ -1,6 +1,6 @@
 """Settings of the networks of MPCC: the ``model`` part of a recipe.
 
-The settings of its phases stand beside the phases, in `families.mpcc.phases`.
+The settings of its phases are in the same modules as the phases, in `families.mpcc.phases`.
 """
 
 __all__ = ["Classes", "DiscriminatorSettings", "EncoderSettings", "GeneratorSettings",
@@ -56,11 +56,11 @@ class Classes(Settings):
 are 2 names for 4 classes
     """
 
-    not_in_identity: ClassVar[frozenset[str]] = frozenset({"names"})
+    not_hashed: ClassVar[frozenset[str]] = frozenset({"names"})
 
     number: Repeats = 10
-    """K.  With one class the model is a GAN with an encoder and a standard normal prior (AIM-MPCC
-    in the thesis)."""
+    """Number of classes, K.  With one class the model is a GAN with an encoder and a standard
+    normal prior (AIM-MPCC in the thesis)."""
     supervised: bool = False
     """Whether the classes are the labels of the data set (conditional MPCC).  Otherwise they are
     found without labels."""
@@ -105,11 +105,11 @@ class GeneratorSettings(Settings):
     """
 
     start: Cells = 6
-    """Cells on a side where the generator begins; each of its blocks doubles them."""
+    """Cells on a side of the first feature map; each block doubles them."""
     channels: Channels = 64
     """Channels of all blocks."""
     injection: Literal["split", "copy", "class"] = "copy"
-    """How latent and class enter the blocks."""
+    """The way in which latent and class enter the blocks."""
 
 
 class DiscriminatorSettings(Settings):

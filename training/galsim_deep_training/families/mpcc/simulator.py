@@ -1,4 +1,4 @@
-"""Simulated stamps: generated galaxies, observed as the stamps of a batch were."""
+"""Simulated stamps: generated galaxies with the PSFs and noise of the stamps of a batch."""
 
 __all__ = ["Simulator", "displaced"]
 
@@ -47,19 +47,19 @@ class Simulator:
     def __init__(self, family: "MPCC", normal: Callable[..., tf.Tensor]) -> None:
         self.family, self.settings, self._normal = family, family.settings, normal
 
-    def latents(self, batch: Batch, number: tf.Tensor, stream: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def latents(self, batch: Batch, step: tf.Tensor, stream: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Draw latents and classes for the rows of a batch.
 
         Parameters:
-            batch:      The columns and labels; with labels as classes, these are the labels.
-            number:     Number of the step.
-            stream:     Keeps random numbers apart that are drawn in the same step.
+            batch:      The columns and labels; labels are used if they are the classes.
+            step:       Index of the step.
+            stream:     Differs between the draws of one step, which are then independent.
 
         Returns:
             (latents [N, J]; classes, one-hot [N, K]).
         """
         family, count = self.family, tf.shape(batch["label"])[0]
-        normal = self._normal(number, count, self.settings.latent_size + 1, 2 * stream)
+        normal = self._normal(step, count, self.settings.latent_size + 1, 2 * stream)
         if self.settings.classes.supervised:
             numbers = tf.cast(batch["label"], tf.int32)
         else:
@@ -72,23 +72,23 @@ class Simulator:
         conditions = self.family.network_conditions(batch, tf.shape(classes)[0])
         return self.family.prior.draw(normal, classes, conditions)
 
-    def views(self, batch: Batch, number: tf.Tensor, stream: int,
+    def views(self, batch: Batch, step: tf.Tensor, stream: int,
               **mode: Any) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-        """Simulate stamps, and show them as the networks see them.
+        """Simulate stamps, and convert them to views, the input of networks.
 
         Parameters:
             batch:      The columns, PSFs, noise and labels to use.
-            number:     Number of the step.
-            stream:     Keeps random numbers apart that are drawn in the same step.
+            step:       Index of the step.
+            stream:     Differs between the draws of one step, which are then independent.
             **mode:     ``training`` or ``batchwise`` of the generator.
 
         Returns:
-            (views, a list of [N, C, C, V]; latents [N, J]; classes, one-hot [N, K]).
+            (views, a list of [N, G, G, V]; latents [N, J]; classes, one-hot [N, K]).
         """
-        latent, classes = self.latents(batch, number, stream)
-        return self._views(latent, classes, batch, number, stream, **mode), latent, classes
+        latent, classes = self.latents(batch, step, stream)
+        return self._views(latent, classes, batch, step, stream, **mode), latent, classes
 
-    def same_class_pairs(self, batch: Batch, number: tf.Tensor, stream: int, **mode: Any
+    def same_class_pairs(self, batch: Batch, step: tf.Tensor, stream: int, **mode: Any
                          ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
         """Pairs of noiseless images that differ in the latent within their class only.
 
@@ -98,61 +98,61 @@ class Simulator:
         Returns:
             (views of the first; views of the second; classes, one-hot [N, K]).
         """
-        latent, classes = self.latents(batch, number, stream)
-        other = self._latents_of(classes, self._second_normal(batch, number, stream), batch)
-        first, second = (self._views(each, classes, batch, number, stream, noisy=False, **mode)
+        latent, classes = self.latents(batch, step, stream)
+        other = self._latents_of(classes, self._second_normal(batch, step, stream), batch)
+        first, second = (self._views(each, classes, batch, step, stream, noisy=False, **mode)
                          for each in (latent, other))
         return first, second, classes
 
-    def neighbours(self, batch: Batch, number: tf.Tensor, stream: int, distance: float,
+    def neighbours(self, batch: Batch, step: tf.Tensor, stream: int, distance: float,
                    **mode: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Pairs of noiseless stamps, through the PSF, whose latents are close to each other.
 
         Everything else is the same: class, position angle, displacement.  The result are stamps
-        instead of views, since the orientation of the two may be measured differently.
+        instead of views, since the two measured orientations may differ.
 
         Parameters:
-            batch, number, stream, mode:    As for `views`.
+            batch, step, stream, mode:    As for `views`.
             distance:   Root mean square difference of the components of the latents, in units of
                         the standard deviations of their class; its direction is random.
 
         Returns:
             (first, second), [N, S, S] each.
         """
-        latent, classes = self.latents(batch, number, stream)
-        direction = tf.math.l2_normalize(self._second_normal(batch, number, stream), axis=-1)
-        step = distance * np.float32(np.sqrt(self.settings.latent_size)) * direction
-        difference = (self._latents_of(classes, step, batch)
-                      - self._latents_of(classes, tf.zeros_like(step), batch))
+        latent, classes = self.latents(batch, step, stream)
+        direction = tf.math.l2_normalize(self._second_normal(batch, step, stream), axis=-1)
+        latent_step = distance * np.float32(np.sqrt(self.settings.latent_size)) * direction
+        difference = (self._latents_of(classes, latent_step, batch)
+                      - self._latents_of(classes, tf.zeros_like(latent_step), batch))
         # In one batch: with batch normalisation, two batches would differ by their statistics too.
         stamps, _ = self._observed(
             tf.concat([latent, latent + difference], axis=0),
             tf.concat([classes, classes], axis=0),
             {name: tf.concat([value, value], axis=0) for name, value in batch.items()},
-            number, stream, copies=2, noisy=False, **mode)
+            step, stream, copies=2, noisy=False, **mode)
         first, second = tf.split(stamps, 2)
         return first, second
 
-    def _second_normal(self, batch: Batch, number: tf.Tensor, stream: int) -> tf.Tensor:
+    def _second_normal(self, batch: Batch, step: tf.Tensor, stream: int) -> tf.Tensor:
         """Standard normal numbers for a second latent of each row, [N, J]."""
         return self._normal(
-            number, tf.shape(batch["label"])[0], self.settings.latent_size, 2 * stream + 2)
+            step, tf.shape(batch["label"])[0], self.settings.latent_size, 2 * stream + 2)
 
-    def _views(self, latent: tf.Tensor, classes: tf.Tensor, batch: Batch, number: tf.Tensor,
+    def _views(self, latent: tf.Tensor, classes: tf.Tensor, batch: Batch, step: tf.Tensor,
                stream: int, **mode: Any) -> list[tf.Tensor]:
-        """Generate galaxies from latents, observe them and show them as the networks see them."""
+        """Generate galaxies from latents, observe them and convert them to views."""
         stamps, position_angle_latents = self._observed(
-            latent, classes, batch, number, stream, **mode)
+            latent, classes, batch, step, stream, **mode)
         return self.view(stamps, batch, position_angle_latents)
 
-    def _observed(self, latent: tf.Tensor, classes: tf.Tensor, batch: Batch, number: tf.Tensor,
+    def _observed(self, latent: tf.Tensor, classes: tf.Tensor, batch: Batch, step: tf.Tensor,
                   stream: int, copies: int = 1, noisy: bool = True,
                   **mode: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Generate galaxies from latents and observe them.
 
         Parameters:
             latent, classes:    [N, J] and one-hot [N, K].
-            batch, number, stream, mode:    As for `views`.
+            batch, step, stream, mode:    As for `views`.
             copies:             Number of copies of the same rows, one after the other; all copies
                                 have the same position angle, displacement and noise.
             noisy:              Whether to add noise.
@@ -163,7 +163,7 @@ class Simulator:
         family, offset, size = self.family, self.settings.offset, batch["stamp"].shape[1]
         width = family.canvas.position_angle_size
         normal = self._normal(
-            number, tf.shape(latent)[0] // copies, width + 2 + size**2, 2 * stream + 1)
+            step, tf.shape(latent)[0] // copies, width + 2 + size**2, 2 * stream + 1)
         position_angle_latents, displacement, noise = tf.split(
             tf.tile(normal, [copies, 1]), [width, 2, size**2], axis=-1)
         profiles = family.generate(latent, classes, position_angle_latents, batch, **mode)
@@ -182,7 +182,7 @@ class Simulator:
 
     def view(self, stamps: tf.Tensor, batch: Batch,
              position_angle_latents: tf.Tensor | None = None) -> list[tf.Tensor]:
-        """Stamps [N, S, S], observed as those of a batch, as the networks see them."""
+        """Stamps [N, S, S], with PSFs and noise of a batch, as views for the networks."""
         return self.family.view(stamps, batch["psf"], batch["noise_sigma"], batch,
                                 position_angle_latents)
 

@@ -1,4 +1,4 @@
-"""What the simulation of stamps has to know of the training set."""
+"""Properties of the training set that the simulation of stamps needs."""
 
 __all__ = ["TrainingSet"]
 
@@ -13,13 +13,13 @@ from ...recipe import Recipe
 class TrainingSet(keras.layers.Layer):
     """Properties of a training set that are the same for all of its stamps.
 
-    They are saved with the networks, so that a phase can go on from a checkpoint.
+    They are saved with the networks, so that a phase can continue from a checkpoint.
 
     Parameters:
         classes:    Number of classes, K.
 
     Attributes:
-        class_shares:   Shares of the classes in the fit, [1, K]: equal, or those of the labels.
+        class_shares:   Fractions of the classes in the fit, [1, K]: equal, or those of the labels.
         clipping:       (threshold, peak) of `galsim_deep.observations.clipping`, in units of the
                         noise, [2]; zeros if the stamps are not clipped.
 
@@ -56,7 +56,7 @@ class TrainingSet(keras.layers.Layer):
         labels, classes = dataset.label, self.class_shares.shape[1]
         if labels.min() < 0 or labels.max() >= classes:
             raise GalSimConfigError(
-                f"The recipe {recipe.path}, model.classes.supervised: the labels of the stamps go "
+                f"The recipe {recipe.path}, model.classes.supervised: the labels of the stamps are "
                 f"from {labels.min()} to {labels.max()} (-1: not known); there are {classes} "
                 "classes, from 0.")
         counts = np.bincount(labels[dataset.train_indices], minlength=classes)

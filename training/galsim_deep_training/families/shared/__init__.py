@@ -1,1 +1,1 @@
-"""What several model families share: autoencoders, their phase, imputation of columns."""
+"""Parts of several model families: autoencoders, their phase, imputation of columns."""

@@ -1,4 +1,4 @@
-"""What an autoencoder offers: from stamps to latents, and from latents to light profiles."""
+"""The base class of autoencoders: stamps to latents, and latents to light profiles."""
 
 __all__ = ["Autoencoder", "Inference", "kl_divergence"]
 
@@ -40,7 +40,7 @@ class Autoencoder(abc.ABC):
     `families.shared.autoencoding.Autoencoding` fits them.
 
     Attributes that subclasses set:
-        latent_size:    Length L of the latent vector of `encode` and `decode`.
+        latent_size:    Length K of the latent vector of `encode` and `decode`.
         networks:       Networks and layers that are saved in checkpoints, by name.
 
     The autoencoders of the family ``flow_vae`` are examples::
@@ -54,7 +54,7 @@ class Autoencoder(abc.ABC):
     networks: dict[str, keras.layers.Layer]
 
     def prepare(self, dataset: Dataset) -> None:  # noqa: B027 - most need nothing
-        """Take from the training data what the networks need before the first step."""
+        """Adapt layers to the training data before the first step."""
 
     @abc.abstractmethod
     def infer(self, batch: Mapping[str, tf.Tensor], normal: tf.Tensor,
@@ -64,19 +64,20 @@ class Autoencoder(abc.ABC):
         Parameters:
             batch:      A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P], ``noise_sigma`` [N] and
                         the columns, [N] each.
-            normal:     Standard normal numbers that decide the latents, [N, latent_size]; zeros for
+            normal:     Standard normal numbers that determine the latents, [N, K]; zeros give
                         the means of the posterior.
-            progress:   How much of the fit is done, 0 to 1.
+            progress:   Fraction of the fit that is done, from 0 to 1.  An autoencoder can reduce
+                        penalties and transverse connections with it.
         """
 
     @abc.abstractmethod
     def encode(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
                columns: Columns) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and scale of the latents of stamps [N, S, S]: each [N, latent_size]."""
+        """Mean and scale of the latents of stamps [N, S, S], [N, K] each."""
 
     @abc.abstractmethod
     def decode(self, latent: tf.Tensor, columns: Columns) -> tf.Tensor:
-        """The light profiles before PSF and pixel of latents [N, latent_size]: [N, S, S]."""
+        """The light profiles [N, S, S] before PSF and pixel of latents [N, K]."""
 
 
 def kl_divergence(mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:

@@ -31,8 +31,8 @@ class AutoencodingSettings(PhaseSettings):
     not dominate a batch; see `physics.likelihood.error_floor_weight`.  0 for none.  It needs a
     column of the quantity ``half_light_radius``."""
     beta_warm_up: Share = 0.05
-    """Share of the fit over which beta, the weight of the KL divergence, rises from 0.1 to 1; 0 for
-    1 from the first step on."""
+    """Fraction of the fit over which beta, the weight of the KL divergence, rises from 0.1 to 1.
+    With 0, beta is 1 from the first step on."""
 
 
 class Autoencoding(GradientPhase):
@@ -77,18 +77,19 @@ class Autoencoding(GradientPhase):
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         return dataset.batches(self.settings.batch_size, self.seed + self.seed_of_batches, start)
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         normal = self.normal(
-            number, tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size)
-        progress = tf.cast(number, tf.float32) / self.settings.steps
-        return self._elbo(batch, normal, self._progress_of_aids(progress), self._beta(progress))
+            step, tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size)
+        progress = tf.cast(step, tf.float32) / self.settings.steps
+        return self._elbo(batch, normal, self._aid_progress(progress), self._beta(progress))
 
-    def _progress_of_aids(self, progress: tf.Tensor) -> tf.Tensor:
-        """How far the aids have been withdrawn that an autoencoder may have at the start."""
+    def _aid_progress(self, progress: tf.Tensor) -> tf.Tensor:
+        """The fraction of the fit that is passed to `Autoencoder.infer`, by which an autoencoder
+        reduces penalties and transverse connections."""
         return progress
 
     def _beta(self, progress: tf.Tensor) -> tf.Tensor | float:
-        """The weight of the KL divergence after this share of the fit."""
+        """The weight of the KL divergence after this fraction of the fit."""
         warm_up = self.elbo_settings.beta_warm_up
         return tf.minimum(1.0, 0.1 + 0.9 * progress / warm_up) if warm_up else 1.0
 
@@ -102,10 +103,10 @@ class Autoencoding(GradientPhase):
         white = chi_square(stamps, models, sigma)
         chi = (white if settings.likelihood == "pixel" else
                fourier_chi_square(stamps, models, sigma, batch["noise_power"]))
-        # Relative to that of the true profile, on average, which keeps the number readable.
+        # The expectation for the true profile is subtracted, which keeps the number readable.
         negative_log_likelihood = 0.5 * (chi - pixels)
         weight = self._weight(models, batch)
-        # Some bits of the vector are free (eq. 10).
+        # A part of the information of the vector does not add to the loss (eq. 10).
         vector = tf.maximum(inference.kl["vector"], settings.free_bits)
         kl = tf.add_n(list(dict(inference.kl, vector=vector).values()))
         variation = tf.image.total_variation(

@@ -1,4 +1,4 @@
-"""The phase that learns the joint distribution of the columns, so that a row may omit some."""
+"""The phase that fits the joint distribution of the columns, so that values may be missing."""
 
 __all__ = ["ColumnImputation"]
 
@@ -47,20 +47,20 @@ class ColumnImputation(GradientPhase):
         rows = dataset.train_indices
         values = self.family.conditions(
             {name: column[rows] for name, column in dataset.columns.items()}).numpy()
-        number = start
+        step = start
         while True:
-            rng = np.random.default_rng([self.seed, 5, number])
+            rng = np.random.default_rng([self.seed, 5, step])
             chosen = values[rng.integers(len(values), size=self.settings.batch_size)]
-            yield dict(values=chosen, known=(rng.random(chosen.shape) < 0.5).astype(np.float32))
-            number += 1
+            yield dict(values=chosen, observed=(rng.random(chosen.shape) < 0.5).astype(np.float32))
+            step += 1
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        return self._negative_log_likelihood(batch["values"], batch["known"] > 0), {}
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return self._negative_log_likelihood(batch["values"], batch["observed"] > 0), {}
 
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
         values = self.family.conditions(batch)
         return dict(negative_log_likelihood=self._negative_log_likelihood(
             values, tf.zeros_like(values, tf.bool)))
 
-    def _negative_log_likelihood(self, values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        return -tf.reduce_mean(self.family.imputation.log_prob(values, known))
+    def _negative_log_likelihood(self, values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
+        return -tf.reduce_mean(self.family.imputation.log_prob(values, observed))

@@ -23,9 +23,9 @@ def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.
     Galaxies are refined at the same time, and independently of each other.
 
     Parameters:
-        decode:         A function: latents [N, L] -> light profiles before PSF [N, S, S].
-        start:          Latents to start from, [N, L].
-        unit:           Scale of the steps, [N, L]: about the expected error of the start.
+        decode:         A function: latents [N, K] -> light profiles before PSF [N, S, S].
+        start:          Latents to start from, [N, K].
+        unit:           Scale of the steps, [N, K]: about the expected error of the start.
         observed:       A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P] and ``noise_sigma`` [N].
         noise_power:    Power of the noise over that of white noise, [1, S, S/2 + 1].
         steps:          Number of steps.
@@ -33,7 +33,7 @@ def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.
         rate:           Length of the first steps in units of ``unit``; it falls linearly to zero.
 
     Returns:
-        the latents of highest posterior among all steps, for each galaxy, [N, L].
+        the latents of highest posterior among all steps, for each galaxy, [N, K].
     """
     stamps, sigma = observed["stamp"], observed["noise_sigma"]
     transfer = psf_transfer(observed["psf"], stamps.shape[1])
@@ -45,7 +45,7 @@ def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.
         return 0.5 * (fourier_chi_square(stamps, models, sigma, noise_power)
                       + tf.reduce_sum(tf.square(free * latent), axis=-1))
 
-    def step(number, moved, first, second, best, least):
+    def update(step, moved, first, second, best, least):
         with tf.GradientTape() as tape:
             tape.watch(moved)
             latent = start + unit * moved
@@ -54,16 +54,16 @@ def refine(decode: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, unit: tf.
         best = tf.where(better[:, None], latent, best)
         least = tf.where(better, value, least)
         gradient = tape.gradient(value, moved)
-        count = tf.cast(number, tf.float32) + 1.0
+        count = tf.cast(step, tf.float32) + 1.0
         first = 0.9 * first + 0.1 * gradient
         second = 0.99 * second + 0.01 * tf.square(gradient)
         slope = first / (1 - 0.9**count) / (tf.sqrt(second / (1 - 0.99**count)) + 1e-8)
         moved -= rate * (1 - count / (steps + 1)) * slope
-        return number + 1, moved, first, second, best, least
+        return step + 1, moved, first, second, best, least
 
     zeros = tf.zeros_like(start)
     state = tf.while_loop(
-        lambda number, *_: number < steps, step,
+        lambda step, *_: step < steps, update,
         (tf.constant(0), zeros, zeros, zeros, start, tf.fill(tf.shape(start)[:1], 1e30)))
     moved, best, least = state[1], state[4], state[5]
     last = start + unit * moved

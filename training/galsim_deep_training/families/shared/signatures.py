@@ -35,8 +35,8 @@ def decode_signature(family: ModelFamily, latent_size: int,
 
     Parameters:
         family:         The family.
-        latent_size:    Length L of a latent.
-        decode:         (latent [N, L], columns) -> light profiles before PSF, [N, S, S].
+        latent_size:    Length K of a latent.
+        decode:         (latent [N, K], columns) -> light profiles before PSF, [N, S, S].
     """
     def call(latent: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(image=decode(latent, family.imputed(columns))[..., None])
@@ -53,7 +53,7 @@ def encode_signature(
     Parameters:
         family:     The family.
         encode:     (stamps [N, S, S], PSFs [N, P, P], noise_sigma [N], columns) -> mean and scale
-                    of the latent, [N, L] each, as a tuple; or a dict of ``mean``, ``scale`` and
+                    of the latent, [N, K] each, as a tuple; or a dict of ``mean``, ``scale`` and
                     further outputs.
     """
     def call(image: tf.Tensor, psf: tf.Tensor, noise_sigma: tf.Tensor,
@@ -71,8 +71,8 @@ def log_prob_signature(family: ModelFamily, latent_size: int,
 
     Parameters:
         family:         The family.
-        latent_size:    Length L of a latent.
-        log_prob:       (latent [N, L], columns) -> log density of the latent, [N].
+        latent_size:    Length K of a latent.
+        log_prob:       (latent [N, K], columns) -> log density of the latent, [N].
     """
     def call(latent: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(log_prob=log_prob(latent, family.imputed(columns)))

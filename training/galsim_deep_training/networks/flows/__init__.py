@@ -1,6 +1,6 @@
 """Conditional normalizing flows (Lanusse et al. 2021, arXiv:2008.03833, section 3.3).
 
-Each kind is a module here, of the name by which recipes choose it.
+Each kind is a module here, with the name that recipes use.
 """
 
 __all__ = ["Flow", "MapFlow", "make_flow", "make_map_flow"]
@@ -20,7 +20,7 @@ def make_flow(kind: str, latent_size: int, seed: int, **settings: Any) -> Flow:
         seed:           Draws the permutations.
         **settings:     Those of the kind.
 
-    Raises a `pydantic.ValidationError` where there is no such kind or setting.
+    Raises a `pydantic.ValidationError` if there is no such kind or setting.
 
     >>> make_flow("affine_coupling", 4, seed=1, layers=2).latent_size
     4

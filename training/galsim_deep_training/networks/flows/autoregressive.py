@@ -71,7 +71,7 @@ def autoregressive_masks(size: int, hidden: Sequence[int],
     ``size - 1`` for the hidden units; i - 1 for the outputs that belong to number i. A unit is
     connected to units of the layer before it with the same or a smaller degree. Therefore the
     outputs for number i depend on the numbers before it only, and those for the first one on the
-    conditions alone.
+    conditions only.
 
     Parameters:
         size:       Number of inputs, L.

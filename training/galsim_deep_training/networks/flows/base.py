@@ -15,7 +15,7 @@ from .conditioner import Conditioner
 from .transforms import UnivariateTransform, affine
 
 
-class Flow(Registered, keras.Model, what="flow"):
+class Flow(Registered, keras.Model, label="flow"):
     """Conditional normalizing flow: z = T(u; conditions) with standard normal u.
 
     A flow is a function of the conditions that returns the distribution p(z | conditions), as the
@@ -67,7 +67,7 @@ class Flow(Registered, keras.Model, what="flow"):
         return self(conditions).bijector.forward(normal)
 
 
-class MapFlow(Flow, Registered, what="flow of maps"):
+class MapFlow(Flow, Registered, label="flow of maps"):
     """A `Flow` of flattened maps of latents at several resolutions.
 
     A subclass is called with its ``Settings`` and the shapes of the maps.

@@ -67,7 +67,7 @@ def test_the_networks_of_the_paper():
     assert mean.shape == scale.shape == (1, 16)
     assert len(encoder.stages) == 7 and [len(blocks) for blocks in encoder.stages] == [2] * 7
     assert [maps.shape[1] for maps in features] == [128, 64, 32, 16, 8, 4, 2, 1]
-    profile = decoder(mean, features=features, share=0.5)
+    profile = decoder(mean, features=features, fraction=0.5)
     assert profile.shape == (1, 128, 128)
     # Profiles start at the level of faint galaxies.
     assert 1e-4 < float(tf.reduce_mean(decoder(mean))) < 1e-2
@@ -98,9 +98,9 @@ def test_rows_are_independent(pair):
 def test_share_of_zero_means_no_connection(pair):
     encoder, decoder = pair
     latent, _, features = encoder(*inputs())
-    np.testing.assert_array_equal(decoder(latent, features=features, share=0.0), decoder(latent))
+    np.testing.assert_array_equal(decoder(latent, features=features, fraction=0.0), decoder(latent))
     np.testing.assert_array_equal(
-        decoder(latent, features=features, share=annealed(5, 10), seed=(3, 5)), decoder(latent))
+        decoder(latent, features=features, fraction=annealed(5, 10), seed=(3, 5)), decoder(latent))
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
@@ -109,18 +109,18 @@ def test_share_of_one_replaces_a_level(level, pair):
     encoder, decoder = pair
     features = [None] * 4
     features[level] = encoder(*inputs())[2][level]
-    first, second = (decoder(normal(3, LATENT, seed=seed), features=features, share=1.0)
+    first, second = (decoder(normal(3, LATENT, seed=seed), features=features, fraction=1.0)
                      for seed in (5, 6))
     np.testing.assert_array_equal(first, second)
     features[level] = 1.1 * features[level]
-    changed = decoder(normal(3, LATENT, seed=5), features=features, share=1.0)
+    changed = decoder(normal(3, LATENT, seed=5), features=features, fraction=1.0)
     assert np.abs(changed - first).max() > 1e-6
 
 
 def test_seed_determines_which_maps_are_replaced(pair):
     encoder, decoder = pair
     latent, _, features = encoder(*inputs())
-    first, same, other = (decoder(latent, features=features, share=0.5, seed=(1, step))
+    first, same, other = (decoder(latent, features=features, fraction=0.5, seed=(1, step))
                           for step in (7, 7, 8))
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 0
@@ -171,7 +171,7 @@ def test_gradient_reaches_every_weight(pair):
     variables = encoder.trainable_variables + decoder.trainable_variables
     with tf.GradientTape() as tape:
         mean, scale, features = encoder(*inputs())
-        profile = decoder(mean + scale, features=features, share=0.3, seed=(1, 2))
+        profile = decoder(mean + scale, features=features, fraction=0.3, seed=(1, 2))
         loss = tf.reduce_sum(profile**2) + tf.reduce_sum(
             bottleneck_penalty(features[-1], decoder.unfold(mean)))
     gradients = tape.gradient(loss, [variable.value for variable in variables])
@@ -183,8 +183,9 @@ def test_gradient_reaches_every_weight(pair):
 def test_graph_equals_eager(pair):
     encoder, decoder = pair
     mean, _, features = encoder(*inputs())
-    graph = tf.function(lambda latent: decoder(latent, features=features, share=0.4, seed=(1, 2)))
-    expected = decoder(mean, features=features, share=0.4, seed=(1, 2)).numpy()
+    graph = tf.function(
+        lambda latent: decoder(latent, features=features, fraction=0.4, seed=(1, 2)))
+    expected = decoder(mean, features=features, fraction=0.4, seed=(1, 2)).numpy()
     np.testing.assert_allclose(graph(mean), expected, atol=1e-5 * expected.max())
 
 
@@ -205,7 +206,7 @@ def test_in_sixteen_bits(name):
             tf.nest.flatten(outputs), tf.nest.flatten(expected), strict=True):
         assert low_tensor.dtype == tf.float32
         np.testing.assert_allclose(low_tensor, tensor, atol=0.03 * np.abs(tensor).max())
-    profiles = (low[1](outputs[0], features=outputs[2], share=0.5),
-                exact[1](expected[0], features=expected[2], share=0.5))
+    profiles = (low[1](outputs[0], features=outputs[2], fraction=0.5),
+                exact[1](expected[0], features=expected[2], fraction=0.5))
     assert profiles[0].dtype == tf.float32
     np.testing.assert_allclose(*profiles, atol=0.03 * np.max(profiles[1]))

@@ -40,7 +40,8 @@ def test_a_step_moves_every_player(name, make, values):
         *(["prior"] if has_prior else [])}
     # As often as in Algorithm 1.
     settings = phase.settings
-    assert {name: int(player.optimizer.iterations) for name, player in phase.players.items()} == {
+    assert {name: int(optimiser_step.optimizer.iterations)
+            for name, optimiser_step in phase.optimiser_steps.items()} == {
         "discriminator": 2 * settings.discriminator_steps, "generator": 2,
         "encoder": 2 * settings.encoder_steps, **({"prior": 2} if has_prior else {})}
 
@@ -50,7 +51,7 @@ def test_only_the_encoder_learns_from_the_encoder_loss(make, values):
     family, dataset = make("own trunk")
     phase = family.phases[0]
     idle = types.SimpleNamespace(step=lambda loss: (0.0, {}, 0.0))
-    phase.players.update(discriminator=idle, generator=idle, prior=idle)
+    phase.optimiser_steps.update(discriminator=idle, generator=idle, prior=idle)
     before, batch = values(phase.networks), tensors(next(phase.batches(dataset, 0)))
     for number in range(2):  # the learning rate of the first step is zero
         phase.step(batch, tf.constant(number))
@@ -135,7 +136,7 @@ def test_evenness_makes_the_generator_even(make, awaken, batch_of, monkeypatch):
     assert float(loss) == pytest.approx(0.5 * float(scalars["unevenness"]) - 2.0, rel=1e-5)
     losses = []
     for _ in range(40):
-        uneven, _, _ = phase.players["generator"].step(
+        uneven, _, _ = phase.optimiser_steps["generator"].step(
             lambda: (phase._unevenness(batch, tf.constant(0)), {}))
         losses.append(float(uneven))
     assert losses[-1] < 0.8 * losses[1]

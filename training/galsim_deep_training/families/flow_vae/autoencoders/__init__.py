@@ -1,4 +1,4 @@
-"""Autoencoders of the Flow-VAE.  Each is a module here, of the name by which recipes choose it."""
+"""Autoencoders of the Flow-VAE.  Each is a module here, with the name that recipes use."""
 
 __all__ = ["FlowAutoencoder"]
 

@@ -1,4 +1,8 @@
-"""The base class of autoencoders of the Flow-VAE, with latents of the pose and of the shape."""
+"""The base class of the autoencoders of the Flow-VAE.
+
+They keep the latents of the pose (position angle, position, size, flux) separate from those whose
+distribution the flow learns.
+"""
 
 __all__ = ["FlowAutoencoder"]
 
@@ -13,7 +17,7 @@ from ...base import Columns, Conditions
 from ...shared.autoencoder import Autoencoder
 
 
-class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
+class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
     """An autoencoder of the Flow-VAE.
 
     A flow learns the distribution of its latents, except those of the pose.
@@ -54,7 +58,7 @@ class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
 
     @property
     def detail_size(self) -> int:
-        """Number of latents in all maps of the details."""
+        """Total number of latents in all maps."""
         return sum(int(np.prod(shape)) for shape in self.detail_shapes)
 
     @property
@@ -67,15 +71,16 @@ class FlowAutoencoder(Registered, Autoencoder, what="autoencoder"):
         """The light profiles of galaxies in the middle of the stamp, with size and flux imposed.
 
         Parameters:
-            position_angle_latents:     Standard normal numbers that decide the position angles,
+            position_angle_latents:     Standard normal numbers that determine position angle and
+                                        parity,
                                         [N, position_angle_size].
-            shape_latents:              Latents but for the pose, [N, vector_size + detail_size].
+            shape_latents:              Latents without the pose, [N, vector_size + detail_size].
             columns:                    By name, [N] each.
 
         Returns:
             [N, S, S].
         """
-        rest = tf.zeros(
+        zero_offsets = tf.zeros(
             [tf.shape(shape_latents)[0], self.pose_size - self.position_angle_size])
         return self.decode(
-            tf.concat([position_angle_latents, rest, shape_latents], axis=-1), columns)
+            tf.concat([position_angle_latents, zero_offsets, shape_latents], axis=-1), columns)

@@ -36,13 +36,13 @@ class Lanusse2021Settings(Settings):
     max_depth: Channels = 512
     """Maximum number of channels."""
     stages: Layers = 7
-    """How many times the resolution is halved."""
+    """Number of times that the resolution is halved."""
     blocks: Layers = 2
     """Residual blocks in a stage."""
     bottleneck_penalty: Weight = 1.0
     """Initial weight of the penalty for dense layers that do not reproduce their input."""
     aided: PositiveShare = 0.5
-    """Share of the fit after which penalty and transverse connections are zero."""
+    """Fraction of the fit after which penalty and transverse connections are zero."""
 
 
 class Lanusse2021Autoencoder(FlowAutoencoder, kind="lanusse2021"):
@@ -79,7 +79,7 @@ class Lanusse2021Autoencoder(FlowAutoencoder, kind="lanusse2021"):
         seed = tf.unstack(tf.stack(
             [self.recipe.seed, tf.cast(progress * 2.0**24, tf.int32)]))
         profiles = self._windowed(
-            self.decoder(latent, features=features, share=strength, seed=seed))
+            self.decoder(latent, features=features, fraction=strength, seed=seed))
         penalty = tf.reduce_mean(bottleneck_penalty(features[-1], self.decoder.unfold(latent)))
         return Inference(
             profiles, dict(vector=kl_divergence(mean, scale)),

@@ -1,6 +1,6 @@
 """Hierarchical decoder: a latent vector and maps of latents at increasing resolution.
 
-A latent vector alone cannot encode where each knot of a galaxy lies, and a decoder without this
+A latent vector cannot encode where each knot of a galaxy lies, and a decoder without this
 information returns the average over all possibilities: a smooth galaxy. Here the vector describes
 the galaxy as a whole, and maps of latents with a standard normal prior add the details, as in
 ladder VAEs (Sonderby et al. 2016, arXiv:1602.02282; Child 2021, arXiv:2011.10650). The posterior
@@ -92,7 +92,7 @@ class HierarchicalDecoder(keras.Model):
                             means.
 
         Returns:
-            (images as of `call`; posterior (mean, scale) of the maps at each resolution).
+            (images as for `call`; posterior (mean, scale) of the maps at each resolution).
         """
         x = self._first_features(vector, conditions)
         posteriors = []

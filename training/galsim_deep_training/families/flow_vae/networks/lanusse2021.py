@@ -1,10 +1,10 @@
 """Encoder and decoder of Lanusse et al. 2021 (arXiv:2008.03833, section 4.2.1, table 1).
 
 Seven stages of two residual blocks, each of half (or twice) the resolution of the one before, and
-one dense layer to and from the latent vector. Two aids help to train such deep networks, and are
-annealed to zero during the fit: transverse connections copy a random fraction of the feature maps
-from the encoder to the decoder, and a penalty asks the dense layers to reproduce their input.
-`annealed` gives the strength of both.
+one dense layer to and from the latent vector. Two methods help to train such deep networks:
+transverse connections copy a random fraction of the feature maps from the encoder to the decoder,
+and a penalty makes the dense layers reproduce their input. Their strength, `annealed`, falls to
+zero during the fit.
 
 The networks take and return float32; their convolutions follow the dtype policy.
 """
@@ -37,7 +37,7 @@ class DeepEncoder(keras.Model):
         stages:         How many times the resolution is halved.
         blocks:         Residual blocks in a stage.
 
-    Raises a `galsim.GalSimConfigError` if the stamp cannot be halved so many times.
+    Raises a `galsim.GalSimConfigError` if the stamp cannot be halved ``stages`` times.
 
     >>> encoder = DeepEncoder(16, latent_size=4, depth=4, stages=2)
     >>> mean, scale, features = encoder(tf.ones([1, 16, 16]), tf.ones([1, 9, 9]), tf.ones([1]))
@@ -71,7 +71,7 @@ class DeepEncoder(keras.Model):
             feature maps [N, S / 2^k, S / 2^k, C_k] at level k = 0 ... stages. The last one is the
             input of the dense layer.
         """
-        # PSFs of unit sum over thousands of pixels: the factor brings their peak to order one.
+        # PSFs have unit sum over thousands of pixels; with the factor, their peak is of order one.
         x = tf.stack([
             tf.asinh(stamps / noise_sigma[:, None, None]),
             tf.asinh(300.0 * _crop_or_pad(psfs, stamps.shape[1])),
@@ -100,7 +100,7 @@ class DeepDecoder(keras.Model):
         blocks:         Residual blocks in a stage.
         level:          Flux in a pixel before the fit, about that of faint galaxies.
 
-    Raises a `galsim.GalSimConfigError` if the stamp cannot be halved so many times.
+    Raises a `galsim.GalSimConfigError` if the stamp cannot be halved ``stages`` times.
 
     >>> decoder = DeepDecoder(16, latent_size=4, depth=4, stages=2)
     >>> decoder(tf.zeros([2, 4])).shape
@@ -126,11 +126,11 @@ class DeepDecoder(keras.Model):
         self.latent_size = latent_size
 
     def unfold(self, latent: tf.Tensor) -> tf.Tensor:
-        """The dense layer: latent vectors [N, L] -> lowest feature maps [N, B, B, C]."""
+        """Apply the dense layer: latent vectors [N, L] to the lowest feature maps [N, B, B, C]."""
         return tf.reshape(self.entry(latent), [-1, *self.lowest_shape])
 
     def call(self, latent: tf.Tensor, features: Sequence[tf.Tensor | None] | None = None,
-             share: float | tf.Tensor = 0.0,
+             fraction: float | tf.Tensor = 0.0,
              seed: Sequence[int | tf.Tensor] = (0, 0)) -> tf.Tensor:
         """Decode latent vectors. Pass all arguments but the first by name.
 
@@ -138,7 +138,7 @@ class DeepDecoder(keras.Model):
             latent:     [N, L].
             features:   Feature maps of the encoder, as `DeepEncoder` returns them, for transverse
                         connections; None at a level without.  [default: no connections]
-            share:      Fraction of feature maps to copy from the encoder, from 0 to 1.
+            fraction:   Fraction of feature maps to copy from the encoder, from 0 to 1.
             seed:       Two integers that determine which maps are copied, such as the seed of the
                         fit and the step. They are the same maps for all galaxies of a batch.
 
@@ -151,31 +151,31 @@ class DeepDecoder(keras.Model):
                 reversed(levels), self.doublings, self.stages, strict=True):
             x = tf.nn.depth_to_space(doubling(x), 2)
             if features is not None and features[level] is not None:
-                x = transverse(x, features[level], share, tf.stack([seed[0], seed[1]]) + level)
+                x = transverse(x, features[level], fraction, tf.stack([seed[0], seed[1]]) + level)
             for block in blocks:
                 x = block(x)
         x = keras.activations.get(ACTIVATION)(tf.cast(x, tf.float32))
         return tf.nn.softplus(self.exit(x))[..., 0]
 
 
-def transverse(decoder_maps: tf.Tensor, encoder_maps: tf.Tensor, share: float | tf.Tensor,
+def transverse(decoder_maps: tf.Tensor, encoder_maps: tf.Tensor, fraction: float | tf.Tensor,
                seed: tf.Tensor | Sequence[int]) -> tf.Tensor:
     """Replace a random fraction of the decoder's feature maps by those of the encoder.
 
     Parameters:
         decoder_maps:   [N, H, W, C].
         encoder_maps:   Feature maps at the same level, [N, H, W, C].
-        share:          Probability of a map to be replaced, from 0 to 1.
+        fraction:       Probability of a map to be replaced, from 0 to 1.
         seed:           Two integers that determine which maps are replaced.
 
     Returns:
         [N, H, W, C], in the dtype of ``decoder_maps``.
 
-    >>> maps = transverse(tf.zeros([1, 2, 2, 3]), tf.ones([1, 2, 2, 3]), share=1.0, seed=(1, 2))
+    >>> maps = transverse(tf.zeros([1, 2, 2, 3]), tf.ones([1, 2, 2, 3]), fraction=1.0, seed=(1, 2))
     >>> bool(tf.reduce_all(maps == 1.0))
     True
     """
-    replaced = tf.random.stateless_uniform([decoder_maps.shape[-1]], seed=seed) < share
+    replaced = tf.random.stateless_uniform([decoder_maps.shape[-1]], seed=seed) < fraction
     return tf.where(replaced, tf.cast(encoder_maps, decoder_maps.dtype), decoder_maps)
 
 
@@ -199,7 +199,7 @@ def annealed(step: tf.Tensor | float, steps: float, until: float = 0.5) -> tf.Te
     """A strength that falls linearly from one to zero and then stays zero.
 
     Parameters:
-        step:       Number of the step.
+        step:       Index of the step.
         steps:      Number of steps of the phase.
         until:      Fraction of the steps after which the strength is zero.
 

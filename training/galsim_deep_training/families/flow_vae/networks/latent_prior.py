@@ -48,7 +48,7 @@ class FlowPrior(keras.Model):
         Parameters:
             latent:         [N, L].
             conditions:     Standardised columns, [N, C].
-            blur:           Noise that is added to the vector where it is a condition of the
+            blur:           Noise that is added to the vector in its role as a condition of the
                             details, [N, V].  [default: none]
 
         Returns:

@@ -68,5 +68,5 @@ class Structure(Autoencoding):
     def elbo_settings(self) -> AutoencodingSettings:
         return self.family.fit["autoencoder"]
 
-    def _progress_of_aids(self, progress: tf.Tensor) -> tf.Tensor:
+    def _aid_progress(self, progress: tf.Tensor) -> tf.Tensor:
         return tf.constant(1.0)

@@ -1,4 +1,4 @@
-"""The phase that learns how latents are distributed, given the columns."""
+"""The phase that fits the distribution of the latents, given the columns."""
 
 __all__ = ["LatentFlow"]
 
@@ -19,11 +19,11 @@ class LatentFlowSettings(PhaseSettings):
     """Settings of the phase ``flow``."""
 
     deepest_share: PositiveShare = 1.0
-    """Share of the training stamps that the flow is fitted on: those with the least noise.
+    """Fraction of the training stamps that the flow is fitted on: those with the least noise.
 
-    Where noise hides the structure of a galaxy, the posterior of the encoder falls back to its
-    standard normal prior, which is not the distribution of galaxies.  A share below one is useful
-    if the noise of the stamps does not depend on the columns."""
+    If noise hides the structure of a galaxy, the posterior of the encoder falls back to its
+    standard normal prior, which is not the distribution of galaxies.  A fraction below one is
+    useful if the noise of the stamps does not depend on the columns."""
     column_jitter: Jitter = 0.03
     """Standard deviation of Gaussian noise that is added to the standardised columns during the
     fit."""
@@ -59,26 +59,27 @@ class LatentFlow(GradientPhase):
 
     @property
     def flow_settings(self) -> LatentFlowSettings:
-        """The settings of what the flow learns from."""
+        """The settings of the latents that the flow is fitted on."""
         return self.family.fit["flow"]
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         latents = self.latents(dataset)
-        number = start
+        step = start
         while True:
-            yield self.draw(latents, np.random.default_rng([self.seed, 2, number]))
-            number += 1
+            yield self.draw(latents, np.random.default_rng([self.seed, 2, step]))
+            step += 1
 
     def draw(self, latents: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """A batch of latents: random training stamps, and one draw from the posterior of each.
 
         Parameters:
-            latents:    What `latents` returns.
-            rng:        Decides stamps, draws and jitter.
+            latents:    The result of `latents`.
+            rng:        Random numbers for stamps, draws and jitter.
 
         Returns:
-            arrays ``latent`` [N, L], ``conditions`` [N, C] with jitter, and ``blur`` [N, V], the
-            jitter of the vector.
+            arrays ``latent`` [N, D], ``conditions`` [N, C] with jitter, and ``blur`` [N, V], the
+            jitter of the vector.  D is the number of latents without those of the pose, C the
+            number of columns, V the length of the vector.
         """
         settings, mean = self.flow_settings, latents["mean"]
         rows = rng.integers(len(mean), size=self.settings.batch_size)
@@ -94,7 +95,7 @@ class LatentFlow(GradientPhase):
         """Encode the training stamps with the least noise.
 
         Returns:
-            ``mean`` and ``scale`` of the posterior, [M, L] each; the standardised columns
+            ``mean`` and ``scale`` of the posterior, [M, D] each; the standardised columns
             ``conditions`` [M, C]; and ``columns``, a dict of the columns themselves, [M] each.
         """
         names = [column.name for column in self.family.recipe.columns]
@@ -116,7 +117,7 @@ class LatentFlow(GradientPhase):
         return dict(mean=mean, scale=scale, conditions=conditions,
                     columns=dict(zip(names, columns, strict=True)))
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return self._negative_log_likelihood(
             batch["latent"], batch["conditions"], batch["blur"]), {}
 
@@ -127,7 +128,9 @@ class LatentFlow(GradientPhase):
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The mean negative log-likelihood of the latents of test stamps.
 
-        Only the same share of them is used as of the training stamps, those with the least noise.
+        Of the test stamps too, only the ``deepest_share`` with the least noise is used.  If test
+        stamps are noisier than training stamps, their latents contain less information, and the
+        value is not comparable with that of the training set.
         """
         family = self.family
         count = max(1, round(self.flow_settings.deepest_share * batch["noise_sigma"].shape[0]))

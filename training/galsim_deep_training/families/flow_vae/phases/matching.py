@@ -30,7 +30,7 @@ class Matching(LatentFlow):
     phase samples profiles for the columns of training stamps, and draws other profiles from the
     posterior of the training stamps.  It measures the summary statistics of both (`appearance`),
     and minimises the energy distance between the two samples: once for all statistics together, and
-    on average for each statistic alone, always jointly with the columns.  The negative
+    on average for each single statistic, always jointly with the columns.  The negative
     log-likelihood per latent remains a term of the loss, so that properties which no statistic
     measures do not drift.
 
@@ -58,7 +58,7 @@ compare two samples. Take 8 or more.
                 "compare two samples. Take 8 or more.")
 
     def __init__(self, family: Any, settings: Any) -> None:
-        # The gradient comes through the decoder, which may compute in float16 where flows do not.
+        # The gradient passes the decoder, which may compute in float16 although flows do not.
         super().__init__(family, settings, float16=uses_float16(family.networks))
         # The mean of each statistic as a polynomial of the columns, and the scatter about it.
         terms = 1 + 2 * len(family.recipe.columns)
@@ -69,19 +69,19 @@ compare two samples. Take 8 or more.
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         latents = self.latents(dataset)
         reference = self._reference(latents)
-        number = start
+        step = start
         while True:
-            rng = np.random.default_rng([self.seed, 7, number])
+            rng = np.random.default_rng([self.seed, 7, step])
             batch = self.draw(latents, rng)
             rows = rng.integers(
                 len(reference["reference/statistics"]), size=self.settings.batch_size)
             yield dict(batch, **{name: values[rows] for name, values in reference.items()})
-            number += 1
+            step += 1
 
     def _reference(self, latents: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Standardised statistics of profiles from the posterior of training stamps.
 
-        Also sets ``trend`` and ``scatter``, by which the statistics are standardised.
+        Also sets ``trend`` and ``scatter``, which standardise the statistics.
         """
         @as_graph
         def measure(position_angle_latents, shape, columns):
@@ -127,8 +127,8 @@ compare two samples. Take 8 or more.
         """Statistics less their trend with the columns, over the scatter about it, [N, 17]."""
         return (statistics - tf.matmul(_terms(conditions), self.trend)) / self.scatter
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        negative_log_likelihood, _ = super().loss(batch, number)
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        negative_log_likelihood, _ = super().loss(batch, step)
         reference, conditions = batch["reference/statistics"], batch["reference/conditions"]
         columns = {name.removeprefix("column/"): value for name, value in batch.items()
                    if name.startswith("column/")}
@@ -136,7 +136,7 @@ compare two samples. Take 8 or more.
         position_angle_size = self.family.autoencoder.position_angle_size
         shape_size = sum(self.family.prior.sizes)
         position_angle_latents, normal = tf.split(
-            self.normal(number, count, position_angle_size + shape_size),
+            self.normal(step, count, position_angle_size + shape_size),
             [position_angle_size, shape_size], axis=-1)
         shape = self.family.prior(normal, conditions)
         profiles = self.family.autoencoder.generate(position_angle_latents, shape, columns)
@@ -148,7 +148,7 @@ compare two samples. Take 8 or more.
 
     def _distance(self, sampled: tf.Tensor, reference: tf.Tensor,
                   conditions: tf.Tensor) -> tf.Tensor:
-        """Energy distance of all statistics together, plus the mean of those of each alone."""
+        """Energy distance of all statistics together, plus the mean of the single ones."""
         def with_columns(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
             return energy_distance(
                 tf.concat([x, conditions], -1), tf.concat([y, conditions], -1))
@@ -158,16 +158,16 @@ compare two samples. Take 8 or more.
         return with_columns(sampled, reference) + tf.add_n(separate) / len(separate)
 
 
-def _of_all_devices(share: tf.Tensor) -> tf.Tensor:
+def _of_all_devices(rows: tf.Tensor) -> tf.Tensor:
     """The rows that each device holds of a tensor, one device after the other, [N, D]."""
     replica = tf.distribute.get_replica_context()
     count = replica.num_replicas_in_sync
     if count == 1:
-        return share
+        return rows
     # Not all_gather, which TensorFlow 2.21 refuses between several machines of one device each.
-    place = tf.one_hot(replica.replica_id_in_sync_group, count)[:, None, None]
-    shares = replica.all_reduce(tf.distribute.ReduceOp.SUM, place * share)
-    return tf.reshape(shares, [-1, share.shape[-1]])
+    is_own_device = tf.one_hot(replica.replica_id_in_sync_group, count)[:, None, None]
+    all_rows = replica.all_reduce(tf.distribute.ReduceOp.SUM, is_own_device * rows)
+    return tf.reshape(all_rows, [-1, rows.shape[-1]])
 
 
 def _terms(conditions: tf.Tensor) -> tf.Tensor:

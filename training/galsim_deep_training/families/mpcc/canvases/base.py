@@ -1,4 +1,5 @@
-"""How the outputs of the generator become light profiles, and how networks see observed stamps."""
+"""The base class of canvases, which convert network outputs to light profiles, and stamps to views.
+"""
 
 __all__ = ["Canvas", "Columns"]
 
@@ -20,7 +21,7 @@ Columns = Mapping[str, tf.Tensor]
 """Catalogue columns by name, [N] each."""
 
 
-class Canvas(Registered, abc.ABC, what="canvas"):
+class Canvas(Registered, abc.ABC, label="canvas"):
     """Renders light profiles from network outputs, and shows observed stamps to networks.
 
     A canvas contains the physics of a kind of image.  It has no trainable weights.  A subclass
@@ -62,7 +63,7 @@ class Canvas(Registered, abc.ABC, what="canvas"):
         self.layers: dict[str, keras.layers.Layer] = {}
 
     def prepare(self, dataset: "Dataset") -> None:  # noqa: B027 - most need nothing
-        """Take from the training data what is needed before the first step."""
+        """Adapt layers to the training data before the first step."""
 
     @abc.abstractmethod
     def render(self, outputs: Sequence[tf.Tensor], scalars: tf.Tensor | None,
@@ -70,7 +71,7 @@ class Canvas(Registered, abc.ABC, what="canvas"):
         """Render light profiles.
 
         Parameters:
-            outputs:                    Outputs of the generator on the ``render_grids``, [N, C, C]
+            outputs:                    Outputs of the generator on the ``render_grids``, [N, G, G]
                                         each.
             scalars:                    Its further outputs, [N, scalars]; None without any.
             position_angle_latents:     Standard normal numbers, [N, position_angle_size].
@@ -95,6 +96,6 @@ class Canvas(Registered, abc.ABC, what="canvas"):
                                         [N, position_angle_size].  [default: measured on the stamps]
 
         Returns:
-            (views on the ``view_grids``, [N, C, C, K] each; position-angle latents of the sources,
+            (views on the ``view_grids``, [N, G, G, V] each; position-angle latents of the sources,
             [N, position_angle_size]).
         """

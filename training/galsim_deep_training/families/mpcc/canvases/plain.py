@@ -1,4 +1,4 @@
-"""The canvas of images as they are: pixels between 0 and 1, whatever they show."""
+"""The canvas of images of any content, with pixels between 0 and 1."""
 
 __all__ = ["Plain"]
 

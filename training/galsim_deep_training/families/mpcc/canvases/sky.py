@@ -44,7 +44,7 @@ HALO = (0.25, 0.5)
 suppressed: fully below the first, not at all above the second.  A halo below the contour has no
 effect on an image."""
 SUPPRESSED = 0.1
-"""Share of the light that is left where it is suppressed; with none left, the generator would have
+"""Fraction of the light that is left in suppressed pixels; with none left, the generator would have
 no gradient to bring it back."""
 FLUX_ITERATIONS = 6
 """Iterations for the flux above the contour."""
@@ -199,7 +199,7 @@ class Sky(Canvas, kind="sky"):
             brightness = factor * convolved
             above = tf.reduce_sum(tf.where(brightness > self._contour, brightness, 0.0),
                                   axis=[1, 2], keepdims=True)
-            # The square root damps the iteration, which would overshoot where much of the light is
+            # The square root damps the iteration, which would overshoot if much of the light is
             # close to the contour.
             factor = tf.clip_by_value(
                 factor * tf.sqrt(flux / tf.maximum(above, 1e-3 * flux)), 1.0, MAX_FLUX_CORRECTION)
@@ -227,7 +227,7 @@ class Sky(Canvas, kind="sky"):
         return [views], orientation.latents
 
     def _measured_orientation(self, image: tf.Tensor) -> Orientation:
-        """The orientation of sources, from weighted moments of images [N, C, C]."""
+        """The orientation of sources, from weighted moments of images [N, G, G]."""
         light, x, y = self._weight * image, self.grid.x, self.grid.y
         angle = 0.5 * tf.atan2(2 * tf.reduce_sum(light * (x * y), axis=[1, 2]),
                                tf.reduce_sum(light * (x**2 - y**2), axis=[1, 2]))

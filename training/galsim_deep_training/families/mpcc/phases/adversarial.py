@@ -70,7 +70,7 @@ class Jitter(Settings):
     """
 
     shift: Share = 0.0
-    """Standard deviation of shifts along each axis, as a share of the width of the image."""
+    """Standard deviation of shifts along each axis, in units of the image width."""
     turn: JitterSize = 0.0
     """Standard deviation of rotations [rad]."""
     stretch: JitterSize = 0.0
@@ -87,7 +87,7 @@ class AdversarialSettings(PhaseSettings):
         (4, 0.1)
     """
 
-    not_in_identity: ClassVar[frozenset[str]] = frozenset({"least_diversity", "least_usage"})
+    not_hashed: ClassVar[frozenset[str]] = frozenset({"least_diversity", "least_usage"})
 
     discriminator_steps: Repeats = 4
     """Updates of the discriminator in each step, each with a batch of its own."""
@@ -101,17 +101,19 @@ class AdversarialSettings(PhaseSettings):
     """Weight of real images paired with the class of another image, which the discriminator learns
     to reject (Reed et al. 2016, arXiv:1605.05396); for classes that are labels."""
     evenness: Weight = 0.0
-    """Weight of `losses.unevenness` for generator and prior: images should change with the latent
-    equally everywhere.  A class that contains two kinds of images, with a sudden change from one to
-    the other, then tends to give one of them up; this is useful for classes that are found."""
+    """Weight of `losses.unevenness`, the variation of the image change with the latent, in the loss
+    of generator and prior: images should change with the latent equally everywhere.  A class that
+    contains two kinds of images, with a sudden change from one to the other, then tends to give one
+    of them up; this is useful for classes that are found without labels."""
     jitter: Jitter = Jitter()
-    """With few real images, the discriminator learns them by heart unless they are moved."""
+    """Random movements of the images, which prevent the discriminator from memorising a small
+    training set."""
     least_diversity: Share = 0.002
-    """The fit is stopped if the variance of the images of one class is less than this share of the
-    variance of real images."""
+    """The fit is stopped if the variance of the images of one class is less than this fraction of
+    the variance of real images."""
     least_usage: Share = 0.01
-    """The fit is stopped if a class is inferred for real images less often than this share of its
-    frequency in the fit."""
+    """The fit is stopped if a class is inferred for real images less often than this fraction of
+    its frequency in the fit."""
 
 
 class Adversarial(Phase):
@@ -135,7 +137,7 @@ class Adversarial(Phase):
         >>> from galsim_deep_training.families import make_family
         >>> from galsim_deep_training.recipe import read_recipe
         >>> family = make_family(read_recipe("training/recipes/digits_mpcc.yaml"))
-        >>> sorted(Adversarial(family, family.fit["adversarial"]).players)
+        >>> sorted(Adversarial(family, family.fit["adversarial"]).optimiser_steps)
         ['discriminator', 'encoder', 'generator', 'prior']
     """
 
@@ -157,7 +159,7 @@ class Adversarial(Phase):
                              discriminator=family.discriminator, training_set=family.training_set)
         float16 = uses_float16(self.networks)
 
-        def player(networks: list[keras.layers.Layer], updates: int = 1,
+        def optimiser_step(networks: list[keras.layers.Layer], updates: int = 1,
                    learning_rate: float | None = None, average: bool = False) -> OptimiserStep:
             # By id: shared layers are listed by each network that contains them.
             variables = {id(variable): variable for network in networks
@@ -165,13 +167,13 @@ class Adversarial(Phase):
             optimizer = make_optimizer(settings, learning_rate, updates, use_ema=average, **BETAS)
             return OptimiserStep(list(variables.values()), optimizer, settings.clip, float16)
 
-        self.players = dict(
-            discriminator=player([family.trunk, family.discriminator],
+        self.optimiser_steps = dict(
+            discriminator=optimiser_step([family.trunk, family.discriminator],
                                  settings.discriminator_steps),
-            generator=player([family.generator, family.prior], average=True),
-            encoder=player([family.encoder_trunk, family.encoder], settings.encoder_steps))
+            generator=optimiser_step([family.generator, family.prior], average=True),
+            encoder=optimiser_step([family.encoder_trunk, family.encoder], settings.encoder_steps))
         if family.settings.classes.number > 1:
-            self.players["prior"] = player(
+            self.optimiser_steps["prior"] = optimiser_step(
                 [family.prior], learning_rate=settings.prior_learning_rate)
         self.simulator = Simulator(family, self.normal)
         self._watched: collections.deque[Mapping[str, float]] = collections.deque(maxlen=WATCHED)
@@ -181,7 +183,7 @@ class Adversarial(Phase):
             self.settings.batch_size * self.settings.discriminator_steps, self.seed, start,
             augmented=self.family.canvas.may_be_rotated)
 
-    def step(self, batch: Batch, number: tf.Tensor) -> Scalars:
+    def step(self, batch: Batch, step: tf.Tensor) -> Scalars:
         scalars: Scalars = {}
         updates, encoder_updates = self.settings.discriminator_steps, self.settings.encoder_steps
         parts = [{name: value[k::updates] for name, value in batch.items()}
@@ -190,83 +192,83 @@ class Adversarial(Phase):
         # discriminator has got, and more if it has more updates: to generate an image takes longer
         # than to encode it.
         simulated = [tf.nest.map_structure(tf.stop_gradient, self.simulator.views(
-                         parts[k % updates], number, 1 + k, training=True))
+                         parts[k % updates], step, 1 + k, training=True))
                      for k in range(max(updates, encoder_updates))]
         for k, part in enumerate(parts):
-            loss, outputs, _ = self.players["discriminator"].step(
+            loss, outputs, _ = self.optimiser_steps["discriminator"].step(
                 lambda: self._discriminator_loss(
-                    simulated[k], part, number, k))  # noqa: B023 - called at once
+                    simulated[k], part, step, k))  # noqa: B023 - called at once
             scalars.update(outputs, loss=loss)
-        _, losses, norm = self.players["generator"].step(
-            lambda: self._generator_loss(parts[0], number))
+        _, losses, norm = self.optimiser_steps["generator"].step(
+            lambda: self._generator_loss(parts[0], step))
         scalars.update(losses, generator_norm=norm)
         for k in range(encoder_updates):
-            missed, _, _ = self.players["encoder"].step(
+            missed, _, _ = self.optimiser_steps["encoder"].step(
                 lambda: self._encoder_loss(simulated[k], parts[k % updates]))  # noqa: B023
-            if k == 0 and "prior" in self.players:
-                _, losses, _ = self.players["prior"].step(
-                    lambda: self._prior_loss(parts[0], number))
+            if k == 0 and "prior" in self.optimiser_steps:
+                _, losses, _ = self.optimiser_steps["prior"].step(
+                    lambda: self._prior_loss(parts[0], step))
                 scalars.update(losses)
         return dict(scalars, latent_negative_log_likelihood=missed)
 
     # ---- losses ------------------------------------------------------------------------------
 
-    def _discriminate(self, views: Views, classes: tf.Tensor, batch: Batch, number: tf.Tensor,
+    def _discriminate(self, views: Views, classes: tf.Tensor, batch: Batch, step: tf.Tensor,
                       stream: int) -> tf.Tensor:
         """The output of the discriminator for views, after random movements if any, [N]."""
         jitter, count = self.settings.jitter, tf.shape(views[0])[0]
         if jitter.shift or jitter.turn or jitter.stretch:
-            normal = self.normal(number, count, SIZE, JITTER + stream)
+            normal = self.normal(step, count, SIZE, JITTER + stream)
             views = jittered(views, normal, jitter.shift, jitter.turn, jitter.stretch)
         return self.family.discriminate(
             views, classes, self.family.network_conditions(batch, count), training=True)
 
-    def _discriminator_loss(self, simulated: Simulated, batch: Batch, number: tf.Tensor,
+    def _discriminator_loss(self, simulated: Simulated, batch: Batch, step: tf.Tensor,
                             stream: int) -> tuple[tf.Tensor, Scalars]:
-        """The hinge loss (eq. 7.12), and that of real images with the class of another."""
+        """The hinge loss (eq. 7.12), and that of real images paired with another class."""
         generated_views, _, generated_classes = simulated
         labels = self.family.one_hot(tf.cast(batch["label"], tf.int32))
-        # All in one batch, so that the networks run once.
+        # All images in one batch, so that the networks run once.
         views = [tf.concat(pair, axis=0) for pair in zip(
             self.simulator.view(batch["stamp"], batch), generated_views, strict=True)]
         classes = [labels, generated_classes]
         weight = self.settings.mismatched
         if weight:
-            # The real images again, each with the class of another one.
+            # The real images again, each with the class of another image.
             views = [tf.concat([view, view[:tf.shape(labels)[0]]], axis=0) for view in views]
             other_labels = tf.roll(labels, 1, axis=0)
             classes.append(other_labels)
         columns = {column.name: tf.tile(batch[column.name], [len(classes)])
                    for column in self.family.recipe.columns}
         real, generated, *mismatched = tf.split(self._discriminate(
-            views, tf.concat(classes, axis=0), columns, number, 1 + stream), len(classes))
+            views, tf.concat(classes, axis=0), columns, step, 1 + stream), len(classes))
         loss, scalars = discriminator_loss(real, generated), dict(
             real=tf.reduce_mean(real), generated=tf.reduce_mean(generated))
         if weight:
-            # Only where the other class is a different one.
+            # Only if the other class is a different one.
             differs = 1.0 - tf.reduce_sum(labels * other_labels, axis=-1)
             loss += weight * tf.reduce_mean(differs * tf.nn.relu(1.0 + mismatched[0]))
             scalars.update(mismatched=tf.math.divide_no_nan(
                 tf.reduce_sum(differs * mismatched[0]), tf.reduce_sum(differs)))
         return loss, scalars
 
-    def _generator_loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
+    def _generator_loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
         """The loss of generator and prior (eq. 7.12), and the unevenness."""
-        views, _, classes = self.simulator.views(batch, number, 0, training=True)
-        loss = generator_loss(self._discriminate(views, classes, batch, number, 0))
+        views, _, classes = self.simulator.views(batch, step, 0, training=True)
+        loss = generator_loss(self._discriminate(views, classes, batch, step, 0))
         weight = self.settings.evenness
         if not weight:
             return loss, {}
-        uneven = self._unevenness(batch, number)
+        uneven = self._unevenness(batch, step)
         return loss + weight * uneven, dict(unevenness=uneven)
 
-    def _unevenness(self, batch: Batch, number: tf.Tensor) -> tf.Tensor:
+    def _unevenness(self, batch: Batch, step: tf.Tensor) -> tf.Tensor:
         """How unevenly images change with the latent, see `losses.unevenness`.
 
         Changes are relative to the light of an image, since sources are bright and faint.
         """
         first, second = self.simulator.neighbours(
-            batch, number, NEIGHBOURS, NEIGHBOUR_DISTANCE, training=True)
+            batch, step, NEIGHBOURS, NEIGHBOUR_DISTANCE, training=True)
         change, light = (tf.reduce_sum(image, axis=[1, 2]) for image in (
             tf.square(first - second), 0.5 * (tf.square(first) + tf.square(second))))
         # An image without light has not changed.
@@ -280,11 +282,11 @@ class Adversarial(Phase):
         pixels = batch["stamp"].shape[1] * batch["stamp"].shape[2]
         return tf.reduce_mean(latent_negative_log_likelihood(latent, mean, scale)) / pixels, {}
 
-    def _prior_loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
+    def _prior_loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
         """The overlap of the classes (eq. 7.14), and the regulariser of their widths (eq. 7.16)."""
         prior = self.family.prior
         shares = tf.convert_to_tensor(self.family.training_set.class_shares)
-        latent, classes = self.simulator.latents(batch, number, MIXTURE)
+        latent, classes = self.simulator.latents(batch, step, MIXTURE)
         conditions = self.family.network_conditions(batch, tf.shape(latent)[0])
         overlap = tf.reduce_mean(class_negative_log_likelihood(
             classes, prior.log_class_probability(latent, tf.math.log(shares), conditions)))
@@ -295,17 +297,17 @@ class Adversarial(Phase):
     # ---- evaluation --------------------------------------------------------------------------
 
     def evaluate(self, batch: Batch) -> Scalars:
-        """How the networks compare, and whether a class has collapsed.
+        """Compare generated with real images, and check whether a class has collapsed.
 
         Returns:
             * ``real``, ``generated``: mean output of the discriminator;
-            * ``class_accuracy``: share of generated images whose class is inferred correctly;
+            * ``class_accuracy``: fraction of generated images whose class is inferred correctly;
             * ``usage_k``: frequency of class k as inferred for real stamps, over that of its labels
               or, without labels, over that in the fit; ``usage``: the smallest.  It is 1 for a
               class of which fewer than `MIN_EXPECTED` of these stamps are expected;
-            * ``explained_variance``: share of the variance of the latents that the encoder infers;
+            * ``explained_variance``: fraction of the variance of the latents that is inferred;
             * ``diversity``: variance of noiseless images of the same class, columns, PSF and
-              position angle, of the class where it is smallest, over the variance of real images.
+              position angle, of the class with the smallest one, over the variance of real images.
         """
         family, evaluation = self.family, tf.constant(-1)
         views, latent, classes = self.simulator.views(batch, evaluation, 0, batchwise=True)
@@ -334,12 +336,12 @@ class Adversarial(Phase):
             explained_variance=1.0 - missed / tf.math.reduce_variance(latent),
             diversity=tf.reduce_min(by_class) / variance(real_views))
 
-    def fault(self, number: int, scalars: Mapping[str, float]) -> str | None:
+    def fault(self, steps_done: int, scalars: Mapping[str, float]) -> str | None:
         settings = self.settings
-        # Single evaluations may be outliers.  And a generator begins with one image: classes start
-        # to vary one by one.
+        # A single evaluation may be an outlier.  At the beginning of a fit, all images of a class
+        # are equal, and the classes start to vary one after the other.
         self._watched.append(scalars)
-        if number <= settings.steps // 3 or len(self._watched) < WATCHED:
+        if steps_done <= settings.steps // 3 or len(self._watched) < WATCHED:
             return None
         largest_diversity = max(watched["diversity"] for watched in self._watched)
         usage = [np.mean([watched[f"usage_{k}"] for watched in self._watched])
@@ -361,10 +363,12 @@ class Adversarial(Phase):
                 "remove the checkpoints; otherwise the fit continues from here.")
 
     def state(self) -> dict[str, Any]:
-        players = {f"{name}_{key}": value for name, player in self.players.items()
-                   for key, value in player.state().items()}
+        optimiser_states = {f"{name}_{key}": value
+                            for name, optimiser_step in self.optimiser_steps.items()
+                            for key, value in optimiser_step.state().items()}
         return dict(
-            self.networks, untrained_variables=untrained_variables(self.networks), **players)
+            self.networks, untrained_variables=untrained_variables(self.networks),
+            **optimiser_states)
 
     def finish(self, dataset: Dataset) -> None:
         """Keep the averaged weights, and prepare the generator for single galaxies.
@@ -373,19 +377,19 @@ class Adversarial(Phase):
         the classes and latents of this phase.  The phases ``class_weights`` and ``flow`` change
         their distribution only slightly.
         """
-        generator = self.players["generator"]
+        generator = self.optimiser_steps["generator"]
         generator.optimizer.finalize_variable_values(generator.variables)
         fold_spectral_norm(self.family.generator)
         rows = {name: values[dataset.train_indices]
                 for name, values in dict(dataset.columns, label=dataset.label).items()}
-        collect_statistics(self.family.generator, lambda number: self._generate(rows, number))
+        collect_statistics(self.family.generator, lambda index: self._generate(rows, index))
 
-    def _generate(self, rows: Mapping[str, np.ndarray], number: int) -> None:
-        """Run the generator for columns and labels drawn from those of the training set."""
-        rng = np.random.default_rng([self.seed, 9, number])
+    def _generate(self, rows: Mapping[str, np.ndarray], index: int) -> None:
+        """Run the generator for a batch of columns and labels drawn from the training set."""
+        rng = np.random.default_rng([self.seed, 9, index])
         chosen = rng.integers(len(rows["label"]), size=4 * self.settings.batch_size)
         batch = {name: tf.constant(values[chosen]) for name, values in rows.items()}
-        latents = self.simulator.latents(batch, tf.constant(number), STATISTICS)
+        latents = self.simulator.latents(batch, tf.constant(index), STATISTICS)
         self.family.generator(*latents, self.family.network_conditions(batch, len(chosen)))
 
 
@@ -395,7 +399,7 @@ def diversity(first: Views, second: Views, classes: tf.Tensor) -> tf.Tensor:
     It is half the mean squared difference of pairs of images.
 
     Parameters:
-        first, second:  Views of the two images of each pair, [N, C, C, V] each.
+        first, second:  Views of the two images of each pair, [N, G, G, V] each.
         classes:        One-hot, [N, K].  A class without images gets the mean of all pairs.
     """
     square = 0.5 * tf.reduce_mean(tf.square(_flat(first) - _flat(second)), axis=-1)
@@ -405,7 +409,7 @@ def diversity(first: Views, second: Views, classes: tf.Tensor) -> tf.Tensor:
 
 
 def variance(views: Views) -> tf.Tensor:
-    """Mean variance of the pixels of views [N, C, C, V] among images: a scalar."""
+    """Mean variance of the pixels of views [N, G, G, V] among images: a scalar."""
     return tf.reduce_mean(tf.math.reduce_variance(_flat(views), axis=0))
 
 

@@ -29,7 +29,7 @@ class EncodedSettings(PhaseSettings):
     """
 
     deepest_share: PositiveShare = 1.0
-    """Share of the training stamps, those with the least noise, that are used."""
+    """Fraction of the training stamps that are used: those with the least noise."""
 
 
 class ClassWeightsPhase(GradientPhase):
@@ -73,14 +73,14 @@ class ClassWeightsPhase(GradientPhase):
     def batches_of(self, stamps: dict[str, np.ndarray],
                    start: int) -> Iterator[dict[str, np.ndarray]]:
         """Batches of ``encoded`` stamps."""
-        number = start
+        step = start
         while True:
-            rng = np.random.default_rng([self.seed, 2, number])
+            rng = np.random.default_rng([self.seed, 2, step])
             rows = rng.integers(len(stamps["conditions"]), size=self.settings.batch_size)
             yield {name: stamps[name][rows] for name in ("class_probability", "conditions")}
-            number += 1
+            step += 1
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return self._negative_log_likelihood(batch), {}
 
     def _negative_log_likelihood(self, stamps: Batch) -> tf.Tensor:

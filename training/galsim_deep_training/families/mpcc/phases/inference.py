@@ -25,7 +25,7 @@ class Inference(GradientPhase):
     """Continue to fit the encoder, on images of the averaged generator (eq. 7.13).
 
     In the phase ``adversarial``, the encoder is fitted to a generator that changes.  The generator
-    of a module is an average of these, which the encoder has not seen.
+    of a module is an average of these, on which the encoder was not fitted.
 
     Parameters:
         family:     The model.
@@ -55,14 +55,14 @@ class Inference(GradientPhase):
         return dataset.batches(self.settings.batch_size, self.seed + 1, start,
                                augmented=self.family.canvas.may_be_rotated)
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        return self._negative_log_likelihood(batch, number, training=True), {}
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return self._negative_log_likelihood(batch, step, training=True), {}
 
-    def _negative_log_likelihood(self, batch: Batch, number: tf.Tensor,
+    def _negative_log_likelihood(self, batch: Batch, step: tf.Tensor,
                                  training: bool) -> tf.Tensor:
         """-log q(z | x) of the latents of simulated stamps [nats], the mean."""
         views, latent, _ = tf.nest.map_structure(
-            tf.stop_gradient, self.simulator.views(batch, number, 0))
+            tf.stop_gradient, self.simulator.views(batch, step, 0))
         mean, scale = self.family.encode_views(
             views, self.family.network_conditions(batch, tf.shape(latent)[0]), training=training)
         return tf.reduce_mean(latent_negative_log_likelihood(latent, mean, scale))

@@ -58,18 +58,18 @@ class MixtureFlow(GradientPhase):
     def batches_of(self, stamps: dict[str, np.ndarray],
                    start: int) -> Iterator[dict[str, np.ndarray]]:
         """Batches of ``encoded`` stamps: latents and classes drawn from their posteriors."""
-        number, cumulative = start, np.cumsum(stamps["class_probability"], axis=-1)
+        step, cumulative = start, np.cumsum(stamps["class_probability"], axis=-1)
         while True:
-            rng = np.random.default_rng([self.seed, 2, number])
+            rng = np.random.default_rng([self.seed, 2, step])
             rows = rng.integers(len(cumulative), size=self.settings.batch_size)
             noise = rng.standard_normal((len(rows), stamps["mean"].shape[1]), np.float32)
             passed = rng.random((len(rows), 1)) * cumulative[rows, -1:] >= cumulative[rows]
             yield dict(latent=stamps["mean"][rows] + stamps["scale"][rows] * noise,
                        galaxy_class=passed.sum(axis=-1).astype(np.float32),
                        conditions=stamps["conditions"][rows])
-            number += 1
+            step += 1
 
-    def loss(self, batch: Batch, number: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         classes = self.family.one_hot(tf.cast(batch["galaxy_class"], tf.int32))
         return self._negative_log_likelihood(batch["latent"], classes, batch["conditions"]), {}
 
