@@ -165,6 +165,7 @@ def test_seeds_are_independent_of_galsims_own():
     assert not np.any(np.isclose(drawn, galsims))
 
 
+@pytest.mark.long
 def test_ten_million_ids_do_not_collide():
     """In the first 128 bits, for ids in a row and for ids with a random upper half."""
     count = 5_000_000

@@ -58,6 +58,7 @@ def test_files_that_are_not_there(capsys, write_recipe, recipe_content, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_steps_in_the_wrong_order(capsys, recipe, new_run, tmp_path):
     message = fails(capsys, "fit", recipe.path, "--run", tmp_path / "empty")
     assert "galsim-deep-train data" in message

@@ -27,6 +27,7 @@ def test_there_are_recipes():
     assert "acs_flow_vae" in [path.stem for path in RECIPES]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes(path):
     recipe = read_recipe(path)

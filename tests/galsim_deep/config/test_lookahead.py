@@ -326,6 +326,7 @@ def test_processes_change_no_bit(catalogue, alone, nproc, proxy, tmp_path):
     np.testing.assert_array_equal(np.load(path), alone)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nproc, expected", [(1, 6), (2, 3), (4, 1)])
 def test_threads_of_workers(catalogue, nproc, expected, tmp_path):
     """GalSim's nproc divides the cores."""

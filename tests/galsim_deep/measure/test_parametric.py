@@ -61,6 +61,7 @@ def test_known_sersic(psf, n):
     assert fit.centre == pytest.approx((0.02, -0.035), abs=0.02 * SCALE)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n, radius, q", [
     (1.0, 0.06, 0.7), (1.0, 1.2, 0.2), (4.0, 1.0, 0.5), (0.4, 0.8, 0.9)])
 def test_small_large_and_flat_sersic(psf, n, radius, q):

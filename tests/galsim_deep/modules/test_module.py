@@ -380,6 +380,7 @@ def test_loads_with_tensorflow_hub(module):
                                atol=1e-6 * image.max())
 
 
+@pytest.mark.long
 def test_shape_and_determinism(module):
     rows = inputs(module, 5)
     size = module.card.stamp_size
@@ -412,6 +413,7 @@ def blurred(stamps):
         for stamp in stamps])
 
 
+@pytest.mark.long
 def test_encode_and_decode_meet(module):
     """A generated galaxy is found from its observation: closer than another galaxy of its row."""
     if not {"encode", "decode"} <= set(module.card.signatures):

@@ -218,6 +218,7 @@ def test_each_thread_keeps_its_own(stamp):
         assert pool.submit(lambda: len(_held.profiles)).result() == 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_children_draw_while_threads_of_their_parent_do(tmp_path):
     script = tmp_path / "script.py"

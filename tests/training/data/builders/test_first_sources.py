@@ -368,6 +368,7 @@ def test_no_new_examples(first):
 # ---- the real file --------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_radio_galaxy_dataset(first, reference_data):
     path = reference_data / "radio" / "rgd_first_2158_uint8_300px.npz"
     if not path.is_file():

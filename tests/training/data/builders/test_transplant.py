@@ -350,6 +350,7 @@ def test_a_seed_below_zero(make_recipe):
 # ---- with real galaxies ---------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_shipped_recipe(reference_data, write_recipe, tmp_path):
     """A few examples of the data set of hub:acs_flow_vae, from real galaxies and PSFs."""
     shipped = Path(__file__).parents[4] / "training" / "recipes" / "acs_flow_vae.yaml"

@@ -123,6 +123,7 @@ def test_the_sampled_position_angle_is_that_of_two_numbers(tiny):
     np.testing.assert_allclose(turned / peak, np.rot90(image, -1, axes=(1, 2)) / peak, atol=5e-3)
 
 
+@pytest.mark.long
 def test_refinement_finds_more_probable_latents(tiny):
     from galsim_deep_training.physics.convolution import convolve, psf_transfer
     from galsim_deep_training.physics.likelihood import fourier_chi_square
@@ -143,6 +144,7 @@ def test_refinement_finds_more_probable_latents(tiny):
     assert np.all(negative_log_likelihood(refined) < negative_log_likelihood(guess))
 
 
+@pytest.mark.long
 def test_refinement_gets_to_a_flux_that_the_catalogue_has_wrong(tiny, monkeypatch):
     """However sure the encoder is of it."""
     family, batch = tiny
@@ -193,6 +195,7 @@ def test_an_error_relative_to_what_is_not_known_is_refused(make_recipe):
         choose_family(recipe)
 
 
+@pytest.mark.long
 def test_structure_forgives_less(tiny):
     """Deep stamps of bright galaxies count for more in it, faint ones as before."""
     family, batch = tiny
@@ -205,6 +208,7 @@ def test_structure_forgives_less(tiny):
     assert after[1] / before[1] == pytest.approx((errors[0] / errors[1])**2, rel=0.01)
 
 
+@pytest.mark.long
 def test_structure_goes_on(tiny, monkeypatch):
     """Other batches, and no aids of the start; but information is cheap at first."""
     family, batch = tiny
@@ -308,6 +312,7 @@ def test_densities_are_float32_whatever_the_precision(make_recipe):
         assert {layer.compute_dtype for layer in flow._flatten_layers()} == {"float32"}
 
 
+@pytest.mark.long
 def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
     family, batch = tiny
     columns = columns_of(family, batch)
@@ -318,6 +323,7 @@ def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
     np.testing.assert_allclose(alone, together[:1], atol=2e-3)
 
 
+@pytest.mark.long
 def test_the_flow_learns_from_the_deepest_stamps(make_recipe, data_file):
     """And from as many as it is told to."""
     from galsim_deep_training.data.dataset import Dataset

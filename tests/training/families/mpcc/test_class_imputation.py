@@ -68,6 +68,7 @@ def test_order_of_the_columns_does_not_matter():
         np.testing.assert_array_equal(second[name], values)
 
 
+@pytest.mark.long
 def test_three_missing_columns():
     """If all rows used the same points, these would be too coarse in three dimensions."""
     count, mixing = 4 * COUNT, np.float32([[1, 0, 0], [0.6, 0.8, 0], [-0.3, 0.5, 0.8]])

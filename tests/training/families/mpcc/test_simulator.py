@@ -39,6 +39,7 @@ def test_a_displacement_of_zero():
     np.testing.assert_allclose(displaced(tf.constant(image), tf.zeros([2, 2])), image, atol=1e-5)
 
 
+@pytest.mark.long
 def test_generated_galaxies_are_observed(make, batch_of):
     """Networks see profiles through the PSF and the noise of the stamps of the batch."""
     family, dataset = make("conditional")

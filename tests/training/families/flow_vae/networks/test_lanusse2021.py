@@ -61,6 +61,7 @@ def test_channels_of_the_paper():
     assert channels_of_levels(16, 512, 7) == [16, 32, 64, 128, 256, 512, 512, 512]
 
 
+@pytest.mark.long
 def test_the_networks_of_the_paper():
     encoder, decoder = DeepEncoder(128), DeepDecoder(128)
     mean, scale, features = encoder(tf.zeros((1, 128, 128)), tf.zeros((1, 65, 65)), tf.ones(1))
@@ -189,6 +190,7 @@ def test_graph_equals_eager(pair):
     np.testing.assert_allclose(graph(mean), expected, atol=1e-5 * expected.max())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["mixed_bfloat16", "mixed_float16"])
 def test_in_sixteen_bits(name):
     """Weights, inputs and outputs are float32; the outputs are nearly the same as in float32."""

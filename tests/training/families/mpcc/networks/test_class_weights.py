@@ -23,6 +23,7 @@ def test_frequencies_add_up_to_one(awaken):
     assert np.ptp(probability, axis=0).max() > 1e-3
 
 
+@pytest.mark.long
 def test_learns_a_frequency_that_depends_on_a_column():
     rng = np.random.default_rng(2)
     column = rng.normal(size=(4000, 1)).astype(np.float32)

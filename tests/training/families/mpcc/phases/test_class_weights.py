@@ -1,6 +1,7 @@
 """The phase ``class_weights``: the frequencies of the classes given the columns."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from galsim_deep_training.families.mpcc.encoded import encoded
@@ -13,6 +14,7 @@ from galsim_deep_training.fitting.graphs import as_graph
 COUNT, STEPS = 6000, 400
 
 
+@pytest.mark.long
 def test_frequencies_follow_the_columns(make):
     """Class 2 has all magnitudes, class 0 faint and class 1 bright ones."""
     family, dataset = make("unconditional")

@@ -11,6 +11,7 @@ from galsim_deep_training.fitting.graphs import as_graph
 COUNT, STEPS = 6000, 500
 
 
+@pytest.mark.long
 def test_the_flow_learns_what_columns_say_within_a_class(make):
     """In class 0 the first latent increases with the first column, in class 1 it decreases."""
     family, dataset = make("unconditional")
