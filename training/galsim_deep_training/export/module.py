@@ -39,8 +39,8 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         the folder.
 
     Raises a `galsim.GalSimError` where a phase is not complete, the exported graphs do not equal
-    the networks, the family does not offer what modules of its kind must have, or something
-    that is not a module is in its place.
+    the networks or do not agree with the card and the module format, the family does not offer what
+    modules of its kind must have, or something that is not a module is in its place.
     """
     folder = Path(folder)
     _check_replaceable(folder)
@@ -53,6 +53,7 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         fields = card_fields(recipe, family, dataset)
         write_card(fresh, fields)
         module = load(fresh)  # which the page samples from too
+        module.compare_with_card()
         check(module)
         write_page(module, dataset)
         write_card(fresh, fields)
