@@ -16,6 +16,7 @@ from galsim.errors import galsim_warn
 from ._version import __version__
 from .modules.card import CARD_PATH, read_card, rewrite_card
 from .modules.resolve import available, resolve
+from .runtime.atomic_files import replace_file
 
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
@@ -218,6 +219,8 @@ def _sample(options: argparse.Namespace) -> None:
     output = options.output
     if output.is_dir():
         raise GalSimError(f"{output} is a folder. Give the name of a FITS file.")
+    if output.exists() and not output.is_file():  # such as /dev/null, which must not be replaced
+        raise GalSimError(f"{output} is not a file. Give the name of a FITS file.")
     if output.exists() and (not options.overwrite or output.samefile(options.catalog)):
         raise GalSimError(f"{output} exists. Give another name, or --overwrite (not for the "
                           "catalogue itself).")
@@ -236,13 +239,18 @@ def _sample(options: argparse.Namespace) -> None:
     if model.classes:
         # The class of each galaxy, chosen or drawn: the output is a truth catalogue.
         table["galaxy_class"] = np.array(model.classes)[outputs["galaxy_class"]]
+    if "pixel_scale" in outputs:
+        table["pixel_scale"] = outputs["pixel_scale"].astype(float)
+        table["pixel_scale"].unit = "arcsec"
     rows = _table_hdu(table, options.catalog)
     cube = fits.PrimaryHDU(outputs["image"][..., 0])
     cube.header["MODULE"] = (model.card.name, "galsim-deep module")
     cube.header["MODVERS"] = (model.card.version, "version of the module")
-    cube.header["PIXSCALE"] = (model.pixel_scale, "arcsec per pixel")
+    if "pixel_scale" not in outputs:
+        cube.header["PIXSCALE"] = (model.pixel_scale, "arcsec per pixel")
     cube.header["ZEROPNT"] = (model.card.zero_point, "AB magnitude of unit flux")
-    fits.HDUList([cube, rows]).writeto(output, overwrite=True)
+    with replace_file(output) as fresh:
+        fits.HDUList([cube, rows]).writeto(fresh)
     print(f"{len(table)} stamps -> {output}")
 
 
@@ -281,7 +289,9 @@ def _validate(options: argparse.Namespace) -> None:
     # What cannot be written is found before an hour of measuring.
     options.output.mkdir(parents=True, exist_ok=True)
     folder = resolve(_handle(options.module))
-    for place in [options.output, *([folder, folder / CARD_PATH] if options.write_card else [])]:
+    # The card and the page are replaced by new files in their folders.
+    places = [folder, (folder / CARD_PATH).parent] if options.write_card else []
+    for place in [options.output, *places]:
         if not os.access(place, os.W_OK):
             raise GalSimError(f"{place} cannot be written to.")
     try:
