@@ -16,6 +16,7 @@ from galsim.errors import galsim_warn
 from ._version import __version__
 from .modules.card import CARD_PATH, read_card, rewrite_card
 from .modules.resolve import available, resolve
+from .runtime.atomic_files import replace_file
 
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
@@ -220,6 +221,8 @@ def _sample(options: argparse.Namespace) -> None:
     output = options.output
     if output.is_dir():
         raise GalSimError(f"{output} is a folder. Give the name of a FITS file.")
+    if output.exists() and not output.is_file():  # such as /dev/null, which must not be replaced
+        raise GalSimError(f"{output} is not a file. Give the name of a FITS file.")
     if output.exists() and (not options.overwrite or output.samefile(options.catalog)):
         raise GalSimError(f"{output} exists. Give another name, or --overwrite (not for the "
                           "catalogue itself).")
@@ -238,13 +241,18 @@ def _sample(options: argparse.Namespace) -> None:
     if model.classes:
         # The class of each galaxy, chosen or drawn: the output is a truth catalogue.
         table["galaxy_class"] = np.array(model.classes)[outputs["galaxy_class"]]
+    if "pixel_scale" in outputs:
+        table["pixel_scale"] = outputs["pixel_scale"].astype(float)
+        table["pixel_scale"].unit = "arcsec"
     rows = _table_hdu(table, options.catalog)
     cube = fits.PrimaryHDU(outputs["image"][..., 0])
     cube.header["MODULE"] = (model.card.name, "galsim-deep module")
     cube.header["MODVERS"] = (model.card.version, "version of the module")
-    cube.header["PIXSCALE"] = (model.pixel_scale, "arcsec per pixel")
+    if "pixel_scale" not in outputs:
+        cube.header["PIXSCALE"] = (model.pixel_scale, "arcsec per pixel")
     cube.header["ZEROPNT"] = (model.card.zero_point, "AB magnitude of unit flux")
-    fits.HDUList([cube, rows]).writeto(output, overwrite=True)
+    with replace_file(output) as fresh:
+        fits.HDUList([cube, rows]).writeto(fresh)
     print(f"{len(table)} stamps -> {output}")
 
 
@@ -283,7 +291,9 @@ def _validate(options: argparse.Namespace) -> None:
     # Check write permission before the measurements, which take up to an hour.
     options.output.mkdir(parents=True, exist_ok=True)
     folder = resolve(_handle(options.module))
-    for path in [options.output, *([folder, folder / CARD_PATH] if options.write_card else [])]:
+    # The card and the README.md of the module are replaced by new files in their folders.
+    folders = [folder, (folder / CARD_PATH).parent] if options.write_card else []
+    for path in [options.output, *folders]:
         if not os.access(path, os.W_OK):
             raise GalSimError(f"{path} cannot be written to.")
     try:

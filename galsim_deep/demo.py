@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .model import GenerativeGalaxyModel
 from .picture import render, write_png
+from .runtime.atomic_files import replace_file
 
 PIXEL_SCALE = 0.1
 """Size of a pixel of the scene [arcsec]."""
@@ -102,7 +103,8 @@ def run(folder: str | os.PathLike = ".", handle: str = "hub:acs_flow_vae", seed:
     folder.mkdir(parents=True, exist_ok=True)
     scene = draw_scene(handle, seed=seed, galaxy_class=galaxy_class)
     fits, png = folder / "galsim_deep_demo.fits", folder / "galsim_deep_demo.png"
-    scene.write(str(fits))
+    with replace_file(fits) as fresh:
+        scene.write(str(fresh))
     picture = render(scene.array, softening=2 * NOISE, peak=300 * NOISE, floor=-NOISE)
     write_png(png, picture)
     return fits, png

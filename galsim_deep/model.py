@@ -77,7 +77,8 @@ class GenerativeGalaxyModel:
         classes:        Names of the module's classes in the order of their numbers, a tuple of
                         strings; empty for a module without classes.
         stamp_size:     Pixels on a side of a stamp.
-        pixel_scale:    Size of a stamp's pixel [arcsec].
+        pixel_scale:    Size of a stamp's pixel [arcsec], as on the card.  The profiles of a module
+                        that gives each galaxy a scale of its own have those scales.
         quantities:     The columns, under the name that GalSim-Hub used.
         pixel_size:     The pixel scale, under the name that GalSim-Hub used [arcsec].
 
@@ -257,15 +258,19 @@ class GenerativeGalaxyModel:
                 noise=noise, noise_pad_size=noise_pad_size)
 
         def make(part: slice) -> Profiles:
-            stamps = self._outputs(rows, part)["image"][..., 0]
+            outputs = self._outputs(rows, part)
+            stamps = outputs["image"][..., 0]
+            scales = outputs.get("pixel_scale", self.pixel_scale)
             values: dict[str, Any] = {name: array[part] for name, array in imposed.items()}
             if noise is None:
-                return make_profiles(stamps, self.pixel_scale, **values, **options)
+                return make_profiles(stamps, scales, **values, **options)
             return [make_profile(
-                        stamp, self.pixel_scale, noise_pad=noise, noise_pad_size=noise_pad_size,
+                        stamp, float(scale), noise_pad=noise, noise_pad_size=noise_pad_size,
                         rng=_deviate_of(key), **options,
                         **{name: array[row] for name, array in values.items()})
-                    for row, (stamp, key) in enumerate(zip(stamps, rows.keys[part], strict=True))]
+                    for row, (stamp, scale, key) in enumerate(zip(
+                        stamps, np.broadcast_to(scales, len(stamps)), rows.keys[part],
+                        strict=True))]
 
         return make
 
@@ -281,7 +286,9 @@ class GenerativeGalaxyModel:
         Returns:
             a dict of ``image``, float32 [N, S, S, B]: light before PSF and pixel in the flux units
             of the card, with rows (y), columns (x) and bands, the origin at the true centre of the
-            stamp; and, for a module with classes, ``galaxy_class``, int32 [N].
+            stamp; for a module with classes, ``galaxy_class``, int32 [N]; and, for a module that
+            gives each galaxy a scale of its own, ``pixel_scale``, float32 [N] [arcsec] (not for an
+            empty table).
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
         >>> outputs = model.outputs(dict(flux_radius=8.0, mag_auto=22.0, zphot=0.4), seeds=[7])
@@ -367,17 +374,30 @@ class GenerativeGalaxyModel:
         outputs = self._module.sample(
             columns, draw_latents(rows.keys[part], self.card.latent.size), classes)
         # A stamp that is not finite has no finite sum.
-        faulty = np.flatnonzero(~np.isfinite(outputs["image"].sum(axis=(1, 2, 3), dtype=float)))
-        if len(faulty):
-            row = faulty[0]
-            inputs = {name: float(values[row]) for name, values in columns.items()}
-            if classes is not None:
-                inputs["galaxy_class"] = int(classes[row])
-            raise GalSimValueError(
-                f"The module {self.card.name} made a stamp that is not finite in row "
-                f"{part.start + row} ({len(faulty)} rows in all). Its valid ranges are in "
-                "'galsim-deep info'.", inputs)
+        self._check_rows(np.isfinite(outputs["image"].sum(axis=(1, 2, 3), dtype=float)),
+                         "a stamp that is not finite", columns, classes, part)
+        if "pixel_scale" in outputs:
+            from .modules.card import PIXEL_SCALE_LIMITS as LIMITS
+
+            scales = outputs["pixel_scale"]
+            self._check_rows((LIMITS[0] <= scales) & (scales <= LIMITS[1]),  # not so for NaN
+                             f"a pixel_scale that is not from {LIMITS[0]:g} to {LIMITS[1]:g} "
+                             "arcsec", columns, classes, part)
         return outputs
+
+    def _check_rows(self, good: NDArray[np.bool_], what: str, columns: dict[str, np.ndarray],
+                    classes: NDArray[np.int32] | None, part: slice) -> None:
+        """Raise an error that names the first row for which the module's outputs are not good."""
+        if good.all():
+            return
+        faulty = np.flatnonzero(~good)
+        row = faulty[0]
+        inputs = {name: float(values[row]) for name, values in columns.items()}
+        if classes is not None:
+            inputs["galaxy_class"] = int(classes[row])
+        raise GalSimValueError(
+            f"The module {self.card.name} made {what} in row {part.start + row} ({len(faulty)} "
+            "rows in all). Its valid ranges are in 'galsim-deep info'.", inputs)
 
     # ---- for GalSim's config layer ------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .runtime.atomic_files import replace_file
+
 BACKGROUND = 40
 """Grey level between the pictures of a contact sheet."""
 
@@ -63,7 +65,8 @@ def contact_sheet(images: Sequence[ArrayLike] | np.ndarray, columns: int,
 
 
 def write_png(path: str | os.PathLike, picture: NDArray[np.uint8]) -> None:
-    """Write a picture, uint8 [H, W, 3], to a file."""
+    """Write a picture, uint8 [H, W, 3], to a file, which appears when it is complete."""
     from PIL import Image
 
-    Image.fromarray(picture).save(path, format="png", optimize=True)
+    with replace_file(path) as fresh:
+        Image.fromarray(picture).save(fresh, format="png", optimize=True)

@@ -65,14 +65,15 @@ def shared(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_modules(shared):
-    """A folder with two small modules, ``shapes`` and ``tiny``.  Tests must not change them."""
+    """A folder with small modules: shapes, tiny and scaled.  Tests must not change them."""
     with shared("small_modules") as folder:
         complete = folder / "complete"
         if not complete.exists():
             script = Path(__file__).with_name("module_with_classes.py")
             # -P: Python would take the folder galsim_deep beside the script for the package.
             done = subprocess.run([sys.executable, "-P", str(script), str(folder / "shapes"),
-                                   str(folder / "tiny")], capture_output=True, text=True)
+                                   str(folder / "tiny"), str(folder / "scaled")],
+                                  capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             complete.touch()
     return folder
@@ -100,6 +101,21 @@ def shapes_folder(small_modules):
 def shapes(shapes_folder):
     """The model of the small module with classes."""
     return galsim_deep.GenerativeGalaxyModel(shapes_folder)
+
+
+@pytest.fixture(scope="session")
+def scaled_folder(small_modules):
+    """The folder of a small module that gives each galaxy a pixel scale of its own.
+
+    The scale [arcsec] is a hundredth of the column ``flux_radius``.
+    """
+    return small_modules / "scaled"
+
+
+@pytest.fixture(scope="session")
+def scaled(scaled_folder):
+    """The model of the small module with a pixel scale for each galaxy."""
+    return galsim_deep.GenerativeGalaxyModel(scaled_folder)
 
 
 @pytest.fixture(scope="session")

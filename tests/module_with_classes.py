@@ -1,8 +1,8 @@
-"""Write small modules: ``python -P module_with_classes.py FOLDER [FOLDER_WITHOUT_CLASSES]``.
+"""Write small modules: ``python -P module_with_classes.py FOLDER [SECOND_FOLDER [THIRD_FOLDER]]``.
 
 The first has three classes of galaxies.  The second has none; its columns are optional and those of
-the shipped modules.  They are written by a process of their own, since tests fork and TensorFlow
-does not survive that.
+the shipped modules.  The third gives each galaxy a pixel scale of its own.  They are written by a
+process of their own, since tests fork and TensorFlow does not survive that.
 """
 
 import gzip
@@ -120,6 +120,15 @@ def sample_without_classes(flux_radius, mag_auto, zphot, random_normal):
     return dict(image=((1 - bulge) * light[..., 0] + bulge * light[..., 1])[..., None])
 
 
+def sample_scaled(flux_radius, mag_auto, random_normal):
+    """Gaussians of one size in pixels.
+
+    The pixel scale [arcsec] is a hundredth of ``flux_radius``; it is not finite for a negative one.
+    """
+    light = profiles(tf.fill(tf.shape(flux_radius), 6.0), mag_auto, random_normal[:, :2])
+    return dict(image=light[..., 1:2], pixel_scale=tf.sqrt(flux_radius) ** 2 / 100.0)
+
+
 def concrete(function, inputs, rows=None):
     return tf.function(function).get_concrete_function(**{
         name: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype, name)
@@ -213,7 +222,20 @@ def write_without_classes(folder):
         calls=dict(sample=(sample_without_classes, dict(columns, random_normal=normal))))
 
 
+def write_scaled(folder):
+    columns = probe_columns()
+    normal = np.random.default_rng(3).standard_normal((4, LATENT), np.float32)
+    inputs = {name: spec for name, spec in SAMPLE.items() if name != "galaxy_class"}
+    write(
+        folder, name="scaled", summary="Gaussians on pixels of several sizes.",
+        columns=card_columns(), latent=dict(size=LATENT),
+        signatures=dict(sample=(sample_scaled, inputs)),
+        calls=dict(sample=(sample_scaled, dict(columns, random_normal=normal))))
+
+
 if __name__ == "__main__":
     write_with_classes(Path(sys.argv[1]))
     if len(sys.argv) > 2:
         write_without_classes(Path(sys.argv[2]))
+    if len(sys.argv) > 3:
+        write_scaled(Path(sys.argv[3]))

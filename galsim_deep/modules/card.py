@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from galsim import GalSimError, GalSimValueError
 
+from ..runtime.atomic_files import PREFIX, replace_file
 from .archive import CARD_PATH, is_safe_path
 
 FORMAT_VERSION: Literal[2] = 2
@@ -50,8 +51,11 @@ MAX_STAMP_SIZE = 4096
 MAX_LATENT_SIZE = 2**20
 """Largest number of random numbers for each galaxy: 4 MB."""
 MAX_ITEMS = 1000
-"""Largest number of columns, and of classes, bands, signatures and files.  Shipped modules have up
-to a dozen of each."""
+"""Largest number of columns, classes, bands, signatures, files, quantiles of a column, validations,
+and figures of a validation.  Shipped modules have about a hundred of these figures, and up to a
+dozen of the others."""
+PIXEL_SCALE_LIMITS = (1e-6, 1e4)
+"""Smallest and largest size of a pixel [arcsec]: from a microarcsecond to three degrees."""
 MAX_FAULTS = 5
 """Largest number of faults of a damaged card that an error message lists."""
 
@@ -77,6 +81,20 @@ def _checked_text(text: str) -> str:
 
 Text = Annotated[str, pydantic.AfterValidator(_checked_text)]
 """Text that can be shown: without control characters other than line breaks."""
+
+
+def _checked_level(text: str) -> str:
+    try:
+        level = float(text)
+    except ValueError:
+        level = -1.0
+    if 0 <= level <= 1:
+        return text
+    raise ValueError(f"{text!r} is not the level of a quantile, a number from 0 to 1")
+
+
+Level = Annotated[Text, pydantic.AfterValidator(_checked_level)]
+"""The level of a quantile, written as text ("0.5")."""
 
 
 class Band(_Part):
@@ -129,7 +147,7 @@ class Column(_Part):
     """A wider range in which the module was found to extrapolate well, if there is one."""
     above: pydantic.FiniteFloat | None = None
     """Values must exceed this, because the module takes the logarithm of their distance to it."""
-    quantiles: dict[Text, float] = {}
+    quantiles: dict[Level, pydantic.FiniteFloat] = pydantic.Field({}, max_length=MAX_ITEMS)
     """Quantiles of the training sample, by their level written as text ("0.5")."""
 
     @property
@@ -208,8 +226,8 @@ class StampGeometry(_Part):
     sizes: tuple[Annotated[int, pydantic.Field(gt=0, le=MAX_STAMP_SIZE)], ...] = pydantic.Field(
         min_length=1, max_length=MAX_ITEMS)
     """Pixels on a side, of each size that the module offers."""
-    pixel_scale: float = pydantic.Field(ge=1e-6, le=1e4)
-    """Size of a pixel [arcsec], from a microarcsecond to three degrees."""
+    pixel_scale: float = pydantic.Field(ge=PIXEL_SCALE_LIMITS[0], le=PIXEL_SCALE_LIMITS[1])
+    """Size of a pixel [arcsec]."""
     centre: Literal["true_centre"] = "true_centre"
     """The origin of the profile: at the true centre of the stamp, which for an even size
     is the corner between the four middle pixels (GalSim's ``use_true_center=True``)."""
@@ -257,6 +275,10 @@ class RecipeReference(_Part):
     sha256: Text
 
 
+Figures = Annotated[dict[Text, pydantic.FiniteFloat], pydantic.Field(max_length=MAX_ITEMS)]
+"""The figures of one validation by their name."""
+
+
 class Card(_Part):
     """All metadata of a module.
 
@@ -286,7 +308,7 @@ class Card(_Part):
     signatures: tuple[Text, ...] = pydantic.Field(max_length=MAX_ITEMS)
     training_data: TrainingData
     recipe: RecipeReference
-    validation: dict[Text, dict[Text, float]] = {}
+    validation: dict[Text, Figures] = pydantic.Field({}, max_length=MAX_ITEMS)
     """Figures from validation, by the name of the set of real galaxies and of the figure; sets of
     galaxies that the module was not trained on come first."""
     code_version: Text
@@ -449,17 +471,24 @@ def write_card(folder: str | os.PathLike, card: Mapping[str, Any]) -> Card:
     Returns:
         the `Card` that was written.
 
-    Raises a `pydantic.ValidationError` for fields that a card must not have.
+    Raises a `pydantic.ValidationError` for fields that a card must not have, and a
+    `galsim_deep.runtime.atomic_files.WriteError` where the card cannot be written.
     """
     checked = Card.model_validate(dict(card, files=file_digests(folder)))
-    path = Path(folder) / CARD_PATH
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(checked.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    with replace_file(Path(folder) / CARD_PATH) as fresh:
+        fresh.write_text(_text_of(checked), encoding="utf-8")
     return checked
+
+
+def _text_of(card: Card) -> str:
+    return card.model_dump_json(indent=2) + "\n"
 
 
 def rewrite_card(folder: str | os.PathLike, **changes: Any) -> Card:
     """Write the card of a module again with some fields changed, and the module's page with it.
+
+    Both are written beside the present ones, and put into their places when they are complete, so
+    that a full disk leaves the module as it was.
 
     Parameters:
         folder:     The folder of the module.
@@ -467,13 +496,24 @@ def rewrite_card(folder: str | os.PathLike, **changes: Any) -> Card:
 
     Returns:
         the `Card` that was written.
+
+    Raises a `pydantic.ValidationError` for fields that a card must not have, and a
+    `galsim_deep.runtime.atomic_files.WriteError` where the files cannot be written.
     """
     from .readme import README_PATH, render_readme
 
-    fields = read_card(folder).model_dump(exclude={"files"})
-    card = write_card(folder, {**fields, **changes})
-    (Path(folder) / README_PATH).write_text(render_readme(card), encoding="utf-8")
-    return write_card(folder, {**fields, **changes})
+    folder = Path(folder)
+    fields = {**read_card(folder).model_dump(), **changes}
+    fields["files"] = file_digests(folder)
+    card = Card.model_validate(fields)
+    with (replace_file(folder / CARD_PATH) as fresh_card,
+          replace_file(folder / README_PATH) as fresh_page):
+        fresh_page.write_text(render_readme(card), encoding="utf-8")
+        digest = file_digests(fresh_page.parent, [fresh_page.name])[fresh_page.name]
+        files = dict(sorted({**card.files, README_PATH: digest}.items()))
+        card = Card.model_validate({**fields, "files": files})
+        fresh_card.write_text(_text_of(card), encoding="utf-8")
+    return card
 
 
 def file_digests(folder: str | os.PathLike, paths: Iterable[str] | None = None) -> dict[str, str]:
@@ -481,7 +521,8 @@ def file_digests(folder: str | os.PathLike, paths: Iterable[str] | None = None) 
 
     Parameters:
         folder:     The folder of the module.
-        paths:      Paths of files in it.  [default: every file in it but the card]
+        paths:      Paths of files in it.  [default: every file in it but the card, and but those
+                    that another process has not finished]
 
     Returns:
         the sha256 of each file by its path, 64 hexadecimal digits.
@@ -494,9 +535,10 @@ def file_digests(folder: str | os.PathLike, paths: Iterable[str] | None = None) 
     """
     folder = Path(folder)
     if paths is None:
-        files = (path for path in folder.rglob("*")
-                 if path.is_file() and "__pycache__" not in path.parts)
-        paths = sorted({path.relative_to(folder).as_posix() for path in files} - {CARD_PATH})
+        files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        paths = sorted({path.as_posix() for path in files
+                        if not any(part == "__pycache__" or part.startswith(PREFIX)
+                                   for part in path.parts)} - {CARD_PATH})
     digests = {}
     for path in paths:
         with (folder / path).open("rb") as file:

@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .archive import MAX_MODULE_BYTES
 from .card import CARD_PATH, Card, file_digests, read_card
-from .runners.base import GraphOutputs, Runner, Shape
+from .runners.base import GraphOutputs, Runner
 from .runners.litert import COMPACT_GRAPH_PATH, LiteRTRunner
 from .runners.tensorflow import TensorFlowRunner, is_gpu_available
+from .signatures import faults_of_graph
 
 PROBE_PATH = "assets/probe.npz"
 
@@ -85,8 +86,8 @@ class Module:
         Returns:
             its outputs by name, arrays with N rows each.
 
-        Raises a `galsim.GalSimError` if the module has no such signature, or cannot be run with
-        these inputs.
+        Raises a `galsim.GalSimError` if the module has no such signature, cannot be run with
+        these inputs, or does not agree with its card.
 
         >>> from galsim_deep.modules.resolve import resolve
         >>> module = Module(resolve("hub:acs_mpcc"))
@@ -94,7 +95,7 @@ class Module:
         >>> sorted(module.call("prior", **row))
         ['log_class_probability', 'mean', 'scale']
         """
-        return self.tensorflow.call(
+        return self._compared(self.tensorflow).call(
             signature, {name: np.asarray(values) for name, values in inputs.items()})
 
     def sample(self, columns: Mapping[str, NDArray[np.float32]], normal: NDArray[np.float32],
@@ -110,8 +111,9 @@ class Module:
                             with classes.  [default: all are drawn]
 
         Returns:
-            a dict of ``image``, float32 [N, S, S, B], light before PSF and pixel, and, for a module
-            with classes, ``galaxy_class``, int32 [N].
+            a dict of ``image``, float32 [N, S, S, B], light before PSF and pixel; for a module with
+            classes, ``galaxy_class``, int32 [N]; and for a module with a pixel scale for each
+            galaxy, ``pixel_scale``, float32 [N] [arcsec].
 
         Raises a `galsim.GalSimError` if graph and card do not agree.
         """
@@ -138,8 +140,32 @@ class Module:
             runner = self.tensorflow
         else:
             runner = self.compact
+        return self._compared(runner)
+
+    def compare_with_card(self) -> None:
+        """Compare all graphs with the card: the SavedModel and, if there is one, the compact graph.
+
+        A graph is also compared when it is first used: the compact graph when the first galaxy is
+        sampled, the SavedModel when TensorFlow first runs one of its signatures.
+
+        Raises a `galsim.GalSimError` that names the signatures, inputs and outputs at fault.
+
+        >>> from galsim_deep.modules.resolve import resolve
+        >>> Module(resolve("hub:acs_flow_vae")).compare_with_card()
+        """
+        self._compared(self.tensorflow)
+        if self.compact is not None:
+            self._compared(self.compact)
+
+    def _compared(self, runner: Runner) -> Runner:
+        """The runner, after its graph has been compared with the card once."""
         if runner not in self._checked:
-            self._check_sample(runner)
+            faults = faults_of_graph(self.card, runner)
+            if faults:
+                raise GalSimError(
+                    f"The module {self.folder} does not agree with its card: {'; '.join(faults)}. "
+                    "Get the module again; if you made it, write a card for what the graph "
+                    "takes and gives.")
             self._checked.add(runner)
         return runner
 
@@ -153,37 +179,6 @@ class Module:
                 galaxy_class = np.full(len(normal), -1, np.int32)
             inputs["galaxy_class"] = galaxy_class
         return inputs
-
-    def _check_sample(self, runner: Runner) -> None:
-        card = self.card
-        latent_size = card.latent.size if card.latent else 0
-        wanted: dict[str, Shape | None] = {column.name: (None,) for column in card.columns}
-        wanted["random_normal"] = (None, latent_size)
-        if card.classes:
-            wanted["galaxy_class"] = (None,)
-        inputs = runner.signature_inputs("sample")
-        if inputs != wanted:
-            raise self._disagrees(f"sample takes {inputs}, the card says {wanted}")
-        shapes: dict[str, Shape] = {
-            "image": (None, card.stamp_size, card.stamp_size, len(card.bands))}
-        if card.classes:
-            shapes["galaxy_class"] = (None,)
-        outputs = runner.signature_outputs("sample")
-        if not all(name in outputs and _may_be(outputs[name], shape)
-                   for name, shape in shapes.items()):
-            raise self._disagrees(f"sample gives {outputs}, the card says {shapes}")
-        # Some graphs leave shapes open until they are run.
-        sampled = runner.call("sample", self._sample_inputs(
-            {column.name: np.ones(1, np.float32) for column in card.columns},
-            np.ones((1, latent_size), np.float32)))
-        for name, shape in shapes.items():
-            if sampled[name].shape[1:] != shape[1:]:
-                raise self._disagrees(f"sample gives {name} of shape {sampled[name].shape}, "
-                                      f"the card says {shape}")
-
-    def _disagrees(self, how: str) -> GalSimError:
-        return GalSimError(f"The module {self.folder} does not agree with its card: {how}. Get the "
-                           "module again.")
 
     # ---- the probe ---------------------------------------------------------------------------
 
@@ -212,18 +207,12 @@ class Module:
                 (inputs if kind == "inputs" else outputs)[signature][name] = probe[path]
         differences = {
             signature: _largest_difference(
-                self.tensorflow.call(signature, inputs[signature]), expected)
+                self._compared(self.tensorflow).call(signature, inputs[signature]), expected)
             for signature, expected in outputs.items()}
         if self.compact is not None:
             differences["sample (compact graph)"] = _largest_difference(
-                self.compact.call("sample", inputs["sample"]), outputs["sample"])
+                self._compared(self.compact).call("sample", inputs["sample"]), outputs["sample"])
         return differences
-
-
-def _may_be(shape: Shape | None, expected: Shape) -> bool:
-    """Whether a shape that may be open in part can be the expected one."""
-    return shape is None or len(shape) == len(expected) and all(
-        size is None or size == wanted for size, wanted in zip(shape, expected, strict=True))
 
 
 def _largest_difference(outputs: GraphOutputs, expected: GraphOutputs) -> float:

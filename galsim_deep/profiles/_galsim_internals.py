@@ -146,7 +146,8 @@ class StampProfile(galsim.InterpolatedImage):
     """
 
     def __init__(self, stamp: NDArray[np.float32], pixel_scale: float, options: ProfileOptions,
-                 pad_size: int, flux: float, image_flux: float, stepk: float, maxk: float):
+                 pad_size: int, flux: float, image_flux: float, stepk: float, maxk: float
+                 ) -> None:
         self.__dict__.update(options.attributes)
         self._pad_size, self._pad_factor = pad_size, pad_size / len(stamp)
         self._stamp, self._wcs = stamp, galsim.PixelScale(pixel_scale)
@@ -154,7 +155,7 @@ class StampProfile(galsim.InterpolatedImage):
         self._stepk, self._maxk = stepk, maxk
 
     @property
-    def _xim(self):
+    def _xim(self) -> galsim.Image:
         """The padded image."""
         size, padded_size = len(self._stamp), self._pad_size
         array = np.zeros((padded_size, padded_size))
@@ -163,7 +164,7 @@ class StampProfile(galsim.InterpolatedImage):
         return galsim._Image(array, _centred_bounds(padded_size), self._wcs)
 
     @property
-    def _image(self):
+    def _image(self) -> galsim.Image:
         """The stamp as an image in double precision."""
         return galsim._Image(
             self._stamp.astype(float), _centred_bounds(len(self._stamp)), self._wcs)
@@ -171,7 +172,7 @@ class StampProfile(galsim.InterpolatedImage):
     _pad_image = _image  # the padding is zero
 
     @property
-    def _sbp(self):
+    def _sbp(self) -> Any:
         # The C++ object needs the padded image during its whole lifetime.  GalSim reads `_sbp` if
         # another C++ object (for example of a convolution in real space) will keep a reference to
         # it.  The padded profile is therefore kept as long as this profile.
@@ -186,49 +187,50 @@ class StampProfile(galsim.InterpolatedImage):
         padded._image = padded._pad_image = padded._xim[_centred_bounds(len(self._stamp))]
         return padded
 
-    def _getMaxK(self, calculate_maxk, force_maxk):
+    def _getMaxK(self, calculate_maxk: Any, force_maxk: float) -> float:
         """Called by `withGSParams`."""
         return self._padded()._getMaxK(calculate_maxk, force_maxk)
 
     # GalSim calls these methods and properties to draw, shoot and evaluate a profile (`_METHODS`,
     # `_PROPERTIES`).
 
-    def _drawKImage(self, image, jac=None):
+    def _drawKImage(self, image: galsim.Image, jac: Any = None) -> None:
         _held.padded(self)._drawKImage(image, jac)
 
-    def _drawReal(self, image, jac=None, offset=(0., 0.), flux_scaling=1.):
+    def _drawReal(self, image: galsim.Image, jac: Any = None,
+                  offset: tuple[float, float] = (0., 0.), flux_scaling: float = 1.) -> None:
         _held.padded(self)._drawReal(image, jac, offset, flux_scaling)
 
-    def _kValue(self, kpos):
+    def _kValue(self, kpos: galsim.PositionD) -> complex:
         return _held.padded(self)._kValue(kpos)
 
-    def _shoot(self, photons, rng):
+    def _shoot(self, photons: galsim.PhotonArray, rng: galsim.BaseDeviate) -> None:
         _held.padded(self)._shoot(photons, rng)
 
-    def _xValue(self, pos):
+    def _xValue(self, pos: galsim.PositionD) -> float:
         return _held.padded(self)._xValue(pos)
 
     @property
-    def _centroid(self):
+    def _centroid(self) -> galsim.PositionD:
         return _held.padded(self)._centroid
 
     @property
-    def _max_sb(self):
+    def _max_sb(self) -> float:
         return _held.padded(self)._max_sb
 
     @property
-    def _negative_flux(self):
+    def _negative_flux(self) -> float:
         return _held.padded(self)._negative_flux
 
     @property
-    def _positive_flux(self):
+    def _positive_flux(self) -> float:
         return _held.padded(self)._positive_flux
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items()
                 if name not in ("_permanent", "_hash")}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
     __eq__ = galsim.InterpolatedImage.__eq__
@@ -248,8 +250,9 @@ class _HeldProfiles(threading.local):
         bytes:      How many bytes the padded profiles take.
     """
 
-    def __init__(self):
-        self.profiles = collections.OrderedDict()
+    def __init__(self) -> None:
+        self.profiles: collections.OrderedDict[
+            int, tuple[StampProfile, galsim.InterpolatedImage]] = collections.OrderedDict()
         self.bytes = 0
 
     def padded(self, profile: StampProfile) -> galsim.InterpolatedImage:

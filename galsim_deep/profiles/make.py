@@ -29,15 +29,16 @@ LEAST_PADDING = 2.0
 """Smallest size of the padded grid in units of the stamp's, for the faint light far out."""
 
 
-def make_profiles(stamps: NDArray[np.float32], pixel_scale: float, flux: ArrayLike | None = None,
-                  half_light_radius: ArrayLike | None = None, x_interpolant: Any = None,
-                  k_interpolant: Any = None, pad_factor: float | None = None,
+def make_profiles(stamps: NDArray[np.float32], pixel_scale: ArrayLike,
+                  flux: ArrayLike | None = None, half_light_radius: ArrayLike | None = None,
+                  x_interpolant: Any = None, k_interpolant: Any = None,
+                  pad_factor: float | None = None,
                   gsparams: galsim.GSParams | None = None) -> list[StampProfile]:
     """Wrap stamps as interpolated images, much faster than one by one.
 
     Parameters:
         stamps:             Light profiles before PSF and pixel, float32 [N, S, S], flux per pixel.
-        pixel_scale:        Size of a pixel [arcsec].
+        pixel_scale:        Size of a pixel [arcsec], of all stamps or of each, [N].
         flux:               Total fluxes to give the profiles, [N].
                             [default: None, the sums of the stamps]
         half_light_radius:  Half-light radii to give the profiles [arcsec], [N], by dilation.
@@ -77,7 +78,7 @@ def make_profiles(stamps: NDArray[np.float32], pixel_scale: float, flux: ArrayLi
     half = half_sizes(stamps, sums, options.gsparams.folding_threshold)
     maxk = np.minimum(largest_frequencies(stamps, sums, options.gsparams.maxk_threshold),
                       options.x_interpolant.krange)
-    scales = np.full(len(stamps), float(pixel_scale))
+    scales = np.full(len(stamps), pixel_scale, float)
     if half_light_radius is not None:
         scales = np.asarray(half_light_radius, float) / [
             measured_radius(stamp, x_interpolant) for stamp in stamps]

@@ -61,17 +61,18 @@ class WriteError(GalSimError, OSError):
         EEXIST
     """
 
-    def __init__(self, message: str, errno: int | None = None, strerror: str | None = None):
+    def __init__(self, message: str, errno: int | None = None,
+                 strerror: str | None = None) -> None:
         super().__init__(message)
         self.errno, self.strerror = errno, strerror
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.args[0]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"galsim_deep.runtime.atomic_files.WriteError({str(self)!r})"
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["WriteError"], tuple[str, int | None, str | None]]:
         return WriteError, (str(self), self.errno, self.strerror)
 
 

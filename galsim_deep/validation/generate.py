@@ -57,13 +57,17 @@ def generate(galaxies: RealGalaxies, module: Module, streams: RandomStreams,
         int [n], or None for a module without classes.
 
     Raises:
-        galsim.GalSimError: if a class is not on the card of the module.
+        galsim.GalSimError: if a class is not on the card of the module, or galaxies have another
+            pixel scale than that of the card.
     """
     columns, normal = generator_inputs(galaxies, module, streams, numbers)
     if not module.card.classes:
-        return module.sample(columns, normal)["image"][..., 0], None
+        outputs = module.sample(columns, normal)
+        _check_pixel_scale(outputs, module.card)
+        return outputs["image"][..., 0], None
     wanted = np.full(len(normal), galaxy_class, np.int32)
     outputs = module.sample(columns, normal, wanted)
+    _check_pixel_scale(outputs, module.card)
     classes = outputs["galaxy_class"].astype(int)
     check_classes(classes, module.card)
     return outputs["image"][..., 0], classes
@@ -75,6 +79,15 @@ def check_classes(classes: np.ndarray, card: Card) -> None:
         raise GalSimError(f"The module {card.name} draws classes from {classes.min()} to "
                           f"{classes.max()}; its card has {len(card.classes)}. Get the module "
                           "again.")
+
+
+def _check_pixel_scale(outputs: dict[str, np.ndarray], card: Card) -> None:
+    """Raise if a galaxy has a scale of its own: stamps are compared on the pixels of the card."""
+    scales = outputs.get("pixel_scale")
+    if scales is not None and not np.allclose(scales, card.pixel_scale, rtol=1e-5, atol=0):
+        raise GalSimError(f"The module {card.name} gives galaxies pixel scales from "
+                          f"{scales.min():g} to {scales.max():g} arcsec. A validation needs the "
+                          f"scale of its card, {card.pixel_scale:g} arcsec, for all galaxies.")
 
 
 def latent_size(card: Card) -> int:

@@ -118,10 +118,6 @@ class Reconstructor:
     def _most_probable(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """The most probable classes, int [n]; -1 if the probabilities are not finite."""
         probability = outputs["log_class_probability"]
-        if probability.shape[1:] != (self._classes,):
-            raise GalSimError(
-                f"The encoder of {self._module.card.name} distinguishes {probability.shape[1]} "
-                f"classes, its card {self._classes}. Get the module again.")
         has_classes = np.isfinite(probability).any(axis=1) & ~np.isnan(probability).any(axis=1)
         return np.where(has_classes, np.argmax(probability, axis=1), -1)
 

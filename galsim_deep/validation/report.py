@@ -3,13 +3,15 @@
 __all__ = ["card_figures", "write_report"]
 
 import base64
+import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..runtime.atomic_files import replace_file
 from .galaxy import SAMPLES
 from .run import Validation
 from .sections import SECTIONS
@@ -30,17 +32,27 @@ def write_report(validation: Validation, folder: str | os.PathLike) -> Path:
         the path of ``report.html``.  Beside it are ``report.json``, all numbers of the page,
         ``galaxies.fits``, all measurements of all galaxies, and the figures as PNG files.
 
+    The files appear together when all of them are complete.
+
+    Raises a `galsim_deep.runtime.atomic_files.WriteError` where they cannot be written; those of an
+    earlier report are then unchanged.
+
     Example::
 
         write_report(validate("hub:acs_flow_vae", "COSMOS_25.2_training_sample"), "report")
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = json.dumps(_as_json(validation.results), indent=1, allow_nan=False)
-    (folder / "report.json").write_text(numbers + "\n", encoding="utf-8")
-    _galaxy_table(validation).write(folder / "galaxies.fits", overwrite=True)
     path = folder / "report.html"
-    path.write_text(_page(validation, folder), encoding="utf-8")
+    # All files are written before the first one is put into its place, and the page is the last.
+    with contextlib.ExitStack() as stack:
+        def fresh(name: str) -> Path:
+            return stack.enter_context(replace_file(folder / name))
+
+        page = fresh(path.name)
+        numbers = json.dumps(_as_json(validation.results), indent=1, allow_nan=False)
+        fresh("report.json").write_text(numbers + "\n", encoding="utf-8")
+        _galaxy_table(validation).write(fresh("galaxies.fits"))
+        page.write_text(_page(validation, fresh), encoding="utf-8")
     return path
 
 
@@ -70,8 +82,8 @@ def card_figures(results: Mapping[str, Any]) -> dict[str, float]:
     return figures
 
 
-def _page(validation: Validation, folder: Path) -> str:
-    """The page as HTML; draws the figures into the folder."""
+def _page(validation: Validation, path_of: Callable[[str], Path]) -> str:
+    """The page as HTML; writes each figure to the path that its file name gives."""
     environment = _environment()
     shared = dict(results=validation.results, card=validation.card)
     summaries, pieces = [], []
@@ -79,7 +91,7 @@ def _page(validation: Validation, folder: Path) -> str:
         variables = dict(shared, **section.page_variables())
         figures = []
         for figure in section.figures(validation.results):
-            path = folder / f"{figure.name}.png"
+            path = path_of(f"{figure.name}.png")
             figure.drawing.savefig(path, dpi=110, bbox_inches="tight")
             figures.append(dict(caption=figure.caption,
                                 picture=base64.b64encode(path.read_bytes()).decode()))

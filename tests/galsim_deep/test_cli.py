@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import galsim
 import numpy as np
@@ -228,6 +229,55 @@ def test_sample_of_no_class(hub, catalog, tmp_path, capsys, module, galaxy_class
                  "--output", str(tmp_path / "out.fits")]) == 1
     assert word in capsys.readouterr().err
     assert not (tmp_path / "out.fits").exists()
+
+
+def test_sample_with_a_pixel_scale_for_each_galaxy(hub, catalog, table, tmp_path):
+    output = tmp_path / "stamps.fits"
+    assert main(["sample", "scaled", "--catalog", str(catalog), "--output", str(output)]) == 0
+    with fits.open(output) as file:
+        assert "PIXSCALE" not in file[0].header  # there is no scale of all stamps
+        rows = Table.read(file[1])
+    assert rows["pixel_scale"].unit == "arcsec"
+    np.testing.assert_allclose(rows["pixel_scale"], table["flux_radius"] / 100, rtol=1e-6)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from galsim_deep.cli import main
+if sys.argv[1] == "full":
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits here")
+@pytest.mark.parametrize("command", ["sample", "demo"])
+def test_a_full_disk_leaves_the_files_as_they_were(hub, catalog, tmp_path, command):
+    folder = tmp_path / "made"
+    options = dict(sample=["sample", "tiny", "--catalog", str(catalog), "--overwrite",
+                           "--output", str(folder / "stamps.fits")],
+                   demo=["demo", "--module", "tiny", "--output", str(folder)])[command]
+
+    def run(disk, *more):
+        return subprocess.run([sys.executable, "-c", FULL_DISK, disk, *options, *more],
+                              capture_output=True, text=True)
+
+    done = run("free")
+    assert done.returncode == 0, done.stderr
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert len(before) == dict(sample=1, demo=2)[command]
+    done = run("full", "--seed", "9")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such device here")
+def test_devices_are_not_replaced(hub, catalog, capsys):
+    assert main(["sample", "tiny", "--catalog", str(catalog), "--output", "/dev/null",
+                 "--overwrite"]) == 1
+    assert "/dev/null is not a file" in capsys.readouterr().err
+    assert not Path("/dev/null").is_file()
 
 
 def test_demo_of_a_class(hub, tmp_path, capsys):

@@ -75,6 +75,47 @@ def test_profiles_are_ordinary_interpolated_images(model, table):
         assert drawn.array.sum() == pytest.approx(galaxy.flux, rel=0.01)
 
 
+# ---- a pixel scale for each galaxy ----------------------------------------------------------
+
+
+def test_each_galaxy_has_its_own_pixel_scale(scaled, table):
+    """The same Gaussian in pixels has a size in arcsec that is proportional to the scale."""
+    # Of one seed: the stamps differ in flux only.
+    table = {name: table[name] for name in scaled.columns}
+    outputs = scaled.outputs(table, seeds=7 * [5])
+    assert set(outputs) == {"image", "pixel_scale"}
+    scales = outputs["pixel_scale"]
+    np.testing.assert_allclose(scales, table["flux_radius"] / 100, rtol=1e-6)
+    galaxies = scaled.sample(table, seeds=7 * [5])
+    padded = scaled.sample(table, noise=1e-12, noise_pad_size=2.0, seeds=7 * [5])
+    streamed = [galaxy for part in scaled.stream(table, seeds=7 * [5], chunk=3)
+                for galaxy in part]
+    assert streamed == galaxies
+    for galaxy, noisy, scale, stamp in zip(galaxies, padded, scales, outputs["image"], strict=True):
+        assert galaxy.image.scale == noisy.image.scale == pytest.approx(float(scale), rel=1e-12)
+        drawn = galaxy.drawImage(nx=32, ny=32, scale=float(scale), method="no_pixel").array
+        np.testing.assert_allclose(drawn, stamp[..., 0], atol=1e-4 * stamp.max())
+        assert galaxy.calculateHLR() == pytest.approx(
+            galaxies[0].calculateHLR() * scale / scales[0], rel=1e-3)
+
+
+def test_half_light_radii_are_imposed_whatever_the_pixel_scale(scaled, table):
+    table = {name: table[name] for name in scaled.columns}
+    for galaxy in scaled.sample(table, seeds=range(7), half_light_radius=0.3):
+        assert galaxy.calculateHLR() == pytest.approx(0.3, rel=0.05)
+
+
+@pytest.mark.parametrize("radius", [-1.0, 0.0, 1e7])
+def test_pixel_scales_that_cannot_be_used(scaled, radius):
+    """Not finite, zero, or a thousand times that of the whole sky."""
+    table = dict(flux_radius=[5.0, radius], mag_auto=22.0)
+    for draw in (scaled.sample, scaled.outputs):
+        with (pytest.warns(galsim.GalSimWarning, match="flux_radius"),
+              pytest.raises(galsim.GalSimValueError, match="pixel_scale.*row 1") as caught):
+            draw(table, seeds=[1, 2])
+        assert caught.value.value == dict(flux_radius=radius, mag_auto=22.0)
+
+
 # ---- the same seed, the same galaxy ---------------------------------------------------------
 
 

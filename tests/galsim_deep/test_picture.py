@@ -1,6 +1,7 @@
 """Pictures: colours and layout."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from galsim_deep.picture import contact_sheet, render, write_png
@@ -33,6 +34,15 @@ def test_faint_pixels_have_colours_of_their_own():
 
 def test_an_empty_image_is_black():
     assert (render(np.zeros((3, 4)), softening=1.0) == 0).all()
+
+
+def test_a_picture_that_cannot_be_written_replaces_nothing(tmp_path):
+    path = tmp_path / "a.png"
+    write_png(path, render(np.eye(8), 0.1))
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        write_png(path, np.zeros((3, 3, 3), complex))
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
 
 
 def test_png(tmp_path):

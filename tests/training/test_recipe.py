@@ -11,6 +11,7 @@ import pydantic
 import pytest
 import yaml
 
+from galsim_deep.modules.card import read_card
 from galsim_deep_training.data.builders import Builder, make_builder
 from galsim_deep_training.families import ModelFamily, choose_family, make_family
 from galsim_deep_training.families.flow_vae.autoencoders import FlowAutoencoder
@@ -37,6 +38,14 @@ def test_shipped_recipes(path):
     assert all(low < high for low, high in (column.valid_range for column in recipe.columns))
     family = make_family(recipe)
     assert [phase.name for phase in family.phases] == list(recipe.fit)
+
+
+@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc", "first_mpcc"])
+def test_cards_of_shipped_modules_name_the_recipes(name):
+    """If a recipe changes, its module is exported again, or its card is rewritten."""
+    card = read_card(RECIPES[0].parents[2] / "hub_modules" / name)
+    recipe = read_recipe(RECIPES[0].with_name(card.recipe.name))
+    assert card.recipe.sha256 == recipe.sha256
 
 
 def test_what_is_read(recipe_content, write_recipe):

@@ -25,6 +25,13 @@ class Runner(Protocol):
     >>> runners: list[Runner] = [module.compact, module.tensorflow]
     """
 
+    has_all_signatures: bool
+    """Whether this graph should have all signatures on the card, and not only ``sample``."""
+
+    def signatures(self) -> tuple[str, ...]:
+        """The names of the signatures of the graph."""
+        ...
+
     def signature_inputs(self, signature: str) -> dict[str, Shape | None]:
         """The inputs of a signature by name; None for a shape that the graph leaves open."""
         ...

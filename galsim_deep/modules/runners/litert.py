@@ -61,6 +61,8 @@ class LiteRTRunner:
     {'image': (None, 128, 128, 1)}
     """
 
+    has_all_signatures = False
+
     def __init__(self, folder: Path) -> None:
         self._path = folder / COMPACT_GRAPH_PATH
         self._graph: bytes | None = None
@@ -98,6 +100,10 @@ class LiteRTRunner:
 
         run_in_threads(fill, blocks, min(threads(), len(blocks)))
         return outputs
+
+    def signatures(self) -> tuple[str, ...]:
+        """The names of the signatures of the graph: ``sample`` alone."""
+        return ("sample",)
 
     def signature_inputs(self, signature: str) -> dict[str, Shape | None]:
         """The inputs of the signature ``sample`` by name: shapes with None for the rows."""

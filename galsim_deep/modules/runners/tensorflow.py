@@ -46,6 +46,8 @@ class TensorFlowRunner:
     ['mean', 'scale']
     """
 
+    has_all_signatures = True
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._loaded: Any = None
@@ -86,6 +88,11 @@ class TensorFlowRunner:
             return {name: np.concatenate([batch[name].numpy() for batch in batches])
                     for name in batches[0]}
 
+    def signatures(self) -> tuple[str, ...]:
+        """The names of the signatures of the graph."""
+        with _lock:
+            return tuple(self._signatures())
+
     def signature_inputs(self, signature: str) -> dict[str, Shape | None]:
         """The inputs of a signature by name; None for a shape that the graph leaves open."""
         with _lock:
@@ -97,6 +104,15 @@ class TensorFlowRunner:
             return _shapes(self._function(signature).structured_outputs)
 
     def _function(self, signature: str) -> Any:
+        signatures = self._signatures()
+        if signature not in signatures:
+            raise GalSimValueError(
+                f"The module {self.folder} has no signature of this name.", signature,
+                list(signatures))
+        return signatures[signature]
+
+    def _signatures(self) -> Any:
+        """The functions of the signatures by name."""
         if self._loaded is None:
             try:
                 self._loaded = import_tensorflow().saved_model.load(str(self.folder))
@@ -105,11 +121,7 @@ class TensorFlowRunner:
             except Exception as err:  # TensorFlow's own errors share no base class
                 raise GalSimError(f"TensorFlow cannot load the module {self.folder}: {err}. Get "
                                   "the module again.") from err
-        if signature not in self._loaded.signatures:
-            raise GalSimValueError(
-                f"The module {self.folder} has no signature of this name.", signature,
-                list(self._loaded.signatures))
-        return self._loaded.signatures[signature]
+        return self._loaded.signatures
 
     def __getstate__(self) -> dict[str, Any]:
         return dict(folder=self.folder, _loaded=None)

@@ -25,6 +25,22 @@ def test_registered_by_import():
     assert "GenerativeModelGalaxy" in galsim.config.gsobject.valid_gsobject_types
 
 
+def test_each_galaxy_has_its_own_pixel_scale(make_config, scaled_folder, scaled):
+    """Also those that are made ahead."""
+    radii = [4.0, 6.0, 8.0, 10.0, 12.0, 14.0]
+    fields = dict(id=dict(type="Sequence", first=40), zphot=None,
+                  flux_radius=dict(type="Sequence", first=4, step=2))
+    base = make_config(fields, count=6, module=scaled_folder)
+    image = galsim.config.BuildImage(base).array
+    galaxies = scaled.sample(dict(flux_radius=radii, mag_auto=22.0), seeds=range(40, 46))
+    for number, (galaxy, radius) in enumerate(zip(galaxies, radii, strict=True)):
+        assert galaxy.image.scale == pytest.approx(radius / 100, rel=1e-6)
+        expected = galsim.Convolve(galaxy, galsim.Gaussian(sigma=0.06)).drawImage(
+            nx=48, ny=48, scale=0.03).array
+        np.testing.assert_allclose(image[:, 48 * number:48 * (number + 1)], expected,
+                                   atol=1e-6 * expected.max())
+
+
 # ---- which galaxy ---------------------------------------------------------------------------
 
 

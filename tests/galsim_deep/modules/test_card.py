@@ -23,8 +23,10 @@ from galsim_deep.modules.card import (
     rewrite_card,
     write_card,
 )
+from galsim_deep.modules.module import load
 from galsim_deep.modules.readme import README_PATH
 from galsim_deep.modules.resolve import available, resolve
+from galsim_deep.runtime.atomic_files import PREFIX
 
 SHIPPED = sorted(name for name, folder in available(offline=True).items() if folder)
 
@@ -121,6 +123,57 @@ def test_rewrite(copied):
     with pytest.raises(pydantic.ValidationError):
         rewrite_card(copied, kind="poem")
     assert read_card(copied) == card
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf")])
+def test_figures_that_are_not_finite_are_not_written(copied, figure):
+    before = (copied / CARD_PATH).read_bytes()
+    with pytest.raises(pydantic.ValidationError, match="finite"):
+        rewrite_card(copied, validation={"real": {"auc": figure}})
+    assert (copied / CARD_PATH).read_bytes() == before
+
+
+FULL_DISK = """
+import resource, signal, sys
+from galsim_deep.modules.card import rewrite_card
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    rewrite_card(sys.argv[1], summary=5000 * "long ")
+except OSError as err:
+    print(err)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits here")
+def test_a_full_disk_leaves_the_module_as_it_was(copied):
+    """Neither the page nor the card is replaced, and nothing else stays."""
+    rewrite_card(copied, summary="Before.")  # the module has a page
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(copied)], capture_output=True,
+                          text=True)
+    assert "cannot be written" in done.stdout and "Free some space" in done.stdout, done.stderr
+    assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
+    assert not [path for path in copied.rglob("*") if path.name.startswith(PREFIX)]
+    assert load(copied).card.summary == "Before."
+
+
+def test_a_page_that_cannot_be_written_leaves_the_card_as_it_was(copied, monkeypatch):
+    rewrite_card(copied, summary="Before.")
+    monkeypatch.setattr("galsim_deep.modules.readme.render_readme",
+                        lambda card: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(galsim.GalSimError, match="No space left"):
+        rewrite_card(copied, summary="After.")
+    monkeypatch.undo()
+    assert load(copied).card.summary == "Before."
+
+
+def test_unfinished_files_of_other_processes_are_not_listed(copied):
+    for folder in (copied, copied / "assets"):
+        (folder / f"{PREFIX}abc" / "file").mkdir(parents=True)
+        (folder / f"{PREFIX}abc" / "file" / "card.json").write_text("{")
+    assert not any(PREFIX in path for path in file_digests(copied))
+    assert not any(PREFIX in path for path in rewrite_card(copied).files)
 
 
 def test_digests_cover_every_other_file(copied):
@@ -320,6 +373,27 @@ DAMAGE = {
     "infinite scale": (dict(stamp=dict(sizes=[32], pixel_scale=1e999)), "pixel_scale"),
     "many columns": (dict(columns=[column(f"{k}", "other", "") for k in range(50_000)]),
                      "columns.*1000"),
+    # Numbers that are not finite, and more of them than any training sample or report has.
+    "NaN for a quantile": (
+        dict(columns=[column("x", "other", "", quantiles={"0.5": float("nan")})]),
+        "columns.0.quantiles.0.5: Input should be a finite number"),
+    "infinite quantile": (dict(columns=[column("x", "other", "", quantiles={"1.0": 1e999})]),
+                          "columns.0.quantiles.1.0: Input should be a finite number"),
+    "level beyond 1": (dict(columns=[column("x", "other", "", quantiles={"1.5": 2})]),
+                       "columns.0.quantiles.*'1.5' is not the level of a quantile"),
+    "level of no number": (dict(columns=[column("x", "other", "", quantiles={"median": 2})]),
+                           "'median' is not the level of a quantile"),
+    "level NaN": (dict(columns=[column("x", "other", "", quantiles={"nan": 2})]),
+                  "'nan' is not the level of a quantile"),
+    "many quantiles": (dict(columns=[column(
+        "x", "other", "", quantiles={f"{k / 1e5}": 1 for k in range(100_000)})]),
+        "columns.0.quantiles.*1000"),
+    "infinite figure": (dict(validation={"real": {"auc": 1e999}}),
+                        "validation.real.auc: Input should be a finite number"),
+    "NaN for a figure": (dict(validation={"real": {"auc": float("nan")}}), "validation.real.auc"),
+    "many figures": (dict(validation={"real": {f"{k}": 1 for k in range(1001)}}),
+                     "validation.real.*1000"),
+    "many validations": (dict(validation={f"{k}": {} for k in range(1001)}), "validation.*1000"),
     "many bands": (dict(bands=[dict(BAND, name=f"{k}") for k in range(1001)]), "bands"),
     "many signatures": (dict(signatures=1001 * ["sample"]), "signatures"),
     "many files": (dict(files={"saved_model.pb": "", **{f"{k}": "" for k in range(1000)}}),

@@ -34,6 +34,14 @@ def test_padding_is_enough(module_stamps, psf, scale):
     assert pad_factors == {2.0, 3.0, 4.0}
 
 
+def test_pixel_scales_of_each_stamp(stamps):
+    scales = np.float32([0.03, 0.05, 0.2])
+    for profile, stamp, scale in zip(
+            make_profiles(stamps[:3], scales), stamps, scales.tolist(), strict=False):
+        alone, = make_profiles(stamp[None], scale)
+        assert profile == alone and profile.image.scale == scale
+
+
 def test_a_galaxy_does_not_keep_the_stamps_of_its_batch(stamp):
     batch = np.stack([stamp] * 5)
     profile = make_profiles(batch, 0.03)[2]

@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_deep.validation.generate import generate, generator_inputs
+from galsim_deep.validation.generate import check_classes, generate, generator_inputs
 from galsim_deep.validation.random_streams import RandomStreams
 
 STREAMS = RandomStreams(1)
@@ -48,6 +48,27 @@ def test_classes_that_are_not_on_the_card(shapes_galaxies, shapes_module, monkey
         name: values + (name == "galaxy_class") for name, values in sample(*inputs).items()})
     with pytest.raises(galsim.GalSimError, match="its card has 3"):
         generate(shapes_galaxies, shapes_module, STREAMS, range(20))
+
+
+@pytest.mark.parametrize("change", [-3, 3])
+def test_numbers_that_are_no_class(shapes_module, change):
+    """Below the first class as well as beyond the last one; -1 would count from the end."""
+    classes = np.array([0, 1, 2])
+    check_classes(classes, shapes_module.card)
+    check_classes(classes[:0], shapes_module.card)
+    classes[1] += change
+    with pytest.raises(galsim.GalSimError, match=(
+            rf"draws classes from {classes.min()} to {classes.max()}; its card has 3\. Get")):
+        check_classes(classes, shapes_module.card)
+
+
+def test_galaxies_of_other_pixel_scales(shapes_galaxies, scaled):
+    """A validation compares stamps on the pixels of the card, so it refuses these."""
+    galaxies = types.SimpleNamespace(columns=dict(shapes_galaxies.columns))
+    with pytest.raises(galsim.GalSimError, match="scaled gives galaxies pixel scales from 0.0"):
+        generate(galaxies, scaled._module, STREAMS, range(9))
+    galaxies.columns["flux_radius"] = np.full(48, 3.0)  # 0.03 arcsec, as on the card
+    assert generate(galaxies, scaled._module, STREAMS, range(9))[0].shape == (9, 32, 32)
 
 
 def test_a_module_that_does_not_generate(shapes_galaxies):

@@ -1,9 +1,12 @@
 """The report: page, numbers, table and the figures of a card."""
 
 import dataclasses
+import errno
 import json
 import re
+import shutil
 
+import galsim
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -82,6 +85,26 @@ def test_table_of_galaxies(report, shapes_validation):
         table["generated_class"],
         shapes_validation.section("classes").classification.drawn)
     assert {"real_class_found", "generated_class_found"} < {*table.colnames}
+
+
+def test_a_report_that_fails_leaves_the_last_one(report, shapes_validation, tmp_path, monkeypatch):
+    """All of its files are put into their places together, so they belong to one validation."""
+    folder = shutil.copytree(report.parent, tmp_path / "report")
+    (folder / "notes.txt").write_text("of the user")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("galsim_deep.validation.report._rendered", full)
+        with pytest.raises(galsim.GalSimError, match="No space left on device"):
+            write_report(shapes_validation, folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert write_report(shapes_validation, folder) == folder / "report.html"
+    after = {path: path.read_bytes() for path in folder.iterdir()}
+    assert after.keys() == before.keys() and after[folder / "report.json"] != before[
+        folder / "report.json"]
 
 
 # ---- figures of the card ----------------------------------------------------------------------

@@ -357,6 +357,18 @@ class Brightness(ModelFamily, kind="brightness"):
         return dict(embed=Signature(embed, dict(self.column_specs(), **observation_specs(self))))
 
 
+class WithoutPSF(Brightness, kind="without_psf"):
+    """An encoder without one of the inputs that encoders have."""
+
+    def signatures(self):
+        def embed(image, noise_sigma, **columns):
+            return dict(embedding=tf.reduce_sum(image, axis=[1, 2]) / noise_sigma)
+
+        inputs = dict(self.column_specs(), **observation_specs(self))
+        del inputs["psf"]
+        return dict(embed=Signature(embed, inputs))
+
+
 class Nothing(ModelFamily, kind="nothing"):
     """A generator without the signature that generators have."""
 
@@ -387,6 +399,15 @@ def test_an_encoder(of_family, dataset, tmp_path):
         noise_sigma=rows["noise_sigma"][:, None], **{name: rows[name] for name in COLUMNS})
     expected = np.arcsinh(rows["stamp"].sum(axis=(1, 2)) / rows["noise_sigma"])
     np.testing.assert_allclose(outputs["embedding"][:, 0], expected, rtol=1e-4)
+
+
+def test_a_signature_that_is_not_that_of_the_module_format(of_family, tmp_path):
+    """Compared on what was written, as by those who open the module."""
+    recipe, run = of_family("without_psf")
+    with pytest.raises(galsim.GalSimError, match=(
+            r"does not agree with its card: embed has no input psf \[N, P, P, 1\]")):
+        export(recipe, run, tmp_path / "hub" / "without_psf")
+    assert not (tmp_path / "hub" / "without_psf").exists()
 
 
 def test_a_family_without_the_signature_of_its_kind(of_family, tmp_path):

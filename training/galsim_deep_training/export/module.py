@@ -39,8 +39,9 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         the folder.
 
     Raises a `galsim.GalSimError` if a phase is not complete, the outputs of the exported graphs
-    differ from those of the networks, the family lacks a signature that modules of its kind must
-    have, or the folder exists and is not a module.
+    differ from those of the networks, the graphs do not agree with the card and the module format,
+    the family lacks a signature that modules of its kind must have, or the folder exists and is not
+    a module.
     """
     folder = Path(folder)
     _check_replaceable(folder)
@@ -53,6 +54,7 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         fields = card_fields(recipe, family, dataset)
         write_card(fresh, fields)
         module = load(fresh)  # the pictures of README.md are sampled from this module
+        module.compare_with_card()
         check(module)
         write_page(module, dataset)
         write_card(fresh, fields)

@@ -49,20 +49,27 @@ def _observations(card: Card, dataset: Dataset) -> list[Observation]:
 
 
 def _stamps(model: GenerativeGalaxyModel, observations: list[Observation],
-            galaxy_class: str | None = None) -> np.ndarray:
-    """Light profiles for the columns of the observations, [COUNT, S, S]."""
+            galaxy_class: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Light profiles for the columns of the observations.
+
+    Returns:
+        stamps [COUNT, S, S], and the sizes of their pixels [COUNT] [arcsec].
+    """
     table = {name: np.array([observation.columns[name] for observation in observations])
              for name in model.columns}
-    return model.images(table, seeds=np.arange(COUNT), galaxy_class=galaxy_class)[..., 0]
+    outputs = model.outputs(table, seeds=np.arange(COUNT), galaxy_class=galaxy_class)
+    scales = outputs.get("pixel_scale", np.full(COUNT, model.pixel_scale))
+    return outputs["image"][..., 0], scales
 
 
 def _samples(model: GenerativeGalaxyModel, observations: list[Observation]) -> np.ndarray:
     """A contact sheet: profiles, and the same profiles observed."""
-    stamps = _stamps(model, observations)
+    stamps, scales = _stamps(model, observations)
     observed = [
-        observation.drawn_like(observation.convolved(make_profile(stamp, model.pixel_scale)),
+        observation.drawn_like(observation.convolved(make_profile(stamp, float(scale))),
                                np.random.default_rng(seed))
-        for seed, (observation, stamp) in enumerate(zip(observations, stamps, strict=True))]
+        for seed, (observation, stamp, scale) in enumerate(
+            zip(observations, stamps, scales, strict=True))]
     sigma = [observation.noise_sigma for observation in observations]
     return contact_sheet(
         [render(stamp, 2 * s) for stamp, s in zip(stamps, sigma, strict=True)]
@@ -75,5 +82,5 @@ def _classes(model: GenerativeGalaxyModel, observations: list[Observation]) -> n
     return contact_sheet(
         [render(stamp, 2 * observation.noise_sigma) for galaxy_class in model.classes
          for stamp, observation in zip(
-             _stamps(model, observations, galaxy_class), observations, strict=True)],
+             _stamps(model, observations, galaxy_class)[0], observations, strict=True)],
         COUNT)

@@ -1,0 +1,174 @@
+"""The signatures of the module format, and the comparison of a graph with its card.
+
+The table of signatures in ``docs/module_format.md`` is written here for programs.
+"""
+
+__all__ = ["faults_of_graph"]
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from .card import MAX_FAULTS, Card
+from .runners.base import Runner, Shape
+
+
+@dataclasses.dataclass(frozen=True)
+class _Format:
+    """Inputs and outputs of a signature besides the columns.
+
+    Shapes are written with one letter for each dimension: N galaxies, S pixels on a side of a
+    stamp, P of a PSF image, B bands, L random numbers, K latents, C classes, D numbers in an
+    embedding.
+    """
+
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    inputs_with_classes: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Further inputs, if the module has classes."""
+    outputs_with_classes: dict[str, str] = dataclasses.field(default_factory=dict)
+    optional_outputs: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Outputs that may be missing."""
+    all_columns: bool = True
+    """Whether the signature of a generator takes all columns, and not only those it needs."""
+
+
+_OBSERVED = dict(image="NSSB", psf="NPPB", noise_sigma="NB")
+_CLASS = dict(galaxy_class="N")
+
+_FORMATS = {
+    "sample": _Format(dict(random_normal="NL"), dict(image="NSSB"), _CLASS, _CLASS,
+                      optional_outputs=dict(pixel_scale="N")),
+    "decode": _Format(dict(latent="NK"), dict(image="NSSB"), _CLASS),
+    "encode": _Format(_OBSERVED, dict(mean="NK", scale="NK"),
+                      outputs_with_classes=dict(log_class_probability="NC")),
+    "log_prob": _Format(dict(latent="NK"), dict(log_prob="N")),
+    "prior": _Format(_CLASS, dict(log_class_probability="N")),
+    "embed": _Format(_OBSERVED, dict(embedding="ND"), all_columns=False),
+}
+
+
+def faults_of_graph(card: Card, runner: Runner) -> list[str]:
+    """Say in what a graph differs from its card.
+
+    Signatures of other names than those of the module format must be in the graph; what they take
+    and give is not compared.  A signature is run for one row where its graph leaves shapes open,
+    and ``sample`` in any case.
+
+    Parameters:
+        card:       The card.
+        runner:     What runs the graph.  All signatures on the card are compared that it can run:
+                    those of the SavedModel, or ``sample`` of the compact graph.
+
+    Returns:
+        the first faults, as clauses; none if they agree.
+
+    Raises a `galsim.GalSimError` where the graph cannot be loaded or run.
+
+    >>> from galsim_deep.modules import Module
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> module = Module(resolve("hub:acs_flow_vae"))
+    >>> faults_of_graph(module.card, module.compact)
+    []
+    >>> stamp = module.card.stamp.model_copy(update=dict(sizes=(64, 128)))
+    >>> faults_of_graph(module.card.model_copy(update=dict(stamp=stamp)), module.compact)
+    ['the output image of sample is [N, 128, 128, 1] instead of [N, 64, 64, 1]']
+    """
+    present = runner.signatures()
+    listed = [name for name in card.signatures if name in present or runner.has_all_signatures]
+    faults = []
+    for name in listed:
+        if name not in present:
+            faults.append(f"the graph has no signature {name}, only {', '.join(sorted(present))}")
+    # Sizes that the card does not state have to be the same in all signatures.
+    sizes: dict[str, int | None] = dict(
+        N=None, S=card.stamp_size, B=len(card.bands), C=len(card.classes),
+        **(dict(L=card.latent.size) if card.latent else {}))
+    for name in listed:
+        if name in present and name in _FORMATS:
+            faults += _faults_of_signature(card, runner, name, sizes)
+    return faults[:MAX_FAULTS]
+
+
+def _faults_of_signature(card: Card, runner: Runner, name: str, sizes: dict[str, int | None]
+                         ) -> list[str]:
+    """The faults of one signature; adds the sizes that it shows to ``sizes``."""
+    form = _FORMATS[name]
+    inputs, outputs = runner.signature_inputs(name), runner.signature_outputs(name)
+    wanted_inputs = form.inputs | (form.inputs_with_classes if card.classes else {})
+    wanted_outputs = form.outputs | (form.outputs_with_classes if card.classes else {})
+    wanted_outputs |= {key: letters for key, letters in form.optional_outputs.items()
+                       if key in outputs}
+    columns = {column.name: "N" for column in card.columns}
+    takes_all = card.kind == "generator" and form.all_columns
+    known = columns | wanted_inputs
+    required = known if takes_all else wanted_inputs
+    faults = [f"{name} has no input {key} {_text(_shape(letters, sizes), letters)}"
+              for key, letters in required.items() if key not in inputs]
+    faults += [f"{name} has the input {key}, which neither the card nor the module format has"
+               for key in inputs if key not in known]
+    faults += [f"{name} has no output {key} {_text(_shape(letters, sizes), letters)}"
+               for key, letters in wanted_outputs.items() if key not in outputs]
+    for size in card.stamp.sizes:
+        sizes["S"] = size
+        faults += _faults_of_shapes(f"of {name}", "input", inputs, known, sizes)
+        faults += _faults_of_shapes(f"of {name}", "output", outputs, wanted_outputs, sizes)
+    open_outputs = any(shape is None or None in shape[1:] for shape in outputs.values())
+    if not faults and (name == "sample" or open_outputs):
+        faults += _faults_of_run(card, runner, name, {key: known[key] for key in inputs},
+                                 wanted_outputs, sizes)
+    return faults
+
+
+def _faults_of_run(card: Card, runner: Runner, name: str, inputs: Mapping[str, str],
+                   outputs: Mapping[str, str], sizes: dict[str, int | None]) -> list[str]:
+    """The faults of what a signature gives for one row; none if it is not known what it takes."""
+    if not {*"".join(inputs.values())} <= sizes.keys():
+        return []
+    # The galaxy_class of sample is drawn; other signatures take the number of a class.
+    number = np.array([-1 if name == "sample" else 0], np.int32)
+    made = runner.call(name, {
+        key: number if key == "galaxy_class" and card.classes
+        else np.ones([1 if letter == "N" else sizes[letter] or 0 for letter in letters], np.float32)
+        for key, letters in inputs.items()})
+    shapes: dict[str, Shape | None] = {
+        key: (None if value.shape[:1] == (1,) else value.shape[0], *value.shape[1:])
+        if value.ndim else () for key, value in made.items()}
+    return [*_faults_of_shapes(f"of {name}", "output", shapes, outputs, sizes)]
+
+
+def _faults_of_shapes(of: str, what: str, shapes: Mapping[str, Shape | None],
+                      wanted: Mapping[str, str], sizes: dict[str, int | None]) -> Iterator[str]:
+    for key, letters in wanted.items():
+        if key not in shapes:
+            continue
+        shape = shapes[key]
+        if not _fits(shape, letters, sizes):
+            yield (f"the {what} {key} {of} is {_text(shape)} instead of "
+                   f"{_text(_shape(letters, sizes), letters)}")
+
+
+def _fits(shape: Shape | None, letters: str, sizes: dict[str, int | None]) -> bool:
+    """Whether a shape, which may be open in part, can be the wanted one; learns unknown sizes."""
+    if shape is None:
+        return True
+    if len(shape) != len(letters):
+        return False
+    for size, letter in zip(shape, letters, strict=True):
+        if size is not None and sizes.setdefault(letter, size) != size:
+            return False
+    return True
+
+
+def _shape(letters: str, sizes: Mapping[str, int | None]) -> Shape:
+    return tuple(sizes.get(letter) for letter in letters)
+
+
+def _text(shape: Shape | None, letters: str | None = None) -> str:
+    """A shape as in ``docs/module_format.md``: [N, 32, 32, 1]; ? where its size is open."""
+    if shape is None:
+        return "[...]"
+    names = letters or "N" + "?" * len(shape)
+    return "[" + ", ".join(name if size is None else str(size)
+                           for name, size in zip(names, shape, strict=False)) + "]"
