@@ -117,7 +117,8 @@ def identity(value: Any) -> Any:
 
     A setting that is added later, with a default that does what was done before, so leaves the
     identity of earlier results as it was.  A default that is changed must raise the ``format`` of
-    the phase or network that it belongs to.
+    the phase or network that it belongs to.  A default that chooses a kind is left out only while
+    the ``format`` of that kind is 1, so that a higher format gives another identity.
 
     Parameters:
         value:      A `Settings`, a `registry.Choice`, or numbers, text, lists and dicts of these.
@@ -136,7 +137,7 @@ def identity(value: Any) -> Any:
             setting = getattr(value, name)
             is_default = not field.is_required() and setting == field.get_default(
                 call_default_factory=True)
-            if name not in value.not_in_identity and not is_default:
+            if name not in value.not_in_identity and not (is_default and _first_format(setting)):
                 content[name] = identity(setting)
         return content | {name: identity(extra)
                           for name, extra in (value.model_extra or {}).items()}
@@ -145,6 +146,20 @@ def identity(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [identity(part) for part in value]
     return value
+
+
+def _first_format(value: Any) -> bool:
+    """Whether all kinds that a setting chooses have the format 1."""
+    if hasattr(value, "__identity__"):
+        return value.cls.format == 1 and _first_format(value.settings)
+    if isinstance(value, Settings):
+        return all(_first_format(getattr(value, name)) for name in type(value).model_fields
+                   if name not in value.not_in_identity)
+    if isinstance(value, Mapping):
+        return all(map(_first_format, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_first_format, value))
+    return True
 
 
 def digest(content: Any) -> str:
