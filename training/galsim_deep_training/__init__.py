@@ -15,6 +15,6 @@ Its parts, in an order in which each imports only those before it::
     export     a fitted family becomes a module in format version 2
 
 Everything is driven by a recipe file and the command ``galsim-deep-train data|fit|export RECIPE``.
-The plugin ``galsim_deep`` never imports this package.  Of the plugin, this package uses the card and
-the format of modules, the readers of observations and the measurements, never the validation.
+The plugin ``galsim_deep`` never imports this package.  Of the plugin, this package uses the card
+and the format of modules, the readers of observations and the measurements, never the validation.
 """
