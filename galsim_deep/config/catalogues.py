@@ -9,11 +9,17 @@ __all__ = ["FastCatalogue", "FastCatalogues"]
 
 import contextlib
 from collections.abc import Iterator
-from multiprocessing.managers import BaseProxy
 from typing import Any
 
 import galsim
 from galsim.utilities import lazy_property
+
+from ._galsim_internals import (
+    catalogue_data,
+    input_catalogues,
+    is_elsewhere,
+    replaced_catalogues,
+)
 
 MAX_VALUES = 8_000_000
 """The largest number of values that a worker copies from another process: 64 MB of numbers.
@@ -56,12 +62,10 @@ class FastCatalogue:
     def _columns(self) -> dict[str, Any]:
         """The columns by name; empty if the catalogue itself has to be asked."""
         names = self._catalogue.names if self._is_fits else ()
-        is_proxy = isinstance(self._catalogue, BaseProxy)
-        if not names or (is_proxy and self._count * len(names) > MAX_VALUES):
+        if not names or (is_elsewhere(self._catalogue)
+                         and self._count * len(names) > MAX_VALUES):
             return {}
-        # GalSim's proxies have methods only, and ``data`` is a property.
-        data = (self._catalogue._callmethod("__getattribute__", ("data",)) if is_proxy
-                else self._catalogue.data)
+        data = catalogue_data(self._catalogue)
         return {name: data[name] for name in names}
 
     def get(self, index: int, col: str | int) -> Any:
@@ -122,17 +126,14 @@ class FastCatalogues:
             base:       The whole configuration.  It is changed itself: a copy would lose what
                         GalSim keeps there while it reads.
         """
-        inputs = base.get("_input_objs", {})
-        catalogues = inputs.get("catalog", ())
+        catalogues = input_catalogues(base)
         if not any(catalogues):
             yield
             return
-        inputs["catalog"] = [self._fast(catalogue) for catalogue in catalogues]
-        self._known = [*zip(catalogues, inputs["catalog"], strict=True)]
-        try:
+        fast = [self._fast(catalogue) for catalogue in catalogues]
+        self._known = [*zip(catalogues, fast, strict=True)]
+        with replaced_catalogues(base, fast):
             yield
-        finally:
-            inputs["catalog"] = catalogues
 
     def _fast(self, catalogue: galsim.Catalog | None) -> FastCatalogue | None:
         for earlier, fast in self._known:

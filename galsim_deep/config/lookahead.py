@@ -13,6 +13,7 @@ from typing import Any
 import galsim
 from galsim.config import ParseValue
 
+from ._galsim_internals import input_catalogues
 from .catalogues import FastCatalogues
 
 MIN_RUN = 2
@@ -100,7 +101,7 @@ class LookAhead:
         if not (_counts_objects(base) and all(map(_is_predictable, fields.values()))):
             return None
         # Catalogues are equal only if they are the same.
-        catalogues = tuple(base.get("_input_objs", {}).get("catalog", ()))
+        catalogues = tuple(input_catalogues(base))
         # Sequences begin anew in each file.
         numbers = [base.get(name, 0) for name in ("file_num", "image_num", "start_obj_num")]
         return fields, catalogues, numbers, depends_on

@@ -169,8 +169,7 @@ def fit_sersic(stamp: ArrayLike, pixel_scale: float, psf: ArrayLike | None = Non
         a `ParametricFit`.
 
     Raises:
-        galsim.GalSimError: if noise_sigma or the pixel scale is not positive, or the stamp or the
-                            PSF has a shape that cannot be used.
+        galsim.GalSimError: as `fit_parametric`.
 
     Example::
 

@@ -91,7 +91,8 @@ class Band(Settings):
     (1.0, True)
     """
 
-    not_hashed = frozenset({"effective_wavelength"})
+    # For the card of the module; neither the data set nor the fit depends on them.
+    not_hashed = frozenset({"exposure_time", "area", "effective_wavelength"})
 
     name: Text
     zero_point: Magnitude

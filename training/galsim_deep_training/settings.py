@@ -127,7 +127,8 @@ def without_defaults(value: Any) -> Any:
     The hash of this data (settings hash) is part of the names of checkpoints and identifies data
     sets.  A setting that is added in a later release therefore does not change the hash of earlier
     results if its default reproduces the earlier behaviour.  If a default is changed, the
-    ``format`` of the phase or network must be increased.
+    ``format`` of the phase or network must be increased.  A default that chooses a kind is left out
+    only while the ``format`` of that kind is 1, so that a higher format gives another hash.
 
     Parameters:
         value:      A `Settings`, a `registry.Choice`, or numbers, text, lists and dicts of these.
@@ -146,7 +147,7 @@ def without_defaults(value: Any) -> Any:
             setting = getattr(value, name)
             is_default = not field.is_required() and setting == field.get_default(
                 call_default_factory=True)
-            if name not in value.not_hashed and not is_default:
+            if name not in value.not_hashed and not (is_default and _first_format(setting)):
                 content[name] = without_defaults(setting)
         return content | {name: without_defaults(extra)
                           for name, extra in (value.model_extra or {}).items()}
@@ -155,6 +156,20 @@ def without_defaults(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [without_defaults(part) for part in value]
     return value
+
+
+def _first_format(value: Any) -> bool:
+    """Whether all kinds that a setting chooses have the format 1."""
+    if hasattr(value, "__identity__"):
+        return value.cls.format == 1 and _first_format(value.settings)
+    if isinstance(value, Settings):
+        return all(_first_format(getattr(value, name)) for name in type(value).model_fields
+                   if name not in value.not_hashed)
+    if isinstance(value, Mapping):
+        return all(map(_first_format, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_first_format, value))
+    return True
 
 
 def digest(content: Any) -> str:

@@ -12,6 +12,8 @@ from galsim_deep_training.families.flow_vae.phases.autoencoder import Autoencode
 from galsim_deep_training.families.flow_vae.phases.latent_flow import LatentFlow
 from galsim_deep_training.fitting.identity import phase_checkpoint_names
 from galsim_deep_training.fitting.phase import Phase
+from galsim_deep_training.networks.flows import Flow
+from galsim_deep_training.networks.flows.affine_coupling import AffineCouplingFlow
 from galsim_deep_training.networks.flows.map_coupling import MapCouplingFlow
 from galsim_deep_training.networks.flows.spline_coupling import SplineCouplingFlow
 from galsim_deep_training.recipe import Band, PhaseSettings
@@ -69,7 +71,8 @@ CHANGES = [
     (lambda c: c.update(precision="mixed_bfloat16", distribute="mirrored", name="other",
                         run="shared", version="1", summary="other words", modules=["json"]), set()),
     (lambda c: c["columns"][1].update(meaning="other words", valid_range=[19.0, 25.0]), set()),
-    (lambda c: c["bands"][0].update(effective_wavelength=800.0), set()),
+    (lambda c: c["bands"][0].update(effective_wavelength=800.0, area=45000.0, exposure_time=2000.0),
+     set()),
     (lambda c: c["training_data"].update(description="other words"), set())]
 
 
@@ -136,6 +139,39 @@ def test_another_format_starts_anew(owner, expected, monkeypatch, recipe):
     assert {phase for phase in PHASES if after[phase] != before[phase]} == expected
 
 
+@pytest.mark.parametrize("key, flow", [
+    ("flow", SplineCouplingFlow), ("detail_flow", MapCouplingFlow)])
+def test_another_format_of_a_default(key, flow, monkeypatch):
+    """A network that the recipe leaves to its default has a format as well."""
+    class Everything(Whole):
+        uses = ("model",)
+
+    before = of_phases(Everything)["whole"]
+    monkeypatch.setattr(flow, "format", 99)
+    assert of_phases(Everything)["whole"] != before
+    # The recipe may spell the default out, and other settings are another fit.
+    assert of_phases(Everything, **{key: dict(kind=flow.kind)}) == of_phases(Everything)
+    assert of_phases(Everything, **{key: dict(kind=flow.kind, hidden=9)}) != of_phases(Everything)
+
+
+def test_a_default_within_a_default(monkeypatch):
+    class Group(Settings):
+        flow: Choice[Flow] = Flow.by_default("affine_coupling", layers=3)
+
+    class Model(Settings):
+        group: Group = Group()
+        listed: tuple[Group, ...] = (Group(),)
+        named: dict[str, Group] = dict(a=Group())
+
+    assert without_defaults(Model()) == {}
+    monkeypatch.setattr(AffineCouplingFlow, "format", 2)
+    group = dict(flow=dict(kind="affine_coupling", format=2, layers=3))
+    assert without_defaults(Model()) == dict(group=group, listed=[group], named=dict(a=group))
+    # Settings that are those of the kind, and not this default.
+    other = Model(group=dict(flow=dict(kind="affine_coupling")))
+    assert without_defaults(other)["group"] == dict(flow=dict(kind="affine_coupling", format=2))
+
+
 def test_columns_are_shared_by_families(make_recipe):
     """The phase depends on the data and its own settings only."""
     of_mpcc, of_flow_vae = (checkpoint_names(recipe) for recipe in (
@@ -149,8 +185,8 @@ class Whole(Phase):
     name = "whole"
 
 
-def of_phases(*phases):
-    model = Choice(FlowVAE, FlowVAE.Settings(autoencoder=dict(kind="galaxy_frame")))
+def of_phases(*phases, **settings):
+    model = Choice(FlowVAE, FlowVAE.Settings(autoencoder=dict(kind="galaxy_frame"), **settings))
     fit = {phase.name: PhaseSettings(steps=3) for phase in phases}
     return phase_checkpoint_names(phases, fit, model, "data")
 
@@ -200,5 +236,6 @@ def test_identity_leaves_defaults_out(content, expected):
 
 
 def test_identity_without_what_has_no_effect():
-    band = Band(name="r", zero_point=25.0, effective_wavelength=620.0)
+    band = Band(name="r", zero_point=25.0, effective_wavelength=620.0, area=45000.0,
+                exposure_time=15.0)
     assert without_defaults([band]) == [dict(name="r", zero_point=25.0)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.families.base import Conditions
+from galsim_deep_training.networks.conditions import Conditions
 from galsim_deep_training.networks.imputation import Imputation, imputed
 
 

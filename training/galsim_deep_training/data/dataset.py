@@ -263,20 +263,9 @@ class Dataset:
         path:   The HDF5 file.
 
     Attributes:
-        path:               The file.
-        pixel_scale:        Size of a pixel [arcsec].
-        stamp_size:         Pixels on a side of the stamps, S.
-        recipe_sha256:      Hash of the parts of the recipe that the data set depends on.
-        clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, in units of
-                            the noise; None if the stamps were not clipped.
-        psfs:               Float32, shape [K, P, P].
-        psf_index:          Int, shape [N].
-        noise_sigma:        Float32, shape [N].
-        noise_correlation:  Float32, shape [M, C, C].
-        noise_index:        Int, shape [N].
-        source:             Int, shape [N].
-        label:              Int, shape [N]; -1 if the class is not known.
-        columns:            {name: float32 [N]}.
+        path, pixel_scale, stamp_size, recipe_sha256, clipping, psfs, psf_index, noise_sigma,
+        noise_correlation, noise_index, source, label, columns:
+                            As of a `galsim_deep.observations.stamps_file.StampsFile`.
         train_indices:      Indices of the training examples.
         test_indices:       Indices of the test examples.
 

@@ -3,7 +3,6 @@
 __all__ = ["Imputation", "imputed"]
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -11,11 +10,9 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
 from .blocks import bounded
+from .conditions import Conditions
 from .flows.conditioner import Conditioner
 from .flows.transforms import SplineTransform
-
-if TYPE_CHECKING:
-    from ..families.base import Conditions
 
 
 class Imputation(keras.Model):
@@ -104,13 +101,13 @@ class Imputation(keras.Model):
                 tf.exp(bounded(log_scale)[:, 0]))
 
 
-def imputed(imputation: Imputation, conditions: "Conditions", columns: Mapping[str, tf.Tensor],
+def imputed(imputation: Imputation, conditions: Conditions, columns: Mapping[str, tf.Tensor],
             normal: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
     """Replace each NaN in catalogue columns by a value drawn given the other columns.
 
     Parameters:
         imputation:     An `Imputation`.
-        conditions:     The `families.base.Conditions` that standardises the columns.
+        conditions:     The `Conditions` that standardises the columns.
         columns:        Catalogue columns, [N] each; NaN is a missing value.
         normal:         Standard normal numbers, [N, C].  [default: zeros, conditional medians]
 

@@ -2,14 +2,11 @@
 
 __all__ = ["NoisePower"]
 
-from typing import TYPE_CHECKING
-
 import keras
 import numpy as np
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    from ..data.dataset import Dataset
+from ..data.dataset import Dataset
 
 
 class NoisePower(keras.layers.Layer):
@@ -29,7 +26,7 @@ class NoisePower(keras.layers.Layer):
         self.power = self.add_weight(shape=(1, size, size // 2 + 1), initializer="ones",
                                      trainable=False, name="power")
 
-    def adapt(self, dataset: "Dataset") -> None:
+    def adapt(self, dataset: Dataset) -> None:
         """Set the spectrum to the mean over the first 256 training stamps of a data set."""
         rows = dataset.train_indices[:256]
         self.power.assign(np.mean(dataset.read(rows)["noise_power"], axis=0, keepdims=True))

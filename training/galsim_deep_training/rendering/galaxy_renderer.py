@@ -3,11 +3,11 @@
 __all__ = ["GalaxyRenderer", "GalaxyRendererSettings"]
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import pydantic
 import tensorflow as tf
 
+from ..data.dataset import Dataset
 from ..networks.nested_grids import Grids
 from ..recipe import Recipe
 from ..settings import EvenCells, HalfWidth, PositivePixels, Settings, Subcells
@@ -15,9 +15,6 @@ from .drawing import Drawing, Pose
 from .grid import GalaxyGrid
 from .orientation import Orientation, orientation_from_latents
 from .views import view_in_galaxy_frame
-
-if TYPE_CHECKING:
-    from ..data.dataset import Dataset
 
 
 class GalaxyRendererSettings(Settings):
@@ -106,7 +103,7 @@ class GalaxyRenderer:
                            self.settings.half_width * cells / self.settings.cells)
                 for cells, subcells in grids]
 
-    def prepare(self, dataset: "Dataset") -> None:
+    def prepare(self, dataset: Dataset) -> None:
         """Adapt to the mean PSF of a data set, through which sizes are observed."""
         self.drawing.half_light.adapt(dataset.mean_psf())
 

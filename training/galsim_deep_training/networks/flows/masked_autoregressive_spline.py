@@ -2,11 +2,9 @@
 
 __all__ = ["MaskedAutoregressiveSplineFlow"]
 
-from ...settings import Channels, Layers, Multiple
-from ...settings import Settings as BaseSettings
+from ...settings import Channels, Layers
 from .autoregressive import AutoregressiveFlow
-from .spline_coupling import Bins
-from .transforms import SplineTransform
+from .transforms import SplineSettings
 
 
 class MaskedAutoregressiveSplineFlow(AutoregressiveFlow, kind="masked_autoregressive_spline"):
@@ -22,19 +20,13 @@ class MaskedAutoregressiveSplineFlow(AutoregressiveFlow, kind="masked_autoregres
     SplineTransform(bins=4, bound=5.0)
     """
 
-    class Settings(BaseSettings):
+    class Settings(SplineSettings):
         """Settings in a recipe."""
 
         layers: Layers = 4
         """Number of autoregressive layers."""
         hidden: Channels = 256
         """Units of each of the two masked hidden layers of a conditioner."""
-        bins: Bins = 8
-        """Number of bins of a spline."""
-        bound: Multiple = 5.0
-        """Half-width of the interval outside of which splines are the identity, in units of the
-        standard normal numbers."""
 
     def __init__(self, settings: Settings, latent_size: int, seed: int = 0) -> None:
-        super().__init__(SplineTransform(settings.bins, settings.bound), latent_size,
-                         settings.layers, settings.hidden, seed)
+        super().__init__(settings.transform(), latent_size, settings.layers, settings.hidden, seed)

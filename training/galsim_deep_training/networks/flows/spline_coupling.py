@@ -1,16 +1,10 @@
 """Neural spline flow with coupling layers (Durkan et al. 2019, arXiv:1906.04032)."""
 
-__all__ = ["Bins", "SplineCouplingFlow"]
+__all__ = ["SplineCouplingFlow"]
 
-from typing import Annotated
-
-from ...settings import Channels, Layers, Multiple, Within
-from ...settings import Settings as BaseSettings
+from ...settings import Channels, Layers
 from .coupling import CouplingFlow
-from .transforms import SplineTransform
-
-Bins = Annotated[int, Within(2, 1000)]
-"""Number of bins of a spline."""
+from .transforms import SplineSettings
 
 
 class SplineCouplingFlow(CouplingFlow, kind="spline_coupling"):
@@ -26,19 +20,13 @@ class SplineCouplingFlow(CouplingFlow, kind="spline_coupling"):
     SplineTransform(bins=4, bound=5.0)
     """
 
-    class Settings(BaseSettings):
+    class Settings(SplineSettings):
         """Settings in a recipe."""
 
         layers: Layers = 6
         """Number of coupling layers."""
         hidden: Channels = 128
         """Units of each of the two hidden layers of a conditioner."""
-        bins: Bins = 8
-        """Number of bins of a spline."""
-        bound: Multiple = 5.0
-        """Half-width of the interval outside of which splines are the identity, in units of the
-        standard normal numbers."""
 
     def __init__(self, settings: Settings, latent_size: int, seed: int = 0) -> None:
-        super().__init__(SplineTransform(settings.bins, settings.bound), latent_size,
-                         settings.layers, settings.hidden, seed)
+        super().__init__(settings.transform(), latent_size, settings.layers, settings.hidden, seed)

@@ -5,18 +5,19 @@ or splines. Flows apply a member of the family to each dimension, whose paramete
 network; see `coupling` and `autoregressive`.
 """
 
-__all__ = ["AffineTransform", "CouplingBijector", "RationalQuadraticSpline", "SplineTransform",
-           "UnivariateTransform", "affine"]
+__all__ = ["AffineTransform", "CouplingBijector", "RationalQuadraticSpline", "SplineSettings",
+           "SplineTransform", "UnivariateTransform", "affine"]
 
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
+from ...settings import Multiple, Settings, Within
 from ..blocks import bounded
 
 
@@ -108,6 +109,24 @@ class SplineTransform(UnivariateTransform):
         widths, heights, slopes = tf.split(bounded(raw), [self.bins, self.bins, self.bins - 1])
         return RationalQuadraticSpline(
             tf.exp(widths), tf.exp(heights), tf.nn.softplus(slopes + np.log(np.e - 1)), self.bound)
+
+
+class SplineSettings(Settings):
+    """The part of the settings of a flow that decides its splines.
+
+    >>> SplineSettings(bins=4).transform()
+    SplineTransform(bins=4, bound=5.0)
+    """
+
+    bins: Annotated[int, Within(2, 1000)] = 8
+    """Number of bins of a spline."""
+    bound: Multiple = 5.0
+    """Half-width of the interval outside of which splines are the identity, in units of the
+    standard normal numbers."""
+
+    def transform(self) -> SplineTransform:
+        """The splines of these settings."""
+        return SplineTransform(self.bins, self.bound)
 
 
 class RationalQuadraticSpline(tfb.Bijector):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.families.base import Conditions
 from galsim_deep_training.families.flow_vae.autoencoders import FlowAutoencoder
 from galsim_deep_training.families.shared.autoencoder import kl_divergence
 from galsim_deep_training.fitting.precision import under_policy
+from galsim_deep_training.networks.conditions import Conditions
 
 # Every registered autoencoder needs an entry.
 TINY = {

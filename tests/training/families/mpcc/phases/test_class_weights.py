@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.families.mpcc.encoded import encoded
-from galsim_deep_training.families.mpcc.phases.class_weights import (
-    ClassWeightsPhase,
-    EncodedSettings,
-)
+from galsim_deep_training.families.mpcc.phases.class_weights import ClassWeightsPhase
+from galsim_deep_training.families.mpcc.phases.encoded import EncodedSettings
 from galsim_deep_training.fitting.graphs import as_graph
 
 COUNT, STEPS = 6000, 400
@@ -38,16 +35,3 @@ def test_frequencies_follow_the_columns(make):
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-5)
     np.testing.assert_allclose(weights[:, 2], 0.3, atol=0.07)
     np.testing.assert_allclose(weights[:, 1], 0.7 / (1 + np.exp(2 * place[:, 1])), atol=0.08)
-
-
-def test_it_learns_from_the_deepest_stamps(make):
-    family, dataset = make("unconditional")
-    phase = ClassWeightsPhase(family, EncodedSettings(
-        steps=1, batch_size=64, deepest_share=0.25))
-    batch = next(phase.batches(dataset, 0))
-    deepest = dataset.deepest(0.25)
-    assert len(deepest) == round(0.25 * len(dataset.train_indices))
-    expected = encoded(family, dataset, deepest, phase.seed)["conditions"]
-    rows = {tuple(row) for row in expected.round(4)}
-    assert {tuple(row) for row in batch["conditions"].round(4)} <= rows
-    assert len(rows) == len(deepest)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.families.mpcc.phases.class_weights import EncodedSettings
+from galsim_deep_training.families.mpcc.phases.encoded import EncodedSettings
 from galsim_deep_training.families.mpcc.phases.latent_flow import MixtureFlow
 from galsim_deep_training.fitting.graphs import as_graph
 

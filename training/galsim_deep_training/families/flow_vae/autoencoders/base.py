@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ....networks.conditions import Columns, Conditions
 from ....recipe import Recipe
 from ....registry import Registered
-from ...base import Columns, Conditions
 from ...shared.autoencoder import Autoencoder
 
 

@@ -15,13 +15,13 @@ import numpy as np
 import tensorflow as tf
 from galsim import GalSimConfigError
 
+from ....networks.conditions import Columns, Conditions
 from ....recipe import Recipe
 from ....rendering.drawing import Pose
 from ....rendering.galaxy_renderer import GalaxyRenderer, GalaxyRendererSettings
 from ....rendering.half_light import SIZES
 from ....rendering.orientation import Orientation
 from ....settings import Channels, Maps, PositivePixels, PositiveShare, Subcells, Within
-from ...base import Columns, Conditions
 from ...shared.autoencoder import Inference, kl_divergence
 from ..networks.encoder import Encoder
 from ..networks.hierarchical_decoder import HierarchicalDecoder

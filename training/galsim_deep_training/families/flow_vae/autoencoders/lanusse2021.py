@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from ....networks.conditions import Columns, Conditions
 from ....recipe import Recipe
 from ....rendering.drawing import edge_window
 from ....settings import Channels, Layers, PositiveShare, Settings, Weight
-from ...base import Columns, Conditions
 from ...shared.autoencoder import Inference, kl_divergence
 from ..networks.lanusse2021 import DeepDecoder, DeepEncoder, annealed, bottleneck_penalty
 from .base import FlowAutoencoder

@@ -1,6 +1,6 @@
 """The phase that fits the frequencies of the classes given the columns."""
 
-__all__ = ["ClassWeightsPhase", "EncodedSettings"]
+__all__ = ["ClassWeightsPhase"]
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -8,31 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from ....data.dataset import Dataset
-from ....fitting.phase import Batch, GradientPhase
-from ....recipe import PhaseSettings
-from ....settings import PositiveShare
-from ..encoded import encoded, encoded_batch
+from ....fitting.phase import Batch
+from ..encoded import encoded_batch
 from .adversarial import NETWORKS
+from .encoded import EncodedPhase, EncodedSettings
 
 if TYPE_CHECKING:
     from ..family import MPCC
 
 
-class EncodedSettings(PhaseSettings):
-    """Settings of the phases ``class_weights`` and ``flow``, which learn from encoded stamps.
-
-    Example::
-
-        >>> EncodedSettings(steps=1000, deepest_share=0.4).deepest_share
-        0.4
-    """
-
-    deepest_share: PositiveShare = 1.0
-    """Fraction of the training stamps that are used: those with the least noise."""
-
-
-class ClassWeightsPhase(GradientPhase):
+class ClassWeightsPhase(EncodedPhase):
     """Fit p(y | columns) to the classes of the training stamps: labels, or inferred ones.
 
     In the phase ``adversarial`` the frequencies of the classes do not depend on the columns: they
@@ -55,20 +40,10 @@ class ClassWeightsPhase(GradientPhase):
     """
 
     name = "class_weights"
-    Settings = EncodedSettings
-    builds_on = ("adversarial", "inference")
     uses = NETWORKS
 
-    settings: EncodedSettings
-
     def __init__(self, family: "MPCC", settings: EncodedSettings) -> None:
-        self.family = family
-        super().__init__(settings, family.recipe.seed, dict(class_weights=family.class_weights),
-                         family.class_weights.trainable_variables)
-
-    def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
-        return self.batches_of(encoded(
-            self.family, dataset, dataset.deepest(self.settings.deepest_share), self.seed), start)
+        super().__init__(family, settings, "class_weights", family.class_weights)
 
     def batches_of(self, stamps: dict[str, np.ndarray],
                    start: int) -> Iterator[dict[str, np.ndarray]]:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from ....data.dataset import Dataset
-from ....fitting.phase import Batch, GradientPhase
-from ..encoded import encoded, encoded_batch
+from ....fitting.phase import Batch
+from ..encoded import encoded_batch
 from .adversarial import NETWORKS
-from .class_weights import EncodedSettings
+from .encoded import EncodedPhase, EncodedSettings
 
 if TYPE_CHECKING:
     from ..family import MPCC
 
 
-class MixtureFlow(GradientPhase):
+class MixtureFlow(EncodedPhase):
     """Fit a normalizing flow of the latents of each class, on the latents of real stamps.
 
     z = mu_y + sigma_y T(u; columns, y) with u ~ N(0, 1).  T is the identity at first.  This is the
@@ -39,21 +38,12 @@ class MixtureFlow(GradientPhase):
     """
 
     name = "flow"
-    Settings = EncodedSettings
-    builds_on = ("adversarial", "inference")
     uses = (*NETWORKS, "model.flow")
-
-    settings: EncodedSettings
 
     def __init__(self, family: "MPCC", settings: EncodedSettings) -> None:
         assert family.flow is not None
-        self.family, self.flow = family, family.flow
-        super().__init__(settings, family.recipe.seed, dict(flow=family.flow),
-                         family.flow.trainable_variables)
-
-    def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
-        return self.batches_of(encoded(
-            self.family, dataset, dataset.deepest(self.settings.deepest_share), self.seed), start)
+        self.flow = family.flow
+        super().__init__(family, settings, "flow", family.flow)
 
     def batches_of(self, stamps: dict[str, np.ndarray],
                    start: int) -> Iterator[dict[str, np.ndarray]]:
