@@ -160,7 +160,7 @@ def without_defaults(value: Any) -> Any:
 
 def _first_format(value: Any) -> bool:
     """Whether all kinds that a setting chooses have the format 1."""
-    if hasattr(value, "__identity__"):
+    if hasattr(value, "__without_defaults__"):
         return value.cls.format == 1 and _first_format(value.settings)
     if isinstance(value, Settings):
         return all(_first_format(getattr(value, name)) for name in type(value).model_fields
