@@ -113,7 +113,7 @@ def test_an_encoder(write_module, columns, change):
     (squeezed(embed), OBSERVED, r"output embedding of embed is \[N\] instead of \[N, D\]"),
     (renamed(embed), OBSERVED, r"embed has no output embedding \[N, D\]"),
     (with_open_shape(squeezed(embed)), OBSERVED, "output embedding of embed"),
-], ids=str)
+])
 def test_an_encoder_that_does_not_fit(write_module, function, inputs, fact):
     module = write_module("encoder", dict(embed=(function, inputs)))
     rows = {name: np.ones([size or 1 for size in shape]) for name, shape in inputs.items()}
@@ -136,7 +136,7 @@ def test_a_density(write_module):
     (lambda latent: dict(log_prob=latent), dict(latent=[None, LATENT]),
      r"output log_prob of log_prob is \[N, 5\] instead of \[N\]"),
     (renamed(log_prob), dict(latent=[None, LATENT]), "has no output log_prob"),
-], ids=str)
+])
 def test_a_density_that_does_not_fit(write_module, function, inputs, fact):
     module = write_module("density", dict(log_prob=(function, inputs)))
     with pytest.raises(galsim.GalSimError, match=fact):
