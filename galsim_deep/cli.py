@@ -14,8 +14,9 @@ from galsim import GalSimError
 from galsim.errors import galsim_warn
 
 from ._version import __version__
-from .modules.card import CARD_PATH, read_card, rewrite_card
+from .modules.card import CARD_PATH, read_card
 from .modules.resolve import available, resolve
+from .modules.rewrite import rewrite_card
 from .runtime.atomic_files import replace_file
 
 if TYPE_CHECKING:

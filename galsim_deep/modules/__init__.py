@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .cache import cache_dir
-    from .card import Card, read_card, rewrite_card, write_card
+    from .card import Card, read_card, write_card
     from .errors import HandleError
     from .index import installed_folders
     from .module import Module
     from .resolve import available
+    from .rewrite import rewrite_card
 
 _FILES = dict(
     Card="card", HandleError="errors", Module="module", available="resolve", cache_dir="cache",
-    installed_folders="index", read_card="card", rewrite_card="card", write_card="card")
+    installed_folders="index", read_card="card", rewrite_card="rewrite", write_card="card")
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ without TensorFlow; ``docs/module_format.md`` describes every field.
 
 __all__ = ["CARD_PATH", "FORMAT_VERSION", "NAME_PATTERN", "Band", "Card", "ClassName", "Column",
            "GalaxyClass", "Kind", "Latent", "Quantity", "RecipeReference", "StampGeometry", "Text",
-           "TrainingData", "file_digests", "read_card", "rewrite_card", "write_card"]
+           "TrainingData", "card_text", "file_digests", "read_card", "write_card"]
 
 import hashlib
 import json
@@ -476,44 +476,13 @@ def write_card(folder: str | os.PathLike, card: Mapping[str, Any]) -> Card:
     """
     checked = Card.model_validate(dict(card, files=file_digests(folder)))
     with replace_file(Path(folder) / CARD_PATH) as fresh:
-        fresh.write_text(_text_of(checked), encoding="utf-8")
+        fresh.write_text(card_text(checked), encoding="utf-8")
     return checked
 
 
-def _text_of(card: Card) -> str:
+def card_text(card: Card) -> str:
+    """The content of the file of a card, JSON."""
     return card.model_dump_json(indent=2) + "\n"
-
-
-def rewrite_card(folder: str | os.PathLike, **changes: Any) -> Card:
-    """Write the card of a module again with some fields changed, and the module's page with it.
-
-    Both are written beside the present ones, and put into their places when they are complete, so
-    that a full disk leaves the module as it was.
-
-    Parameters:
-        folder:     The folder of the module.
-        **changes:  Fields of `Card`.
-
-    Returns:
-        the `Card` that was written.
-
-    Raises a `pydantic.ValidationError` for fields that a card must not have, and a
-    `galsim_deep.runtime.atomic_files.WriteError` where the files cannot be written.
-    """
-    from .readme import README_PATH, render_readme
-
-    folder = Path(folder)
-    fields = {**read_card(folder).model_dump(), **changes}
-    fields["files"] = file_digests(folder)
-    card = Card.model_validate(fields)
-    with (replace_file(folder / CARD_PATH) as fresh_card,
-          replace_file(folder / README_PATH) as fresh_page):
-        fresh_page.write_text(render_readme(card), encoding="utf-8")
-        digest = file_digests(fresh_page.parent, [fresh_page.name])[fresh_page.name]
-        files = dict(sorted({**card.files, README_PATH: digest}.items()))
-        card = Card.model_validate({**fields, "files": files})
-        fresh_card.write_text(_text_of(card), encoding="utf-8")
-    return card
 
 
 def file_digests(folder: str | os.PathLike, paths: Iterable[str] | None = None) -> dict[str, str]:

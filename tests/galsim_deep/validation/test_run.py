@@ -10,9 +10,10 @@ from astropy.table import Table
 
 from galsim_deep.cli import main
 from galsim_deep.measure.statistics import STATISTICS
-from galsim_deep.modules.card import CARD_PATH, read_card, rewrite_card
+from galsim_deep.modules.card import CARD_PATH, read_card
 from galsim_deep.modules.module import Module
 from galsim_deep.modules.resolve import resolve
+from galsim_deep.modules.rewrite import rewrite_card
 from galsim_deep.validation import RealSample, Settings, card_figures, validate, write_report
 
 pytestmark = pytest.mark.long

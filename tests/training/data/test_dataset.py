@@ -11,7 +11,8 @@ import pytest
 
 from galsim_deep.observations.noise import NoiseField, relative_power
 from galsim_deep_training.data import dataset as dataset_module
-from galsim_deep_training.data.dataset import BUFFER, Dataset, DatasetWriter, Example, with_symmetry
+from galsim_deep_training.data.dataset import BUFFER, Dataset, DatasetWriter, with_symmetry
+from galsim_deep_training.data.example import Example
 from galsim_deep_training.recipe import Stamp
 
 STAMP = Stamp(size=6, pixel_scale=0.05, psf_size=3)
@@ -120,7 +121,8 @@ FULL_DISK = """
 import os, resource, sys
 import numpy as np
 from galsim import GalSimError
-from galsim_deep_training.data.dataset import DatasetWriter, Example
+from galsim_deep_training.data.dataset import DatasetWriter
+from galsim_deep_training.data.example import Example
 from galsim_deep_training.recipe import Stamp
 
 limit, path = int(sys.argv[1]), sys.argv[2]

@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import fit as fitting
-from galsim_deep_training.data.dataset import Dataset, DatasetWriter, Example
+from galsim_deep_training.data.dataset import Dataset, DatasetWriter
+from galsim_deep_training.data.example import Example
 from galsim_deep_training.fitting.checkpoints import Checkpoints
 from galsim_deep_training.fitting.distribution import Distribution
 from galsim_deep_training.fitting.phase import GradientPhase

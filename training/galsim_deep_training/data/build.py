@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from ..recipe import Recipe
 from .builders import make_builder
-from .dataset import DatasetWriter, Example
+from .dataset import DatasetWriter
+from .example import Example
 from .identity import data_settings_hash
 
 # Set before the worker processes are forked, which inherit it: the builder reads its sources once.

@@ -4,13 +4,12 @@ The layout of the file is described in `galsim_deep.observations.stamps_file`, w
 module writes it, and serves it in batches.
 """
 
-__all__ = ["Dataset", "DatasetWriter", "Example", "with_symmetry"]
+__all__ = ["Dataset", "DatasetWriter", "with_symmetry"]
 
 import contextlib
-import dataclasses
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,45 +24,12 @@ from galsim_deep.observations.stamps_file import FORMAT_VERSION, StampsFile
 from galsim_deep.runtime.atomic_files import replace_file
 
 from ..recipe import Recipe, Stamp
+from .example import Example
 from .identity import data_settings_hash
 
 BUFFER = 256
 """Number of examples that are written at a time: enlarging an HDF5 data set takes longer than
 filling it."""
-
-
-@dataclasses.dataclass
-class Example:
-    """One galaxy, made by a builder.
-
-    Attributes:
-        stamp:          Observed stamp, with PSF and noise, shape [S, S], flux per pixel.
-        psf_index:      Number of its PSF among `Builder.psfs`.
-        noise_sigma:    Standard deviation of the noise in a pixel.
-        columns:        {name: value} of the catalogue columns.
-        source:         Number of the galaxy that the example was made from.
-        test:           Whether it belongs to the test split.
-        truth:          Noiseless profile before the PSF, shape [S, S], if it is known.
-        noise_index:    Number of its noise correlation among `Builder.noise_correlations`.
-        label:          Number of its class; -1 where it is not known.
-
-    Example::
-
-        >>> example = Example(stamp=np.zeros([32, 32]), psf_index=0, noise_sigma=0.1,
-        ...                   columns=dict(mag_auto=22.5), source=7, test=False)
-        >>> example.label, example.truth is None
-        (-1, True)
-    """
-
-    stamp: np.ndarray
-    psf_index: int
-    noise_sigma: float
-    columns: Mapping[str, float]
-    source: int
-    test: bool
-    truth: np.ndarray | None = None
-    noise_index: int = 0
-    label: int = -1
 
 
 class _Disk(io.FileIO):

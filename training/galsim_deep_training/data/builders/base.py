@@ -4,16 +4,14 @@ __all__ = ["Builder", "make_builder"]
 
 import abc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from galsim import GalSimConfigError
 
 from ...recipe import Recipe
 from ...registry import Registered
-
-if TYPE_CHECKING:
-    from ..dataset import Example
+from ..example import Example
 
 
 class Builder(Registered, abc.ABC, label="builder"):

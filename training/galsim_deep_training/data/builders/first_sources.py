@@ -35,7 +35,7 @@ from galsim_deep.observations.psf import psf_image
 
 from ...recipe import Recipe
 from ...settings import Arcsec, Positive, Repeats, Settings, Share, Text
-from ..dataset import Example
+from ..example import Example
 from .base import Builder
 
 PIXEL_SCALE = 1.8

@@ -10,7 +10,7 @@ from galsim import GalSimConfigError
 
 from ...recipe import Recipe
 from ...settings import Positive, Settings, Text, Within
-from ..dataset import Example
+from ..example import Example
 from .base import Builder
 
 

@@ -27,7 +27,7 @@ from galsim_deep.observations.real_catalog import RealCatalog
 
 from ...recipe import Column, Recipe
 from ...settings import Range, Settings, ShareBelowOne, Text
-from ..dataset import Example
+from ..example import Example
 from .base import Builder
 
 SAME_SCALE = 1e-4

@@ -46,7 +46,7 @@ from ...settings import (
     Steps,
     Text,
 )
-from ..dataset import Example
+from ..example import Example
 from ..population import Drawn, Population, PopulationSettings
 from ..sources import Stamps, read_sources
 from ..stamps import Observer, read_psfs
