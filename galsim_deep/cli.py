@@ -277,7 +277,8 @@ def _table_hdu(table: "Table", path: Path) -> "BinTableHDU":
 def _validate(options: argparse.Namespace) -> None:
     columns = dict(pair.split("=", 1) for pair in options.column if "=" in pair)
     if len(columns) < len(options.column):
-        raise GalSimError("--column takes COLUMN=NAME, such as mag_auto=MAG_BEST.")
+        raise GalSimError("--column takes COLUMN=NAME: a column of the module, and its name in the "
+                          "catalogue.")
     # What cannot be written is found before an hour of measuring.
     options.output.mkdir(parents=True, exist_ok=True)
     folder = resolve(_handle(options.module))

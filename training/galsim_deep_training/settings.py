@@ -51,6 +51,9 @@ keys here are: width (the recipe has 2)
     not_in_identity: ClassVar[frozenset[str]] = frozenset()
     """Fields that do not change what is computed, such as names for people or the thresholds of
     warnings; `identity` leaves them out."""
+    names_in_identity: ClassVar[dict[str, str]] = {}
+    """Fields that were renamed: the names that `identity` keeps for them, so that results of
+    before are found."""
 
     @pydantic.model_validator(mode="wrap")
     @classmethod
@@ -138,7 +141,7 @@ def identity(value: Any) -> Any:
             is_default = not field.is_required() and setting == field.get_default(
                 call_default_factory=True)
             if name not in value.not_in_identity and not (is_default and _first_format(setting)):
-                content[name] = identity(setting)
+                content[value.names_in_identity.get(name, name)] = identity(setting)
         return content | {name: identity(extra)
                           for name, extra in (value.model_extra or {}).items()}
     if isinstance(value, Mapping):

@@ -84,7 +84,7 @@ class GalaxyRenderer:
     >>> outputs = [tf.zeros([1, cells * n, cells * n])
     ...            for cells, n in renderer.settings.render_grids]
     >>> pose = Pose(renderer.orientation(tf.ones([1, 3]), tf.zeros([1])))
-    >>> renderer.draw(outputs, pose, columns).shape, round(float(renderer.flux(columns)[0]), 3)
+    >>> renderer.draw(outputs, pose, columns).shape, round(float(recipe.flux(columns)[0]), 3)
     (TensorShape([1, 128, 128]), 1.0)
     """
 
