@@ -17,7 +17,8 @@ __all__ = ["Arcsec", "Batch", "Cells", "Channels", "Count", "EvenCells", "Finite
            "Jitter", "Layers", "LearningRate", "Magnitude", "Magnitudes", "Maps", "Multiple",
            "Pixels", "Positive", "PositivePixels", "PositiveShare", "Radii", "Range", "Redshifts",
            "Repeats", "Row", "Seed", "Settings", "Share", "ShareBelowOne", "Steps", "Subcells",
-           "Text", "Weight", "Within", "digest", "fault", "identity", "misfit", "parse"]
+           "Text", "Weight", "Within", "check_grid", "digest", "fault", "identity", "misfit",
+           "parse"]
 
 import dataclasses
 import hashlib
@@ -113,6 +114,35 @@ def misfit(place: tuple[str | int, ...], message: str, value: Any) -> Validation
     """
     return ValidationError.from_exception_data("settings", [InitErrorDetails(
         type=PydanticCustomError("misfit", message), loc=place, input=value)])
+
+
+def check_grid(settings: Settings, cells: str, subcells: str) -> None:
+    """Check in a validator that a grid of cells and subcells is not too large.
+
+    Parameters:
+        settings:   The settings, and
+        cells:      the name of the one with the cells on a side, and
+        subcells:   of the one with the subcells on a side of each.
+
+    Raises a `pydantic.ValidationError` that names both.
+
+    >>> class Grid(Settings):
+    ...     cells: Cells
+    ...     subcells: Subcells
+    ...     @pydantic.model_validator(mode="after")
+    ...     def _check(self):
+    ...         check_grid(self, "cells", "subcells")
+    ...         return self
+    >>> parse(Grid, dict(cells=1024, subcells=64), "recipe")
+    Traceback (most recent call last):
+    galsim.errors.GalSimConfigError: The recipe is not valid. subcells: with 'cells' of 1024 there \
+would be 65536 pixels on a side; 'cells' times 'subcells' should be at most 4096 (the recipe has 64)
+    """
+    side = getattr(settings, cells) * getattr(settings, subcells)
+    if side > MOST_PIXELS:
+        raise misfit((subcells,), f"with '{cells}' of {getattr(settings, cells)} there would be "
+                     f"{side} pixels on a side; '{cells}' times '{subcells}' should be at most "
+                     f"{MOST_PIXELS}", getattr(settings, subcells))
 
 
 def identity(value: Any) -> Any:
@@ -238,6 +268,9 @@ def _increasing(limits: tuple[float, float]) -> tuple[float, float]:
 
 _Increasing = AfterValidator(_increasing)
 
+MOST_PIXELS = 4096
+"""The largest number of pixels or cells on a side of an image."""
+
 Text = Annotated[str, Field(min_length=1)]
 """Text that is not empty."""
 
@@ -254,9 +287,9 @@ Batch = Annotated[int, Within(1, 1e6)]
 """Examples in a batch."""
 Repeats = Annotated[int, Within(1, 1000)]
 """How often something is done in each step or for each source."""
-Cells = Annotated[int, Within(1, 4096)]
+Cells = Annotated[int, Within(1, MOST_PIXELS)]
 """Pixels or cells on a side."""
-EvenCells = Annotated[int, Within(2, 4096, multiple_of=2)]
+EvenCells = Annotated[int, Within(2, MOST_PIXELS, multiple_of=2)]
 """Cells on a side of a grid that has a middle half."""
 Subcells = Annotated[int, Within(1, 64)]
 """Cells of an image along each side of a cell of a network, see `networks.nested_grids`."""

@@ -56,6 +56,10 @@ class Phase(abc.ABC):
     """Raise it when a change of the code gives the same settings another meaning: checkpoints that
     were made before are then no longer used."""
 
+    reads_images: ClassVar[bool] = True
+    """Whether it computes with images of the galaxies of a batch, such as stamps; the size of its
+    batches is then limited, see `fitting.memory`."""
+
     def __init__(self, settings: Any, seed: int) -> None:
         self.settings = settings
         self.seed = seed
