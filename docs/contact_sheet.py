@@ -15,6 +15,7 @@ import numpy as np
 
 import galsim_deep
 from galsim_deep.demo import catalogue
+from galsim_deep.modules.card import Card
 from galsim_deep.picture import contact_sheet, render, write_png
 
 COUNT, PER_ROW = 40, 8
@@ -25,16 +26,20 @@ SOFTENING = 0.005
 COSMOS in a pixel [e-/s]."""
 
 
-def columns() -> dict[str, np.ndarray]:
+def columns(card: Card) -> dict[str, np.ndarray]:
     """Rows of a COSMOS-like catalogue whose magnitudes are spread evenly.
+
+    Parameters:
+        card:       The card of the module, with a column for the magnitude.
 
     Returns:
         {name of the column: float64 [COUNT]}.
     """
-    table = catalogue(4000, galsim.BaseDeviate(SEED))
-    order = np.argsort(table["mag_auto"])
+    table = catalogue(card, 4000, galsim.BaseDeviate(SEED))
+    drawn = table[next(c.name for c in card.columns if c.quantity == "magnitude")]
+    order = np.argsort(drawn)
     magnitudes = np.linspace(BRIGHTEST, FAINTEST, COUNT)
-    rows = order[np.searchsorted(table["mag_auto"][order], magnitudes)]
+    rows = order[np.searchsorted(drawn[order], magnitudes)]
     return {name: values[rows] for name, values in table.items()}
 
 
@@ -63,7 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     model = galsim_deep.GenerativeGalaxyModel(options.module)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    write_png(options.output, contact_sheet(pictures(model, columns()), PER_ROW))
+    write_png(options.output, contact_sheet(pictures(model, columns(model.card)), PER_ROW))
     print(options.output)
 
 

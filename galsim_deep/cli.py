@@ -288,7 +288,8 @@ def _table_hdu(table: "Table", path: Path) -> "BinTableHDU":
 def _validate(options: argparse.Namespace) -> None:
     columns = dict(pair.split("=", 1) for pair in options.column if "=" in pair)
     if len(columns) < len(options.column):
-        raise GalSimError("--column takes COLUMN=NAME, such as mag_auto=MAG_BEST.")
+        raise GalSimError("--column takes COLUMN=NAME: a column of the module, and its name in the "
+                          "catalogue.")
     # Check write permission before the measurements, which take up to an hour.
     options.output.mkdir(parents=True, exist_ok=True)
     folder = resolve(_handle(options.module))

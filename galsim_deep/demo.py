@@ -4,15 +4,23 @@ __all__ = ["catalogue", "draw_scene", "run"]
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import galsim
 import numpy as np
+from astropy.units import Unit
+from galsim import GalSimError
 from numpy.typing import NDArray
 
 from .model import GenerativeGalaxyModel
 from .picture import render, write_png
 from .runtime.atomic_files import replace_file
 
+if TYPE_CHECKING:
+    from .modules.card import Card
+
+COSMOS_PIXEL = 0.03
+"""Size of the pixels of COSMOS, in which sizes are drawn [arcsec]."""
 PIXEL_SCALE = 0.1
 """Size of a pixel of the scene [arcsec]."""
 SIZE = 512
@@ -23,17 +31,24 @@ STAMP = 96
 """Pixels on a side of the part of the scene in which a galaxy is drawn."""
 
 
-def catalogue(count: int, rng: galsim.BaseDeviate) -> dict[str, NDArray[np.float64]]:
+def catalogue(card: "Card", count: int, rng: galsim.BaseDeviate) -> dict[str, NDArray[np.float64]]:
     """Draw columns that follow the COSMOS field: number counts, sizes and redshifts by magnitude.
 
     Parameters:
+        card:       The card of a module, whose columns measure half-light radius, magnitude or
+                    redshift, or are optional.
         count:      Number of galaxies, N.
         rng:        The random numbers.
 
     Returns:
-        a dict of ``flux_radius`` [pixels of 0.03 arcsec], ``mag_auto`` and ``zphot``, each [N].
+        a dict of the columns of the card, each [N], in their units; NaN in optional columns that
+        measure another quantity.
 
-    >>> table = catalogue(3, galsim.BaseDeviate(1))
+    Raises:
+        GalSimError:    Another column measures another quantity.
+
+    >>> card = GenerativeGalaxyModel("hub:acs_flow_vae").card
+    >>> table = catalogue(card, 3, galsim.BaseDeviate(1))
     >>> table["mag_auto"].round(2)
     array([22.25, 24.44, 23.56])
     """
@@ -47,10 +62,26 @@ def catalogue(count: int, rng: galsim.BaseDeviate) -> dict[str, NDArray[np.float
     # Counts grow by a factor of exp(0.45) = 1.57 per magnitude, from magnitude 20 to 25.
     magnitude = 20.0 + np.log1p(draw(uniform) * np.expm1(0.45 * 5.0)) / 0.45
     faintness = magnitude - 24.0
-    return dict(
-        flux_radius=np.clip(np.exp(2.2 - 0.244 * faintness + 0.3 * draw(normal)), 3.0, 20.0),
-        mag_auto=magnitude,
-        zphot=np.clip(np.exp(-0.1 + 0.27 * faintness + 0.5 * draw(normal)), 0.05, 4.0))
+    values = dict(
+        half_light_radius=np.clip(np.exp(2.2 - 0.244 * faintness + 0.3 * draw(normal)), 3.0, 20.0),
+        magnitude=magnitude,
+        redshift=np.clip(np.exp(-0.1 + 0.27 * faintness + 0.5 * draw(normal)), 0.05, 4.0))
+    table = {}
+    for column in card.columns:
+        if column.quantity in values:
+            unit = 1.0
+            if column.quantity == "half_light_radius":
+                is_pixel = column.unit in ("pix", "pixel")
+                unit = COSMOS_PIXEL / (card.pixel_scale if is_pixel
+                                       else Unit(column.unit).to("arcsec"))
+            table[column.name] = unit * values[column.quantity]
+        elif column.optional:
+            table[column.name] = np.full(count, np.nan)
+        else:
+            raise GalSimError(
+                f"The scene needs a module whose columns measure {', '.join(values)}. The column "
+                f"'{column.name}' of {card.name} measures '{column.quantity}'.")
+    return table
 
 
 def draw_scene(handle: str = "hub:acs_flow_vae", count: int = 120, seed: int = 7,
@@ -72,8 +103,8 @@ def draw_scene(handle: str = "hub:acs_flow_vae", count: int = 120, seed: int = 7
     """
     rng = galsim.BaseDeviate(seed)
     model = GenerativeGalaxyModel(handle)
-    galaxies = model.sample(catalogue(count, rng), seeds=np.arange(count) + seed * count,
-                            galaxy_class=galaxy_class)
+    galaxies = model.sample(catalogue(model.card, count, rng),
+                            seeds=np.arange(count) + seed * count, galaxy_class=galaxy_class)
     psf = galsim.Moffat(beta=3.5, fwhm=0.25)
     scene = galsim.ImageF(SIZE, SIZE, scale=PIXEL_SCALE)
     uniform = galsim.UniformDeviate(rng)

@@ -246,7 +246,7 @@ def _take(table: Any, required: Sequence[str], optional: Sequence[str] = ()) -> 
         if not table.isFits():
             raise GalSimValueError(
                 "The columns of an ASCII catalog have no names. Give a dict that names them, "
-                "e.g. {'mag_auto': catalog.data[:, 0]}.", table)
+                f"e.g. {{{[*required, 'id'][0]!r}: catalog.data[:, 0]}}.", table)
         table = table.data
     if isinstance(table, Row):
         table = table.table[table.index:table.index + 1]  # the values in a Row lack their units

@@ -19,9 +19,11 @@ from galsim import GalSimConfigError, GalSimError
 from .noise import CORRELATION_SIZE
 from .psf import psf_image
 
-QUANTITY_NAMES = {"magnitude": ("mag", "mag_i")}
-"""Names under which catalogues in GalSim's format hold a quantity, in lower case.  They are tried
-for a column of that quantity if the catalogue has none of the column's own name."""
+# The names in this file are those of the format of `galsim.RealGalaxyCatalog`, as its documentation
+# lists them.  They say nothing about the columns of modules.
+QUANTITY_NAMES = {"magnitude": "MAG"}
+"""The columns of a main catalogue that measure a quantity.  They are tried for a column of that
+quantity if the catalogue has none of the column's own name."""
 
 REQUIRED_COLUMNS = ("IDENT", "GAL_FILENAME", "PSF_FILENAME", "GAL_HDU", "PSF_HDU", "PIXEL_SCALE",
                     "NOISE_VARIANCE")
@@ -92,8 +94,9 @@ class RealCatalog:
             pixel_scale:    For a column that the catalogue gives in its own pixels: the size
                             [arcsec] of the pixels to convert it to.  [default: no conversion]
             quantity:       What the column measures (see `galsim_deep.modules.card.Quantity`).  A
-                            magnitude that is not there is read from the catalogue's ``MAG``.
-                            [default: "other", only the name counts]
+                            quantity of `QUANTITY_NAMES` is read from the column named there if the
+                            catalogue has none of this name.  [default: "other", only the name
+                            counts]
 
         Returns:
             float64, shape [N]; NaN if the catalogue of parametric fits lacks a galaxy.
@@ -101,11 +104,11 @@ class RealCatalog:
         Raises:
             galsim.GalSimConfigError: if neither table has the column.
         """
-        for candidate in (name.lower(), *QUANTITY_NAMES.get(quantity, ())):
+        for candidate in (name, QUANTITY_NAMES.get(quantity, name)):
             for table in self._tables:
                 keys = {key.lower(): key for key in _numeric_columns(table)}
-                if candidate in keys:
-                    values = self._joined(table, keys[candidate])
+                if candidate.lower() in keys:
+                    values = self._joined(table, keys[candidate.lower()])
                     return values if pixel_scale is None else (
                         values * (self.pixel_scales / pixel_scale))
         columns = ", ".join(key for table in self._tables for key in _numeric_columns(table))

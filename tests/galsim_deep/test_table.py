@@ -305,7 +305,8 @@ def test_what_is_not_a_table(table):
 
 
 def test_an_ascii_catalog_has_no_names(tmp_path):
-    with pytest.raises(galsim.GalSimValueError, match=r"ASCII.*catalog.data\[:, 0\]"):
+    example = rf"'{COLUMNS[0].name}': catalog.data\[:, 0\]"
+    with pytest.raises(galsim.GalSimValueError, match=f"ASCII.*{example}"):
         read_columns(ascii_catalog(tmp_path), COLUMNS)
 
 

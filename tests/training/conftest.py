@@ -192,10 +192,10 @@ def transplant_settings(folder):
         psf_catalogs=[str(folder / "real_galaxy_catalog.fits")], test_psfs=0.25,
         noise_correlation=str(folder / "acs_I_unrot_sci_20_cf.fits"),
         population=dict(
-            magnitudes=[20.0, 24.0], counts=dict(slope=0.35), flux_radius=[3.2, 5.3],
+            magnitudes=[20.0, 24.0], counts=dict(slope=0.35), observed_radius=[3.2, 5.3],
             redshift=[0.03, 5.0], catalogs=[dict(
-                file_name=str(folder / "population.csv"), magnitude="mag", flux_radius="fr",
-                zphot="z", sersic_n="n", axis_ratio="q")]))
+                file_name=str(folder / "population.csv"), magnitude="mag", observed_radius="fr",
+                redshift="z", sersic_n="n", axis_ratio="q")]))
 
 
 def real_galaxies_settings(folder):

@@ -17,8 +17,8 @@ __all__ = ["Arcsec", "Batch", "Cells", "Channels", "Count", "EvenCells", "Finite
            "Jitter", "Layers", "LearningRate", "Magnitude", "Magnitudes", "Maps", "Multiple",
            "Pixels", "Positive", "PositivePixels", "PositiveShare", "Radii", "Range", "Redshifts",
            "Repeats", "Row", "Seed", "Settings", "Share", "ShareBelowOne", "Steps", "Subcells",
-           "Text", "Weight", "Within", "configuration_error", "digest", "parse", "validation_error",
-           "without_defaults"]
+           "Text", "Weight", "Within", "check_grid", "configuration_error", "digest", "parse",
+           "validation_error", "without_defaults"]
 
 import dataclasses
 import hashlib
@@ -119,6 +119,37 @@ def validation_error(path: tuple[str | int, ...], message: str, value: Any) -> V
     """
     return ValidationError.from_exception_data("settings", [InitErrorDetails(
         type=PydanticCustomError("wrong_setting", message), loc=path, input=value)])
+
+
+def check_grid(settings: Settings, cells: str, subcells: str) -> None:
+    """Check in a validator that a grid of cells and subcells is not too large.
+
+    Parameters:
+        settings:   The settings, and
+        cells:      the name of the one with the cells on a side, and
+        subcells:   of the one with the subcells on a side of each.
+
+    Raises a `pydantic.ValidationError` that names both.
+
+    >>> class Grid(Settings):
+    ...     cells: Cells
+    ...     subcells: Subcells
+    ...     @pydantic.model_validator(mode="after")
+    ...     def _check(self):
+    ...         check_grid(self, "cells", "subcells")
+    ...         return self
+    >>> parse(Grid, dict(cells=1024, subcells=64), "recipe")
+    Traceback (most recent call last):
+    galsim.errors.GalSimConfigError: The recipe is not valid. subcells: with 'cells' of 1024 there \
+would be 65536 pixels on a side; 'cells' times 'subcells' should be at most 4096 (the recipe has 64)
+    """
+    side = getattr(settings, cells) * getattr(settings, subcells)
+    if side > MAX_PIXELS:
+        raise validation_error(
+            (subcells,),
+            f"with '{cells}' of {getattr(settings, cells)} there would be {side} pixels on a side; "
+            f"'{cells}' times '{subcells}' should be at most {MAX_PIXELS}",
+            getattr(settings, subcells))
 
 
 def without_defaults(value: Any) -> Any:
@@ -245,6 +276,9 @@ def _increasing(limits: tuple[float, float]) -> tuple[float, float]:
 
 _Increasing = AfterValidator(_increasing)
 
+MAX_PIXELS = 4096
+"""The largest number of pixels or cells on a side of an image."""
+
 Text = Annotated[str, Field(min_length=1)]
 """Text that is not empty."""
 
@@ -263,7 +297,7 @@ Repeats = Annotated[int, Within(1, 1000)]
 """Number of repetitions in each step or for each source."""
 Cells = Annotated[int, Within(1, 4096)]
 """Pixels or cells on a side."""
-EvenCells = Annotated[int, Within(2, 4096, multiple_of=2)]
+EvenCells = Annotated[int, Within(2, MAX_PIXELS, multiple_of=2)]
 """Cells on a side of a grid that has a middle half."""
 Subcells = Annotated[int, Within(1, 64)]
 """Cells of an image along each side of a cell of a network, see `networks.nested_grids`."""

@@ -89,6 +89,16 @@ def test_a_magnitude_is_found_as_mag(write):
         catalog.column("mag_r")
 
 
+def test_other_names_are_for_the_user_to_state(write):
+    """Of the format, only MAG is known to be a magnitude."""
+    main = main_table(mag_i=[1.0, 2.0, 3.0])
+    main.remove_column("MAG")
+    catalog = RealCatalog(write(cat=main, cat_fits=fits_table()))
+    with pytest.raises(galsim.GalSimConfigError, match="'mag_auto'.* mag_i"):
+        catalog.column("mag_auto", quantity="magnitude")
+    np.testing.assert_array_equal(catalog.column("mag_i"), [1.0, 2.0, 3.0])
+
+
 def test_a_name_goes_before_what_stands_for_it(write):
     fits = fits_table(mag_auto=[23.0, 24.0, 25.0])
     catalog = RealCatalog(write(cat=main_table(), cat_fits=fits))

@@ -6,8 +6,9 @@ import pytest
 from astropy.table import Table
 
 from galsim_deep_training.data.population import Catalogue, Counts, Population, PopulationSettings
+from galsim_deep_training.settings import identity, parse
 
-JOINT = dict(magnitude="mag", flux_radius="fr", zphot="z")
+JOINT = dict(magnitude="mag", observed_radius="fr", redshift="z")
 ALL = dict(JOINT, sersic_n="n", axis_ratio="q")
 
 
@@ -33,7 +34,7 @@ def make(tmp_path, table):
         catalogs = catalogs or [Catalogue(file_name="all.csv", **ALL)]
         return Population(
             PopulationSettings(**dict(dict(
-                magnitudes=(20.0, 25.0), counts=Counts(slope=0.7), flux_radius=(0.5, 60.0),
+                magnitudes=(20.0, 25.0), counts=Counts(slope=0.7), observed_radius=(0.5, 60.0),
                 redshift=(0.0, 6.0), catalogs=catalogs), **settings)),
             0.03, lambda name: tmp_path / name, "recipe x.yaml")
 
@@ -44,7 +45,7 @@ def drawn(population, count=4000, seed=2):
     rng = np.random.default_rng(seed)
     rows = [population.draw(rng) for _ in range(count)]
     return {name: np.array([getattr(row, name) for row in rows])
-            for name in ("magnitude", "flux_radius", "zphot", "sersic_n", "axis_ratio")}
+            for name in ("magnitude", "observed_radius", "redshift", "sersic_n", "axis_ratio")}
 
 
 def test_counts_rise_by_the_slope(make):
@@ -86,33 +87,33 @@ def test_correlations_are_kept(make, table):
         return trend[0], values - np.polyval(trend, mag)
 
     left = {}
-    for name, key in [("flux_radius", "fr"), ("zphot", "z")]:
+    for name, key in [("observed_radius", "fr"), ("redshift", "z")]:
         offset = 0.1 if key == "z" else 0.0
         slope, left[name] = about(found["magnitude"], np.log(found[name] + offset))
         expected, real = about(table["mag"], np.log(table[key] + offset))
         assert slope == pytest.approx(expected, abs=0.04)
         assert left[name].std() == pytest.approx(real.std(), rel=0.12)
-    assert np.corrcoef(left["flux_radius"], left["zphot"])[0, 1] < -0.8
-    assert np.corrcoef(left["flux_radius"], np.log(found["sersic_n"]))[0, 1] > 0.6
-    assert np.corrcoef(left["flux_radius"], found["axis_ratio"])[0, 1] < -0.6
+    assert np.corrcoef(left["observed_radius"], left["redshift"])[0, 1] < -0.8
+    assert np.corrcoef(left["observed_radius"], np.log(found["sersic_n"]))[0, 1] > 0.6
+    assert np.corrcoef(left["observed_radius"], found["axis_ratio"])[0, 1] < -0.6
     assert np.all((found["axis_ratio"] >= 0.1) & (found["axis_ratio"] <= 1))
 
 
 def test_ranges_are_kept(make):
-    found = drawn(make(flux_radius=(5.0, 8.0), redshift=(0.4, 0.9)), 500)
-    assert found["flux_radius"].min() >= 5 and found["flux_radius"].max() <= 8
-    assert found["zphot"].min() >= 0.4 and found["zphot"].max() <= 0.9
+    found = drawn(make(observed_radius=(5.0, 8.0), redshift=(0.4, 0.9)), 500)
+    assert found["observed_radius"].min() >= 5 and found["observed_radius"].max() <= 8
+    assert found["redshift"].min() >= 0.4 and found["redshift"].max() <= 0.9
 
 
 def test_a_range_that_is_not_reached(make):
     with pytest.raises(galsim.GalSimConfigError, match="x.yaml"):
-        drawn(make(flux_radius=(500.0, 600.0)), 1)
+        drawn(make(observed_radius=(500.0, 600.0)), 1)
 
 
 def test_fainter_than_the_catalogue(make):
     """The trends are extrapolated, with the scatter of the faintest galaxies."""
     found = drawn(make(magnitudes=(26.0, 26.5)), 500)
-    assert np.log(found["flux_radius"]).mean() == pytest.approx(2.0 - 0.2 * 4.25, abs=0.15)
+    assert np.log(found["observed_radius"]).mean() == pytest.approx(2.0 - 0.2 * 4.25, abs=0.15)
 
 
 def test_morphology_of_another_catalogue(make, tmp_path, table):
@@ -125,7 +126,7 @@ def test_morphology_of_another_catalogue(make, tmp_path, table):
         Catalogue(file_name="joint.fits", **JOINT),
         Catalogue(file_name="fits.csv", magnitude="mag", half_light_radius="hlr", sersic_n="n",
                   ellipticity="g")], flat_share=1.0))
-    large = np.log(found["flux_radius"]) + 0.2 * (found["magnitude"] - 22)
+    large = np.log(found["observed_radius"]) + 0.2 * (found["magnitude"] - 22)
     assert np.corrcoef(large, np.log(found["sersic_n"]))[0, 1] > 0.5
     assert np.corrcoef(large, found["axis_ratio"])[0, 1] < -0.5
 
@@ -133,7 +134,7 @@ def test_morphology_of_another_catalogue(make, tmp_path, table):
 def test_a_catalogue_of_galsim(make, survey):
     """With a catalogue of fits beside it, of which failed fits are not used."""
     population = make([Catalogue(file_name=str(survey / "real_galaxy_catalog.fits"),
-                                 magnitude="MAG", flux_radius="flux_radius", zphot="ZPHOT"),
+                                 magnitude="MAG", observed_radius="flux_radius", redshift="ZPHOT"),
                        Catalogue(file_name="all.csv", magnitude="mag", half_light_radius="fr",
                                  sersic_n="n", axis_ratio="q")])
     assert len(population._joint._magnitude) == 11
@@ -147,11 +148,28 @@ def test_the_random_numbers_decide_the_galaxies(make):
 
 
 @pytest.mark.parametrize("change, message", [
-    (dict(zphot="Z"), "all.csv .*'Z'"),
+    (dict(redshift="Z"), "all.csv .*'Z'"),
     (dict(file_name="none.csv"), "none.csv"),
     (dict(sersic_n=None), "300 galaxies .* 0 with"),
-    (dict(zphot=None), " 0 galaxies with"),
+    (dict(redshift=None), " 0 galaxies with"),
 ])
 def test_unusable_catalogues(change, message, make):
     with pytest.raises(galsim.GalSimConfigError, match=f"x.yaml.*{message}"):
         make([Catalogue(**dict(dict(file_name="all.csv", **ALL), **change))])
+
+
+def test_counts_need_the_name_of_a_column():
+    with pytest.raises(galsim.GalSimConfigError, match="recipe x.yaml .*magnitude: .*counts.fits"):
+        parse(Counts, dict(slope=0.7, file_name="counts.fits"), "recipe x.yaml")
+
+
+def test_the_identity_of_settings_that_were_renamed():
+    """Data sets that were made before are found."""
+    settings = PopulationSettings(
+        magnitudes=(20.0, 25.0), counts=Counts(slope=0.7), observed_radius=(0.5, 60.0),
+        redshift=(0.0, 6.0), catalogs=[Catalogue(file_name="all.csv", **ALL)])
+    assert identity(settings) == dict(
+        magnitudes=[20.0, 25.0], counts=dict(slope=0.7), flux_radius=[0.5, 60.0],
+        redshift=[0.0, 6.0], catalogs=[dict(
+            file_name="all.csv", magnitude="mag", flux_radius="fr", zphot="z", sersic_n="n",
+            axis_ratio="q")])

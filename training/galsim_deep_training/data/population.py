@@ -5,10 +5,10 @@ quantities are kept without a parametric model.  A few hundred rows are too few 
 unchanged.  A row is therefore also used for galaxies of similar magnitude, after the trend with
 magnitude is subtracted, and is smoothed with a Gaussian kernel.
 
-A drawn galaxy has (mag, flux_radius, zphot), a Sersic index n and an axis ratio q.  The first three
-come from one row, n and q from another row that is similar in these three, since few catalogues
-have all five.  For magnitudes outside of the range of the catalogues, their brightest or faintest
-galaxies are used.
+A drawn galaxy has a magnitude, an observed half-light radius, a redshift, a Sersic index n and an
+axis ratio q.  The first three come from one row, n and q from another row that is similar in these
+three, since few catalogues have all five.  Beyond the magnitudes of the catalogues, their brightest
+or faintest galaxies are used.
 """
 
 __all__ = ["Catalogue", "Counts", "Drawn", "Population", "PopulationSettings"]
@@ -17,15 +17,16 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
+import pydantic
 from astropy.table import Table
 from galsim import GalSimConfigError, GalSimError
 
 from galsim_deep.observations.real_catalog import RealCatalog
 
-from ..settings import Magnitudes, Radii, Redshifts, Settings, Share, Text, Within
+from ..settings import Magnitudes, Radii, Redshifts, Settings, Share, Text, Within, validation_error
 
 WIDTH = 0.4
 """Standard deviation of the Gaussian weight of rows in magnitude."""
@@ -46,21 +47,22 @@ class Catalogue(Settings):
 
     Example::
 
-        >>> catalogue = Catalogue(file_name="cosmos.csv", magnitude="mag_auto", zphot="z")
-        >>> catalogue.zphot, catalogue.sersic_n
+        >>> catalogue = Catalogue(file_name="cosmos.csv", magnitude="mag_auto", redshift="z")
+        >>> catalogue.redshift, catalogue.sersic_n
         ('z', None)
     """
+
 
     file_name: Text
     """A table that astropy reads (``.csv``, ``.fits``), or the main file of a RealGalaxyCatalog
     with its catalogue of fits beside it."""
     magnitude: Text
-    flux_radius: Text | None = None
-    """Observed half-light radius [pixels of the recipe]."""
+    observed_radius: Text | None = None
+    """Half-light radius as observed, with the PSF [pixels of the recipe]."""
     half_light_radius: Text | None = None
-    """Half-light radius before the PSF [arcsec], if there is no ``flux_radius``.  Such rows are
-    used for the morphology only."""
-    zphot: Text | None = None
+    """Half-light radius before the PSF [arcsec], if there is no ``observed_radius``.  Such rows
+    are used for the morphology only."""
+    redshift: Text | None = None
     sersic_n: Text | None = None
     axis_ratio: Text | None = None
     ellipticity: Text | None = None
@@ -72,8 +74,8 @@ class Counts(Settings):
 
     Example::
 
-        >>> Counts(slope=0.69, file_name="cosmos.csv").magnitude
-        'mag'
+        >>> Counts(slope=0.69, file_name="cosmos.csv", magnitude="mag_auto").magnitude
+        'mag_auto'
     """
 
     slope: Annotated[float, Within(-10, 10)]
@@ -81,8 +83,15 @@ class Counts(Settings):
     file_name: Text | None = None
     """A catalogue that is complete to its faintest magnitude.
     [default: the exponential at all magnitudes]"""
-    magnitude: Text = "mag"
+    magnitude: Text | None = None
     """The column of that catalogue with the magnitudes."""
+
+    @pydantic.model_validator(mode="after")
+    def _names_the_column(self) -> Self:
+        if self.file_name is not None and self.magnitude is None:
+            raise validation_error(("magnitude",), "should name the column of magnitudes in the catalogue "
+                         f"{self.file_name}", None)
+        return self
 
 
 class PopulationSettings(Settings):
@@ -91,11 +100,13 @@ class PopulationSettings(Settings):
     Example::
 
         >>> settings = PopulationSettings(
-        ...     magnitudes=(20, 24), counts=dict(slope=0.35), flux_radius=(3, 6), redshift=(0, 5),
-        ...     catalogs=[dict(file_name="cosmos.csv", magnitude="mag_auto", zphot="z")])
-        >>> settings.flat_share, settings.catalogs[0].zphot
+        ...     magnitudes=(20, 24), counts=dict(slope=0.35), observed_radius=(3, 6),
+        ...     redshift=(0, 5),
+        ...     catalogs=[dict(file_name="cosmos.csv", magnitude="mag_auto", redshift="z")])
+        >>> settings.flat_share, settings.catalogs[0].redshift
         (0.0, 'z')
     """
+
 
     magnitudes: Magnitudes
     """Range of magnitudes, bright and faint."""
@@ -103,7 +114,7 @@ class PopulationSettings(Settings):
     flat_share: Share = 0.0
     """Fraction of the examples whose magnitude is uniform in the range instead of following the
     counts."""
-    flux_radius: Radii
+    observed_radius: Radii
     """Range of observed half-light radii [pixels]."""
     redshift: Redshifts
     """Range of redshifts."""
@@ -117,21 +128,21 @@ class Drawn:
 
     Attributes:
         magnitude:      Total magnitude.
-        flux_radius:    Half-light radius as observed [pixels].
-        zphot:          Redshift.
+        observed_radius: Half-light radius as observed [pixels].
+        redshift:       Redshift.
         sersic_n:       Sersic index.
         axis_ratio:     Minor over major axis.
 
     Example::
 
-        >>> galaxy = Drawn(22.5, flux_radius=5.0, zphot=0.7, sersic_n=1.2, axis_ratio=0.6)
+        >>> galaxy = Drawn(22.5, observed_radius=5.0, redshift=0.7, sersic_n=1.2, axis_ratio=0.6)
         >>> galaxy.axis_ratio
         0.6
     """
 
     magnitude: float
-    flux_radius: float
-    zphot: float
+    observed_radius: float
+    redshift: float
     sersic_n: float
     axis_ratio: float
 
@@ -157,14 +168,14 @@ class Population:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     table.write(f"{folder}/cosmos.csv")
         ...     catalogue = Catalogue(
-        ...         file_name=f"{folder}/cosmos.csv", magnitude="mag", flux_radius="r", zphot="z",
-        ...         sersic_n="n", axis_ratio="q")
+        ...         file_name=f"{folder}/cosmos.csv", magnitude="mag", observed_radius="r",
+        ...         redshift="z", sersic_n="n", axis_ratio="q")
         ...     settings = PopulationSettings(
-        ...         magnitudes=(20, 24), counts=Counts(slope=0.35), flux_radius=(3, 6),
+        ...         magnitudes=(20, 24), counts=Counts(slope=0.35), observed_radius=(3, 6),
         ...         redshift=(0, 5), catalogs=[catalogue])
         ...     population = Population(settings, 0.03, locate=str, where="recipe my.yaml")
         >>> galaxy = population.draw(np.random.default_rng(1))
-        >>> 20 <= galaxy.magnitude <= 24, 3 <= galaxy.flux_radius <= 6
+        >>> 20 <= galaxy.magnitude <= 24, 3 <= galaxy.observed_radius <= 6
         (True, True)
     """
 
@@ -181,7 +192,7 @@ class Population:
         if joint.sum() < 8 or has_shape.sum() < 8:
             raise GalSimConfigError(
                 f"The {where}: the catalogues of the population hold {joint.sum()} galaxies with "
-                f"magnitude, flux_radius and redshift, and {has_shape.sum()} with magnitude, size, "
+                f"magnitude, observed radius and redshift, and {has_shape.sum()} with magnitude, "
                 "Sersic index and axis ratio; 8 of each are needed.")
         self._joint = _SizeAndRedshift(
             mag[joint], np.log(size[joint]), np.log(redshift[joint] + 0.1))
@@ -200,6 +211,7 @@ class Population:
         centres = 0.5 * (edges[1:] + edges[:-1])
         expected = np.exp(counts.slope * (centres - high))
         if counts.file_name is not None:
+            assert counts.magnitude is not None
             magnitudes = _column(_table(locate(counts.file_name), self._where), counts.magnitude,
                                  counts.file_name, self._where)
             magnitudes = magnitudes[np.isfinite(magnitudes)]
@@ -227,14 +239,14 @@ class Population:
         for _ in range(10_000):
             log_size, log_z = self._joint.draw(magnitude, rng)
             size, redshift = float(np.exp(log_size)), float(np.exp(log_z) - 0.1)
-            if (settings.flux_radius[0] <= size <= settings.flux_radius[1]
+            if (settings.observed_radius[0] <= size <= settings.observed_radius[1]
                     and settings.redshift[0] <= redshift <= settings.redshift[1]):
                 n, q = self._morphology.draw(magnitude, log_size, log_z, rng)
                 return Drawn(magnitude, size, redshift, n, q)
         raise GalSimConfigError(
             f"The {self._where}: no galaxy of magnitude {magnitude:.2f} has a size in "
-            f"{settings.flux_radius} and a redshift in {settings.redshift}. Correct the ranges of "
-            "the population or its catalogues.")
+            f"{settings.observed_radius} and a redshift in {settings.redshift}. Correct the ranges "
+            "of the population or its catalogues.")
 
 
 class _SizeAndRedshift:
@@ -297,7 +309,8 @@ def _pick(log_weights: np.ndarray, rng: np.random.Generator) -> int:
 
 # ---- catalogues ------------------------------------------------------------------------------
 
-_QUANTITIES = ("magnitude", "flux_radius", "zphot", "half_light_radius", "sersic_n", "axis_ratio")
+_QUANTITIES = ("magnitude", "observed_radius", "redshift", "half_light_radius", "sersic_n",
+               "axis_ratio")
 
 
 def _rows(catalog: Catalogue, pixel_scale: float, path: Path, where: str) -> np.ndarray:

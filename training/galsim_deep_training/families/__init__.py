@@ -4,6 +4,7 @@ __all__ = ["ModelFamily", "choose_family", "checkpoint_names", "make_family"]
 
 from ..data.build import data_settings_hash
 from ..fitting.identity import phase_checkpoint_names
+from ..fitting.memory import check_batches
 from ..fitting.precision import under_policy
 from ..recipe import Recipe
 from ..registry import Choice
@@ -15,10 +16,13 @@ def choose_family(recipe: Recipe) -> Choice[ModelFamily]:
 
     The settings of its phases are checked too.  No network is built.
 
-    Raises a `galsim.GalSimConfigError` if a setting of ``model`` or ``fit`` is wrong.
+    Raises a `galsim.GalSimConfigError` if a setting of ``model`` or ``fit`` is wrong, or batches
+    are too large for memory.
     """
     choice = ModelFamily.choose(recipe.model, recipe, "model")
-    choice.cls.fit_settings(recipe)
+    fit = choice.cls.fit_settings(recipe)
+    check_batches(recipe, [phase for phase in choice.cls.phase_types if phase.name in fit], fit,
+                  choice.settings)
     return choice
 
 

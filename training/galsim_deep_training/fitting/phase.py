@@ -57,6 +57,10 @@ class Phase(abc.ABC):
     """Version of this phase.  Increase it if a change of the code makes the same settings produce
     other results, so that earlier checkpoints are not used any more."""
 
+    reads_images: ClassVar[bool] = True
+    """Whether it computes with images of the galaxies of a batch, such as stamps; the size of its
+    batches is then limited, see `fitting.memory`."""
+
     def __init__(self, settings: Any, seed: int) -> None:
         self.settings = settings
         self.seed = seed

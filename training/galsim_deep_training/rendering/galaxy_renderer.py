@@ -3,6 +3,7 @@
 __all__ = ["GalaxyRenderer", "GalaxyRendererSettings"]
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import pydantic
 import tensorflow as tf
@@ -10,7 +11,7 @@ import tensorflow as tf
 from ..data.dataset import Dataset
 from ..networks.nested_grids import Grids
 from ..recipe import Recipe
-from ..settings import EvenCells, HalfWidth, PositivePixels, Settings, Subcells
+from ..settings import EvenCells, HalfWidth, PositivePixels, Settings, Subcells, check_grid
 from .drawing import Drawing, Pose
 from .grid import GalaxyGrid
 from .orientation import Orientation, orientation_from_latents
@@ -51,6 +52,19 @@ class GalaxyRendererSettings(Settings):
         if core_cells > cells:
             raise ValueError(f"should be at most the cells on a side ({cells})")
         return core_cells
+
+    @pydantic.model_validator(mode="after")
+    def _grids_are_small(self) -> Self:
+        for part in ("", "core_"):
+            for subcells in ("subcells", "view_subcells"):
+                check_grid(self, f"{part}cells", f"{part}{subcells}")
+        return self
+
+    @property
+    def image_pixels(self) -> int:
+        """Pixels of the rendered images of a galaxy, or of its views if these have more."""
+        return max(sum((cells * subcells)**2 for cells, subcells in grids)
+                   for grids in (self.render_grids, self.view_grids))
 
     @property
     def render_grids(self) -> Grids:

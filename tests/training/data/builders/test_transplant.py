@@ -324,7 +324,7 @@ def test_missing_files(setting, changed, survey):
     (dict(sources__made__faintest=10.0), "no source"),
     (dict(sources__made__leave_out=[12]), r"\[12\] .*sources.npz"),
     (dict(sources__made__magnitudes=None), "magnitude"),
-    (dict(population__flux_radius=[5.0, 5.0]), "population.flux_radius"),
+    (dict(population__observed_radius=[5.0, 5.0]), "population.observed_radius"),
     (dict(population__flat_share=1.5), "flat_share"),
     (dict(population__catalogs=[]), "population"),
 ], ids=str)

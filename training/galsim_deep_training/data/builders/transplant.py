@@ -295,7 +295,7 @@ class Transplant(Builder, kind="transplant"):
             if noiseless.sum() < INSIDE * profile.flux:
                 continue
             radius = measured_radius(noiseless)
-            low, high = self.settings.population.flux_radius
+            low, high = self.settings.population.observed_radius
             if low <= radius <= high:
                 break
         else:
@@ -308,7 +308,7 @@ class Transplant(Builder, kind="transplant"):
             stamp=(noiseless + sigma * self._noise.draw(rng)).astype(np.float32), psf_index=psf,
             noise_sigma=sigma, source=self._sources[source].group, test=test,
             truth=truth if test else None,
-            columns=self._columns(radius, galaxy.magnitude, galaxy.zphot))
+            columns=self._columns(radius, galaxy.magnitude, galaxy.redshift))
 
     def _columns(self, radius: float, magnitude: float, redshift: float) -> dict[str, float]:
         """The columns of the recipe, in their units; ``radius`` in pixels."""
@@ -330,7 +330,7 @@ class Transplant(Builder, kind="transplant"):
         """
         settings, stamp = self.settings, self.recipe.stamp
         # Sizes add in quadrature approximately; the rest is calibrated for each source.
-        added = np.sqrt(max(galaxy.flux_radius**2 - self._psf_radius[psf]**2, 0.25))
+        added = np.sqrt(max(galaxy.observed_radius**2 - self._psf_radius[psf]**2, 0.25))
         source = self._pick_source(galaxy, added * stamp.pixel_scale, candidates, rng)
         log_added, correction = self._size_correction(source)
         intrinsic = added * np.exp(np.interp(np.log(added), log_added, correction))

@@ -35,6 +35,7 @@ class ColumnImputation(GradientPhase):
     name = "columns"
     builds_on = ()
     uses = ()
+    reads_images = False
 
     def __init__(self, family: Any, settings: Any) -> None:
         self.family = family

@@ -20,9 +20,10 @@ generator would change between the two, and its averaged weights would render bo
 __all__ = ["Sky"]
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
+import pydantic
 import tensorflow as tf
 from astropy.units import Unit
 from galsim import GalSimConfigError
@@ -32,7 +33,16 @@ from ....recipe import Recipe
 from ....rendering.drawing import edge_window
 from ....rendering.grid import GalaxyGrid
 from ....rendering.orientation import Orientation, orientation_from_latents
-from ....settings import Cells, HalfWidth, Multiple, Settings, Subcells, Weight, Within
+from ....settings import (
+    Cells,
+    HalfWidth,
+    Multiple,
+    Settings,
+    Subcells,
+    Weight,
+    Within,
+    check_grid,
+)
 from .base import Canvas, Columns
 
 MIN_OBSERVED_RADIUS, MIN_RENDERED_RADIUS = 2.0, 0.75
@@ -73,6 +83,16 @@ class SkySettings(Settings):
     same unit."""
     min_signal: Weight = 1.0
     """Pixels fainter than this do not contribute to these moments [sigma of the noise]."""
+
+    @pydantic.model_validator(mode="after")
+    def _grid_is_small(self) -> Self:
+        check_grid(self, "cells", "subcells")
+        return self
+
+    @property
+    def image_pixels(self) -> int:
+        """Pixels of the rendered image of a source, and of its view."""
+        return (self.cells * self.subcells)**2
 
 
 class Sky(Canvas, kind="sky"):
