@@ -4,8 +4,6 @@ import logging
 import os
 import pickle
 import socket
-import subprocess
-import sys
 import threading
 
 import galsim
@@ -172,20 +170,3 @@ def test_timeout(folder, server, monkeypatch):
     "http://\ud800/", "http://" + 100 * "ü"], ids=ascii)
 def test_malformed_urls(url, folder):
     refused(folder, "could not be downloaded", url)
-
-
-def test_errors_reach_the_client_of_dask():
-    script = """
-import pickle, sys
-import distributed, tblib.pickling_support
-tblib.pickling_support.install()  # as Dask's workers do
-from galsim_deep.modules import HandleError
-try:
-    try:
-        raise ValueError("cause")
-    except ValueError as cause:
-        raise HandleError("fault") from cause
-except HandleError as error:
-    assert pickle.loads(pickle.dumps(error)) == error
-"""
-    subprocess.run([sys.executable, "-c", script], check=True)
