@@ -31,6 +31,7 @@ def test_size(width, height):
     assert tuple(figure.get_size_inches()) == (width, height)
 
 
+@pytest.mark.long
 def test_pyplot_is_not_imported():
     """It would choose a backend for the calling program."""
     script = """

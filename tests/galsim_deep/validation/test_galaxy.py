@@ -1,5 +1,7 @@
 """What is measured on the stamps of one galaxy."""
 
+import dataclasses
+
 import galsim
 import numpy as np
 import pytest
@@ -51,11 +53,12 @@ def test_samples(observation):
     assert galaxy.stamps["generated"].dtype == np.float32
 
 
-@pytest.mark.parametrize("noise_sigma", [0.0, -1.0])
-def test_noise_that_is_not_positive(observe, noise_sigma):
-    observation = observe(size=32, noise_sigma=noise_sigma)
-    with pytest.raises(galsim.GalSimError, match=f"noise_sigma.*{noise_sigma:g}"):
-        measure_samples(observation, dict(real=observation.stamp), {}, {})
+def test_noise_that_is_not_known(observation):
+    """Nothing can then be detected, and all statistics are NaN."""
+    unknown = dataclasses.replace(observation, noise_sigma=np.nan)
+    galaxy = measure_samples(unknown, dict(real=unknown.stamp), {}, {})
+    assert galaxy.flags["real"]["not_detected"]
+    assert np.isnan(list(galaxy.values["real"].values())).all()
 
 
 def test_chi_square_known_values(observe):

@@ -1,6 +1,7 @@
 """How the report was made: module, galaxies, seed and software."""
 
 import jinja2
+import pytest
 
 from galsim_deep.validation.sections.provenance import Provenance
 
@@ -19,9 +20,10 @@ def test_the_page_says_how_the_report_was_made(random_measurements, card, make_c
         assert fact in page
 
 
+@pytest.mark.long
 def test_every_report_has_its_entries(shapes_validation):
     """The template needs nothing that a report could lack."""
     template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(
         Provenance.template)
-    assert str(shapes_validation.settings.seed) in template.render(
-        results=shapes_validation.results)
+    results = shapes_validation.results
+    assert f"<dd>{results['settings']['seed']}</dd>" in template.render(results=results)
