@@ -89,7 +89,7 @@ def test_sample_equals_the_network(module, family, normal):
     disc = drawing.draw(
         drawing.to_light([tf.zeros((5, grid.cells, grid.cells)) for grid in drawing.grids]),
         Pose(Orientation(tf.constant(normal[:, 0]), tf.constant(normal[:, 1]))),
-        columns["flux_radius"], family.autoencoder.renderer.flux(columns)).numpy()
+        columns["flux_radius"], family.recipe.flux(columns)).numpy()
     assert np.abs(images - disc).max() > 1e-3 * disc.max()
 
 
