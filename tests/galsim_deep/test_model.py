@@ -514,7 +514,7 @@ def test_nothing_is_drawn_for_a_card_that_does_not_fit(
     damaged = galsim_deep.GenerativeGalaxyModel(folder)
     table = dict(flux_radius=np.full(100, 5.0), mag_auto=22.0)
     for draw in (damaged.images, damaged.sample, damaged.draw_classes):
-        with pytest.raises(galsim.GalSimError, match="does not agree with its card"):
+        with pytest.raises(galsim.GalSimError, match=f"{folder} .*agree"):
             draw(table, rng=galsim.BaseDeviate(8))
 
 

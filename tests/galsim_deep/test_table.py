@@ -231,7 +231,7 @@ def test_a_row_of_pandas():
     with pytest.raises(galsim.GalSimKeyError, match="'zphot'"):
         read_columns(series.drop("zphot"), COLUMNS)
     series.index = ["id", "zphot", "mag_auto", "flux_radius", "zphot"]  # the same name twice
-    with pytest.raises(galsim.GalSimValueError, match="'zphot' has 2 values per row"):
+    with pytest.raises(galsim.GalSimValueError, match="'zphot' has 2 values"):
         read_columns(series, COLUMNS)
     with pytest.raises(galsim.GalSimKeyError, match="'mag_auto'"):
         read_columns(frame["mag_auto"], COLUMNS)  # a column has other rows
@@ -392,14 +392,14 @@ def test_a_data_frame_with_holes():
             read_columns(frame, COLUMNS)
     frame = data_frame()
     frame.columns = ["id", "zphot", "mag_auto", "flux_radius", "zphot"]  # the same name twice
-    with pytest.raises(galsim.GalSimValueError, match="'zphot' has 2 values per row"):
+    with pytest.raises(galsim.GalSimValueError, match="'zphot' has 2 values"):
         read_columns(frame, COLUMNS)
 
 
 @pytest.mark.parametrize("values", [np.ones((3, 2)), np.ones((3, 1)), Column(np.ones((3, 2, 2))),
                                     np.ones((3, 2)) * u.pix])
 def test_more_than_one_value_per_row(values):
-    with pytest.raises(galsim.GalSimValueError, match=r"'flux_radius' has \d values? per row"):
+    with pytest.raises(galsim.GalSimValueError, match=r"'flux_radius' has \d values"):
         read_one(values)
 
 
@@ -644,7 +644,7 @@ def test_arrays_of_bad_seeds(seeds, row):
 
 
 def test_two_seeds_per_row():
-    with pytest.raises(galsim.GalSimValueError, match="'seeds' has 2 values per row"):
+    with pytest.raises(galsim.GalSimValueError, match="'seeds' has 2 values"):
         read_seeds(np.ones((3, 2), int), 3)
 
 
@@ -698,7 +698,7 @@ def test_positive_values_of_wrong_length_or_unit():
         read_positive(2. * u.Jy, "flux", 3)
     with pytest.raises(galsim.GalSimValueError, match="'half_light_radius'.*'pix'.*'arcsec'"):
         read_positive(2. * u.pix, "half_light_radius", 3, unit="arcsec")
-    with pytest.raises(galsim.GalSimValueError, match="'flux' has 2 values per row"):
+    with pytest.raises(galsim.GalSimValueError, match="'flux' has 2 values"):
         read_positive(np.ones((3, 2)), "flux", 3)
 
 

@@ -175,7 +175,7 @@ REFUSED = {
     "path of Windows": (member("..\\a"), "could leave the folder"),
     "drive of Windows": (member("C:a"), "could leave the folder"),
     "escape sequence": (member("\x1b[31ma"), "unprintable"),
-    "long path": (member("/".join(5 * ["a" * 40])), "more than 200 characters"),
+    "long path": (member("/".join(5 * ["a" * 40])), "200 characters"),
     "deep path": (member("/".join("abcdefghijk")), "or 10 parts"),
     "10 TB": (member("a", pax_headers={"size": str(10**13)}), "more than 2147483648 bytes"),
     "many files": (b"".join(member(f"{k}") for k in range(1000)), "limit of 1000 files"),
@@ -219,7 +219,7 @@ def test_links_longer_than_the_system_follows(limit, tmp_path, refused, monkeypa
         member("link", type=tarfile.LNKTYPE, linkname="escape/victim"),
         member("link", b"overwritten"),
         member("escape/new", b"written")]
-    refused(packed(CARD, *members), "more than 200 characters" if limit is None else "is a link")
+    refused(packed(CARD, *members), "200 characters" if limit is None else "is a link")
     assert victim.read_text() == "whole"
     assert [*victim.parent.iterdir()] == [victim]
 
@@ -231,7 +231,7 @@ def test_links_longer_than_the_system_follows(limit, tmp_path, refused, monkeypa
 ], ids=["one file", "all files", "after the end"])
 def test_archives_that_unpack_to_any_size(data, refused, monkeypatch):
     monkeypatch.setattr(module, "MAX_MODULE_BYTES", 2**20)
-    refused(data, "more than 1048576 bytes")
+    refused(data, "1048576 bytes")
 
 
 # ---- names ----------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_folder_without_card(tmp_path, check_fails):
     "~nobody/x"],
     ids=lambda handle: ascii(handle[:20]))
 def test_missing_path(handle, check_fails):
-    error = check_fails(OSError, "does not exist.* hub:NAME", handle)
+    error = check_fails(OSError, "exist.* hub:NAME", handle)
     assert handle.removeprefix("~") in str(error) or handle.startswith("~")
 
 
@@ -274,7 +274,7 @@ def test_unknown_name(tmp_path, cache, monkeypatch, use_index, make_module, sha2
     make_module(tmp_path / "mine" / "acs_mpcc")
     (tmp_path / "mine" / "acs_flow_va").mkdir()
     monkeypatch.setenv("GALSIM_DEEP_PATH", str(tmp_path / "mine"))
-    error = check_fails(galsim.GalSimValueError, "Did you mean acs_flow_vae", "hub:acs_flow_va")
+    error = check_fails(galsim.GalSimValueError, "mean acs_flow_vae", "hub:acs_flow_va")
     assert error.value == "hub:acs_flow_va"
     assert error.allowed_values == ["acs_mpcc", "acs_flow_vae"]
     for place in (tmp_path / "mine", tmp_path / "mine" / "acs_flow_va", CARD_PATH, cache, index,
@@ -367,14 +367,14 @@ def test_index_by_url(cache, server, monkeypatch, archive, sha256, make_archive,
     server.put("/index.json", json.dumps(entries).encode())
     assert list(available()) == ["toy", "other"]
     server.requests.clear()
-    with pytest.raises(galsim.GalSimValueError, match="Did you mean other"):
+    with pytest.raises(galsim.GalSimValueError, match="mean other"):
         resolve("hub:othr")
     assert server.requests == ["/index.json"]
     with pytest.raises(HandleError, match=r"hub:other.*/other.tar.gz.*GALSIM_DEEP_OFFLINE"):
         resolve("hub:other", offline=True)
 
     server.stop()
-    with pytest.warns(galsim.GalSimWarning, match="copy of the index"):
+    with pytest.warns(galsim.GalSimWarning, match=f"{server.address}/index.json.*copy"):
         assert resolve("hub:toy") == cache / "modules" / digest(newer)
 
 

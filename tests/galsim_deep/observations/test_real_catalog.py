@@ -149,7 +149,7 @@ def test_other_tables_in_the_folder_do_not_matter(write):
 def test_two_catalogues_in_a_folder(write):
     folder = write(one=main_table(), one_fits=fits_table(), two=main_table(),
                    two_fits=fits_table())
-    with pytest.raises(galsim.GalSimError, match="one.fits, two.fits.*Give the path"):
+    with pytest.raises(galsim.GalSimError, match="one.fits, two.fits"):
         RealCatalog(folder)
     assert RealCatalog(folder / "two.fits").path.name == "two.fits"
 
@@ -160,14 +160,14 @@ def test_a_folder_without_a_catalogue(write):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(galsim.GalSimError, match="no folder or catalogue .*nowhere"):
+    with pytest.raises(galsim.GalSimError, match=str(tmp_path / "nowhere")):
         RealCatalog(tmp_path / "nowhere")
 
 
 def test_a_file_that_is_no_table(tmp_path):
     path = tmp_path / "real_galaxy_catalog.fits"
     path.write_text("galaxies")
-    with pytest.raises(galsim.GalSimError, match="cannot be read as a galsim.RealGalaxyCatalog"):
+    with pytest.raises(galsim.GalSimError, match=f"{path}.*galsim.RealGalaxyCatalog"):
         RealCatalog(path)
 
 
@@ -175,14 +175,14 @@ def test_a_file_that_is_no_table(tmp_path):
 def test_a_table_of_something_else(write, column):
     table = main_table()
     del table[column]
-    with pytest.raises(galsim.GalSimError, match=f"real_galaxy_catalog.fits cannot .*{column}"):
+    with pytest.raises(galsim.GalSimError, match=f"real_galaxy_catalog.fits .*{column}"):
         RealCatalog(write(real_galaxy_catalog=table))
 
 
 def test_damaged_fits(write):
     folder = write(real_galaxy_catalog=main_table())
     (folder / "real_galaxy_catalog_fits.fits").write_text("fits")
-    with pytest.raises(galsim.GalSimError, match="cannot be read"):
+    with pytest.raises(galsim.GalSimError, match=f"{folder}.*galsim.RealGalaxyCatalog"):
         RealCatalog(folder)
 
 

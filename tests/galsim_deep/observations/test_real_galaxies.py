@@ -210,7 +210,7 @@ def test_a_missing_column_says_what_is_there(catalog, card):
 
 
 def test_a_column_that_the_module_lacks(catalog, card):
-    with pytest.raises(galsim.GalSimConfigError, match="no column redshift; .*zphot"):
+    with pytest.raises(galsim.GalSimConfigError, match=f"{card.name} .*redshift; .*zphot"):
         open_real_galaxies(catalog, card, columns=dict(redshift="zphot"))
 
 
@@ -225,7 +225,7 @@ def test_mixed_pixel_scales(catalog, card):
     table = Table.read(catalog / "real_galaxy_catalog.fits")
     table["PIXEL_SCALE"][1] = 0.03
     table.write(catalog / "real_galaxy_catalog.fits", overwrite=True)
-    with pytest.raises(galsim.GalSimError, match="mixes pixel scales"):
+    with pytest.raises(galsim.GalSimError, match=r"0\.03 0\.05"):
         open_real_galaxies(catalog, card)
 
 
@@ -233,7 +233,7 @@ def test_no_galaxy_that_can_be_used(catalog, card):
     table = Table.read(catalog / "real_galaxy_catalog_fits.fits")
     table["ZPHOT"] = np.nan
     table.write(catalog / "real_galaxy_catalog_fits.fits", overwrite=True)
-    with pytest.raises(galsim.GalSimError, match="no galaxy that can be used"):
+    with pytest.raises(galsim.GalSimError, match="no galaxy"):
         open_real_galaxies(catalog, card)
 
 
@@ -345,7 +345,7 @@ def test_columns_of_a_data_set_can_be_renamed(file, card):
 def test_a_data_set_without_a_column(file, card):
     with h5py.File(file, "a") as opened:
         opened.move("columns/zphot", "columns/redshift")
-    with pytest.raises(galsim.GalSimConfigError, match="no column 'zphot'.*redshift"):
+    with pytest.raises(galsim.GalSimConfigError, match="column 'zphot'.*redshift"):
         open_real_galaxies(file, card)
     assert len(open_real_galaxies(file, card, columns=dict(zphot="redshift"))) == 4
 
@@ -353,14 +353,14 @@ def test_a_data_set_without_a_column(file, card):
 def test_a_data_set_of_another_version(file, card):
     with h5py.File(file, "a") as opened:
         opened.attrs["format_version"] = 1
-    with pytest.raises(galsim.GalSimError, match="format version 1; this release .* version 2"):
+    with pytest.raises(galsim.GalSimError, match="version 1; .* version 2"):
         open_real_galaxies(file, card)
 
 
 def test_a_file_that_is_not_hdf5(tmp_path, card):
     path = tmp_path / "data.h5"
     path.write_text("galaxies")
-    with pytest.raises(galsim.GalSimError, match="data.h5 is not an HDF5 file"):
+    with pytest.raises(galsim.GalSimError, match="data.h5 .*HDF5"):
         open_real_galaxies(path, card)
 
 
@@ -370,15 +370,16 @@ def test_a_file_that_is_not_hdf5(tmp_path, card):
 def test_a_data_set_that_lacks_a_part(file, card, part):
     with h5py.File(file, "a") as opened:
         del opened[part]
-    with pytest.raises(galsim.GalSimError, match="is not a data set"):
+    with pytest.raises(galsim.GalSimError, match=f"lacks {part}"):
         open_real_galaxies(file, card)
 
 
-@pytest.mark.parametrize("attribute", ["format_version", "pixel_scale"])
-def test_an_hdf5_file_of_something_else(file, card, attribute):
+@pytest.mark.parametrize("attribute, fact", [
+    ("format_version", "no format"), ("pixel_scale", "lacks pixel_scale")])
+def test_an_hdf5_file_of_something_else(file, card, attribute, fact):
     with h5py.File(file, "a") as opened:
         del opened.attrs[attribute]
-    with pytest.raises(galsim.GalSimError, match="is (not )?a data set of"):
+    with pytest.raises(galsim.GalSimError, match=fact):
         open_real_galaxies(file, card)
 
 
@@ -390,5 +391,5 @@ def test_a_part_that_is_none(file, card):
 def test_a_data_set_without_a_test_part(file, card):
     with h5py.File(file, "a") as opened:
         opened["test"][:] = False
-    with pytest.raises(galsim.GalSimError, match="no galaxy that can be used"):
+    with pytest.raises(galsim.GalSimError, match="no galaxy"):
         open_real_galaxies(file, card)

@@ -1,5 +1,7 @@
 """The data set file, as it is read: errors say what is wrong with which file."""
 
+import re
+
 import galsim
 import h5py
 import numpy as np
@@ -50,10 +52,10 @@ def test_labels(path):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(galsim.GalSimError, match="no data set .*none.h5.*galsim-deep-train data"):
+    with pytest.raises(galsim.GalSimError, match="none.h5.*galsim-deep-train data"):
         StampsFile(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("stamps")
-    with pytest.raises(galsim.GalSimError, match="text.h5 is not an HDF5 file"):
+    with pytest.raises(galsim.GalSimError, match="text.h5 .*HDF5"):
         StampsFile(tmp_path / "text.h5")
 
 
@@ -61,7 +63,7 @@ def test_no_file(tmp_path):
 def test_a_part_is_missing(part, path):
     with h5py.File(path, "a") as file:
         del file[part]
-    with pytest.raises(galsim.GalSimError, match=f"data.h5 is not a data set.*lacks {part}"):
+    with pytest.raises(galsim.GalSimError, match=f"data.h5 .*lacks {part}"):
         StampsFile(path)
     with h5py.File(path, "a"):  # it is not kept open
         pass
@@ -76,11 +78,12 @@ def test_another_version(version, path):
         StampsFile(path)
 
 
-@pytest.mark.parametrize("attribute", ["format_version", "pixel_scale"])
-def test_a_file_of_something_else(attribute, path):
+@pytest.mark.parametrize("attribute, fact", [
+    ("format_version", "no format"), ("pixel_scale", "lacks pixel_scale")])
+def test_a_file_of_something_else(attribute, fact, path):
     with h5py.File(path, "a") as file:
         del file.attrs[attribute]
-    with pytest.raises(galsim.GalSimError, match="data.h5 is not a data set"):
+    with pytest.raises(galsim.GalSimError, match=f"data.h5 .*{fact}"):
         StampsFile(path)
 
 
@@ -89,5 +92,5 @@ def test_correlations_without_a_middle(shape, path):
     with h5py.File(path, "a") as file:
         del file["noise_correlation"]
         file["noise_correlation"] = np.ones(shape)
-    with pytest.raises(galsim.GalSimError, match="data.h5 has noise correlations of shape"):
+    with pytest.raises(galsim.GalSimError, match=f"data.h5 .*{re.escape(str(shape))}"):
         StampsFile(path)

@@ -99,7 +99,7 @@ def test_keys_do_not_depend_on_order_or_layout():
 
 @pytest.mark.parametrize("value", [dict(a=1), [None, 1], np.array(["x", None])])
 def test_no_keys_of_addresses(value):
-    with pytest.raises(TypeError, match="psf is an object"):
+    with pytest.raises(TypeError, match="psf"):
         key_of(dict(psf=value))
 
 
@@ -109,13 +109,13 @@ def test_no_cache():
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(galsim.GalSimError, match="cannot be written"):
+    with pytest.raises(galsim.GalSimError, match=str(tmp_path / "file" / "cache")):
         Cache.at(tmp_path / "file" / "cache")
 
 
 def test_a_cache_that_fails_later_only_warns(cache):
     cache.folder.joinpath(KEY[:2]).touch()  # a file where a folder should be
-    with pytest.warns(galsim.GalSimWarning, match="cannot be written") as warned:
+    with pytest.warns(galsim.GalSimWarning, match=str(cache.folder)) as warned:
         cache.put(KEY, ARRAYS)
         cache.put(KEY[:2] + 62 * "0", ARRAYS)
     assert cache.get(KEY) is None
@@ -130,7 +130,7 @@ def test_a_cache_on_a_full_disk(cache, monkeypatch):
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(Path, "write_bytes", write)
-    with pytest.warns(galsim.GalSimWarning, match="No space left on device"):
+    with pytest.warns(galsim.GalSimWarning, match=f"{cache.folder}.*No space"):
         cache.put(KEY, ARRAYS)
     assert cache.get(KEY) is None
     assert not any(path.is_file() for path in cache.folder.rglob("*"))

@@ -100,7 +100,7 @@ def test_a_module_without_a_prior():
     assert sum(frequencies["drawn"]) == 100
 
 
-@pytest.mark.parametrize("ids, words", [((0, 1, 3), "0 to 3; its card has 3"),
+@pytest.mark.parametrize("ids, words", [((0, 1, 3), "0 to 3; .*3"),
                                         ((-1, 1, 2), "-1 to 2")])
 def test_classes_that_are_not_on_the_card(ids, words):
     with pytest.raises(galsim.GalSimError, match=words):

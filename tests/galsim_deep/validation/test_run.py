@@ -205,7 +205,7 @@ def test_nothing_but_garbage(altered, tiny_folder):
     def change(table, images, psfs):
         table["NOISE_VARIANCE"] = 0.0
 
-    with pytest.raises(galsim.GalSimError, match="5 galaxies of altered .* noise"):
+    with pytest.raises(galsim.GalSimError, match="5 .*altered.*noise"):
         validate(tiny_folder, altered(change), processes=1)
 
 
@@ -314,7 +314,7 @@ def test_classes_that_are_not_on_the_card_are_noticed_before_anything_is_measure
     monkeypatch.setattr(Module, "sample", lambda *inputs: {
         name: values + (name == "galaxy_class") for name, values in sample(*inputs).items()})
     monkeypatch.setattr(measurements, "measure_galaxy", lambda task: pytest.fail("measured"))
-    with pytest.raises(galsim.GalSimError, match="its card has 3"):
+    with pytest.raises(galsim.GalSimError, match=" 3; .*card has 3"):
         validate(shapes_folder, shapes_file, processes=1)
 
 

@@ -6,7 +6,7 @@ import pytest
 from astropy.table import Table
 
 from galsim_deep_training.data.population import Catalogue, Counts, Population, PopulationSettings
-from galsim_deep_training.settings import identity, parse
+from galsim_deep_training.settings import parse
 
 JOINT = dict(magnitude="mag", observed_radius="fr", redshift="z")
 ALL = dict(JOINT, sersic_n="n", axis_ratio="q")
@@ -161,15 +161,3 @@ def test_unusable_catalogues(change, message, make):
 def test_counts_need_the_name_of_a_column():
     with pytest.raises(galsim.GalSimConfigError, match="recipe x.yaml .*magnitude: .*counts.fits"):
         parse(Counts, dict(slope=0.7, file_name="counts.fits"), "recipe x.yaml")
-
-
-def test_the_identity_of_settings_that_were_renamed():
-    """Data sets that were made before are found."""
-    settings = PopulationSettings(
-        magnitudes=(20.0, 25.0), counts=Counts(slope=0.7), observed_radius=(0.5, 60.0),
-        redshift=(0.0, 6.0), catalogs=[Catalogue(file_name="all.csv", **ALL)])
-    assert identity(settings) == dict(
-        magnitudes=[20.0, 25.0], counts=dict(slope=0.7), flux_radius=[0.5, 60.0],
-        redshift=[0.0, 6.0], catalogs=[dict(
-            file_name="all.csv", magnitude="mag", flux_radius="fr", zphot="z", sersic_n="n",
-            axis_ratio="q")])

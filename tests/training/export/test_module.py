@@ -1,6 +1,5 @@
 """Export: that a module holds what was trained, and that a wrong one does not come about."""
 
-import hashlib
 import json
 import shutil
 
@@ -11,11 +10,9 @@ import tensorflow as tf
 
 import galsim_deep
 from galsim_deep import latents
-from galsim_deep.modules.card import CARD_PATH, file_digests, read_card, write_card
-from galsim_deep.modules.module import PROBE_PATH, Module, load
-from galsim_deep_training.export import probe
+from galsim_deep.modules.card import CARD_PATH, file_digests
+from galsim_deep.modules.module import Module
 from galsim_deep_training.export.module import export
-from galsim_deep_training.export.probe import check
 from galsim_deep_training.families.base import ModelFamily, Signature
 from galsim_deep_training.families.shared.signatures import observation_specs
 from galsim_deep_training.networks.blocks import ResidualBlock
@@ -28,12 +25,6 @@ COLUMNS = dict(
     flux_radius=np.linspace(3.2, 5.0, 5, dtype=np.float32),
     mag_auto=np.linspace(20.5, 23.5, 5, dtype=np.float32),
     zphot=np.linspace(0.2, 1.8, 5, dtype=np.float32))
-
-
-@pytest.fixture(scope="module")
-def module(module_folder):
-    # The one that models share: its graphs are loaded once.
-    return load(module_folder)
 
 
 @pytest.fixture(scope="module")
@@ -74,42 +65,6 @@ def test_files(module_folder, module):
     assert [path.name for path in module_folder.parent.iterdir()] == [module_folder.name]
 
 
-def test_card(module, recipe, dataset, family):
-    card = module.card
-    assert (card.format_version, card.name, card.version) == (2, "tiny", "0.0.1")
-    assert (card.kind, card.family, card.summary) == (
-        "generator", "flow_vae", "A module for tests.")
-    assert (card.stamp.sizes, card.stamp_size, card.pixel_scale) == ((32,), 32, 0.03)
-    (band,) = card.bands
-    assert (band.name, band.zero_point, band.exposure_time) == ("F814W", 25.94, 1.0)
-    assert band.area is None and band.effective_wavelength is None
-    train = dataset.train_indices
-    assert band.psf == "9 PSFs"
-    assert f"{np.median(dataset.noise_sigma[train]):.4g} per pixel" in band.noise
-    assert (card.latent.name, card.latent.size) == ("random_normal", family.latent_size)
-    assert card.signatures == ("sample", "decode", "encode", "log_prob")
-    assert card.training_data.licence == "CC0"
-    assert card.recipe.name == "recipe.yaml"
-    assert card.recipe.sha256 == hashlib.sha256(recipe.path.read_bytes()).hexdigest()
-    assert card.code_version == galsim_deep.__version__
-    assert card.training_data.sources == len(set(dataset.source[train]))
-    assert card.column_of("half_light_radius").name == "flux_radius"
-    assert card.column_of("half_light_radius").as_observed
-    assert len(card.columns) == 3
-    assert all(column.optional for column in card.columns)
-    assert [column.above for column in card.columns] == [
-        0.0 - column.offset if column.scale == "log" else None for column in recipe.columns]
-    assert {column.scale for column in recipe.columns} == {"linear", "log"}
-    assert max(column.offset for column in recipe.columns) > 0
-    for column, wanted in zip(card.columns, recipe.columns, strict=True):
-        for name in ("name", "unit", "meaning", "quantity", "band", "as_observed", "valid_range"):
-            assert getattr(column, name) == getattr(wanted, name)
-        values = dataset.columns[column.name][dataset.train_indices]
-        assert column.quantiles["0.0"] == pytest.approx(values.min(), abs=1e-4)
-        assert column.quantiles["0.5"] == pytest.approx(np.median(values), abs=1e-4)
-        assert column.quantiles["1.0"] == pytest.approx(values.max(), abs=1e-4)
-
-
 def test_page(module_folder, recipe):
     page = (module_folder / "README.md").read_text()
     assert page.startswith("# tiny 0.0.1\n")
@@ -122,20 +77,6 @@ def test_page(module_folder, recipe):
 
 
 # ---- what it computes -----------------------------------------------------------------------
-
-
-def test_probe(module):
-    differences = module.probe()
-    assert set(differences) == {
-        "sample", "sample (compact graph)", "decode", "encode", "log_prob"}
-    assert all(difference < 1e-5 for name, difference in differences.items() if name != "encode")
-    check(module)
-    with np.load(module.folder / PROBE_PATH) as stored:
-        assert np.isnan(stored["sample/inputs/zphot"]).sum() == 1
-        assert np.isfinite(stored["sample/outputs/image"]).all()
-        assert stored["sample/outputs/image"].shape == (4, 32, 32, 1)
-        # Latents of galaxies, not of noise, are decoded.
-        np.testing.assert_array_equal(stored["decode/inputs/latent"], stored["encode/outputs/mean"])
 
 
 def test_sample_equals_the_network(module, family, normal):
@@ -296,29 +237,6 @@ def test_a_graph_that_is_optimised_wrongly(recipe, fitted, module_folder, tmp_pa
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
 
 
-@pytest.mark.parametrize("change, output", [
-    (1e-4, "sample/outputs/image"), (-1e-4, "decode/outputs/image"),
-    (np.nan, "sample/outputs/image"),
-    (1e-4, "log_prob/outputs/log_prob"), (0.1, "encode/outputs/mean")])
-def test_check(change, output, module, module_folder, tmp_path):
-    folder = tmp_path / "tiny"
-    shutil.copytree(module_folder, folder)
-    with np.load(folder / PROBE_PATH) as stored:
-        content = dict(stored)
-    place = np.unravel_index(content[output][1].argmax(), content[output][1].shape)
-    content[output][(1, *place)] *= 1 + change
-    np.savez(folder / PROBE_PATH, **content)
-    with pytest.raises(galsim.GalSimError, match="probe.npz has changed"):
-        Module(folder)
-    # A card that vouches for it does not help.
-    write_card(folder, read_card(folder).model_dump(exclude={"files"}))
-    wrong = Module(folder)
-    wrong.tensorflow = module.tensorflow  # the graphs are the same, and loaded
-    with pytest.raises(galsim.GalSimError, match=f"'{output.split('/')[0]}' differs from the "
-                                                 "network"):
-        check(wrong)
-
-
 def test_of_a_fit_that_is_not_complete(recipe, new_run, tmp_path):
     with pytest.raises(galsim.GalSimError, match="not complete: 0 of 12 steps"):
         export(recipe, new_run(), tmp_path / "hub" / "tiny")
@@ -335,10 +253,6 @@ def test_what_is_not_a_module_is_not_replaced(is_file, recipe, fitted, tmp_path)
     with pytest.raises(galsim.GalSimError, match=f"{path} exists and is not a module"):
         export(recipe, fitted, path)
     assert kept.read_text() == "years of work"
-
-
-def test_the_tolerance_is_that_of_the_module_format():
-    assert probe.TOLERANCE == 1e-5
 
 
 # ---- other kinds of modules -----------------------------------------------------------------

@@ -16,7 +16,7 @@ from galsim_deep_training.networks.flows import Flow
 from galsim_deep_training.networks.flows.affine_coupling import AffineCouplingFlow
 from galsim_deep_training.networks.flows.map_coupling import MapCouplingFlow
 from galsim_deep_training.networks.flows.spline_coupling import SplineCouplingFlow
-from galsim_deep_training.recipe import Band, PhaseSettings
+from galsim_deep_training.recipe import PhaseSettings
 from galsim_deep_training.registry import Choice
 from galsim_deep_training.settings import Settings, without_defaults
 
@@ -212,30 +212,3 @@ def test_every_phase_uses_what_its_family_has(make_recipe):
     for family in families.ModelFamily.kinds():
         if families.ModelFamily.named(family).__module__.startswith("galsim_deep_training"):
             assert checkpoint_names(make_recipe(family=family))
-
-
-class Inner(Settings):
-    a: int = 1
-    b: int = 2
-
-
-class Outer(Settings):
-    inner: Inner = Inner()
-    listed: tuple[Inner, ...] = ()
-    named: dict[str, Inner] = {}
-    number: float = 3.0
-
-
-@pytest.mark.parametrize("content, expected", [
-    ({}, {}), (dict(number=3), {}), (dict(number=4), dict(number=4.0)),
-    (dict(inner=dict(a=1)), {}), (dict(inner=dict(b=5)), dict(inner=dict(b=5))),
-    (dict(listed=[{}, dict(a=2)]), dict(listed=[{}, dict(a=2)])),
-    (dict(named=dict(x=dict(b=2))), dict(named=dict(x={})))])
-def test_identity_leaves_defaults_out(content, expected):
-    assert without_defaults(Outer(**content)) == expected
-
-
-def test_identity_without_what_has_no_effect():
-    band = Band(name="r", zero_point=25.0, effective_wavelength=620.0, area=45000.0,
-                exposure_time=15.0)
-    assert without_defaults([band]) == [dict(name="r", zero_point=25.0)]

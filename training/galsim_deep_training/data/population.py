@@ -89,8 +89,9 @@ class Counts(Settings):
     @pydantic.model_validator(mode="after")
     def _names_the_column(self) -> Self:
         if self.file_name is not None and self.magnitude is None:
-            raise validation_error(("magnitude",), "should name the column of magnitudes in the catalogue "
-                         f"{self.file_name}", None)
+            raise validation_error(
+                ("magnitude",),
+                f"should name the column of magnitudes in the catalogue {self.file_name}", None)
         return self
 
 

@@ -62,22 +62,6 @@ def test_the_published_configuration_is_built_and_steps():
     assert image.shape == (1, 128, 128) and np.all(image.numpy() >= 0)
 
 
-@pytest.fixture(scope="module")
-def tiny(recipe, data_file, awaken):
-    from galsim_deep_training.data.dataset import Dataset
-
-    family, dataset = make_family(recipe), Dataset(data_file)
-    family.prepare(dataset)
-    for network in family.networks.values():
-        awaken(network, size=0.05)
-    batch = dataset.read(dataset.test_indices[:4])
-    return family, {name: tf.constant(value) for name, value in batch.items()}
-
-
-def the_phase(family, name):
-    return next(phase for phase in family.phases if phase.name == name)
-
-
 def columns_of(family, batch):
     return {column.name: batch[column.name] for column in family.recipe.columns}
 
@@ -187,107 +171,11 @@ def test_garbage_leaves_the_other_galaxies_alone(tiny, name):
         np.testing.assert_allclose(found[row], good[row], atol=1e-4)
 
 
-def test_an_error_relative_to_what_is_not_known_is_refused(make_recipe):
-    recipe = make_recipe(lambda c: (
-        c["model"].update(autoencoder=dict(kind="lanusse2021", stages=3, depth=4, max_depth=8)),
-        c["columns"][0].update(quantity="other")))
-    with pytest.raises(galsim.GalSimConfigError, match="half_light_radius.*model_error of 0.05"):
-        choose_family(recipe)
-
-
-@pytest.mark.long
-def test_structure_forgives_less(tiny):
-    """Deep stamps of bright galaxies count for more in it, faint ones as before."""
-    family, batch = tiny
-    autoencoder, structure = the_phase(family, "autoencoder"), the_phase(family, "structure")
-    models = tf.stack([tf.ones([32, 32]), 1e3 * tf.ones([32, 32])])
-    seen = dict(noise_sigma=tf.constant([1e2, 1.0]), flux_radius=tf.constant([4.0, 4.0]))
-    before, after = (phase._weight(models, seen).numpy() for phase in (autoencoder, structure))
-    assert before[0] > 0.99 and after[0] > 0.99
-    errors = [family.fit[name].model_error for name in ("autoencoder", "structure")]
-    assert after[1] / before[1] == pytest.approx((errors[0] / errors[1])**2, rel=0.01)
-
-
-@pytest.mark.long
-def test_structure_goes_on(tiny, monkeypatch):
-    """Other batches, and no aids of the start; but information is cheap at first."""
-    family, batch = tiny
-    autoencoder, structure = the_phase(family, "autoencoder"), the_phase(family, "structure")
-    seen, infer = [], family.autoencoder.infer
-
-    def noted(batch, normal, progress):
-        seen.append(float(progress))
-        return infer(batch, normal, progress)
-
-    monkeypatch.setattr(family.autoencoder, "infer", noted)
-    losses = {phase.name: [float(phase.loss(batch, tf.constant(number))[0]) for number in (0, 11)]
-              for phase in (autoencoder, structure)}
-    assert seen == pytest.approx([0, 11 / 12, 1, 1])
-    assert losses["structure"][0] < losses["structure"][1]
-
-    class Rows:
-        @staticmethod
-        def batches(size, seed, start):
-            return seed
-
-    assert autoencoder.batches(Rows, 0) != structure.batches(Rows, 0)
-
-
-@pytest.mark.parametrize("phase, error", [("autoencoder", 0.02), ("structure", 0.05),
-                                          ("autoencoder", 0)])
-def test_structure_that_does_not_tolerate_less(phase, error, make_recipe):
-    with pytest.raises(galsim.GalSimConfigError, match="should tolerate less"):
-        choose_family(make_recipe(lambda c: c["fit"][phase].update(model_error=error)))
-
-
 @pytest.mark.parametrize("phase, name", [
     ("autoencoder", "model_error"), ("structure", "model_error"), ("flow", "vector_jitter")])
 def test_errors_that_are_negative(phase, name, make_recipe):
     with pytest.raises(galsim.GalSimConfigError, match=f"fit.{phase}.{name}: "):
         choose_family(make_recipe(lambda c: c["fit"][phase].update({name: -0.1})))
-
-
-@pytest.mark.long
-def test_the_flow_of_the_details_sees_a_blurred_vector(tiny, make_recipe, data_file):
-    from galsim_deep_training.data.dataset import Dataset
-
-    family, batch = tiny
-    conditions = family.conditions(batch)
-    latent = tf.random.stateless_normal([4, sum(family.prior.sizes)], (7, 8))
-    blur = tf.random.stateless_normal([4, family.prior.sizes[0]], (9, 1))
-    vector, details = tf.split(latent, family.prior.sizes, axis=-1)
-    of_vector, of_details = family.prior.flows
-    for by in (0.0, blur):
-        expected = of_vector(conditions).log_prob(vector) + of_details(
-            tf.concat([conditions, vector + by], axis=-1)).log_prob(details)
-        np.testing.assert_allclose(
-            family.prior.log_prob(latent, conditions, by), expected, rtol=1e-5)
-
-    flow = the_phase(family, "flow")
-    for by in (tf.zeros_like(blur), blur):
-        loss, _ = flow.loss(dict(latent=latent, conditions=conditions, blur=by), tf.constant(0))
-        np.testing.assert_allclose(
-            loss, -np.mean(family.prior.log_prob(latent, conditions, by)), rtol=1e-5)
-
-    def spread(**settings):
-        other = make_family(make_recipe(lambda c: c["fit"]["flow"].update(settings)))
-        flow = the_phase(other, "flow")
-        dataset = Dataset(data_file)
-        other.prepare(dataset)
-        return np.std(np.concatenate(
-            [next(flow.batches(dataset, start))["blur"] for start in range(20)]))
-
-    assert spread() == 0.0
-    assert spread(vector_jitter=0.5) == pytest.approx(0.5, rel=0.15)
-
-
-def test_sizes_that_cannot_be_drawn_are_refused(make_recipe):
-    def change(content):
-        content["columns"][0]["valid_range"] = [2.0, 60.0]
-
-    assert make_recipe(lambda c: None).columns[0].name == "flux_radius"
-    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
-        make_family(make_recipe(change))
 
 
 @pytest.mark.long
@@ -321,24 +209,6 @@ def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
     alone, _ = family.encode(*(value[:1] for value in args),
                              {name: value[:1] for name, value in columns.items()}, refinement=5)
     np.testing.assert_allclose(alone, together[:1], atol=2e-3)
-
-
-@pytest.mark.long
-def test_the_flow_learns_from_the_deepest_stamps(make_recipe, data_file):
-    """And from as many as it is told to."""
-    from galsim_deep_training.data.dataset import Dataset
-
-    dataset = Dataset(data_file)
-    family = make_family(make_recipe(
-        lambda content: content["fit"]["flow"].update(deepest_share=0.4)))
-    family.prepare(dataset)
-    flow = the_phase(family, "flow")
-    rows = dataset.deepest(0.4)
-    sigma, train = dataset.noise_sigma, dataset.train_indices
-    assert len(rows) == round(0.4 * len(train)) and set(rows) < set(train)
-    assert sigma[rows].max() <= np.delete(sigma[train], np.searchsorted(train, rows)).min()
-    batch = next(flow.batches(dataset, 0))
-    assert batch["latent"].shape[1] == sum(family.prior.sizes)
 
 
 def test_log_prob_is_that_of_the_prior_but_for_the_pose(tiny):

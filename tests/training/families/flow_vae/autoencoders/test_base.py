@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training.families.flow_vae.autoencoders import FlowAutoencoder
-from galsim_deep_training.families.shared.autoencoder import kl_divergence
 from galsim_deep_training.fitting.precision import under_policy
 from galsim_deep_training.networks.conditions import Conditions
 
@@ -185,32 +184,8 @@ def test_in_16_bits_it_is_the_same_but_for_rounding(autoencoder, recipe, dataset
         np.testing.assert_allclose(value, expected.kl[name], rtol=error, atol=error)
 
 
-def test_without_maps_the_vector_is_all(recipe, dataset_file, batch):
-    conditions = Conditions(recipe.columns)
-    conditions.adapt(dataset_file.columns)
-    made = make_autoencoder("galaxy_frame", dict(TINY["galaxy_frame"], maps=[0, 0, 0]), recipe,
-                            conditions)
-    made.prepare(dataset_file)
-    assert made.detail_size == 0
-    found = made.infer(batch, normal(made), 1.0)
-    assert sorted(found.kl) == ["pose", "vector"]
-    mean, _ = encoded(made, batch)
-    assert made.decode(mean, batch).shape == batch["stamp"].shape
-
-
 def test_what_is_not_there_is_refused(recipe):
     with pytest.raises(galsim.GalSimConfigError, match="galaxy_frame"):
         make_autoencoder("nothing", {}, recipe, None)
     with pytest.raises(galsim.GalSimConfigError, match="no_such"):
         make_autoencoder("galaxy_frame", dict(no_such=1), recipe, None)
-
-
-def test_kl_divergence_known_values():
-    mean, scale = tf.constant([[0.0, 0.0], [1.0, 2.0]]), tf.constant([[1.0, 1.0], [1.0, 0.5]])
-    expected = [0.0, 0.5 + 0.5 * (4 + 0.25 - 1) - np.log(0.5)]
-    np.testing.assert_allclose(kl_divergence(mean, scale), expected, rtol=1e-6)
-
-
-def test_a_core_has_to_fit_into_the_grid(recipe):
-    with pytest.raises(galsim.GalSimConfigError, match="core_cells"):
-        make_autoencoder("galaxy_frame", dict(TINY["galaxy_frame"], core_cells=10), recipe, None)

@@ -5,7 +5,7 @@ A new family needs an entry in ``TINY_FAMILIES`` of ``conftest.py``.
 
 import functools
 
-import keras
+import galsim
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,7 +15,6 @@ from galsim_deep_training.families import make_family
 from galsim_deep_training.families.base import ModelFamily
 from galsim_deep_training.fitting.graphs import as_graph
 from galsim_deep_training.fitting.phase import GradientPhase
-from galsim_deep_training.recipe import PhaseSettings
 
 # Tests register some of their own.
 FAMILIES = [kind for kind, family in ModelFamily.kinds().items()
@@ -76,6 +75,32 @@ def inputs(family, dataset):
 
 def sample(family, inputs):
     return family.signatures()["sample"].call(**inputs)["image"].numpy()
+
+
+# ---- settings -------------------------------------------------------------------------------
+
+
+def test_unknown_family(make_recipe):
+    recipe = make_recipe(lambda c: c["model"].update(kind="flow_vea"))
+    with pytest.raises(galsim.GalSimConfigError,
+                       match="model.kind: .*flow_vae.*'flow_vea'") as info:
+        make_family(recipe)
+    assert str(recipe.path) in str(info.value)
+
+
+def test_settings_of_a_family(make_recipe):
+    recipe = make_recipe(lambda c: c["model"].update(latents=4))
+    with pytest.raises(galsim.GalSimConfigError, match=" model.latents: "):
+        make_family(recipe)
+
+
+@pytest.mark.parametrize("change", [
+    lambda c: c["fit"].pop("flow"), lambda c: c["fit"].update(flov=dict(steps=3))])
+def test_phases_that_are_not_the_familys(change, make_recipe):
+    """A phase that is missing or misspelt is not passed over in silence."""
+    recipe = make_recipe(change)
+    with pytest.raises(galsim.GalSimConfigError, match="fit.*autoencoder, flow.*wanted, structure"):
+        make_family(recipe)
 
 
 # ---- signatures -----------------------------------------------------------------------------
@@ -299,94 +324,3 @@ def test_the_seed_decides_the_first_weights(name, make_recipe):
 # ---- the pieces that families share ---------------------------------------------------------
 
 
-class Parabola(GradientPhase):
-    """Minimises the mean of (w - x)^2 / 2, whose gradient is w - x."""
-
-    name = "parabola"
-
-    def __init__(self, **kwargs):
-        layer = keras.layers.Layer()
-        self.weight = layer.add_weight(shape=(2,), initializer="zeros", name="w")
-        settings = PhaseSettings(**{"steps": 100, "learning_rate": 0.1, "warm_up": 0, **kwargs})
-        super().__init__(settings, 0,
-                         dict(layer=layer), [self.weight])
-
-    def batches(self, dataset, start):
-        raise NotImplementedError
-
-    def loss(self, batch, number):
-        return 0.5 * tf.reduce_sum((self.weight.value - batch["x"]) ** 2), {}
-
-
-def x(*values):
-    return dict(x=tf.constant(values, tf.float32))
-
-
-def test_a_gradient_phase_finds_the_minimum():
-    phase = Parabola()
-    step = as_graph(phase.step)
-    for number in range(100):
-        scalars = step(x(0.5, -1.0), tf.constant(number))
-    np.testing.assert_allclose(phase.weight, [0.5, -1.0], atol=0.02)
-    assert float(scalars["loss"]) < 1e-3
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("first", [True, False])
-def test_a_gradient_that_is_not_finite_is_passed_over(bad, first):
-    phase = Parabola()
-    step = as_graph(phase.step)
-    if not first:
-        step(x(1.0, 1.0), tf.constant(0))
-    weight, norm = phase.weight.numpy(), float(phase.optimiser_step.typical_norm)
-    scalars = step(x(1.0, bad), tf.constant(1))
-    assert not np.isfinite(scalars["gradient_norm"])
-    assert np.all(np.isfinite(phase.weight))
-    assert float(phase.optimiser_step.typical_norm) == norm
-    if first:
-        np.testing.assert_array_equal(phase.weight, weight)
-    # and the fit goes on
-    for number in range(2, 100):
-        step(x(1.0, 1.0), tf.constant(number))
-    np.testing.assert_allclose(phase.weight, [1.0, 1.0], atol=0.1)
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_a_gradient_that_is_zero_does_no_harm(first):
-    phase = Parabola()
-    if not first:
-        phase.step(x(1.0, 1.0), tf.constant(0))
-    norm = float(phase.optimiser_step.typical_norm)
-    phase.step(x(*phase.weight.numpy()), tf.constant(1))
-    assert np.all(np.isfinite(phase.weight))
-    assert float(phase.optimiser_step.typical_norm) == norm
-
-
-def test_outliers_are_clipped():
-    """A single huge gradient counts no more than ``clip`` times the typical one."""
-    phase = Parabola(clip=2.0, learning_rate=1e-9)
-    for number in range(20):
-        phase.step(x(3.0, 4.0), tf.constant(number))
-    assert float(phase.optimiser_step.typical_norm) == pytest.approx(5.0, rel=1e-3)
-    gradients, norm = phase.optimiser_step.clipped([tf.constant([3e4, 4e4])])
-    assert float(norm) == pytest.approx(5e4)
-    np.testing.assert_allclose(gradients[0], [6.0, 8.0], rtol=1e-3)
-    # The typical norm hardly moves: by the factor 2 to the power 0.02.
-    assert float(phase.optimiser_step.typical_norm) == pytest.approx(5.0 * 2**0.02, rel=1e-3)
-    gradients, _ = phase.optimiser_step.clipped([tf.constant([0.3, 0.4])])
-    np.testing.assert_allclose(gradients[0], [0.3, 0.4], rtol=1e-5)
-
-
-def test_the_average_is_kept():
-    phase = Parabola(average=0.9)
-    path = []
-    for number in range(30):
-        phase.step(x(1.0, -1.0), tf.constant(number))
-        path.append(phase.weight.numpy())
-    phase.finish(None)
-    kept = phase.weight.numpy()
-    assert not np.array_equal(kept, path[-1])
-    average = path[0]
-    for weight in path[1:]:
-        average = 0.9 * average + 0.1 * weight
-    np.testing.assert_allclose(kept, average, atol=0.05)
