@@ -39,11 +39,20 @@ def write_page(module: Module, dataset: Dataset) -> None:
 
 
 def _observations(card: Card, dataset: Dataset) -> list[Observation]:
-    """Test galaxies as they were observed, from bright to faint."""
+    """Test galaxies as they were observed, from bright to faint.
+
+    Only those within the valid ranges of the card, if there are any.
+    """
     galaxies = open_real_galaxies(dataset.path, card)
     name, brightest_first = sort_column(card)
     order = np.argsort(galaxies.columns[name] if brightest_first else -galaxies.columns[name],
                        kind="stable")
+    valid = np.ones(len(galaxies), bool)
+    for column in card.columns:
+        low, high = column.valid_range
+        valid &= (low <= galaxies.columns[column.name]) & (galaxies.columns[column.name] <= high)
+    if valid.any():
+        order = order[valid[order]]
     return [galaxies.observation(int(row))
             for row in order[np.linspace(0, len(order) - 1, COUNT).astype(int)]]
 
