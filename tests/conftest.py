@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def environment_without_coverage():
     """Environment of a process in which coverage is not measured, since that writes files of its
     own and must not be interrupted."""

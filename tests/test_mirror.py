@@ -10,6 +10,7 @@ PACKAGES = {"galsim_deep": "galsim_deep", "training/galsim_deep_training": "trai
 
 NOT_TESTED = {
     "galsim_deep/validation/settings.py": "numbers without behaviour",
+    "training/galsim_deep_training/data/example.py": "a dataclass without behaviour",
 }
 """Source files without a test file of their own, each with the reason."""
 
@@ -20,12 +21,16 @@ WITHOUT_SOURCE = {
     "examples/test_examples.py": "the examples",
     "galsim_deep/test_galsim_hub_defects.py": "defects of GalSim-Hub, in many files",
     "galsim_deep/test_import.py": "what an import of the package loads",
+    "test_column_names.py": "names of columns in all files",
     "test_docstrings.py": "docstrings of all files",
     "test_end_to_end.py": "from data to a catalogue of images",
     "test_mirror.py": "this file",
+    "test_packaging.py": "what is installed",
     "test_public_interface.py": "the names that the packages offer",
     "training/export/test_module_with_classes.py":
         "all files of the export, for a model with classes, which needs a fit of its own",
+    "training/networks/flows/test_spline_flows.py": "what both flows of splines share",
+    "training/test_import.py": "which part of the training package imports which",
     "training/test_validation.py": "galsim_deep.validation of what galsim_deep_training writes",
 }
 """Test files without a source file of their own, each with what they test."""

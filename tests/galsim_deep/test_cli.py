@@ -253,7 +253,8 @@ sys.exit(main(sys.argv[2:]))
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits here")
 @pytest.mark.parametrize("command", ["sample", "demo"])
-def test_a_full_disk_leaves_the_files_as_they_were(hub, catalog, tmp_path, command):
+def test_a_full_disk_leaves_the_files_as_they_were(hub, catalog, tmp_path, command,
+                                                   environment_without_coverage):
     folder = tmp_path / "made"
     options = dict(sample=["sample", "tiny", "--catalog", str(catalog), "--overwrite",
                            "--output", str(folder / "stamps.fits")],
@@ -261,7 +262,7 @@ def test_a_full_disk_leaves_the_files_as_they_were(hub, catalog, tmp_path, comma
 
     def run(disk, *more):
         return subprocess.run([sys.executable, "-c", FULL_DISK, disk, *options, *more],
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, env=environment_without_coverage)
 
     done = run("free")
     assert done.returncode == 0, done.stderr

@@ -176,8 +176,7 @@ def test_checkpoints_of_another_recipe(change, make_recipe, fitted):
     """Other settings of the networks, the same data: they are named and left alone."""
     other = make_recipe(change)
     (folder,) = (fitted / "checkpoints").glob("autoencoder-*")
-    with pytest.raises(galsim.GalSimError, match=f"made 0 of {STEPS} steps.* Other settings made "
-                                                 f"{folder.name}"):
+    with pytest.raises(galsim.GalSimError, match=f"0 of {STEPS} steps.*{folder.name}"):
         restore(other, fitted)
 
 

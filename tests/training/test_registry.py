@@ -26,7 +26,7 @@ def test_kinds_are_found_by_their_name(base):
 def lens():
     """A new base class, ``Lens``, with the kinds ``thin`` and ``thick``."""
 
-    class Lens(Registered, what="lens", package="galsim_deep_training.networks.flows"):
+    class Lens(Registered, label="lens", package="galsim_deep_training.networks.flows"):
         def __init__(self, settings, place=0.0):
             self.settings, self.place = settings, place
 
@@ -78,7 +78,7 @@ def test_choices(lens):
     assert choice == lens._chosen(dict(kind="thick", width=2.0))
     assert hash(choice) == hash(lens._chosen(dict(kind="thick", width=2.0)))
     assert choice != lens._chosen(dict(kind="thick")) and choice != "thick"
-    assert choice.__identity__() == dict(kind="thick", format=3, width=2.0)
+    assert choice.__without_defaults__() == dict(kind="thick", format=3, width=2.0)
     # What is chosen already is taken as it is.
     assert lens._chosen(choice) is choice
 

@@ -21,7 +21,7 @@ def test_card(module, recipe, dataset, family):
     assert band.area is None and band.effective_wavelength is None
     train = dataset.train_indices
     assert band.psf == "9 PSFs"
-    assert f"{np.median(dataset.noise_sigma[train]):.4g} a pixel" in band.noise
+    assert f"{np.median(dataset.noise_sigma[train]):.4g} per pixel" in band.noise
     assert (card.latent.name, card.latent.size) == ("random_normal", family.latent_size)
     assert card.signatures == ("sample", "decode", "encode", "log_prob")
     assert card.training_data.licence == "CC0"

@@ -99,7 +99,7 @@ def test_settings_of_a_family(make_recipe):
 def test_phases_that_are_not_the_familys(change, make_recipe):
     """A phase that is missing or misspelt is not passed over in silence."""
     recipe = make_recipe(change)
-    with pytest.raises(galsim.GalSimConfigError, match="fit.*autoencoder, flow.*wanted, structure"):
+    with pytest.raises(galsim.GalSimConfigError, match="fit.*autoencoder, flow.*structure"):
         make_family(recipe)
 
 

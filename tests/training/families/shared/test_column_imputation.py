@@ -26,25 +26,25 @@ def phase(recipe, dataset):
 
 def test_batches(phase, dataset):
     first, second = itertools.islice(phase.batches(dataset, 0), 2)
-    assert first["values"].shape == first["known"].shape == (200, 3)
+    assert first["values"].shape == first["observed"].shape == (200, 3)
     # Rows of the training split, as the networks see them.
     rows = phase.family.conditions({
         name: values[dataset.train_indices] for name, values in dataset.columns.items()}).numpy()
     assert {tuple(row) for row in first["values"]} <= {tuple(row) for row in rows}
-    assert set(np.unique(first["known"])) == {0.0, 1.0}
-    assert first["known"].mean() == pytest.approx(0.5, abs=0.1)
-    assert not np.array_equal(first["known"], second["known"])
+    assert set(np.unique(first["observed"])) == {0.0, 1.0}
+    assert first["observed"].mean() == pytest.approx(0.5, abs=0.1)
+    assert not np.array_equal(first["observed"], second["observed"])
     again = next(phase.batches(dataset, 1))
     for name, value in second.items():
         np.testing.assert_array_equal(again[name], value)
 
 
 def test_loss_before_the_fit(phase):
-    """Each column that is not known is standard normal."""
+    """Each column that is not observed is standard normal."""
     values = np.float32([[0.0, 0.0, 0.0], [1.0, 2.0, 0.0]])
-    known = np.float32([[1, 1, 0], [1, 0, 1]])
+    observed = np.float32([[1, 1, 0], [1, 0, 1]])
     loss, scalars = phase.loss(
-        dict(values=tf.constant(values), known=tf.constant(known)), tf.constant(0))
+        dict(values=tf.constant(values), observed=tf.constant(observed)), tf.constant(0))
     assert float(loss) == pytest.approx(0.5 * np.log(2 * np.pi) + 0.5 * 0.5 * 2.0**2, abs=1e-3)
     assert scalars == {}
 
@@ -56,7 +56,7 @@ def test_steps_lower_the_loss(phase, dataset):
 
 
 def test_evaluate(phase, dataset):
-    """No column is known: this is the density of whole rows."""
+    """No column is observed: this is the density of whole rows."""
     batch = dataset.read(dataset.test_indices[:4])
     (value,) = phase.evaluate(batch).values()
     values = phase.family.conditions(batch).numpy()
