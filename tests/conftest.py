@@ -20,8 +20,15 @@ REFERENCE_DATA = Path(os.environ.get(
     "GALSIM_DEEP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+LONG_FIXTURES = {"shapes_validation"}
+"""Fixtures that take so long that each test which uses one is a long one."""
+
+
 def pytest_collection_modifyitems(items):
     """Long tests start first, so that no process is left alone with one at the end."""
+    for item in items:
+        if LONG_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
