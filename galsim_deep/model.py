@@ -16,7 +16,6 @@ from galsim import GalSimIncompatibleValuesError, GalSimRangeError, GalSimValueE
 from numpy.typing import NDArray
 
 from .latents import as_deviate, draw_latents, keys_from_deviate, keys_from_seeds
-from .modules.resolve import resolve
 from .profiles.make import make_profile, make_profiles
 from .table import read_classes, read_columns, read_positive, read_seeds
 
@@ -98,8 +97,10 @@ class GenerativeGalaxyModel:
         self.file_name = str(file_name)
         self.sha256 = sha256
         self.offline = offline
-        # Imported here, since reading cards takes packages that `import galsim_deep` does not.
+        # Imported here, so that `import galsim_deep` needs neither the packages that read cards nor
+        # the files that find modules.
         from .modules.module import load
+        from .modules.resolve import resolve
 
         self._module = load(resolve(file_name, sha256=sha256, offline=offline))
         self.card: Card = self._module.card

@@ -8,7 +8,6 @@ from galsim import GalSimConfigError
 from galsim.config import InputLoader, RegisterInputType
 
 from ..model import GenerativeGalaxyModel
-from ..modules.runners.tensorflow import is_tensorflow_started
 
 
 class ModelLoader(InputLoader):
@@ -39,6 +38,8 @@ class ModelLoader(InputLoader):
                                 workers, and write no file.
         """
         kwargs, safe = super().getKwargs(config, base, logger)
+        from ..modules.runners.tensorflow import is_tensorflow_started
+
         has_workers = any(base.get(part, {}).get("nproc", 1) != 1 for part in ("image", "output"))
         if (has_workers and is_tensorflow_started()
                 and GenerativeGalaxyModel(**kwargs).needs_tensorflow()):

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import yaml
 from astropy.table import Table
-from filelock import FileLock
 
 # The little survey: as COSMOS in everything but the number and the size of the stamps.
 SCALE, ZERO_POINT, VARIANCE = 0.03, 25.94, 4.2e-6
@@ -34,23 +33,6 @@ FAINT_SOURCES = (4, 9)  # fainter than the recipes allow
 def seeded():
     """Weights that nobody else decides are the same, whichever tests came before."""
     keras.utils.set_random_seed(1)
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """``with shared(name) as folder``: one for all processes of a test run, held by one of them."""
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
-
-    @contextlib.contextmanager
-    def hold(name):
-        with FileLock(root / f"{name}.lock", timeout=1200):
-            folder = root / name
-            folder.mkdir(exist_ok=True)
-            yield folder
-
-    return hold
 
 
 # ---- the survey -----------------------------------------------------------------------------
