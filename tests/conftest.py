@@ -1,5 +1,6 @@
 """What all tests share: the reference data, small modules, and loaded models."""
 
+import ast
 import contextlib
 import json
 import os
@@ -18,7 +19,6 @@ from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH
 
 REFERENCE_DATA = Path(os.environ.get(
     "GALSIM_DEEP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-
 
 LONG_FIXTURES = {"shapes_validation"}
 """Fixtures that take so long that each test which uses one is a long one."""
@@ -65,6 +65,23 @@ def shared(tmp_path_factory):
             yield folder
 
     return hold
+
+
+@pytest.fixture(scope="session")
+def imported_names():
+    """``imported_names(path, root)``: what a Python file below a folder imports, by full names."""
+
+    def names(path, root):
+        parts = path.relative_to(root).with_suffix("").parts
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                start = ".".join(parts[:len(parts) - node.level]) if node.level else ""
+                module = ".".join(filter(None, (start, node.module)))
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+
+    return names
 
 
 # ---- modules --------------------------------------------------------------------------------

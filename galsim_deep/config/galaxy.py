@@ -13,7 +13,6 @@ from galsim.config import GetInputObj, GetRNG, RegisterObjectType
 
 from ..latents import keys_from_deviate
 from ..model import GenerativeGalaxyModel
-from ..modules.runners.litert import ROWS
 from ..runtime.threads import share_cores, threads
 from .fields import GalaxyFields
 from .lookahead import LookAhead
@@ -64,7 +63,7 @@ def BuildGenerativeModelGalaxy(config: dict[str, Any], base: dict[str, Any], ign
         row = fields.read(base, ignore)
         if "id" in row:
             galaxy = _look_ahead.galaxy(
-                config, base, fields.types, min(ROWS[-1] * threads(), MAX_AHEAD),
+                config, base, fields.types, _number_ahead(),
                 functools.partial(_sample_ahead, model, fields, gsparams), (model, gsparams))
             if galaxy is not None:
                 return galaxy, False
@@ -72,6 +71,13 @@ def BuildGenerativeModelGalaxy(config: dict[str, Any], base: dict[str, Any], ign
         rng = GetRNG(config, base, logger, "GenerativeModelGalaxy")
         row["id"] = int(keys_from_deviate(rng, 1)[0])
     return _sample(model, [row], gsparams)[0], False
+
+
+def _number_ahead() -> int:
+    """How many galaxies are made together: as many as the threads run at once."""
+    from ..modules.runners.litert import ROWS  # imported here, so that `import galsim_deep` is fast
+
+    return min(ROWS[-1] * threads(), MAX_AHEAD)
 
 
 def _sample(model: GenerativeGalaxyModel, rows: list[dict[str, Any]], gsparams: dict[str, Any]

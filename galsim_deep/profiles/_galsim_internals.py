@@ -17,10 +17,9 @@ __all__ = ["HELD_BYTES", "TRIED_WITH", "ProfileOptions", "StampProfile", "check_
            "profile_options"]
 
 import collections
-import dataclasses
 import functools
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import galsim
 import numpy as np
@@ -67,8 +66,7 @@ def check_galsim() -> None:
             f"GalSim {TRIED_WITH[-1]}.")
 
 
-@dataclasses.dataclass(frozen=True)
-class ProfileOptions:
+class ProfileOptions(NamedTuple):
     """The options that all profiles of one call have in common.
 
     Attributes:

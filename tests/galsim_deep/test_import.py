@@ -1,6 +1,5 @@
 """What ``import galsim_deep`` imports, and which parts of the package import what."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -65,26 +64,14 @@ ROOMS = [("runtime",), ("observations",), ("measure",), ("modules",), ("profiles
 RANKS = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
 
 
-def imported(path):
-    """The modules that a file imports, by their full names."""
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = ".".join(parts[:len(parts) - node.level]) if node.level else ""
-            module = ".".join(filter(None, (start, node.module)))
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports(path):
+def test_imports(path, imported_names):
     """Neither upward, nor from the training half; TensorFlow in one place alone."""
     place = path.relative_to(PACKAGE).with_suffix("").parts
-    for name in imported(path):
+    for name in imported_names(path, PACKAGE.parent):
         assert not name.startswith("galsim_deep_training")
         if name.split(".")[0] == "tensorflow":
             assert place == ("modules", "runners", "tensorflow")

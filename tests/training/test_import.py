@@ -1,6 +1,5 @@
 """Which parts of the training package import what."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -19,27 +18,15 @@ EXPORT = {"GenerativeGalaxyModel", "__version__", "picture", "profiles"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imported(path):
-    """The modules that a file imports, by their full names."""
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = ".".join(parts[:len(parts) - node.level]) if node.level else ""
-            module = ".".join(filter(None, (start, node.module)))
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
 def room_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports(path):
+def test_imports(path, imported_names):
     """Not upward, and no more of the plugin than training needs; never its validation."""
     room = room_of(path)
-    for name in imported(path):
+    for name in imported_names(path, PACKAGE.parent):
         package, _, rest = name.partition(".")
         other = rest.partition(".")[0]
         if package == "galsim_deep_training":
@@ -52,11 +39,11 @@ def test_all_rooms_are_known():
     assert {room_of(path) for path in FILES} - {"__init__"} == set(ROOMS)
 
 
-def test_no_family_imports_another():
+def test_no_family_imports_another(imported_names):
     """A family imports what families share; that imports no family."""
     for path in PACKAGE.glob("families/*/**/*.py"):
         family = path.relative_to(PACKAGE).parts[1]
-        for name in imported(path):
+        for name in imported_names(path, PACKAGE.parent):
             if name.startswith("galsim_deep_training.families."):
                 assert name.split(".")[2] in {family, "base", "shared"}, (path, name)
 
