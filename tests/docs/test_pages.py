@@ -13,8 +13,6 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("run_page.py")
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
          if "_build" not in path.parts]
-# The page of a small family is the quickest test of the whole way from data to a module.
-QUICK = ROOT / "docs" / "new_family.md"
 
 
 @pytest.fixture
@@ -28,9 +26,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("page", [
-    pytest.param(page, id=str(page.relative_to(ROOT)),
-                 marks=[] if page == QUICK else pytest.mark.long) for page in PAGES])
+@pytest.mark.long
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_page(page, folder):
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS="1")
     done = subprocess.run([sys.executable, str(SCRIPT), str(page)], cwd=folder, text=True,

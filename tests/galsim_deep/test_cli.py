@@ -160,6 +160,7 @@ def test_demo(tmp_path, capsys):
         assert file.read(4) == b"\x89PNG"
 
 
+@pytest.mark.long
 def test_the_plugin_without_its_extras(tmp_path, catalog):
     """With nothing but what `pip install galsim-deep` installs."""
     script = """
@@ -251,6 +252,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits here")
 @pytest.mark.parametrize("command", ["sample", "demo"])
 def test_a_full_disk_leaves_the_files_as_they_were(hub, catalog, tmp_path, command,
@@ -281,6 +283,7 @@ def test_devices_are_not_replaced(hub, catalog, capsys):
     assert not Path("/dev/null").is_file()
 
 
+@pytest.mark.long
 def test_demo_of_a_class(hub, tmp_path, capsys):
     scenes = []
     for options in ([], ["--galaxy-class", "disc"]):

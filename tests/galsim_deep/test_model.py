@@ -668,6 +668,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_classes_in_other_processes(shapes_folder, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(CLASSES_IN_PROCESSES)

@@ -87,6 +87,7 @@ def test_help(capsys):
     assert "--output" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_tensorflow_is_imported_by_the_steps_that_need_it(recipe, tmp_path):
     """Neither by the command itself nor by ``data``, which forks."""
     code = f"""
@@ -102,6 +103,7 @@ assert status == 0 and "tensorflow" not in sys.modules and "keras" not in sys.mo
     assert "examples" in done.stdout and "stamp" in done.stderr
 
 
+@pytest.mark.long
 def test_data_on_a_full_disk(recipe, tmp_path, environment_without_coverage):
     """One clear line and no file, whatever HDF5 thinks of it."""
     code = f"""
@@ -120,6 +122,7 @@ raise SystemExit(main(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sources", ["held-out", "training"])
 def test_new_examples(sources, recipe, data_file, tmp_path):
     """Other stamps than those of the data set, all for the test, of the galaxies asked for."""

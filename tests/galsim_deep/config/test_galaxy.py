@@ -205,6 +205,7 @@ OLD_YAML = """
 """
 
 
+@pytest.mark.long
 def test_yaml_written_for_galsim_hub(tmp_path, run_galsim):
     run_galsim(tmp_path, OLD_YAML)
     image = galsim.fits.read(str(tmp_path / "output_yaml" / "demo14.fits"))
@@ -249,6 +250,7 @@ def test_nproc_changes_no_bit_of_classes(make_config_with_classes, make_files, r
     assert read_files(tmp_path / "several") == read_files(tmp_path / "one")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nproc", [1, 2])
 def test_a_proxy_changes_no_bit(by_one_process, tmp_path, nproc, make_files, read_files):
     """Each worker has the model for itself, which is the default, or all share one."""
@@ -263,6 +265,7 @@ def test_a_proxy_changes_no_bit(by_one_process, tmp_path, nproc, make_files, rea
     assert read_files(tmp_path) == by_one_process
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", ["image", "output"])
 def test_workers_of_a_process_that_has_sampled(tmp_path, by_one_process, level, make_files,
                                                read_files):

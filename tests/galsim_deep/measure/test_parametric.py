@@ -237,6 +237,7 @@ def test_what_cannot_be_used(psf, change, message):
         fit_sersic(**given)
 
 
+@pytest.mark.long
 def test_real_galaxies(reference_data):
     """Better than a round exponential of the flux and the half-light radius that was measured."""
     folder = reference_data / "cosmos_f814w_50"

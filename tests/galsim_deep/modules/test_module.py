@@ -399,6 +399,7 @@ def test_shape_and_determinism(module):
     np.testing.assert_array_equal(image, module.call("sample", **rows)["image"])
 
 
+@pytest.mark.long
 def test_serving_default_is_sample(module):
     rows = inputs(module, 2)
     np.testing.assert_array_equal(module.call("serving_default", **rows)["image"],

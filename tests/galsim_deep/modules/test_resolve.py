@@ -208,6 +208,7 @@ def test_threads(cache, server, monkeypatch, archive, sha256):
     assert [path.name for path in (cache / "modules").iterdir()] == [sha256]
 
 
+@pytest.mark.long
 def test_processes(archive_file, cache, sha256):
     code = """if True:
         import sys

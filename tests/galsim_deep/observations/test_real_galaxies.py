@@ -119,6 +119,7 @@ def test_a_galaxy_without_variance_does_not_spoil_the_others(cosmos, card, tmp_p
     assert np.isfinite(galaxies.observation(1).stamp).all()
 
 
+@pytest.mark.long
 def test_a_count_takes_the_same_galaxies_for_the_same_seed(cosmos, card):
     whole = open_real_galaxies(cosmos, card)
     first, again, other = (open_real_galaxies(cosmos, card, count=12, seed=s) for s in (1, 1, 2))

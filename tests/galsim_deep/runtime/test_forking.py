@@ -18,6 +18,7 @@ def run(script):
     return done.stdout.split()
 
 
+@pytest.mark.long
 def test_a_fork_waits_for_another_thread():
     assert run("""
         import os, threading

@@ -75,6 +75,7 @@ def test_a_worker_of_a_pool_uses_one_thread():
     """) == ["1"]
 
 
+@pytest.mark.long
 def test_a_task_of_dask_uses_one_thread_in_a_main_process_too():
     """Workers without a nanny are threads of the main process, of which Dask has one a core."""
     assert in_a_new_process("""

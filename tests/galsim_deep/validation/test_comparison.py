@@ -49,6 +49,7 @@ def test_a_path_is_a_sample_of_all_galaxies():
     assert RealSample("folder") == RealSample("folder", None, {}, "test", None)
 
 
+@pytest.mark.long
 def test_another_zero_point(tiny_folder, shapes_file):
     """Generated galaxies are drawn in the units of the stamps."""
     columns = dict(zphot="kind")
@@ -64,6 +65,7 @@ def test_another_zero_point(tiny_folder, shapes_file):
     assert "encode" in ours.no_reconstruction and ours.reconstructor is None
 
 
+@pytest.mark.long
 def test_training_galaxies_are_those_of_the_same_file(shapes_file, tiny_folder, tmp_path):
     """If the file has any; ``training`` names another one."""
     import shutil

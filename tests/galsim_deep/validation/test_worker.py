@@ -35,6 +35,7 @@ def test_all_samples_are_measured(task):
     np.testing.assert_allclose(sizes, sizes[0], rtol=0.03)
 
 
+@pytest.mark.long
 def test_stamps_are_kept_only_if_wanted(task):
     without = measure_galaxy(dataclasses.replace(task, keep_stamps=False))
     assert without.stamps == {} and without.values == measure_galaxy(task).values

@@ -74,6 +74,7 @@ def test_a_failure_leaves_nothing_behind(processes, recipe, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_threads_before_the_fork(write_recipe, recipe_content, tmp_path):
     """OpenMP would hang in the workers if GalSim had used it in the parent."""
     path = write_recipe(recipe_content(builder="real_galaxies"))

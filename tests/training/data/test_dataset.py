@@ -304,6 +304,7 @@ def test_stamp_and_psf_are_turned_alike(small):
     np.testing.assert_array_equal(small.read(indices)["psf"], plain["psf"])
 
 
+@pytest.mark.long
 def test_the_noise_is_turned_with_the_stamp(small):
     """The stored power is the mean power of noise images that were rotated with the stamp."""
     indices = np.tile(np.arange(1, 23, 2), 20)

@@ -229,6 +229,7 @@ PHASES = [(name, phase) for name in FAMILIES for phase in phases_of(name)]
 DESCENTS = [(name, phase) for name, phase in PHASES if phase != "adversarial"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FAMILIES)
 def test_phases_that_may_be_left_out(name, make_recipe):
     def without(content):

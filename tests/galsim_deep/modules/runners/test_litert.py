@@ -205,6 +205,7 @@ assert os.waitpid(child, 0)[1] == 0
 '''
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")
 def test_interrupts_at_any_moment(shapes_folder, tmp_path):
     """Do no harm to later calls, forked children, or the end of the process."""

@@ -183,6 +183,7 @@ def test_rows_count_where_both_stamps_were_measured(made_up, summary):
         assert sum(one[sample]["statistics"]["m20"]["n"] for one in of_class) == COUNT
 
 
+@pytest.mark.long
 def test_an_empty_class(made_up, summary):
     measurements, classification = made_up()
     for classes in (classification.drawn, *classification.encoded.values()):
@@ -215,6 +216,7 @@ def test_too_few_are_not_judged(few, made_up, summary):
     assert result["generated"] is result["real"] is result["generated_found"] is None
 
 
+@pytest.mark.long
 def test_errors_are_bootstrapped_over_sources(made_up, summary):
     """Six sources are less than six hundred."""
     many, few = (summary(*made_up(sources=sources)) for sources in (COUNT, 12))

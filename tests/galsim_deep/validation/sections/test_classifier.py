@@ -23,6 +23,7 @@ def sample():
     return draw
 
 
+@pytest.mark.long
 def test_areas(sample, make_measurements, make_comparison, without_magnitude):
     measurements = make_measurements(sample(1), sample(2), sample(3, shift=3.0))
     section = Classifier(make_comparison(without_magnitude, measurements))

@@ -123,6 +123,7 @@ def test_white_noise(changed):
     assert np.count_nonzero(builder.noise_correlations()) == 1
 
 
+@pytest.mark.long
 def test_depth(changed, survey):
     """Training examples may have less noise; test examples and new ones never do."""
     builder = changed(depth=dict(share=0.5, deepest=0.05), examples=400)

@@ -148,6 +148,7 @@ def test_refinement_gets_to_a_flux_that_the_catalogue_has_wrong(tiny, monkeypatc
     assert np.median(moved) > 0.5
 
 
+@pytest.mark.long
 def test_what_is_measured_is_not_refined(tiny):
     family, batch = tiny
     args = batch["stamp"], batch["psf"], batch["noise_sigma"], batch
@@ -157,6 +158,7 @@ def test_what_is_measured_is_not_refined(tiny):
     assert np.all(np.abs(after[:, held:] - before[:, held:]).max(axis=1) > 1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["stamp", "psf", "noise_sigma"])
 def test_garbage_leaves_the_other_galaxies_alone(tiny, name):
     family, batch = tiny
@@ -192,6 +194,7 @@ def test_settings_of_one_network_do_not_decide_how_the_others_start(make_recipe)
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_densities_are_float32_whatever_the_precision(make_recipe):
     family = make_family(make_recipe(lambda c: None), precision="mixed_bfloat16")
     assert any(layer.compute_dtype == "bfloat16"
@@ -211,6 +214,7 @@ def test_refinement_of_a_galaxy_does_not_depend_on_the_others(tiny):
     np.testing.assert_allclose(alone, together[:1], atol=2e-3)
 
 
+@pytest.mark.long
 def test_log_prob_is_that_of_the_prior_but_for_the_pose(tiny):
     family, batch = tiny
     columns = columns_of(family, batch)

@@ -1,11 +1,13 @@
 """Latents and classes of the stamps of a data set."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from galsim_deep_training.families.mpcc.encoded import encoded
 
 
+@pytest.mark.long
 def test_it_encodes_the_rows_in_their_order(make):
     """With all classes equally frequent."""
     family, dataset = make("unconditional")

@@ -55,6 +55,7 @@ def test_generated_galaxies_are_observed(make, batch_of):
     np.testing.assert_array_equal(pixels(), original)
 
 
+@pytest.mark.long
 def test_stamps_are_clipped_as_the_training_set_is(make, batch_of):
     family, dataset = make("conditional")
     simulator, batch = family.phases[0].simulator, batch_of(dataset)
@@ -67,6 +68,7 @@ def test_stamps_are_clipped_as_the_training_set_is(make, batch_of):
         assert np.sum(stamp == 0) > np.sum(before == 0)
 
 
+@pytest.mark.long
 def test_neighbours_are_at_a_distance_of_the_latent(make, awaken, batch_of, recorded):
     """In units of the deviations of their class; everything else is the same."""
     family, dataset = make("conditional")

@@ -10,6 +10,7 @@ from galsim_deep_training.families import make_family
 from galsim_deep_training.families.mpcc.training_set import TrainingSet
 
 
+@pytest.mark.long
 def test_classes_are_equally_frequent_without_labels(make):
     family, _ = make("conditional")
     np.testing.assert_array_equal(

@@ -49,6 +49,7 @@ def test_loss_before_the_fit(phase):
     assert scalars == {}
 
 
+@pytest.mark.long
 def test_steps_lower_the_loss(phase, dataset):
     batch = {name: tf.constant(value) for name, value in next(phase.batches(dataset, 0)).items()}
     losses = [float(phase.step(batch, tf.constant(number))["loss"]) for number in range(10)]

@@ -50,6 +50,7 @@ def maximum(basis, observed):
     return weight / (weight + 1) * np.tensordot(observed["stamp"].numpy(), basis, ([1, 2], [1, 2]))
 
 
+@pytest.mark.long
 def test_the_maximum_is_found(run, basis, observed):
     np.testing.assert_allclose(run(100), maximum(basis, observed), atol=0.02)
 
@@ -65,6 +66,7 @@ def test_it_never_gets_worse(run, basis, observed):
     np.testing.assert_allclose(run(3, best, rate=50.0), best, atol=1e-5)
 
 
+@pytest.mark.long
 def test_fixed_latents_stay_and_have_no_prior(run, basis, observed):
     start = tf.constant(np.full((4, 3), 0.7), tf.float32)
     refined = run(100, start, fixed=1)

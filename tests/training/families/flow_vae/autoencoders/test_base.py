@@ -162,6 +162,7 @@ def test_a_stamp_seen_in_a_mirror_has_a_mirrored_profile(autoencoder, batch):
     np.testing.assert_allclose(found, wanted, atol=5e-3 * wanted.max())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("precision, error", [("mixed_bfloat16", 0.1), ("mixed_float16", 0.02)])
 def test_in_16_bits_it_is_the_same_but_for_rounding(autoencoder, recipe, dataset_file, batch,
                                                     precision, error):

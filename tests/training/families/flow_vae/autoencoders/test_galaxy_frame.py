@@ -73,6 +73,7 @@ def test_size_and_flux_are_those_of_the_columns(tiny, batch):
         brighter / plain, np.exp(2.0 * tiny.settings.pose_scale), rtol=1e-4)
 
 
+@pytest.mark.long
 def test_without_maps_the_vector_is_all(make, batch):
     made = make(maps=[0, 0, 0])
     assert made.detail_size == 0

@@ -142,6 +142,7 @@ def test_penalty():
     np.testing.assert_allclose(bottleneck_penalty(maps, maps + 2.0), tf.fill([3], 4.0), rtol=1e-5)
 
 
+@pytest.mark.long
 def test_penalty_teaches_the_bottleneck_to_reproduce_its_input():
     encoder, decoder = networks()
     optimizer, data = keras.optimizers.Adam(1e-3), inputs(16)

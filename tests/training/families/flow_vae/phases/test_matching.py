@@ -34,6 +34,7 @@ def test_the_reference_is_standardised(begun):
             atol=0.02 * len(column))
 
 
+@pytest.mark.long
 def test_batches_depend_on_their_number_alone(begun):
     phase, dataset, first = begun
     again = next(phase.batches(dataset, 0))
@@ -95,6 +96,7 @@ def test_too_few_to_compare(make_recipe):
         choose_family(recipe)
 
 
+@pytest.mark.long
 def test_too_few_to_learn_from(begun):
     phase, dataset, _ = begun
     latents = phase.latents(dataset)

@@ -10,6 +10,7 @@ from galsim_deep_training.families.mpcc.phases.latent_flow import MixtureFlow
 PHASES = [ClassWeightsPhase, MixtureFlow]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("phase_type", PHASES)
 def test_it_learns_from_the_deepest_stamps(phase_type, make):
     family, dataset = make("unconditional")
@@ -23,6 +24,7 @@ def test_it_learns_from_the_deepest_stamps(phase_type, make):
     assert len(rows) == len(deepest)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("phase_type", PHASES)
 def test_the_network_that_is_fitted_and_saved(phase_type, make):
     """Its name in checkpoints is that of the attribute of the family."""

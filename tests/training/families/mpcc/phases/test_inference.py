@@ -7,6 +7,7 @@ import tensorflow as tf
 from galsim_deep_training.networks.spectral import SpectralConv, SpectralDense, layers_of
 
 
+@pytest.mark.long
 def test_it_moves_the_encoder_only(make, values):
     family, dataset = make("own trunk")
     phase = family.phases[1]
