@@ -12,10 +12,19 @@ import pytest
 from astropy.table import Table
 
 from galsim_deep.measure.statistics import STATISTICS
-from galsim_deep.validation import card_figures, write_report
+from galsim_deep.validation import RealSample, card_figures, validate, write_report
 from galsim_deep.validation.memorisation import memorisation
 from galsim_deep.validation.report import format_estimate, format_number
 from galsim_deep.validation.sections.memorisation import memorisation_results
+
+
+def test_report_of_three_galaxies(shapes_folder, shapes_file, tmp_path):
+    """From the module and its galaxies to the page; the other tests look at larger reports."""
+    validation = validate(shapes_folder, RealSample(shapes_file, count=3), processes=1)
+    page = write_report(validation, tmp_path / "report").read_text()
+    assert "Shear response" in page and page.count("<img ") >= 10
+    assert len(Table.read(tmp_path / "report" / "galaxies.fits")) == 3
+    assert card_figures(validation.results)["galaxies"] == 3
 
 
 @pytest.fixture(scope="module")
