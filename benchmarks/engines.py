@@ -1,12 +1,13 @@
 #!/usr/bin/env python
-"""What it takes to run a module's signature `sample` with LiteRT and with TensorFlow.
+"""Time and memory of a module's signature `sample` with LiteRT and with TensorFlow.
 
     python benchmarks/engines.py [--module hub:acs_flow_vae] [--output engines.md]
 
-Prints a table, as Markdown: installed size, with what is installed for it alone; time from the
-start of the engine to the first galaxy; resident memory of the process, and how much of it is not
-that of Python, numpy and GalSim; and milliseconds a galaxy, of one galaxy a call and in batches, by
-the clock and of the processor.  Each engine runs in a process of its own, with all cores.
+Prints a table, as Markdown: installed size, with the packages that only this engine needs; time
+from the start of the engine to the first galaxy; resident memory of the process, and the part that
+the engine adds to Python, numpy and GalSim; and milliseconds per galaxy (elapsed time and processor
+time), for one galaxy per call and for batches.  Each engine runs in a process of its own, with all
+cores.
 """
 import importlib.metadata
 import json
@@ -96,9 +97,9 @@ def main():
             f"{installed(package, anyway)[0]:,.0f} MB", f"{found['first']:.2f} s",
             f"{found['memory']:.0f} MB ({found['memory'] - found['base']:.0f} MB)",
             *("{:.2f} ({:.2f}) ms".format(*found[f"{count}"]) for count in COUNTS)]
-    names = ["", "installed", "to the first galaxy", "memory (of it its own)",
-             "one galaxy a call (processor)",
-             *(f"a galaxy of {count:,} (processor)" for count in COUNTS[1:])]
+    names = ["", "installed size", "time to the first galaxy", "memory (added by the engine)",
+             "time per galaxy (processor time), one galaxy per call",
+             *(f"the same, in a batch of {count:,}" for count in COUNTS[1:])]
     headings, *rows = zip(names, *columns.values(), strict=True)
     report = Report(headings)
     for row in rows:

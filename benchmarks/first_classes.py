@@ -171,7 +171,8 @@ def main() -> None:
                                / dataset.columns["size"][rows])
     report = Report(["class", "real sources", "recognised", "generated", "recognised",
                      "difference", *(f"taken for {name}" for name in model.classes),
-                     "flux, observed over requested", "size"])
+                     "flux, observed / requested",
+                     "size, observed / requested"])
     for asked, name in enumerate(model.classes):
         shares = taken[:, asked].mean(axis=0)
         difference = taken[:, asked, asked] - accuracy[:, asked]

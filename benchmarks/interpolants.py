@@ -1,15 +1,15 @@
 #!/usr/bin/env python
-"""What the interpolant between the pixels of a stamp costs, and what it does to a galaxy.
+"""Computing time and accuracy of the interpolants between the pixels of a stamp.
 
     python benchmarks/interpolants.py [--module hub:acs_flow_vae] [--galaxies 24]
                                       [--photons 100000] [--output interpolants.md]
 
 Prints a table, as Markdown, for each interpolant of GalSim: milliseconds to draw a galaxy,
-convolved with the PSF of a survey, by Fourier transform and by shooting photons; how many times the
-photons it takes for the same noise, since those of negative flux add to it; the flux of the shot
-image over what it should be; and how far the image is from that with GalSim's most accurate
-interpolant (Lanczos with 15 lobes), at the median galaxy and at most: in units of its peak, and in
-size (adaptive moments).
+convolved with the PSF of a survey, by Fourier transform and by shooting photons; the number of
+photons for the same noise, relative to an interpolant without photons of negative flux; the flux of
+the shot image over that of the image drawn by Fourier transform; and the difference from the image
+with GalSim's most accurate interpolant (Lanczos with 15 lobes), its median and its maximum over the
+galaxies: in units of the peak, and of the size (adaptive moments).
 """
 import statistics
 import time
@@ -75,9 +75,11 @@ def main():
     options = parser.parse_args()
     model = galsim_deep.GenerativeGalaxyModel(options.module)
     table = catalogue(model, options.galaxies, seed=11)
-    report = Report(["PSF and pixel", "interpolant", "Fourier, ms", "photons, ms",
-                     "photons needed", "flux shot", "image off by", "size off by"],
-                    f"GalSim {galsim.__version__}; {options.photons:,.0f} photons a galaxy.")
+    report = Report(["PSF and pixel", "interpolant", "Fourier transform [ms]", "photons [ms]",
+                     "photons for the same noise", "flux shot / flux of Fourier image",
+                     "error of the image / peak: median, largest",
+                     "relative error of the size: median, largest"],
+                    f"GalSim {galsim.__version__}; {options.photons:,.0f} photons per galaxy.")
     for survey, (psf, scale, pixels) in SURVEYS.items():
         exact = [galsim.Convolve(galaxy, psf).drawImage(nx=pixels, ny=pixels, scale=scale)
                  for galaxy in model.sample(table, seeds=table["id"], flux=options.photons,

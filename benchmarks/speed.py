@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""How long galaxies take, from catalogue to image, beside other ways to have them.
+"""Time per galaxy from catalogue to image, compared with other ways to make galaxies.
 
     python benchmarks/speed.py CATALOG [--module hub:acs_flow_vae]
                                [--reference lanusse2020_reference.py] [--output speed.md]
@@ -8,9 +8,9 @@ CATALOG is a folder (or file) that `galsim.RealGalaxyCatalog` reads.  The refere
 the layers of the model that GalSim-Hub published, which offers ``Decoder()`` and
 ``conditional_maf()``; rows that need one are left out without it.
 
-Prints a table, as Markdown: what is timed, what it is compared with, both numbers (milliseconds a
-galaxy if nothing else is said) and their ratio, all medians over rounds in which the two take
-turns.  Nothing else should run.
+Prints a table, as Markdown: what is measured, what it is compared with, both numbers (milliseconds
+per galaxy unless stated otherwise) and their ratio.  The numbers are medians.  Run nothing else on
+the machine at the same time.
 """
 import functools
 import importlib.util
@@ -54,7 +54,7 @@ def repeated(call):
         call()
 
 
-# ---- GalSim-Hub's way -----------------------------------------------------------------------
+# ---- GalSim-Hub's method --------------------------------------------------------------------
 
 
 class Reference:
@@ -216,9 +216,9 @@ def rows(options, folder):
 
     if options.reference:
         reference = Reference(options.reference)
-        yield ("`sample` of 1,024 rows", "GalSim-Hub's way, in batches of 64",
+        yield ("`sample` of 1,024 rows", "GalSim-Hub's method, in batches of 64",
                *turns(batched, lambda: reference.sample(np.tile(stamps, (8, 1, 1)), 64), 1024, 3))
-        yield ("`sample` of one row a call", "GalSim-Hub's way, one row a call", *turns(
+        yield ("`sample` of one row per call", "GalSim-Hub's method, one row per call", *turns(
             lambda: repeated(one), lambda: repeated(lambda: reference.sample(stamps[:1], 1)),
             CALLS))
 
@@ -234,9 +234,9 @@ def rows(options, folder):
     reach = [(ours.stepk / theirs.stepk, ours.maxk / theirs.maxk) for ours, theirs in
              zip(make_profiles(stamps, 0.03), wrapped(stamps), strict=True)]
     stepk, maxk = np.array(reach).T
-    yield ("their stepk over GalSim's (at most 1 is safe), largest and smallest", "",
+    yield ("stepk / GalSim's stepk (must be at most 1): largest, smallest", "",
            stepk.max(), stepk.min(), np.nan)
-    yield ("their maxk over GalSim's (at least 1 is safe), smallest and median", "",
+    yield ("maxk / GalSim's maxk (must be at least 1): smallest, median", "",
            maxk.min(), np.median(maxk), np.nan)
 
     psf, real = galsim.Kolmogorov(fwhm=PSF["fwhm"]), real_catalog(options)
@@ -275,13 +275,13 @@ def rows(options, folder):
                                config(kind, nproc=2, files=files), GALSIM_DEEP_THREADS=threads)
             what = f"{FILES} files" if files else "one image"
             yield (f"YAML, {what}, {kind}, `nproc: 1`" + (
-                ", one thread a process" if threads else ""), "`nproc: 2`",
+                ", one thread per process" if threads else ""), "`nproc: 2`",
                 *times, times[0] / times[1])
 
     galsim_time, ours_time = import_times()
     yield "`import galsim_deep`, ms", "`import galsim`", ours_time, galsim_time, np.nan
     early, most = child("stream", dict(module=options.module, count=options.stream))
-    yield (f"memory of a stream of {options.stream:,} rows at most, MB", "after 20,000 rows",
+    yield (f"peak memory of `stream`, {options.stream:,} rows, MB", "after 20,000 rows",
            most, early, most / early)
 
 
@@ -296,10 +296,10 @@ def main():
     parser.add_argument("--stream", type=int, default=200_000, help="rows of the long stream")
     options = parser.parse_args()
     report = Report(
-        ["what", "compared with", "ours", "theirs", "ratio"],
+        ["what", "compared with", "GalSim-Deep", "reference", "ratio"],
         f"GalSim {galsim.__version__}, {os.cpu_count()} cores, stamps of 128 x 128, images of "
-        f"{SIZE} x {SIZE} pixels of {SCALE} arcsec. Milliseconds a galaxy where nothing else is "
-        "said; medians.")
+        f"{SIZE} x {SIZE} pixels of {SCALE} arcsec. Milliseconds per galaxy unless stated "
+        "otherwise; medians.")
     with tempfile.TemporaryDirectory() as folder:
         for what, other, ours, theirs, ratio in rows(options, Path(folder)):
             last = "" if np.isnan(ratio) else f"{ratio:.3g}"

@@ -22,7 +22,7 @@ COUNT = 12
 FAINTEST = 23.5
 """Magnitude of the faintest galaxy: fainter ones are small and look alike."""
 SETS = {
-    "new_training (test)": "training sources, observed anew",
+    "new_training (test)": "training sources, new stamps",
     "new_held-out (test)": "held-out sources",
     "cosmos_f814w_50": "COSMOS, 50 galaxies",
 }
