@@ -301,8 +301,8 @@ def _validate(options: argparse.Namespace) -> None:
     try:
         from .validation import RealSample, Settings, card_figures, validate, write_report
     except ImportError as err:
-        raise GalSimError(f"The command validate needs the package {err.name}: pip install "
-                          "'galsim-deep[validate]'.") from err
+        raise GalSimError(f"The command validate needs the package {err.name}. Install the extra "
+                          "'validate' of galsim-deep (see README.md).") from err
     real = RealSample(options.real, count=options.count, columns=columns, split=options.split,
                       zero_point=options.zero_point)
     validation = validate(

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def keys_from_seeds(seeds: Iterable[int]) -> NDArray[np.uint64]:
-    """The keys of galaxies that are decided by seeds: the seeds themselves, modulo 2^64.
+    """The keys of galaxies with given seeds: the seeds themselves, modulo 2^64.
 
     Parameters:
         seeds:      Python integers, shape [N].
@@ -40,7 +40,7 @@ def keys_from_deviate(rng: galsim.BaseDeviate, count: int) -> NDArray[np.uint64]
     """Draw the keys of some galaxies, two 32-bit words for each.
 
     Parameters:
-        rng:        The generator, which moves on.
+        rng:        The random number generator; its state advances.
         count:      How many galaxies, N.
 
     Returns:
@@ -75,8 +75,8 @@ def as_deviate(rng: galsim.BaseDeviate | int | None) -> galsim.BaseDeviate:
         raise GalSimValueError("rng must be a galsim.BaseDeviate or an integer seed.", rng)
     seed = operator.index(rng)
     if not -2**31 <= seed < 2**31:
-        raise GalSimRangeError("An integer seed for rng has at most 32 bits; the argument seeds "
-                               "takes longer ones.", seed, -2**31, 2**31 - 1)
+        raise GalSimRangeError("rng takes integers of at most 32 bits. For 64-bit seeds, use the "
+                               "argument seeds.", seed, -2**31, 2**31 - 1)
     return galsim.BaseDeviate(seed)
 
 

@@ -67,7 +67,7 @@ class GenerativeGalaxyModel:
         sha256:         The checksum of the archive, needed for a URL that does not state it.
                         [default: None]
         offline:        If True, never use the network.  [default: None, which means that
-                        ``$GALSIM_DEEP_OFFLINE`` decides]
+                        ``$GALSIM_DEEP_OFFLINE`` determines it]
 
     Attributes:
         file_name:      The handle, as given.
@@ -154,9 +154,10 @@ class GenerativeGalaxyModel:
                                 with ``noise``, relative to the size of the stamps]
             noise_pad_size:     Size of the padding with noise [arcsec].  [default: 0]
             gsparams:           A `galsim.GSParams`.  [default: None]
-            seeds:              One integer for each row, such as a catalogue id, the only input
-                                of the random part of that galaxy; instead of ``rng``.  Up to
-                                64 bits; seeds that agree modulo 2^64 are the same.  [default: None]
+            seeds:              Seed of each galaxy: one integer of up to 64 bits for each row,
+                                such as a catalogue id.  It alone determines the random numbers of
+                                that galaxy; seeds that agree modulo 2^64 are the same.  Give either
+                                ``seeds`` or ``rng``.  [default: None]
             galaxy_class:       The class of the galaxies, by number or by name, one for all or one
                                 for each row; -1, NaN, None, masked or empty if the module should
                                 draw it.  The random numbers of a galaxy do not depend on it.
@@ -167,8 +168,9 @@ class GenerativeGalaxyModel:
             half_light_radius:  Half-light radius of the profiles before PSF [arcsec], about the
                                 centroid of light, a number or one for each row.
                                 [default: that of the module]
-            strict:             Raise an error instead of a warning if a column is outside of its
-                                valid range.  [default: False]
+            strict:             Raise an error instead of a warning if a value is outside of the
+                                usable range of its column: the extrapolated range on the card if
+                                there is one, otherwise the valid range.  [default: False]
             session_config:     Accepted from scripts written for GalSim-Hub, and ignored.
             cat:                The name of ``table`` in GalSim-Hub.
 
@@ -178,7 +180,7 @@ class GenerativeGalaxyModel:
         Raises:
             GalSimKeyError:     A column is missing.
             GalSimValueError:   A value cannot be used; names column, row and value.
-            GalSimRangeError:   With ``strict``, a value is outside of its valid range.
+            GalSimRangeError:   With ``strict``, a value is outside of its usable range.
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
         >>> table = dict(flux_radius=[5.0, 8.0], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])

@@ -84,7 +84,7 @@ def read_columns(table: Any, columns: Sequence["Column"], pixel_scale: float | N
             # Catalogues mark values that were not measured by numbers such as -1 or -99.
             _refuse(inputs[column.name], arrays[column.name] <= np.float32(column.above),
                     f"a number above {column.above:g}"
-                    + (", or NaN to have it drawn," if column.optional else ""))
+                    + (" (NaN lets the module draw it)" if column.optional else ""))
     if classes and "galaxy_class" in inputs:
         arrays["galaxy_class"] = _class_numbers(inputs["galaxy_class"], classes)
     lengths = {name: array.size for name, array in arrays.items() if array.ndim}
@@ -263,8 +263,8 @@ def _take(table: Any, required: Sequence[str], optional: Sequence[str] = ()) -> 
     elif isinstance(table, Mapping) or _is_pandas(table):
         names = list(table.keys())  # of a DataFrame: its columns
     else:
-        raise GalSimValueError("This kind of table is not understood. Use one of these.",
-                               type(table).__name__, _KINDS)
+        raise GalSimValueError("A table of this type is not supported. Use one of the listed "
+                               "types. Type of the table:", type(table).__name__, _KINDS)
     _check_names(required, names)
     for wanted in optional:
         alike = [name for name in names if str(name).lower() == wanted and name != wanted]
@@ -408,7 +408,7 @@ def _class_numbers(inputs: _Inputs, classes: Sequence[str]) -> NDArray[np.int32]
     bad = np.array([number is None for number in numbers], bool).reshape(inputs.array.shape)
     _refuse(inputs, bad & ~inputs.mask, "a class of the module, by number or by name ("
             + ", ".join(f"{number} {name!r}" for number, name in enumerate(classes))
-            + "), or -1 for any,")
+            + "; -1 lets the module draw the class),")
     array = np.array([-1 if number is None else number for number in numbers], np.int32)
     return np.where(inputs.mask, np.int32(-1), array.reshape(inputs.array.shape))
 
@@ -423,21 +423,21 @@ def _seed(value: Any) -> int | None:
 
 
 def _refuse(inputs: _Inputs, bad: NDArray[np.bool_], need: str) -> None:
-    """Raise an error about the rows that are bad, if there are any."""
+    """Raise an error that names the first row that is bad, if there is one."""
     if np.any(bad):
         row = int(np.argmax(bad))
         value = np.ma.masked if inputs.mask.flat[row] else inputs.array.flat[row]
         raise GalSimValueError(
-            f"{inputs.label} needs {need} in every row: {np.sum(bad)} of {np.size(bad)} rows are "
-            f"bad, the first is row {row} (counted from 0) with {str(value)!r}. "
+            f"{inputs.label} needs {need} in every row. {np.sum(bad)} of {np.size(bad)} rows are "
+            f"not valid; the first is row {row} (counted from 0) with {str(value)!r}. "
             "Remove or correct these rows.", value)
 
 
 def _check_length(inputs: _Inputs, length: int) -> None:
     # One seed for many galaxies would make them all alike, so a single value is one row.
     if inputs.array.size != length:
-        raise GalSimValueError(f"{inputs.label} has {inputs.array.size} value(s) for a table of "
-                               f"{length} row(s). Number of values:", inputs.array.size)
+        raise GalSimValueError(f"{inputs.label} must have one value for each of the {length} "
+                               "row(s) of the table. Number of values:", inputs.array.size)
 
 
 def _repeat(array: np.ndarray, length: int) -> np.ndarray:
@@ -446,15 +446,16 @@ def _repeat(array: np.ndarray, length: int) -> np.ndarray:
 
 
 def _check_range(column: "Column", values: NDArray[np.float32], strict: bool) -> None:
-    """Warn of values outside of the usable range of their column, or refuse them if strict."""
+    """Warn of values outside of the usable range of their column; if strict, raise an error."""
     low, high = column.usable_range
     with np.errstate(over="ignore"):  # float32 on both sides, so that the limits are in range
         outside = (values < np.float32(low)) | (values > np.float32(high))
     if not np.any(outside):
         return
     row = int(np.argmax(outside))
+    kind = "valid" if column.extrapolated_range is None else "extrapolated"
     message = (f"Column {column.name!r} ({column.meaning}) has {np.sum(outside)} of {values.size} "
-               f"rows outside of its valid range [{low}, {high}], the first is row {row} (counted "
+               f"rows outside of its {kind} range [{low}, {high}]; the first is row {row} (counted "
                f"from 0) with {values[row]}. The module is not reliable there.")
     if strict:
         raise GalSimRangeError(message, values[row], low, high)

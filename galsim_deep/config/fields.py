@@ -41,7 +41,7 @@ class GalaxyFields:
         card:       The card of the module.
 
     Attributes:
-        types:      The fields that the configuration has and that decide the galaxy: {name: type}.
+        types:      The fields of the configuration that determine the galaxy: {name: type}.
                     The type of ``galaxy_class`` may be None, for any.
 
     Raises:
@@ -74,8 +74,8 @@ class GalaxyFields:
             if name in config}
         if "galaxy_class" in config:
             if not self._classes:
-                raise GalSimConfigError(f"The module {card.name} has no classes, and so no field "
-                                        "galaxy_class.")
+                raise GalSimConfigError(f"The module {card.name} has no classes; remove the "
+                                        "field galaxy_class.")
             self.types["galaxy_class"] = _type_of_class(config["galaxy_class"])
 
     def read(self, base: dict[str, Any], ignore: list[str]) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def BuildGenerativeModelGalaxy(config: dict[str, Any], base: dict[str, Any], ign
 
     * the columns of the module, in the units on its card.  An optional column may be left out; the
       module then draws it given the others.
-    * ``id``: an integer that, with the columns, decides the galaxy.  Without it the object's own
-      generator gives the galaxy a random key.
+    * ``id``: an integer that, with the columns, determines the galaxy.  Without it the object's
+      own random number generator gives the galaxy a random key.
     * ``galaxy_class``: the class of the galaxy, by number or by name, for a module with classes.
     * ``num``: which of several input models to use, counted from 0.
     * ``half_light_radius`` [arcsec], ``x_interpolant``, ``k_interpolant``, ``pad_factor`` and

@@ -45,9 +45,9 @@ class ModelLoader(InputLoader):
                 and GenerativeGalaxyModel(**kwargs).needs_tensorflow()):
             raise GalSimConfigError(
                 f"The module {kwargs['file_name']} has no compact graph, and is sampled by "
-                "TensorFlow, which has been used in this process and does not survive a fork: the "
-                "workers of nproc > 1 could not sample. Use nproc: 1, or run this configuration "
-                "in a fresh process.")
+                "TensorFlow, which has been used in this process and would deadlock in workers "
+                "that are forked from it (nproc > 1). Use nproc: 1, or run this configuration in a "
+                "fresh process.")
         return kwargs, safe
 
 

@@ -17,10 +17,10 @@ from ._galsim_internals import input_catalogues
 from .catalogues import FastCatalogues
 
 MIN_RUN = 2
-"""After how many consecutive objects the next ones are made ahead.
+"""Number of consecutive objects after which look-ahead starts.
 
-GalSim deals the objects of an image to its workers one by one, so that a worker may never be asked
-for the next one.
+With ``image.nproc``, GalSim sends objects to workers one at a time, so that the next object may go
+to another worker, and a galaxy made ahead for it would never be used.
 """
 
 Row = dict[str, Any]
@@ -69,11 +69,11 @@ class LookAhead:
         Parameters:
             config:     The fields of the object.
             base:       The whole configuration.
-            types:      The fields that decide the galaxy: {name: type}.
+            types:      The fields that determine the galaxy: {name: type}.
             count:      How many galaxies to make together.
             sample:     A function that makes galaxies from their values.  It may make the first of
                         them only, or none.
-            depends_on: Whatever else decides the galaxies; compared by ``==``.
+            depends_on: Everything else that determines the galaxies; compared by ``==``.
 
         Returns:
             the galaxy; None if it has to be made separately.

@@ -43,7 +43,8 @@ REQUIRED_SIGNATURES: dict[str, str] = {
     "generator": "sample", "encoder": "embed", "density": "log_prob"}
 """The signature that a module of each kind must have."""
 
-# Sizes on a card decide how much memory is allocated, so a damaged card must not choose them.
+# Sizes on a card determine how much memory is allocated, so they are limited: a damaged card must
+# not exhaust the memory.
 MAX_CARD_BYTES = 2**24
 """Largest size of the card.  Those of the shipped modules have 4 to 9 kB."""
 MAX_STAMP_SIZE = 4096
@@ -184,8 +185,8 @@ def _checked_class_name(name: str) -> str:
     except ValueError:
         if name and name == name.strip():
             return name
-    raise ValueError(f"{name!r} cannot be the name of a class: it is empty, begins or ends with a "
-                     "blank, or reads as a number")
+    raise ValueError(f"{name!r} is not a valid class name; a name must not be empty, start or end "
+                     "with a blank, or be a number")
 
 
 ClassName = Annotated[Text, pydantic.AfterValidator(_checked_class_name)]
@@ -370,8 +371,8 @@ class Card(_Part):
             if self.latent is None:
                 raise ValueError("latent is missing: a generator has a random input")
             if not self.columns:
-                raise ValueError("columns is empty: a generator is conditioned on one column at "
-                                 "least, whose length says how many galaxies are wanted")
+                raise ValueError("columns is empty: a generator needs at least one column (its "
+                                 "length sets the number of galaxies)")
         inputs = [column.name for column in self.columns]
         inputs += [self.latent.name] if self.latent else []
         inputs += ["galaxy_class"] if self.classes else []
@@ -451,7 +452,7 @@ def _check_version(content: Any, folder: str | os.PathLike) -> None:
     if version > FORMAT_VERSION:
         raise GalSimValueError(
             f"The module {folder} is of format version {version}; this release of galsim-deep "
-            f"reads version {FORMAT_VERSION}. Upgrade with 'pip install -U galsim-deep'.",
+            f"reads version {FORMAT_VERSION}. Install a later release of galsim-deep.",
             version, [FORMAT_VERSION])
     if version < FORMAT_VERSION:
         raise GalSimValueError(

@@ -75,8 +75,8 @@ def file_sha256(path: Path) -> str:
                 return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as err:
         raise HandleError(f"{path} cannot be read: {err}.") from err
-    raise HandleError(f"{path} has {size} bytes, and a module has no more than {MAX_MODULE_BYTES}. "
-                      "Give the archive of a module.")
+    raise HandleError(f"{path} has {size} bytes; the archive of a module may have at most "
+                      f"{MAX_MODULE_BYTES}. Check that the file is the archive of a module.")
 
 
 def check_sha256(path: Path, expected: str | None, source: object) -> str:

@@ -50,7 +50,7 @@ def resolve(handle: str | os.PathLike, sha256: str | None = None,
                     the URL.  A folder has no archive to check, so giving one with it is an error.
                     [default: None]
         offline:    If True, never use the network.  [default: None, which means that
-                    ``$GALSIM_DEEP_OFFLINE`` decides]
+                    ``$GALSIM_DEEP_OFFLINE`` determines it]
 
     Returns:
         the folder (absolute).
@@ -83,7 +83,7 @@ def available(offline: bool | None = None) -> dict[str, Path | None]:
 
     Parameters:
         offline:    If True, never use the network.  [default: None, which means that
-                    ``$GALSIM_DEEP_OFFLINE`` decides]
+                    ``$GALSIM_DEEP_OFFLINE`` determines it]
 
     Returns:
         the folder of each module by its name; None if it is in an index but not yet downloaded.

@@ -50,7 +50,7 @@ _FORMATS = {
 
 
 def faults_of_graph(card: Card, runner: Runner) -> list[str]:
-    """Say in what a graph differs from its card.
+    """List the differences between a graph and its card.
 
     Signatures of other names than those of the module format must be in the graph; what they take
     and give is not compared.  A signature is run for one row where its graph leaves shapes open,

@@ -29,7 +29,7 @@ class Observation:
                             noise.
         footprint:          The pixels that were really observed, bool [S, S]; None for all of
                             them.  Beyond the footprint the stamp was padded with noise, so that
-                            light is cut off at its edge.
+                            the light of the galaxy ends at the edge of the footprint.
         source:             Number of the galaxy that the stamp was made from.  Stamps of the same
                             source are not independent of each other.
         truth:              The profile before PSF and noise, shape [S, S], flux per pixel, if

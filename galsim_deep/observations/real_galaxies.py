@@ -196,8 +196,9 @@ class CatalogGalaxies(RealGalaxies):
         self.name = self._catalog.path.resolve().parent.name
         scales = self._catalog.pixel_scales
         if np.ptp(scales) > 1e-5 * scales[0]:
-            raise GalSimError(f"The catalogue {path} mixes pixel scales: {np.unique(scales)}. "
-                              "Split it.")
+            raise GalSimError(f"The galaxies of the catalogue {path} have different pixel scales: "
+                              f"{np.unique(scales)} arcsec. Split the catalogue into one for each "
+                              "pixel scale.")
         self.pixel_scale = float(scales[0])
         self.stamp_size = 2 * round(card.stamp_size * card.pixel_scale / self.pixel_scale / 2)
         self._seed = seed

@@ -33,8 +33,8 @@ def half_sizes(stamps: NDArray[np.float32], flux: NDArray[np.float64],
                folding_threshold: float) -> NDArray[np.float64]:
     """Half the side of the square about the central pixel that holds nearly all of the light.
 
-    The result is GalSim's: its squares are centred on pixel [S // 2, S // 2] and grow by one pixel
-    on each side.
+    The definition is that of GalSim's ``calculate_stepk``.  The squares are centred on pixel
+    [S // 2, S // 2], and each is one pixel wider on each side than the one before.
 
     Parameters:
         stamps:             Light, float32 [N, S, S].

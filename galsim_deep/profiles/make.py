@@ -73,7 +73,8 @@ def make_profiles(stamps: NDArray[np.float32], pixel_scale: ArrayLike,
         return []
     sums = stamps.sum(axis=(1, 2), dtype=float)
     if not sums.all():
-        raise GalSimValueError("The sum of a stamp is zero. Row:",
+        raise GalSimValueError("A stamp has zero total flux, so that no profile can be made from "
+                               "it. Remove its row. Number of the row, counted from 0:",
                                int(np.flatnonzero(sums == 0)[0]))
     half = half_sizes(stamps, sums, options.gsparams.folding_threshold)
     maxk = np.minimum(largest_frequencies(stamps, sums, options.gsparams.maxk_threshold),

@@ -128,14 +128,16 @@ def replace_folder(path: str | os.PathLike,
                    keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Fill a folder under a temporary path, and put it into its place when it is complete.
 
-    Whatever is at ``path`` already, a folder, a file or a symbolic link, is deleted once the new
-    folder is there.  A caller that was given the path by a user first checks that what is there may
-    be deleted.  While two processes replace the same folder, each succeeds, and the last one stays.
-    With ``keep`` it is the first one: for folders that are the same whoever makes them, such as
-    those of a cache.
+    A folder, a file or a symbolic link that is already at ``path`` is deleted once the new folder
+    is in its place.  If the path comes from a user, the caller must first check that what is there
+    may be deleted.
 
-    Between the removal of the old folder and the arrival of the new one there are some
-    microseconds without either.
+    If two processes replace the same folder at the same time, both succeed, and the folder of the
+    last one stays.  With ``keep``, the folder of the first one stays.  This is for folders whose
+    content does not depend on the process that makes them, such as those of a cache.
+
+    For some microseconds, after the old folder was moved away and before the new one is in its
+    place, there is no folder at ``path``.
 
     Parameters:
         path:       The target.
@@ -235,7 +237,7 @@ def _exclusive_folder(path: Path) -> tuple[Path, int | None]:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             return path, lock
         os.close(lock)
-    raise OSError(errno.EBUSY, "other processes write it again and again", str(path))
+    raise OSError(errno.EBUSY, "another process keeps writing to this folder", str(path))
 
 
 def _is_same_folder(descriptor: int, path: Path) -> bool:
@@ -263,7 +265,7 @@ def _move_folder(fresh: Path, path: Path, scratch: Path,
                     os.replace(previous, path)
                 raise
             # Another process put its own there in the meantime.
-    raise OSError(errno.EBUSY, "other processes replace it again and again", str(path))
+    raise OSError(errno.EBUSY, "another process keeps writing to this folder", str(path))
 
 
 @contextlib.contextmanager
@@ -276,6 +278,8 @@ def _write_errors(path: Path, numbers: frozenset[int] | None = None) -> Iterator
             raise
         if isinstance(err, BlockingIOError):
             hint = "Wait until it has finished, or choose another place."
+        elif err.errno == errno.EBUSY:
+            hint = "Try again later, or choose another place."
         elif err.errno in _DISK_FULL:
             hint = "Free some space, or choose another place."
         else:

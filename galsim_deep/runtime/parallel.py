@@ -1,8 +1,8 @@
 """Calls of a function in several threads that survive interrupts.
 
-A signal handler may raise an exception at any moment, as Ctrl-C does.  In `threading` and in
-`concurrent.futures`, whose locks are written in Python, such a moment can leave a lock locked for
-ever, and whatever waits for it next (the next call, or the end of the process) never ends.
+A signal handler may raise an exception at any moment, as Ctrl-C does.  The locks of `threading` and
+`concurrent.futures` are partly written in Python, so that such an exception can leave a lock locked
+for ever.  The next call, or the end of the process, then waits for it and never returns.
 """
 
 __all__ = ["run_in_threads"]
@@ -17,17 +17,18 @@ Item = TypeVar("Item")
 
 def run_in_threads(
         function: Callable[[Item], object], items: Iterable[Item], threads: int) -> None:
-    """Call a function with each of some items in several threads, this one among them.
+    """Call a function once for each item, in several threads including the current one.
 
-    Threads and locks are those of C, and each serves only one call, so that an interrupt leaves
-    nothing behind.
+    It uses the threads and locks of the C module ``_thread``, and makes new ones in each call, so
+    that an interrupt cannot leave a locked lock for the next call.
 
     Parameters:
         function:   The function; its result is ignored.
-        items:      What it is called with.
-        threads:    How many threads there may be.
+        items:      The arguments, one for each call.
+        threads:    Largest number of threads.
 
-    Raises the first error that the function raised; the remaining items are left out then.
+    Raises the first error that the function raised; the function is then not called with the
+    remaining items.
 
     >>> squares = {}
     >>> run_in_threads(lambda n: squares.update({n: n * n}), range(3), threads=2)

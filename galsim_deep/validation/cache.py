@@ -130,14 +130,17 @@ def key_of(ingredients: Mapping[str, Any]) -> str:
         64 hexadecimal digits.
 
     Raises:
-        TypeError: if an ingredient is an object, which numpy can hash by its address only.
+        TypeError: if an ingredient is or contains a Python object, of which numpy would hash the
+                address instead of the content.
     """
     digest = hashlib.sha256()
     for name in sorted(ingredients):
         value = ingredients[name]
         array = np.zeros(0) if value is None else np.asarray(value)
         if array.dtype.hasobject:
-            raise TypeError(f"{name} is an object: numpy would hash its address.")
+            raise TypeError(f"The ingredient {name!r} of a key is or contains a Python object, "
+                            "which cannot be hashed by its content. Give an array, a number, text "
+                            "or None.")
         kind = "None" if value is None else f"{array.dtype.str} {array.shape}"
         digest.update(f"{name} {kind} {array.nbytes}\n".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -75,7 +75,7 @@ def measure_galaxies(galaxies: RealGalaxies, module: Module, reconstructor: Reco
         module:         The module that generates.
         reconstructor:  Encodes and decodes real galaxies; None for modules that cannot.
         units:          The flux units of the real stamps and of the module.
-        streams:        Decides the generated galaxies and all noise.
+        streams:        Determines the generated galaxies and all noise.
         processes:      Number of worker processes.  The result does not depend on it.
         keep:           Number of galaxies K whose stamps are kept.
         progress:       Whether to show a progress bar.
@@ -97,8 +97,9 @@ def measure_galaxies(galaxies: RealGalaxies, module: Module, reconstructor: Reco
                              disable=not progress, desc="measuring"))
     if not any(galaxy.numbers for galaxy in measured):
         raise GalSimError(f"None of the {len(measured)} galaxies of {galaxies.name} can be "
-                          f"measured: {FLAGS['not_usable'].split(';')[0]}. The variance of the "
-                          "noise must be positive, and the PSF an image of a star.")
+                          f"measured: {FLAGS['not_usable'].split(';')[0]}. Give galaxies with a "
+                          "positive noise level, and with PSF images of finite pixels that have an "
+                          "odd number of rows and of columns.")
     names = dict.fromkeys(name for galaxy in measured for name in galaxy.numbers)
     kept = measured[:keep]
     stamp_names = dict.fromkeys(name for galaxy in kept for name in galaxy.stamps)
@@ -153,7 +154,7 @@ def _mapper(processes: int) -> Iterator[_Mapper]:
         finally:
             restore()
         return
-    # Spawned, since TensorFlow, which is used to make the tasks, does not survive a fork.
+    # Spawned, since the tasks are made with TensorFlow, which would deadlock in forked children.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
             processes, mp_context=context, initializer=single_threaded) as pool:

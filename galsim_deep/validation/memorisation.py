@@ -34,16 +34,21 @@ _BLUR = 0.4
 
 def canonical(observation: Observation, stamp: np.ndarray, rng: np.random.Generator,
               size: int = 24, noise_share: float = 0.03) -> np.ndarray | None:
-    """A stamp in its canonical frame: centred, major axis along x, of fixed size, norm and noise.
+    """Transform a stamp to its canonical frame.
 
-    The unit of length is the size by adaptive moments.  The galaxy is convolved so that its total
-    PSF has a sigma of 0.4 of this size, so that large and small galaxies have the same resolution.
-    The frame is a disc with a radius of 3 sizes.  Axis ratio and structure are kept.  A rotation by
-    180 degrees and mirror images remain, which `nearest_distances` takes into account.
+    The galaxy is centred, its major axis lies along x, and the size, the norm and the noise level
+    are the same for all galaxies.  Axis ratio and structure are kept.  The frame does not determine
+    rotations by 180 degrees and reflections, so that `nearest_distances` tries all four
+    orientations.
 
-    Noise increases the distance of two images, more for faint galaxies than for bright ones.
-    Therefore noise with the correlation of the observation is added to every stamp, up to the same
-    share of the norm; a stamp with more noise than that has no canonical image.
+    The unit of length is the size of the galaxy measured by adaptive moments.  The stamp is
+    convolved so that its total PSF has a sigma of 0.4 of this size: large and small galaxies then
+    have the same resolution.  The frame is a disc with a radius of 3 sizes.
+
+    Noise increases the distance between two images, more for faint galaxies than for bright ones.
+    Therefore noise with the correlation of the observation is added to each stamp until its norm is
+    the same share of the norm of the image for all galaxies.  A stamp with more noise than that has
+    no canonical image.
 
     Parameters:
         observation:    The `Observation` with the PSF and noise of the stamp.

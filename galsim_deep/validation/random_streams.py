@@ -22,7 +22,7 @@ STREAMS = {
     "class frequencies": "rows and latents of the galaxies whose class is counted",
     "shuffled classes": "classes that are assigned at random [number of the comparison]",
 }
-"""The streams: {name: what it decides [what selects one of several generators]}.
+"""The streams: {name: what it determines [what selects one of several generators]}.
 
 Besides these there are the noise of stamps, `RandomStreams.noise`, and the latents of generated
 galaxies, `RandomStreams.galaxy_seeds`.  Real galaxies are chosen and padded with noise by

@@ -150,5 +150,5 @@ def _check_packages() -> None:
         import statmorph  # noqa: F401
         import tqdm  # noqa: F401
     except ImportError as err:
-        raise GalSimError(f"The validation needs the package {err.name}: pip install "
-                          "'galsim-deep[validate]'.") from None
+        raise GalSimError(f"The validation needs the package {err.name}. Install the extra "
+                          "'validate' of galsim-deep (see README.md).") from None

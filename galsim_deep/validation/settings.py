@@ -17,7 +17,7 @@ class Settings:
     Attributes:
         bins:       Edges of the magnitude bins, in the first magnitude among the columns.
         bright:     Galaxies brighter than this magnitude are a bin of their own.
-        seed:       Decides the choice of galaxies, the generated galaxies and all noise.
+        seed:       Determines the choice of galaxies, the generated galaxies and all noise.
         bootstraps: Number of bootstrap samples.
         goal:       Ratio of distances (generated to real over parametric to real) up to which a
                     statistic passes.

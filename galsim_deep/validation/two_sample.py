@@ -19,9 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 
 LEVEL = 0.99
-"""The floor is this quantile of the distances between samples of real galaxies.  It is high because
-a dozen statistics are compared: even so, in one report of eight a statistic exceeds the floor by
-chance."""
+"""The floor is this quantile of the distances between samples of real galaxies.  The quantile is
+high because a dozen statistics are compared; with this quantile, some statistic exceeds its floor
+by chance in about one report of eight."""
 
 Seed = int | Sequence[int] | np.random.SeedSequence
 """A seed as `numpy.random.default_rng` takes it."""
@@ -193,8 +193,9 @@ def auc(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int,
 
     Returns:
         a `Distance`; NaN if there are not enough groups for two folds, or a sample is empty.
-        The error does not include that another training set would give another classifier; for
-        samples of the same distribution, areas scatter by 1.2 times the error.
+        The error does not include the scatter that arises because the classifier depends on its
+        training set.  For samples of the same distribution, the standard deviation of the area is
+        1.2 times the error.
     """
     from scipy.stats import rankdata
     from sklearn.ensemble import HistGradientBoostingClassifier

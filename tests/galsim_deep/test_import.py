@@ -53,7 +53,7 @@ def test_what_is_needed_where_tensorflow_is_not_installed(plain):
               "except galsim.GalSimError as err: print(err)")
     done = subprocess.run([sys.executable, "-c", script, str(plain)], check=True,
                           capture_output=True, text=True)
-    assert "galsim-deep[tensorflow]" in done.stdout
+    assert "extra 'tensorflow' of galsim-deep" in done.stdout
 
 
 PACKAGE = Path(galsim_deep.__file__).parent

@@ -142,11 +142,11 @@ begins at 0, where 'scale: log' has no logarithm; with the offset (0) it should 
     @classmethod
     def _is_free(cls, value: str) -> str:
         if value in RESERVED_FIELDS:
-            raise ValueError(f"{value!r} has another meaning in a GalSim configuration of a "
-                             "galaxy; choose another name")
+            raise ValueError(f"{value!r} has another meaning for galaxies in GalSim config files; "
+                             "choose another name")
         if value in INPUTS:
-            raise ValueError(f"{value!r} is the name of another input of modules; choose another "
-                             "name")
+            raise ValueError(f"{value!r} is the name of an input of modules that is not a column; "
+                             "choose another name")
         return value
 
     @pydantic.field_validator("unit")
@@ -159,8 +159,8 @@ begins at 0, where 'scale: log' has no logarithm; with the offset (0) it should 
     def _check(self) -> Self:
         if self.scale == "log" and not self.valid_range[0] + self.offset > 0:
             raise ValueError(
-                f"valid_range: it begins at {self.valid_range[0]:g}, where 'scale: log' has no "
-                f"logarithm; with the offset ({self.offset:g}) it should be positive")
+                f"valid_range: its lower limit {self.valid_range[0]:g} plus the offset "
+                f"{self.offset:g} must be positive, because 'scale: log' takes the logarithm")
         try:
             card.Column.model_validate(self.model_dump())
         except pydantic.ValidationError as err:

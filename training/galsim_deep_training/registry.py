@@ -83,10 +83,11 @@ class Registered:
         class Canvas(Registered, label="canvas"):
             ...
 
-    The class of a kind is defined in the module or package of that name, which lies in the package
-    of the base class, or in another one that the base class names as ``package``.  The module is
-    imported when a recipe chooses the kind.  Code outside of this package registers its classes
-    when it is imported, for example because a recipe lists it under ``modules``.
+    The class of a kind is defined in the Python module or package that has the name of the kind.
+    This module lies in the package of the base class, or in the package that the base class gives
+    as ``package``, and is imported when a recipe chooses the kind.  Code outside of
+    ``galsim_deep_training`` registers its classes when it is imported, for example because a recipe
+    lists it under ``modules``.
 
     >>> class Lens(Registered, label="lens"):
     ...     def __init__(self, settings):

@@ -1,8 +1,9 @@
 """Running a module's signatures in TensorFlow: the only file of galsim_deep that imports it.
 
-TensorFlow does not survive ``fork``: a child process of one that has run a graph hangs for ever at
-its first graph.  So nothing is loaded before it is needed, every process loads for itself, and a
-forked child of a process that had already loaded gets an error at once.
+TensorFlow deadlocks in forked children: if a process has run a graph and is then forked, the child
+hangs at its first graph.  Therefore nothing is loaded before it is needed, each process loads its
+own copy, and a forked child of a process that has used TensorFlow raises an error instead of
+hanging.
 """
 
 __all__ = ["TensorFlowRunner", "import_tensorflow", "is_gpu_available", "is_tensorflow_started"]
@@ -21,12 +22,12 @@ from ...runtime.threads import threads
 from .base import GraphInputs, GraphOutputs, Shape
 
 CPU_BATCH = 6
-"""Rows computed at once on a CPU.  From eight rows on TensorFlow chooses other kernels, which round
-differently (by 1e-6 of an image's peak); below, every row has the same bits as in
-a batch of one."""
+"""Rows computed at once on a CPU.  With eight rows or more, TensorFlow uses other kernels, which
+round differently (by 1e-6 of an image's peak).  With fewer rows, each row has the same bits as in a
+batch of one."""
 
 GPU_BATCH = 256
-"""Rows computed at once on a GPU, since there results are reproducible only to rounding anyway."""
+"""Rows computed at once on a GPU, where results are reproducible only to rounding anyway."""
 
 _GPU_DRIVERS = "/proc/driver/nvidia/version", "/dev/kfd"  # NVIDIA's and AMD's
 
@@ -170,8 +171,9 @@ def import_tensorflow() -> Any:
             import tensorflow as tf
         except ImportError as err:
             raise GalSimError(
-                "This needs TensorFlow, which is not installed. It runs modules without a compact "
-                "graph, and all signatures but 'sample'. Install 'galsim-deep[tensorflow]'."
+                "TensorFlow is not installed. Modules without a compact graph need it, and so do "
+                "all signatures other than 'sample'. Install the extra 'tensorflow' of galsim-deep "
+                "(see the user guide)."
             ) from err
         _started_in = os.getpid()
         try:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ..comparison import Comparison
 
 CardFigures = Iterator[tuple[str, Any]]
-"""Pairs of a name, and a number, an `estimates.Estimate` or None."""
+"""Pairs (name, value), where the value is a number, an `estimates.Estimate` or None."""
 
 
 class Section(abc.ABC):
-    """A section of the report on one comparison: its numbers, its figures, its piece of the page.
+    """A section of the report on one comparison: its numbers, its figures and its text.
 
     Parameters:
         comparison:     The `Comparison`.
@@ -31,11 +31,12 @@ class Section(abc.ABC):
     Attributes:
         comparison:     The `Comparison`.
         name:           A short name, by which `Validation.section` finds it.
-        template:       Its piece of the page, a Jinja template.  Its variables are ``results`` (all
-                        numbers of the report), ``card``, ``figures`` (the figures of this section
-                        as HTML) and those of `page_variables`; its filters are ``number`` and
-                        ``value`` (`galsim_deep.validation.report`).
-        summary:        A sentence for the opening of the page, likewise; empty for none.
+        template:       A Jinja template for the text of the section on the page.  It can use the
+                        variables ``results`` (all numbers of the report), ``card``, ``figures``
+                        (the figures of this section as HTML) and those of `page_variables`, and
+                        the filters ``number`` and ``value`` (`galsim_deep.validation.report`).
+        summary:        A Jinja template with the same variables and filters for a sentence at the
+                        beginning of the page; empty for none.
 
     Example, for a ``comparison`` of twenty galaxies:
 

@@ -67,8 +67,8 @@ class Latents(Section):
     def samples(self) -> PosteriorSamples:
         """The latents of the stamps that were kept.
 
-        The encoder decides how many latents there are; they need not be as many as the random
-        numbers of the module.
+        The encoder determines the number of latents, which may differ from the number of random
+        numbers that the module takes.
         """
         real = self._encoded("real")
         which = most_informative(*real)

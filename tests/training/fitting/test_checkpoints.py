@@ -149,7 +149,7 @@ def test_weights_that_are_not_finite_are_not_saved(sizes, tmp_path, monkeypatch)
     monkeypatch.setattr(fitting, "EVALUATE_EVERY", 100)
     with pytest.raises(galsim.GalSimError, match="weight '.*w' of the phase 'mean_size' is not "
                                                  "finite after step 5, so it is not saved: .*"
-                                                 "Lower its learning_rate"):
+                                                 "Lower the learning_rate"):
         run_phase(tmp_path / "run", sizes, Diverging())
     assert not list((tmp_path / "run").glob("checkpoints/*/*"))
 

@@ -204,7 +204,8 @@ def test_settings_that_a_family_has_not():
     class Wrong(Whole):
         uses = ("model.colour",)
 
-    with pytest.raises(ValueError, match="Wrong uses 'model.colour', and .* 'flow_vae' has no"):
+    with pytest.raises(ValueError,
+                       match="Wrong contains 'model.colour', but .* 'flow_vae' has no"):
         of_phases(Wrong)
 
 

@@ -78,8 +78,8 @@ def _check_kind(recipe: Recipe, family: ModelFamily) -> None:
             f"The model family '{family.kind}' makes modules of the kind {family.module_kind}, "
             f"which have the signature '{required}'; it offers {', '.join(offered) or 'none'}.")
     if family.module_kind == "generator" and not recipe.columns:
-        raise GalSimError(f"The recipe {recipe.path} has no columns; a generator is conditioned on "
-                          "at least one, whose length is the number of galaxies to make.")
+        raise GalSimError(f"The recipe {recipe.path}: columns is empty; a generator needs at least "
+                          "one column (its length sets the number of galaxies).")
 
 
 def save(family: ModelFamily, folder: Path) -> None:

@@ -62,10 +62,10 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
                               -> image [N, S, S, B], galaxy_class [N] if there are classes
     encoder     embed         image [N, S, S, B], psf [N, P, P, B], noise_sigma [N, B]
                               -> embedding [N, D]
-    density     log_prob      arguments of the density -> log_prob [N]
+    density     log_prob      latent [N, K] -> log_prob [N]
     ==========  ============  ======================================================================
 
-    These are required.  Optional are:
+    These signatures are required.  The following signatures are optional:
 
     ==========  ======================================================================
     decode      latent [N, K], galaxy_class [N] if there are classes -> image [N, S, S, B]

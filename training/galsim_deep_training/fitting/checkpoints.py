@@ -11,8 +11,9 @@ from galsim import GalSimError
 from .log import first_line, writing
 from .phase import Phase
 
-DIVERGED = ("the fit has diverged. Lower its learning_rate, or look for stamps that are not "
-            "finite. It continues from its last checkpoint.")
+DIVERGED = ("the fit has diverged. Lower the learning_rate of this phase, which then starts anew, "
+            "or look for stamps that are not finite. If you start the fit again with the same "
+            "settings, it continues from the last checkpoint.")
 
 
 class Checkpoints:

@@ -62,6 +62,7 @@ def _used(key: str, model: Choice[Any], phase: type[Phase]) -> Any:
         for name in path:
             settings = getattr(settings, name)
     except AttributeError:
-        raise ValueError(f"The class {phase.__name__} uses '{key}', and the model family "
-                         f"'{model.kind}' has no such settings.") from None
+        raise ValueError(f"The attribute uses of the class {phase.__name__} contains '{key}', but "
+                         f"the model family '{model.kind}' has no settings of that name. Correct "
+                         "the attribute.") from None
     return without_defaults(settings)

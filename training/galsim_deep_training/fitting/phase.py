@@ -30,7 +30,7 @@ class Phase(abc.ABC):
 
     Parameters:
         settings:   An instance of the class's ``Settings``: ``fit.NAME`` of the recipe.
-        seed:       Decides batches and noise.
+        seed:       Determines batches and noise.
 
     >>> class Count(Phase):
     ...     name, total = "count", tf.Variable(0.0)

@@ -25,8 +25,8 @@ def check_grids(grids: Grids, coarse_cells: int) -> None:
     for cells, _ in grids:
         if cells > coarse_cells or (coarse_cells - cells) % 2:
             raise ValueError(
-                f"A grid of {cells} cells is not concentric with one of {coarse_cells} cells; its "
-                "cells should be fewer, and even or odd as those are.")
+                f"A grid of {cells} cells cannot be concentric with one of {coarse_cells} cells: "
+                "it must not have more cells, and both numbers must be even or both odd.")
 
 
 def stack_on_coarse_grid(images: Sequence[tf.Tensor], grids: Grids) -> tf.Tensor:

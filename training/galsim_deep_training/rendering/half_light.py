@@ -1,9 +1,9 @@
-"""Size of a light profile: the scale at which it has a given half-light radius, as observed.
+"""The factor by which to enlarge a light profile so that it has a given observed half-light radius.
 
-Catalogues list half-light radii as observed, through a PSF. The fraction of the light of a point
-source at radius rho that the PSF scatters into a circle of radius r depends on the PSF only and is
-tabulated once. With this table, `HalfLight` finds the scale at which half of the light of a profile
-falls into the circle of the given radius.
+Catalogues list half-light radii as observed, through a PSF. `HalfLight` first tabulates, for one
+PSF, which fraction of the light of a point source falls into a circle of radius r, if the source is
+at the distance rho from the centre of the circle. With this table it finds the factor for which
+half of the light of a profile, as observed, falls into the circle of the given radius.
 """
 
 __all__ = ["FACTORS", "RADII", "RINGS", "SIZES", "HalfLight"]

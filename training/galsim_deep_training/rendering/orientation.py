@@ -1,8 +1,9 @@
 """Orientation of a galaxy: position angle, ellipticity and parity, measured by weighted moments.
 
-Networks see galaxies with their orientation undone, so that what remains to be learned is
-morphology. The *ellipticity* is GalSim's reduced shear ``g = (1 - q) / (1 + q)`` of the axis ratio
-q. The *parity* is -1 for galaxies that are mirrored in the frame, and +1 otherwise.
+Networks see galaxies in the frame of the galaxy, in which all have the same orientation, so that
+the networks have to learn only the morphology. The *ellipticity* is GalSim's reduced shear
+``g = (1 - q) / (1 + q)`` of the axis ratio q. The *parity* is -1 if the frame is a mirror image of
+the sky, and +1 otherwise.
 """
 
 __all__ = ["MAX_ELLIPTICITY", "MIN_ELLIPTICITY", "Orientation", "measure_orientation",
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from .grid import GalaxyGrid
 
 MAX_ELLIPTICITY, MIN_ELLIPTICITY = 0.75, -0.3
-"""Largest and smallest ellipticity that is undone: the largest is an axis ratio of 1/7. Drawn
-ellipticities may be negative, which means that the y axis is the longer one."""
+"""Limits of the ellipticities that are measured or drawn; 0.75 is an axis ratio of 1/7. Drawn
+ellipticities may be negative, which means that the galaxy is longer along the y axis of the frame;
+measured ones are not negative."""
 _WEIGHT_SIGMA = 1.5
 """Sigma of the Gaussian weight of the moments, in the unit of the grid."""
 

@@ -88,7 +88,7 @@ class Images(Builder, kind="images"):
                                     f"is needed for each of the {len(self._images)} images.")
         if labels.dtype.kind not in "iuf" or not np.equal(np.mod(labels, 1), 0).all():
             raise GalSimConfigError(f"{where}, of type {labels.dtype}, are not all whole numbers. "
-                                    "Number the classes from 0; -1 is a class not known.")
+                                    "Number the classes from 0, and use -1 for unknown.")
 
     def __len__(self) -> int:
         return len(self._images)

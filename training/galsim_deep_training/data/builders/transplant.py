@@ -110,8 +110,8 @@ class Transplant(Builder, kind="transplant"):
     See `Builder` for the parameters.
 
     Raises:
-        galsim.GalSimError: if the survey data cannot be read, or the recipe asks for columns or
-            splits that cannot be made of them.
+        galsim.GalSimError: if the survey data cannot be read, or the columns or splits of the
+            recipe cannot be made from them.
 
     The settings, as a recipe has them::
 
@@ -134,8 +134,10 @@ class Transplant(Builder, kind="transplant"):
                     f"The recipe {recipe.path} has the column '{column.name}' of the quantity "
                     f"'{column.quantity}'; the transplant builder makes {', '.join(QUANTITIES)}.")
         if settings.test_examples and settings.test_sources == 0:
-            raise GalSimConfigError(f"The {where} asks for {settings.test_examples} test examples "
-                                    "but holds no source out for them: test_sources is 0.")
+            raise GalSimConfigError(f"The {where}, data, has test_examples: "
+                                    f"{settings.test_examples}, but test_sources is 0, so that no "
+                                    "source galaxies are reserved for the test. Set a positive "
+                                    "test_sources, or test_examples: 0.")
         stamp = recipe.stamp
         self._population = Population(settings.population, stamp.pixel_scale, self.locate, where)
         self._sources = read_sources(settings.sources, settings.same, self.locate, where)
@@ -279,8 +281,9 @@ class Transplant(Builder, kind="transplant"):
     def new_example(self, number: int, sources: str) -> Example | None:
         stream, candidates = {"held-out": (2, self._test), "training": (3, self._train)}[sources]
         if not len(candidates):
-            raise GalSimConfigError(f"The recipe {self.recipe.path} holds no source galaxy out "
-                                    "from training: test_sources is 0.")
+            raise GalSimConfigError(f"The recipe {self.recipe.path} uses all source galaxies for "
+                                    "training, because data.test_sources is 0, so that no example "
+                                    "can be made of a held-out one. Set a positive test_sources.")
         return self._make(np.random.default_rng([self.recipe.seed, stream, number]), candidates,
                           test=True)
 

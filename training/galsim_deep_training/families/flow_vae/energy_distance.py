@@ -1,4 +1,4 @@
-"""Energy distance between two samples, with a gradient."""
+"""Differentiable estimate of the energy distance between two samples."""
 
 __all__ = ["energy_distance"]
 
@@ -9,8 +9,9 @@ def energy_distance(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Estimate the energy distance between the distributions of two samples.
 
     ``2 E|X - Y| - E|X - X'| - E|Y - Y'|`` is zero if both distributions are equal and positive
-    otherwise. The estimate is unbiased. Rows of equal number may be correlated, for example because
-    they belong to the same catalogue columns: only pairs of different rows are used.
+    otherwise. The estimate is unbiased. Row i of ``x`` and row i of ``y`` may be correlated, for
+    example because both were made from the same catalogue row: only pairs of rows with different
+    numbers are used.
 
     Reference: Szekely & Rizzo 2013, J. Stat. Plan. Inference 143, 1249,
     doi:10.1016/j.jspi.2013.03.018.

@@ -121,11 +121,11 @@ class MPCC(ModelFamily, kind="mpcc"):
         recipe = self.recipe
         if "flow" in recipe.fit and self.conditional:
             raise GalSimConfigError(
-                f"The recipe {recipe.path}, fit, has a phase 'flow', which is for networks that do "
-                "not get the columns as conditions. Leave it out, or set model.conditional: false.")
+                f"The recipe {recipe.path}, fit, has the phase 'flow', which is possible only with "
+                "model.conditional: false. Remove the phase, or set model.conditional: false.")
         if self.optional_columns and not recipe.columns:
-            raise GalSimConfigError(f"The recipe {recipe.path}, fit, has a phase 'columns', and "
-                                    "there are no columns. Leave it out.")
+            raise GalSimConfigError(f"The recipe {recipe.path}, fit, has the phase 'columns', but "
+                                    "the recipe has no columns. Remove the phase.")
         adversarial, classes = self.fit["adversarial"], self.settings.classes
         if adversarial.mismatched and not (classes.supervised and classes.number > 1):
             raise GalSimConfigError(

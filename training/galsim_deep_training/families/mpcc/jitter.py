@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 SIZE = 4
-"""Number of normal numbers that `jittered` needs for each image."""
+"""Number of standard normal numbers that `jittered` needs for each image."""
 
 
 def jittered(views: Sequence[tf.Tensor], normal: tf.Tensor, shift: float, turn: float,
@@ -20,8 +20,8 @@ def jittered(views: Sequence[tf.Tensor], normal: tf.Tensor, shift: float, turn: 
     """Shift, rotate and scale images randomly.
 
     Parameters:
-        views:      Images on nested grids, [N, P, P, K] each; all have pixels of the first one's
-                    cells.
+        views:      Images on nested grids, [N, P, P, K] each.  They must have pixels of equal size,
+                    since all are shifted by the same number of pixels.
         normal:     Standard normal numbers, [N, SIZE].
         shift:      Standard deviation of the shift along each axis, as a fraction of the width of
                     the first image.
@@ -29,8 +29,8 @@ def jittered(views: Sequence[tf.Tensor], normal: tf.Tensor, shift: float, turn: 
         stretch:    Standard deviation of the natural logarithm of the size.
 
     Returns:
-        the images, interpolated bilinearly. Beyond the edge they are continued by their edge
-        pixels.
+        the images, interpolated bilinearly. Pixels beyond the edge have the value of the nearest
+        pixel at the edge.
 
     >>> view = tf.ones([2, 8, 8, 3])
     >>> jittered([view], tf.ones([2, SIZE]), shift=0.1, turn=0.1, stretch=0.1)[0].shape

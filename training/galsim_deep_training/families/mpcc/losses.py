@@ -104,13 +104,14 @@ def prior_regulariser(weights: tf.Tensor, deviation: tf.Tensor,
 
 
 def unevenness(changes: tf.Tensor) -> tf.Tensor:
-    """ln(1 + CV^2) of the squared image changes for latent steps of equal length.
+    """Measure how unevenly the images change for latent steps of equal length.
 
-    With squared changes d this is ``ln(<d^2> / <d>^2)``, where CV is the coefficient of variation
-    of d. It is zero if all changes are equal, whatever their size. A generator that jumps from one
-    kind of image to another has a few large d among many small ones. Similar to the path length
-    regularisation of StyleGAN2 (Karras et al. 2020, arXiv:1912.04958, eq. 4), but for finite steps,
-    so that no jump is too steep to be noticed, and independent of the scale.
+    For squared image changes d it is ``ln(<d^2> / <d>^2) = ln(1 + CV^2)``, where CV is the
+    coefficient of variation of d. It is zero if all changes are equal, and does not depend on their
+    scale. It is large for a generator that jumps from one kind of image to another, because a few d
+    are then much larger than the others. The path length regularisation of StyleGAN2 (Karras et al.
+    2020, arXiv:1912.04958, eq. 4) is similar, but uses the gradient; finite steps also detect
+    discontinuous changes.
 
     Parameters:
         changes:    Squared differences of images, [N], not all zero.

@@ -53,7 +53,7 @@ class Classes(Settings):
         >>> parse(Classes, dict(number=4, names=names), "recipe my.yaml", "model.classes")
         Traceback (most recent call last):
         galsim.errors.GalSimConfigError: The recipe my.yaml is not valid. model.classes: there \
-are 2 names for 4 classes
+are 2 names, but number is 4; give one name for each class
     """
 
     not_hashed: ClassVar[frozenset[str]] = frozenset({"names"})
@@ -71,10 +71,11 @@ are 2 names for 4 classes
     @pydantic.model_validator(mode="after")
     def _check_names(self) -> Self:
         if self.names and len(self.names) != self.number:
-            raise ValueError(f"there are {len(self.names)} names for {self.number} classes")
+            raise ValueError(f"there are {len(self.names)} names, but number is {self.number}; "
+                             "give one name for each class")
         names = [named.name for named in self.names]
         if len(set(names)) < len(names):
-            raise ValueError(f"two classes have the same name, of {', '.join(names)}")
+            raise ValueError(f"two classes have the same name; the names are {', '.join(names)}")
         return self
 
 
@@ -90,9 +91,9 @@ class PriorSettings(Settings):
     floor: ShareBelowOne = FLOOR
     """Smallest standard deviation of a class."""
     separation: Multiple = 1.0
-    """Distance of the initial means of the classes from zero, in units of their standard
-    deviations.  With a large separation, each class starts as a prototype, and the variation within
-    a class is learned slowly."""
+    """Distance of the initial means of the classes from zero, in units of their standard deviations
+    (less if there are more classes than latents).  With a large separation, each class starts as a
+    prototype, and the variation within a class is learned slowly."""
 
 
 class GeneratorSettings(Settings):

@@ -23,7 +23,8 @@ class AutoencodingSettings(PhaseSettings):
     """``pixel``: independent noise in each pixel (Lanusse et al. 2021, arXiv:2008.03833, eq. 4);
     ``fourier``: correlated noise (eq. 5)."""
     free_bits: Weight = 8.0
-    """Information in the group ``vector`` of the latents that costs nothing [nats] (eq. 10)."""
+    """KL divergence of the group ``vector`` of the latents of a galaxy that is not penalised [nats]
+    (eq. 10)."""
     total_variation: Weight = 0.01
     """Weight of the total variation of the profile in units of the noise."""
     model_error: Share = 0.05
@@ -106,7 +107,7 @@ class Autoencoding(GradientPhase):
         # The expectation for the true profile is subtracted, which keeps the number readable.
         negative_log_likelihood = 0.5 * (chi - pixels)
         weight = self._weight(models, batch)
-        # A part of the information of the vector does not add to the loss (eq. 10).
+        # Below free_bits the KL divergence of the vector is not penalised (eq. 10).
         vector = tf.maximum(inference.kl["vector"], settings.free_bits)
         kl = tf.add_n(list(dict(inference.kl, vector=vector).values()))
         variation = tf.image.total_variation(

@@ -65,8 +65,9 @@ class MapCouplingFlow(MapFlow, kind="map_coupling"):
         self.kept = self.channels // 2
         if not self.kept:
             raise GalSimConfigError(
-                "A flow of maps needs two or more channels on the grid of the lowest resolution. "
-                "Ask for more maps of latents, or for none.")
+                "A flow of maps needs two or more channels on the grid of the lowest resolution, "
+                "but there is only one. Increase the number of maps of latents in the recipe, or "
+                "set all of them to 0.")
         self.entry = Conditioner((2 * hidden,), self.grid**2 * shared,
                                  output_initializer="glorot_uniform")
         self.unfold = keras.layers.Reshape((self.grid, self.grid, shared), dtype="float32")

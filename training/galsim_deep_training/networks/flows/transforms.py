@@ -112,7 +112,7 @@ class SplineTransform(UnivariateTransform):
 
 
 class SplineSettings(Settings):
-    """The part of the settings of a flow that decides its splines.
+    """The part of the settings of a flow that determines its splines.
 
     >>> SplineSettings(bins=4).transform()
     SplineTransform(bins=4, bound=5.0)

@@ -24,7 +24,7 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
 
     A latent consists of the pose, the vector and the details, in this order.  The pose tells where
     and how the galaxy lies on the stamp; it begins with the latents of the position angle and the
-    handedness, and the others are zero in sampled galaxies.  The vector describes the galaxy as a
+    parity, and the others are zero in sampled galaxies.  The vector describes the galaxy as a
     whole, and the details are maps of latents that describe places in it.
 
     A subclass registers itself by the name used in recipes.
@@ -38,7 +38,7 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
         networks:               Networks and layers that are saved in checkpoints, by name.
         pose_size:              Number of latents of the pose.
         position_angle_size:    Number of these that determine the position angle and the
-                                handedness; they are standard normal in sampled galaxies.
+                                parity; they are standard normal in sampled galaxies.
         vector_size:            Number of latents of the vector.
         detail_shapes:          Shapes of the maps of the details, a list of (h, w, channels).
 
@@ -72,8 +72,7 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
 
         Parameters:
             position_angle_latents:     Standard normal numbers that determine position angle and
-                                        parity,
-                                        [N, position_angle_size].
+                                        parity, [N, position_angle_size].
             shape_latents:              Latents without the pose, [N, vector_size + detail_size].
             columns:                    By name, [N] each.
 

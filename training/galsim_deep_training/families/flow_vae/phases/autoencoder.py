@@ -40,7 +40,8 @@ class Structure(Autoencoding):
     Stamps of bright galaxies with little noise then have a larger weight.  Only these show
     structure of low contrast, but at the start of a fit they would dominate the loss.  Beta rises
     again from 0.1, so that latents whose posterior had become equal to their prior can carry
-    information again.  Aids that an autoencoder has at the start of its fit are not used again.
+    information again.  The penalties and transverse connections that help an autoencoder at the
+    start of its fit (see `Autoencoder.infer`) are not used again.
 
     >>> settings = Structure.Settings(steps=5000)
     >>> settings.model_error, AutoencodingSettings(steps=5000).model_error

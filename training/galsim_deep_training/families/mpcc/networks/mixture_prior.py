@@ -26,8 +26,9 @@ class MixturePrior(keras.Model):
         columns:        Number of columns that the components depend on, C; 0 for none.
         floor:          Smallest standard deviation; it is added to the learned one.
         hidden:         Units of the hidden layer of the network of the columns.
-        separation:     Norm of the initial means. They are orthogonal as far as there are enough
-                        dimensions. The initial deviations are one.
+        separation:     Norm of the initial means, which are orthogonal, if latent_size >= classes.
+                        With fewer dimensions they are not orthogonal, and their norms are at most
+                        this number. The initial deviations are one.
         seed:           Determines the initial means.
 
     >>> prior = MixturePrior(classes=2, latent_size=3)

@@ -42,7 +42,7 @@ NETWORKS = ("model.canvas", "model.classes", "model.latent_size", "model.conditi
 BETAS = dict(beta_1=0.0, beta_2=0.999)
 """Parameters of Adam for all networks (Astorga 2021, section 8.1.4)."""
 WATCHED = 5
-"""Number of successive evaluations whose averages decide whether a class has collapsed."""
+"""Number of successive evaluations whose averages determine whether a class has collapsed."""
 MIN_EXPECTED = 10
 """Smallest expected number of test stamps of a class for which its usage is evaluated."""
 NEIGHBOUR_DISTANCE = 0.5
