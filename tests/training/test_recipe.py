@@ -41,6 +41,13 @@ def test_cards_of_shipped_modules_name_the_recipes(name):
     card = read_card(RECIPES[0].parents[2] / "hub_modules" / name)
     recipe = read_recipe(RECIPES[0].with_name(card.recipe.name))
     assert card.recipe.sha256 == recipe.sha256
+    assert (card.version, card.summary) == (recipe.version, recipe.summary)
+    assert [column.meaning for column in card.columns] == [
+        column.meaning for column in recipe.columns]
+    assert card.training_data.model_dump(exclude={"sources"}) == recipe.training_data.model_dump()
+    classes = choose_family(recipe).settings.classes.names if card.classes else ()
+    assert [(kind.name, kind.description) for kind in card.classes] == [
+        (kind.name, kind.description) for kind in classes]
 
 
 def test_what_is_read(recipe_content, write_recipe):
