@@ -3,16 +3,18 @@
     python docs/families.py
 
 Writes ``_static/families.png``, one row of galaxies for each module, and ``_static/families.md``, a
-table of the figures that ``galsim-deep validate`` has written to the cards of the modules.
+table of the figures that ``galsim-deep validate`` has written to the cards of the modules.  The
+text of docs/mpcc.md states the versions of the modules with which they were measured.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from contact_sheet import columns, pictures
 
 import galsim_deep
+from galsim_deep.modules.card import Card
 from galsim_deep.modules.readme import with_error
 from galsim_deep.picture import contact_sheet, write_png
 
@@ -26,7 +28,8 @@ SETS = {
     "new_held-out (test)": "held-out sources",
     "cosmos_f814w_50": "COSMOS, 50 galaxies",
 }
-"""Sets of real galaxies: name on the card -> heading of the table."""
+"""Sets of real galaxies: name on the card, without the version of the module that may follow it ->
+heading of the table."""
 FIGURES = {
     "mean_g_over_real": "mean abs(g), generated over real",
     "mean_g_over_real_bright": "the same, brighter than 23",
@@ -64,13 +67,22 @@ def picture(models: Models) -> np.ndarray:
         [image for model in models for image in pictures(model, table)], COUNT)
 
 
+def figures_of(card: Card, galaxies: str) -> Mapping[str, float]:
+    """The figures for a set of real galaxies, the latest if several versions were compared."""
+    sets = [figures for name, figures in card.validation.items()
+            if name.split(", module ")[0] == galaxies]
+    if not sets:
+        raise ValueError(f"The card of {card.name} has no figures for {galaxies}.")
+    return sets[-1]
+
+
 def table_lines(models: Models) -> Iterator[str]:
     """Lines of a Markdown table with `FIGURES`, one column for each of `SETS` and each module."""
     heads = [f"{heading}: `{model.card.name}`" for heading in SETS.values() for model in models]
     yield "| | " + " | ".join(heads) + " |"
     yield "|---" * (1 + len(heads)) + "|"
     for figure, heading in FIGURES.items():
-        cells = [with_error(model.card.validation.get(name, {}), figure)
+        cells = [with_error(figures_of(model.card, name), figure)
                  for name in SETS for model in models]
         yield f"| {heading} | " + " | ".join(cells) + " |"
 

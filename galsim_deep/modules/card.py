@@ -12,7 +12,8 @@ without TensorFlow; ``docs/module_format.md`` describes every field.
 
 __all__ = ["CARD_PATH", "FORMAT_VERSION", "NAME_PATTERN", "Band", "Card", "ClassName", "Column",
            "GalaxyClass", "Kind", "Latent", "Quantity", "RecipeReference", "StampGeometry", "Text",
-           "TrainingData", "card_text", "file_digests", "read_card", "write_card"]
+           "TrainingData", "card_text", "described_faults", "file_digests", "read_card",
+           "write_card"]
 
 import hashlib
 import json
@@ -430,12 +431,19 @@ def read_card(folder: str | os.PathLike) -> Card:
         return Card.model_validate(content)
     except pydantic.ValidationError as err:
         raise GalSimValueError(
-            f"The card of the module is damaged. {_described(err)}. Get the module again.",
+            f"The card of the module is damaged. {described_faults(err)}. Get the module again.",
             str(path)) from err
 
 
-def _described(err: pydantic.ValidationError) -> str:
-    """The first faults of a card with their paths, in printable letters."""
+def described_faults(err: pydantic.ValidationError) -> str:
+    """The first faults of a card with their paths, in printable letters.
+
+    >>> try:
+    ...     Latent(size=0)
+    ... except pydantic.ValidationError as err:
+    ...     print(described_faults(err))
+    size: Input should be greater than 0
+    """
     faults = [f"{'.'.join(map(str, fault['loc'])) or 'top level'}: {fault['msg']}"
               for fault in err.errors()[:MAX_FAULTS]]
     if err.error_count() > MAX_FAULTS:

@@ -2,6 +2,7 @@
 
 __all__ = ["README_PATH", "render_readme", "sort_column", "with_error"]
 
+import re
 from collections.abc import Mapping
 
 from .card import Band, Card, Column
@@ -14,7 +15,7 @@ model = galsim_deep.GenerativeGalaxyModel("hub:{name}")
 ![samples](samples.png)
 
 Top: light profiles before PSF and pixel, for rows of the test catalogue sorted by
-`{sort_column}`. Bottom: the same galaxies with PSF and noise as in the training data.
+{sort_column}. Bottom: the same galaxies with PSF and noise as in the training data.
 """
 _OTHER_KINDS = """```python
 module = Module(resolve("hub:{name}"))
@@ -50,13 +51,13 @@ def render_readme(card: Card) -> str:
     """
     data = card.training_data
     if card.kind == "generator":
-        use = _GENERATOR.format(name=card.name, sort_column=sort_column(card)[0])
+        use = _GENERATOR.format(name=card.name, sort_column=_code(sort_column(card)[0]))
         light = "; light is before PSF and\n  pixel and falls to zero at the edge"
     else:
         use, light = _OTHER_KINDS.format(name=card.name), ""
     latent = f"\n* Random input: {card.latent.size} standard normal numbers." if card.latent else ""
     return _TEMPLATE.format(
-        name=card.name, version=_escaped(card.version), summary=_escaped(card.summary), use=use,
+        name=card.name, version=_escaped(card.version), summary=_paragraph(card.summary), use=use,
         family=_escaped(card.family), kind=f"{'An' if card.kind == 'encoder' else 'A'} {card.kind}",
         sizes=", ".join(f"{size} x {size} pixels" for size in card.stamp.sizes),
         pixel_scale=card.pixel_scale, light=light, bands="\n".join(map(_band_item, card.bands)),
@@ -71,8 +72,22 @@ def render_readme(card: Card) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text of a card, which may come from anybody, without a meaning in HTML or in a table."""
-    return text.replace("<", "&lt;").replace("|", "\\|")
+    """Text of a card, which may come from anybody, for a place within a line or a table.
+
+    It becomes one line, without HTML, images, links and code, and does not end a cell of a table.
+    """
+    line = " ".join(text.split())
+    return re.sub(r"([\\`\[\]|])", r"\\\1", line).replace("<", "&lt;")
+
+
+def _paragraph(text: str) -> str:
+    """Text of a card that is a paragraph: neither a heading nor an item of a list."""
+    return re.sub(r"^(\d*)([#>*+=~_-]|[.)](?= |$))", r"\1\\\2", _escaped(text))
+
+
+def _code(name: str) -> str:
+    """The name of a column as code, unless it has letters that end the code or the cell."""
+    return _escaped(name) if re.search(r"[`\\|\n]", name) else f"`{name}`"
 
 
 def sort_column(card: Card) -> tuple[str, bool]:
@@ -96,7 +111,7 @@ def _column_row(column: Column) -> str:
     low, high = column.usable_range
     median = column.quantiles.get("0.5")
     quantity = column.quantity.replace("_", " ") + (", as observed" if column.as_observed else "")
-    return (f"| `{_escaped(column.name)}` | {quantity} | {_escaped(column.unit)} | "
+    return (f"| {_code(column.name)} | {quantity} | {_escaped(column.unit)} | "
             f"{low:g} to {high:g} | {'' if median is None else f'{median:g}'} | "
             f"{_escaped(column.meaning)} |")
 
@@ -105,7 +120,7 @@ def _band_item(band: Band) -> str:
     text = (f"* Band {_escaped(band.name)}: the flux is the sum of a stamp; AB zero point "
             f"{band.zero_point} for {band.exposure_time:g} s.")
     if band.psf or band.noise:
-        text += _escaped(f" Trained through {band.psf}; {band.noise}.")
+        text += f" Trained through {_escaped(band.psf)}; {_escaped(band.noise)}."
     return text
 
 

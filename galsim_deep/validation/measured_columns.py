@@ -9,8 +9,8 @@ from ..measure.half_light import measured_radius
 from ..modules.card import Card
 
 
-def measured_columns(stamp: np.ndarray, convolved: np.ndarray, card: Card, pixel_scale: float
-                        ) -> dict[str, float]:
+def measured_columns(stamp: np.ndarray, convolved: np.ndarray, card: Card,
+                     pixel_scale: float) -> dict[str, float]:
     """Half-light radius and magnitude of a generated galaxy, without noise.
 
     Parameters:

@@ -41,6 +41,13 @@ def test_cards_of_shipped_modules_name_the_recipes(name):
     card = read_card(RECIPES[0].parents[2] / "hub_modules" / name)
     recipe = read_recipe(RECIPES[0].with_name(card.recipe.name))
     assert card.recipe.sha256 == recipe.sha256
+    assert (card.version, card.summary) == (recipe.version, recipe.summary)
+    assert [column.meaning for column in card.columns] == [
+        column.meaning for column in recipe.columns]
+    assert card.training_data.model_dump(exclude={"sources"}) == recipe.training_data.model_dump()
+    classes = choose_family(recipe).settings.classes.names if card.classes else ()
+    assert [(kind.name, kind.description) for kind in card.classes] == [
+        (kind.name, kind.description) for kind in classes]
 
 
 def test_what_is_read(recipe_content, write_recipe):
@@ -134,6 +141,16 @@ FAULTS = {
     "no unit": (_set(["columns", 0, "unit"], "furlongs"), "columns.0.unit"),
     "name that is a path": (_set(["columns", 0, "name"], "a/b"), "columns.0.name"),
     "no text": (_set(["bands", 0, "name"], ""), "bands.0.name"),
+    "summary with a control character": (_set(["summary"], "Galaxies\x1b[2J"), "summary"),
+    "version with a character of no width": (_set(["version"], "1.0\u200b"), "version"),
+    "description with a soft hyphen": (
+        _set(["training_data", "description"], "gal\u00adaxies"), "training_data.description"),
+    "origin that turns the direction of writing": (
+        _set(["training_data", "origin"], "\u202eHST"), "training_data.origin"),
+    "citation with a bell": (_set(["training_data", "citation"], "\x07"), "training_data.citation"),
+    "licence with a control character": (
+        _set(["training_data", "licence"], "MIT\x1b"), "training_data.licence"),
+    "band with a control character": (_set(["bands", 0, "name"], "F814W\x1b"), "bands.0.name"),
     "one name for two columns": (_set(["columns", 1, "name"], "flux_radius"), "columns"),
     "no logarithm": (_set(["columns", 2, "offset"], 0.0), "columns.2"),
     "empty range": (_set(["columns", 1, "valid_range"], [25.0, 25.0]), "columns.1.valid_range"),
@@ -149,6 +166,13 @@ def test_faults_are_named(fault, recipe_content, write_recipe):
     with pytest.raises(galsim.GalSimConfigError) as info:
         read_recipe(path)
     assert f" {key}: " in str(info.value) and str(path) in str(info.value)
+
+
+def test_the_name_of_the_file_is_on_the_card(recipe_content, tmp_path):
+    path = tmp_path / "re\u200bcipe.yaml"
+    path.write_text(yaml.safe_dump(recipe_content()))
+    with pytest.raises(galsim.GalSimConfigError, match=r"file.name: 're\\u200bcipe.yaml' holds"):
+        read_recipe(path)
 
 
 LIMITS = [

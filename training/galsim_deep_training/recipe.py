@@ -42,6 +42,7 @@ from .settings import (
     Seed,
     Settings,
     ShareBelowOne,
+    ShownText,
     Steps,
     Text,
     Within,
@@ -94,7 +95,7 @@ class Band(Settings):
     # For the card of the module; neither the data set nor the fit depends on them.
     not_hashed = frozenset({"exposure_time", "area", "effective_wavelength"})
 
-    name: Text
+    name: ShownText
     zero_point: Magnitude
     """AB magnitude of a source of unit flux."""
     exposure_time: Positive = 1.0
@@ -127,7 +128,7 @@ begins at 0, where 'scale: log' has no logarithm; with the offset (0) it should 
     """The exact definition, and how it is measured, as text."""
     quantity: Quantity
     """The quantity that it measures, one of a list of names."""
-    band: Text | None = None
+    band: ShownText | None = None
     """The band in which it is measured, if it depends on the band."""
     as_observed: bool = False
     """Whether the value includes the PSF, as a size measured on an image does."""
@@ -177,11 +178,11 @@ class TrainingData(Settings):
     ''
     """
 
-    description: Text
-    origin: str = ""
+    description: ShownText
+    origin: card.Text = ""
     """Surveys and archives that the data come from."""
-    citation: Text
-    licence: Text
+    citation: ShownText
+    licence: ShownText
     """Licence or terms of use."""
 
 
@@ -249,8 +250,8 @@ class Recipe(Settings):
     """Name of the working folder.  Recipes with the same ``run`` use the same data set, and the
     same checkpoints of all phases for which their settings agree.
     [default: the name of the recipe]"""
-    version: Text
-    summary: Text
+    version: ShownText
+    summary: ShownText
     modules: tuple[Text, ...] = ()
     """Python modules, or ``.py`` files relative to the recipe, that are imported first: they
     register families, builders and other kinds that are not part of this package."""
@@ -395,6 +396,8 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as err:
         raise GalSimConfigError(f"Cannot read the recipe {path}: {err}") from err
     recipe = parse(Recipe, content, f"recipe {path}")
+    # The card of the module gives the name of the file.
+    parse(card.RecipeReference, dict(name=path.name, sha256=""), f"recipe {path}", "file")
     recipe._path = path.resolve()
     recipe._sha256 = hashlib.sha256(text).hexdigest()
     for name in recipe.modules:

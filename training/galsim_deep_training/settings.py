@@ -16,9 +16,9 @@ of them is certainly a mistake.
 __all__ = ["Arcsec", "Batch", "Cells", "Channels", "Count", "EvenCells", "Finite", "HalfWidth",
            "Jitter", "Layers", "LearningRate", "Magnitude", "Magnitudes", "Maps", "Multiple",
            "Pixels", "Positive", "PositivePixels", "PositiveShare", "Radii", "Range", "Redshifts",
-           "Repeats", "Row", "Seed", "Settings", "Share", "ShareBelowOne", "Steps", "Subcells",
-           "Text", "Weight", "Within", "check_grid", "configuration_error", "digest", "parse",
-           "validation_error", "without_defaults"]
+           "Repeats", "Row", "Seed", "Settings", "Share", "ShareBelowOne", "ShownText", "Steps",
+           "Subcells", "Text", "Weight", "Within", "check_grid", "configuration_error", "digest",
+           "parse", "validation_error", "without_defaults"]
 
 import dataclasses
 import hashlib
@@ -30,6 +30,8 @@ import pydantic
 from galsim import GalSimConfigError
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from galsim_deep.modules import card
 
 AnySettings = TypeVar("AnySettings", bound=pydantic.BaseModel)
 
@@ -281,6 +283,9 @@ MAX_PIXELS = 4096
 
 Text = Annotated[str, Field(min_length=1)]
 """Text that is not empty."""
+ShownText = Annotated[card.Text, Field(min_length=1)]
+"""Text for the card of the module: not empty, and without control characters, which a card must not
+hold.  They are refused in the recipe, because the card is written only after the fit."""
 
 # Whole numbers.
 Count = Annotated[int, Within(0, 1e9)]

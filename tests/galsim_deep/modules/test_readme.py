@@ -77,6 +77,37 @@ def test_text_from_anybody(change, tiny):
     assert r"a \| b &lt;script>" in text
 
 
+def test_a_line_break_in_a_meaning(change, tiny):
+    """The row of the table is not cut."""
+    columns = [column.model_dump() for column in tiny.card.columns]
+    columns[0]["meaning"] = "half-light radius\n\n# within\n| the stamp"
+    lines = render_readme(change(columns=columns)).splitlines()
+    assert (r"| `flux_radius` | half light radius, as observed | pix | 2 to 20 |  | "
+            r"half-light radius # within \| the stamp |") in lines
+
+
+@pytest.mark.parametrize("text, page", [
+    ("# Discs", r"\# Discs"), ("Discs\n# Bulges\n\n* one", "Discs # Bulges * one"),
+    ("![x](https://example.org/x.png)", r"!\[x\](https://example.org/x.png)"),
+    ("[x]: https://example.org", r"\[x\]: https://example.org"), (r"\[x]", r"\\\[x\]"),
+    ("```", r"\`\`\`"), ("1. Discs", r"1\. Discs"), ("- Discs", r"\- Discs"), ("---", r"\---"),
+    ("> Discs", r"\> Discs"), ("    Discs", "Discs"), ("0.5 arcsec - #2 (a*b)", None)])
+def test_a_summary_is_one_paragraph(change, text, page):
+    """It adds no headings, lists and images to the page."""
+    lines = render_readme(change(summary=text)).splitlines()
+    assert lines[:2] == ["# tiny 1", ""] and lines[3] == ""
+    assert lines[2] == (page or text)
+
+
+@pytest.mark.parametrize("name, page", [
+    ("a<b", "`a<b`"), ("a`b", r"a\`b"), ("a|b", r"a\|b"), ("a\nb", "a b")])
+def test_names_of_columns(change, tiny, name, page):
+    columns = [dict(tiny.card.columns[0].model_dump(), name=name, quantity="other")]
+    lines = render_readme(change(columns=columns)).splitlines()
+    assert any(line.startswith(f"| {page} | other") for line in lines)
+    assert any(line.startswith(f"{page}. Bottom: ") for line in lines)
+
+
 def test_sorted_from_bright_to_faint(tiny, change):
     assert sort_column(tiny.card) == ("mag_auto", True)
     others = [column.model_dump() for column in tiny.card.columns

@@ -1,16 +1,18 @@
 """Building: the file depends on the recipe only, and appears only when it is complete."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import galsim
 import h5py
 import numpy as np
 import pytest
 
-from galsim_deep_training.data.build import build
+from galsim_deep_training.data.build import CHUNK, _in_order, _worker_processes, build
 from galsim_deep_training.data.builders import make_builder
 from galsim_deep_training.data.builders.transplant import Transplant
 from galsim_deep_training.data.identity import data_settings_hash
@@ -93,3 +95,100 @@ print(build(read_recipe({str(path)!r}), {str(tmp_path / "data.h5")!r}, 2, progre
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+# ---- processes that are killed or interrupted -----------------------------------------------
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """Raise an error in what takes longer, such as a process that waits for ever."""
+    def give_up(number, frame):
+        raise TimeoutError(f"it took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_process_that_is_killed(processes, recipe, tmp_path, monkeypatch):
+    """As Linux does when the memory is exhausted."""
+    def example(self, number):
+        if number == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(Transplant, "example", example)
+    with at_most(30), pytest.raises(galsim.GalSimError, match=(
+            f"was killed, .* memory .* There were {processes} processes.*--processes")):
+        build(recipe, tmp_path / "data.h5", processes, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+SLOW = """
+import os, time
+from galsim_deep_training.data.build import build
+from galsim_deep_training.data.builders.transplant import Transplant
+from galsim_deep_training.recipe import read_recipe
+
+def example(self, number):
+    print(os.getpid(), flush=True)
+    time.sleep(0.5)
+
+Transplant.example = example
+build(read_recipe({recipe!r}), {output!r}, 2, progress=False)
+"""
+
+
+@pytest.fixture
+def slow_build(recipe, tmp_path):
+    """A process that builds a data set in 13 seconds, and two workers that have begun."""
+    code = SLOW.format(recipe=str(recipe.path), output=str(tmp_path / "data.h5"))
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        workers = set()
+        while len(workers) < 2:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            workers.add(int(line))
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.long
+def test_an_interrupt(slow_build, tmp_path):
+    """One traceback, that of the main process; no worker continues, and no file is left."""
+    os.killpg(slow_build.pid, signal.SIGINT)
+    # Its output ends when the last process has ended.
+    _, errors = slow_build.communicate(timeout=6)
+    assert slow_build.returncode == -signal.SIGINT
+    assert errors.count("Traceback") == 1 and errors.endswith("KeyboardInterrupt\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_workers_end_with_the_main_process(slow_build):
+    slow_build.kill()
+    slow_build.communicate(timeout=6)
+
+
+def test_examples_are_not_made_far_ahead(tmp_path):
+    """They are in order, and wait in memory until they are written."""
+    def example(number):
+        (tmp_path / str(number)).touch()
+        return number
+
+    with _worker_processes(2, example) as workers:
+        examples = _in_order(workers, 10 * CHUNK + 1, ahead=3)
+        assert next(examples) == 0
+        time.sleep(0.3)
+        assert len(list(tmp_path.iterdir())) == 3 * CHUNK
+        assert list(examples) == list(range(1, 10 * CHUNK + 1))

@@ -283,6 +283,13 @@ class WithoutPSF(Brightness, kind="without_psf"):
         return dict(embed=Signature(embed, inputs))
 
 
+class Unprintable(Brightness, kind="unprintable"):
+    """An encoder whose card cannot be shown."""
+
+    def classes(self, dataset):
+        return [dict(name="all", description="every galaxy\x1b", share=1.0)]
+
+
 class Nothing(ModelFamily, kind="nothing"):
     """A generator without the signature that generators have."""
 
@@ -322,6 +329,14 @@ def test_a_signature_that_is_not_that_of_the_module_format(of_family, tmp_path):
             r"does not agree with its card: embed has no input psf \[N, P, P, 1\]")):
         export(recipe, run, tmp_path / "hub" / "without_psf")
     assert not (tmp_path / "hub" / "without_psf").exists()
+
+
+def test_a_card_that_is_not_valid(of_family, tmp_path):
+    recipe, run = of_family("unprintable")
+    with pytest.raises(galsim.GalSimError, match=(
+            r"recipe.yaml cannot be written.* classes.0.description: .*cannot be printed")):
+        export(recipe, run, tmp_path / "hub" / "unprintable")
+    assert not (tmp_path / "hub" / "unprintable").exists()
 
 
 def test_a_family_without_the_signature_of_its_kind(of_family, tmp_path):

@@ -52,7 +52,6 @@ class Catalogue(Settings):
         ('z', None)
     """
 
-
     file_name: Text
     """A table that astropy reads (``.csv``, ``.fits``), or the main file of a RealGalaxyCatalog
     with its catalogue of fits beside it."""
@@ -107,7 +106,6 @@ class PopulationSettings(Settings):
         >>> settings.flat_share, settings.catalogs[0].redshift
         (0.0, 'z')
     """
-
 
     magnitudes: Magnitudes
     """Range of magnitudes, bright and faint."""

@@ -4,11 +4,18 @@ __all__ = ["export", "save"]
 
 import os
 from pathlib import Path
+from typing import Any
 
+import pydantic
 import tensorflow as tf
 from galsim import GalSimError
 
-from galsim_deep.modules.card import CARD_PATH, REQUIRED_SIGNATURES, write_card
+from galsim_deep.modules.card import (
+    CARD_PATH,
+    REQUIRED_SIGNATURES,
+    described_faults,
+    write_card,
+)
 from galsim_deep.modules.module import load
 from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH
 from galsim_deep.runtime.atomic_files import replace_folder
@@ -40,8 +47,8 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
 
     Raises a `galsim.GalSimError` if a phase is not complete, the outputs of the exported graphs
     differ from those of the networks, the graphs do not agree with the card and the module format,
-    the family lacks a signature that modules of its kind must have, or the folder exists and is not
-    a module.
+    the family lacks a signature that modules of its kind must have, a field of the card is not
+    valid, or the folder exists and is not a module.
     """
     folder = Path(folder)
     _check_replaceable(folder)
@@ -52,12 +59,12 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         save(family, fresh)
         write_probe(family, dataset, fresh)
         fields = card_fields(recipe, family, dataset)
-        write_card(fresh, fields)
+        _write_card(fresh, fields, recipe)
         module = load(fresh)  # the pictures of README.md are sampled from this module
         module.compare_with_card()
         check(module)
         write_page(module, dataset)
-        write_card(fresh, fields)
+        _write_card(fresh, fields, recipe)
     return folder
 
 
@@ -80,6 +87,21 @@ def _check_kind(recipe: Recipe, family: ModelFamily) -> None:
     if family.module_kind == "generator" and not recipe.columns:
         raise GalSimError(f"The recipe {recipe.path}: columns is empty; a generator needs at least "
                           "one column (its length sets the number of galaxies).")
+
+
+def _write_card(folder: Path, fields: dict[str, Any], recipe: Recipe) -> None:
+    """Write the card, with an error of GalSim for fields that a card must not have.
+
+    The texts of the recipe were checked when it was read.  Other fields come from the family, which
+    may be one of the user.
+    """
+    try:
+        write_card(folder, fields)
+    except pydantic.ValidationError as err:
+        raise GalSimError(
+            f"The module of {recipe.path} cannot be written, because its card would not be valid. "
+            f"{described_faults(err)}. Correct the recipe or the model family; a completed fit is "
+            "kept.") from err
 
 
 def save(family: ModelFamily, folder: Path) -> None:

@@ -20,12 +20,12 @@ class Checkpoints:
     """The checkpoints of one phase, of which the last two are kept.
 
     Parameters:
-        phase:      The phase, whose `Phase.state` is saved.
+        phase:              The phase, whose `Phase.state` is saved.
         checkpoint_name:    The name of the checkpoints, see `fitting.identity`.
-        run:        The working folder.
+        run:                The working folder.
 
     Attributes:
-        step:       The number of steps made, a `tf.Variable` that is saved too.
+        step:               The number of steps made, a `tf.Variable` that is saved too.
 
     Raises a `galsim.GalSimError` where the list of checkpoints is damaged.
 

@@ -25,7 +25,7 @@ from .phase import Phase
 
 
 def phase_checkpoint_names(phases: Sequence[type[Phase]], fit: Mapping[str, PhaseSettings],
-                     model: Choice[Any], data: str) -> dict[str, str]:
+                           model: Choice[Any], data: str) -> dict[str, str]:
     """The names of checkpoints and logs: the name of each phase and its settings hash.
 
     Parameters:

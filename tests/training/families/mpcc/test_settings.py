@@ -38,6 +38,8 @@ def several(*changes):
     (part("discriminator", halvings=4), "model.discriminator.halvings.*4"),
     (part("discriminator", joint=8), "model.discriminator.joint"),
     (part("classes", names=[dict(name="a", description="b")]), "model.classes.* 1 .* 3"),
+    (part("classes", names=[dict(name="a", description="round\x1b")] * 3),
+     "model.classes.names.0.description"),
     (part("classes", names=[dict(name="1", description="")] * 3), "model.classes.names"),
     (part("classes", names=[dict(name="a", description="")] * 3), "model.classes.*same name"),
     (model(conditional=True), "fit.*'flow'"),

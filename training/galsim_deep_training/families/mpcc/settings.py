@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 import pydantic
 
-from galsim_deep.modules.card import ClassName
+from galsim_deep.modules.card import ClassName, Text
 
 from ...networks.flows import Flow
 from ...registry import Choice
@@ -38,7 +38,7 @@ class NamedClass(Settings):
     """
 
     name: ClassName
-    description: str
+    description: Text
 
 
 class Classes(Settings):

@@ -160,7 +160,8 @@ class Adversarial(Phase):
         float16 = uses_float16(self.networks)
 
         def optimiser_step(networks: list[keras.layers.Layer], updates: int = 1,
-                   learning_rate: float | None = None, average: bool = False) -> OptimiserStep:
+                           learning_rate: float | None = None,
+                           average: bool = False) -> OptimiserStep:
             # By id: shared layers are listed by each network that contains them.
             variables = {id(variable): variable for network in networks
                          for variable in network.trainable_variables}
@@ -169,7 +170,7 @@ class Adversarial(Phase):
 
         self.optimiser_steps = dict(
             discriminator=optimiser_step([family.trunk, family.discriminator],
-                                 settings.discriminator_steps),
+                                         settings.discriminator_steps),
             generator=optimiser_step([family.generator, family.prior], average=True),
             encoder=optimiser_step([family.encoder_trunk, family.encoder], settings.encoder_steps))
         if family.settings.classes.number > 1:
