@@ -60,12 +60,15 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     ==========  ============  ======================================================================
     generator   sample        random_normal [N, L], galaxy_class [N] if there are classes
                               -> image [N, S, S, B], galaxy_class [N] if there are classes
-    encoder     embed         image [N, S, S, B], psf [N, P, P, B], noise_sigma [N, B]
-                              -> embedding [N, D]
-    density     log_prob      arguments of the density -> log_prob [N]
+    encoder     embed         image [N, S, S, B]; as far as needed psf [N, P, P, B] and
+                              noise_sigma [N, B] -> embedding [N, D]
+    density     log_prob      latent [N, K] -> log_prob [N];
+                              or image, and as far as needed psf and noise_sigma -> log_prob [N]
     ==========  ============  ======================================================================
 
-    These are required.  Optional are:
+    These are required.  Encoders and densities take only the columns that they need.  A density may
+    have ``sample``, which draws what its ``log_prob`` takes: random_normal [N, L] -> latent [N, K]
+    or image [N, S, S, B].  Optional signatures of a generator are:
 
     ==========  ======================================================================
     decode      latent [N, K], galaxy_class [N] if there are classes -> image [N, S, S, B]
@@ -88,7 +91,7 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
                             adds to them.
         prepared:           Layers that learn from the data set in `prepare`, by name; the first
                             phase saves them with its networks.
-        latent_size:        Number of standard normal numbers that determine a galaxy (generators).
+        latent_size:        Number of standard normal numbers that ``sample`` takes, L.
 
     Raises a `galsim.GalSimConfigError` where a phase is missing, unknown, or wrongly set.
 

@@ -67,7 +67,7 @@ def encode_signature(
 
 def log_prob_signature(family: ModelFamily, latent_size: int,
                        log_prob: Callable[[tf.Tensor, Columns], tf.Tensor]) -> Signature:
-    """The signature ``log_prob`` of a generator.
+    """The signature ``log_prob`` of a generator, or of a density of latents.
 
     Parameters:
         family:         The family.
