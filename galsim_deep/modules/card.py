@@ -309,8 +309,8 @@ class Card(_Part):
     training_data: TrainingData
     recipe: RecipeReference
     validation: dict[Text, Figures] = pydantic.Field({}, max_length=MAX_ITEMS)
-    """Figures from validation, by the name of the set of real galaxies and of the figure; sets of
-    galaxies that the module was not trained on come first."""
+    """Figures from validation, by the name of the set of real galaxies and of the figure, in the
+    order in which they were added."""
     code_version: Text
     files: dict[FilePath, Text] = pydantic.Field(max_length=MAX_ITEMS)
     """The sha256 of every other file of the module, by its path in the folder."""
