@@ -55,7 +55,7 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         write_card(fresh, fields)
         module = load(fresh)  # the pictures of README.md are sampled from this module
         module.compare_with_card()
-        check(module)
+        check(module, family)
         write_page(module, dataset)
         write_card(fresh, fields)
     return folder

@@ -1,6 +1,6 @@
 """The base class of the model families, which the training loop and the exporter use."""
 
-__all__ = ["ModelFamily", "Signature"]
+__all__ = ["TOLERANCE", "ModelFamily", "Signature"]
 
 import abc
 import dataclasses
@@ -21,6 +21,9 @@ from ..recipe import Recipe
 from ..registry import Registered
 from ..settings import parse
 
+TOLERANCE = 1e-5
+"""The `Signature.tolerance` that the module format states for most signatures."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
@@ -35,6 +38,9 @@ class Signature:
     call: Callable[..., dict[str, tf.Tensor]]
     inputs: Mapping[str, tf.TensorSpec]
     """Name -> `tf.TensorSpec`, batch dimension None."""
+    tolerance: float = TOLERANCE
+    """Largest difference allowed between the exported graph and this function on the probe, in the
+    units of `galsim_deep.modules.module.Module.probe`."""
 
 
 class ModelFamily(Registered, abc.ABC, label="model family"):
