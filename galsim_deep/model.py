@@ -411,10 +411,6 @@ class GenerativeGalaxyModel:
         """The names of the columns."""
         return self.columns
 
-    def getClasses(self) -> tuple[str, ...]:
-        """The names of the classes."""
-        return self.classes
-
     def getCard(self) -> "Card":
         """The card."""
         return self.card

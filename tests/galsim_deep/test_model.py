@@ -33,7 +33,7 @@ def row_of(table, row):
 
 def test_attributes(model):
     assert model.columns == model.getColumns() == ("flux_radius", "mag_auto", "zphot")
-    assert model.classes == model.getClasses() == ()
+    assert model.classes == ()
     assert model.stamp_size == model.card.stamp_size == 32
     assert model.pixel_scale == model.pixel_size == model.card.pixel_scale == 0.03
     assert model.quantities == [*model.columns]
@@ -555,7 +555,7 @@ MIXED_NUMBERS = [2, 0, -1, 0, 1, -1, 1]
 
 
 def test_names_of_the_classes(shapes, model):
-    assert shapes.classes == shapes.getClasses() == NAMES
+    assert shapes.classes == NAMES
     assert model.classes == ()
 
 
