@@ -261,7 +261,7 @@ class GenerativeGalaxyModel:
                 noise=noise, noise_pad_size=noise_pad_size)
 
         def make(part: slice) -> Profiles:
-            outputs = self._outputs(rows, part)
+            outputs = self._outputs(rows, part, need_flux=True)
             stamps = outputs["image"][..., 0]
             scales = outputs.get("pixel_scale", self.pixel_scale)
             values: dict[str, Any] = {name: array[part] for name, array in imposed.items()}
@@ -363,8 +363,12 @@ class GenerativeGalaxyModel:
                 rng=rng, seeds=seeds)
         return _Rows(columns, keys_from_seeds(read_seeds(seeds, count)), classes)
 
-    def _outputs(self, rows: "_Rows", part: slice) -> dict[str, np.ndarray]:
-        """All outputs of the module for some rows."""
+    def _outputs(self, rows: "_Rows", part: slice, need_flux: bool = False
+                 ) -> dict[str, np.ndarray]:
+        """All outputs of the module for some rows.
+
+        With ``need_flux``, a stamp whose sum is zero is an error: it makes no profile.
+        """
         count = part.stop - part.start
         if not count:
             shape = (0, self.stamp_size, self.stamp_size, len(self.card.bands))
@@ -376,41 +380,38 @@ class GenerativeGalaxyModel:
         assert self.card.latent is not None  # a generator has random numbers
         outputs = self._module.sample(
             columns, draw_latents(rows.keys[part], self.card.latent.size), classes)
+        sums = outputs["image"].sum(axis=(1, 2, 3), dtype=float)
         # A stamp that is not finite has no finite sum.
-        self._check_rows(np.isfinite(outputs["image"].sum(axis=(1, 2, 3), dtype=float)),
-                         "a stamp that is not finite", columns, classes, part)
+        self._check_rows(np.isfinite(sums), "a stamp that is not finite", rows, part)
+        if need_flux:
+            self._check_rows(sums != 0, "a stamp of zero total flux", rows, part)
         if "pixel_scale" in outputs:
             from .modules.card import PIXEL_SCALE_LIMITS as LIMITS
 
             scales = outputs["pixel_scale"]
             self._check_rows((LIMITS[0] <= scales) & (scales <= LIMITS[1]),  # not so for NaN
                              f"a pixel_scale that is not from {LIMITS[0]:g} to {LIMITS[1]:g} "
-                             "arcsec", columns, classes, part)
+                             "arcsec", rows, part)
         return outputs
 
-    def _check_rows(self, good: NDArray[np.bool_], what: str, columns: dict[str, np.ndarray],
-                    classes: NDArray[np.int32] | None, part: slice) -> None:
+    def _check_rows(self, good: NDArray[np.bool_], what: str, rows: "_Rows", part: slice) -> None:
         """Raise an error that names the first row for which the module's outputs are not good."""
         if good.all():
             return
         faulty = np.flatnonzero(~good)
-        row = faulty[0]
-        inputs = {name: float(values[row]) for name, values in columns.items()}
-        if classes is not None:
-            inputs["galaxy_class"] = int(classes[row])
+        row = part.start + faulty[0]
+        inputs = {name: float(values[row]) for name, values in rows.columns.items()}
+        if rows.classes is not None:
+            inputs["galaxy_class"] = int(rows.classes[row])
         raise GalSimValueError(
-            f"The module {self.card.name} made {what} in row {part.start + row} ({len(faulty)} "
-            "rows in all). Its valid ranges are in 'galsim-deep info'.", inputs)
+            f"The module {self.card.name} made {what} in row {row} ({len(faulty)} rows in "
+            "all). Its valid ranges are in 'galsim-deep info'.", inputs)
 
     # ---- for GalSim's config layer ------------------------------------------------------------
 
     def getColumns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return self.columns
-
-    def getClasses(self) -> tuple[str, ...]:
-        """The names of the classes."""
-        return self.classes
 
     def getCard(self) -> "Card":
         """The card."""

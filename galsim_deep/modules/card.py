@@ -304,15 +304,15 @@ class Card(_Part):
     bands: tuple[Band, ...] = pydantic.Field(min_length=1, max_length=MAX_ITEMS)
     columns: tuple[Column, ...] = pydantic.Field(max_length=MAX_ITEMS)
     latent: Latent | None = None
-    """The random input; generators have one."""
+    """The random input of the signature ``sample``, if there is one."""
     classes: tuple[GalaxyClass, ...] = pydantic.Field((), max_length=MAX_ITEMS)
     """The classes that ``galaxy_class`` numbers, in the order of their numbers."""
     signatures: tuple[Text, ...] = pydantic.Field(max_length=MAX_ITEMS)
     training_data: TrainingData
     recipe: RecipeReference
     validation: dict[Text, Figures] = pydantic.Field({}, max_length=MAX_ITEMS)
-    """Figures from validation, by the name of the set of real galaxies and of the figure; sets of
-    galaxies that the module was not trained on come first."""
+    """Figures from validation, by the name of the set of real galaxies and of the figure, in the
+    order in which they were added."""
     code_version: Text
     files: dict[FilePath, Text] = pydantic.Field(max_length=MAX_ITEMS)
     """The sha256 of every other file of the module, by its path in the folder."""
@@ -368,12 +368,11 @@ class Card(_Part):
         required = REQUIRED_SIGNATURES[self.kind]
         if required not in self.signatures:
             raise ValueError(f"the signature '{required}', which each {self.kind} has, is missing")
-        if self.kind == "generator":
-            if self.latent is None:
-                raise ValueError("latent is missing: a generator has a random input")
-            if not self.columns:
-                raise ValueError("columns is empty: a generator needs at least one column (its "
-                                 "length sets the number of galaxies)")
+        if "sample" in self.signatures and self.latent is None:
+            raise ValueError("latent is missing: the signature 'sample' has a random input")
+        if self.kind == "generator" and not self.columns:
+            raise ValueError("columns is empty: a generator needs at least one column (its "
+                             "length sets the number of galaxies)")
         inputs = [column.name for column in self.columns]
         inputs += [self.latent.name] if self.latent else []
         inputs += ["galaxy_class"] if self.classes else []

@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import Logger, LogRecord
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qs, urldefrag
 
 from galsim.errors import GalSimValueError
 
 from .archive import MAX_MODULE_BYTES
 from .errors import HandleError
+
+if TYPE_CHECKING:
+    from requests import Response
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -95,32 +99,69 @@ def check_sha256(path: Path, expected: str | None, source: object) -> str:
     return actual
 
 
-def download(url: str, folder: Path, source: str) -> Path:
+def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BYTES) -> Path:
     """Download a file.  The caller compares its checksum.
 
     Parameters:
         url:        An http(s) URL.
         folder:     The folder for the file.
         source:     What to call the file in messages.
+        max_bytes:  Largest size of the file.  A download stops where it exceeds this.
 
     Returns:
         the path of the file.
 
-    Raises a `HandleError` if it cannot be downloaded.
+    Raises a `HandleError` if it cannot be downloaded or is too large.
     """
     import pooch
 
+    def check_announced_size(response: "Response", **kwargs: Any) -> None:
+        announced = response.headers.get("Content-Length", "")
+        if announced.isdecimal() and int(announced) > max_bytes:
+            response.close()
+            raise _TooLargeError
+
     # Some servers would otherwise send a .tar.gz unpacked, which has another checksum.
-    downloader = pooch.HTTPDownloader(
-        timeout=_TIMEOUT, chunk_size=2**18, headers={"Accept-Encoding": "identity"})
+    fetch = pooch.HTTPDownloader(
+        timeout=_TIMEOUT, chunk_size=2**18, headers={"Accept-Encoding": "identity"},
+        hooks=dict(response=check_announced_size))
+
+    def bounded_fetch(url: str, path: str, caller: Any) -> None:
+        with open(path, "wb") as file:
+            fetch(url, _BoundedWriter(file, max_bytes), caller)
+
     try:
         with _silenced(pooch.get_logger()):
-            return Path(pooch.retrieve(url, None, "download", folder, downloader=downloader))
+            return Path(pooch.retrieve(url, None, "download", folder, downloader=bounded_fetch))
+    except _TooLargeError as err:
+        raise HandleError(
+            f"{source} was not downloaded: it has more than {max_bytes} bytes, the largest size "
+            "that is allowed. Check the address.") from err
     except (OSError, ValueError) as err:  # requests' own errors are OSErrors
         raise HandleError(
             f"{source} could not be downloaded: {_reason(err)}. Check the address and the "
             "connection and try again, or set GALSIM_DEEP_OFFLINE=1 to use only what is already "
             "on this machine.") from err
+
+
+class _TooLargeError(Exception):
+    """A file has more bytes than allowed."""
+
+
+class _BoundedWriter:
+    """Writes to a file up to a number of bytes: a server need not announce the size."""
+
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+        self._file, self._left = file, max_bytes
+
+    def write(self, data: bytes) -> int:
+        self._left -= len(data)
+        if self._left < 0:
+            raise _TooLargeError
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 @contextmanager

@@ -24,6 +24,9 @@ from .errors import HandleError
 Index = dict[str, dict[str, Any]]
 """The entries of an index, by the name of the module."""
 
+MAX_INDEX_BYTES = 2**24
+"""Largest size of an index that is downloaded.  An entry has about 300 bytes."""
+
 
 def installed_folders() -> list[Path]:
     """The folders that contain the modules installed with the package (usually one).
@@ -83,7 +86,7 @@ def _download(handle: str, offline: bool) -> Index:
         source = f"The index {url} ($GALSIM_DEEP_INDEX)"
         try:
             with explained_errors(), replace_file(last_copy) as fresh:
-                downloaded = download(url, fresh.parent, source)
+                downloaded = download(url, fresh.parent, source, MAX_INDEX_BYTES)
                 check_sha256(downloaded, sha256, source)
                 entries = _read(downloaded, url)
                 os.replace(downloaded, fresh)

@@ -115,10 +115,14 @@ class Module:
             classes, ``galaxy_class``, int32 [N]; and for a module with a pixel scale for each
             galaxy, ``pixel_scale``, float32 [N] [arcsec].
 
-        Raises a `galsim.GalSimError` if graph and card do not agree.
+        Raises a `galsim.GalSimError` if graph and card do not agree, also in the classes that the
+        graph gives.
         """
-        return self._runner(len(normal)).call(
+        outputs = self._runner(len(normal)).call(
             "sample", self._sample_inputs(columns, normal, galaxy_class))
+        if self.card.classes:
+            self._check_classes(outputs["galaxy_class"])
+        return outputs
 
     def check(self, count: int) -> None:
         """Check that the graph used for ``count`` galaxies agrees with the card.
@@ -179,6 +183,15 @@ class Module:
                 galaxy_class = np.full(len(normal), -1, np.int32)
             inputs["galaxy_class"] = galaxy_class
         return inputs
+
+    def _check_classes(self, classes: np.ndarray) -> None:
+        """Raise an error if a class, [N], is not on the card."""
+        number = len(self.card.classes)
+        if not ((0 <= classes) & (classes < number)).all():  # NaN is not on the card either
+            raise GalSimError(
+                f"The module {self.card.name} gives classes from {classes.min():g} to "
+                f"{classes.max():g}; those on its card are 0 to {number - 1}. Get the module "
+                "again.")
 
     # ---- the probe ---------------------------------------------------------------------------
 

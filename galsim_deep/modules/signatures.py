@@ -6,7 +6,7 @@ The table of signatures in ``docs/module_format.md`` is written here for program
 __all__ = ["faults_of_graph"]
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 import numpy as np
 
@@ -28,25 +28,38 @@ class _Format:
     inputs_with_classes: dict[str, str] = dataclasses.field(default_factory=dict)
     """Further inputs, if the module has classes."""
     outputs_with_classes: dict[str, str] = dataclasses.field(default_factory=dict)
+    optional_inputs: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Inputs that may be missing."""
     optional_outputs: dict[str, str] = dataclasses.field(default_factory=dict)
     """Outputs that may be missing."""
     all_columns: bool = True
     """Whether the signature of a generator takes all columns, and not only those it needs."""
 
 
-_OBSERVED = dict(image="NSSB", psf="NPPB", noise_sigma="NB")
+_IMAGE = dict(image="NSSB")
+_PSF_AND_NOISE = dict(psf="NPPB", noise_sigma="NB")
+_LATENT = dict(latent="NK")
+_NORMAL = dict(random_normal="NL")
 _CLASS = dict(galaxy_class="N")
+_LOG_PROB = dict(log_prob="N")
 
-_FORMATS = {
-    "sample": _Format(dict(random_normal="NL"), dict(image="NSSB"), _CLASS, _CLASS,
-                      optional_outputs=dict(pixel_scale="N")),
-    "decode": _Format(dict(latent="NK"), dict(image="NSSB"), _CLASS),
-    "encode": _Format(_OBSERVED, dict(mean="NK", scale="NK"),
-                      outputs_with_classes=dict(log_class_probability="NC")),
-    "log_prob": _Format(dict(latent="NK"), dict(log_prob="N")),
-    "prior": _Format(_CLASS, dict(log_class_probability="N")),
-    "embed": _Format(_OBSERVED, dict(embedding="ND"), all_columns=False),
+_FORMATS: dict[str, tuple[_Format, ...]] = {
+    "sample": (_Format(_NORMAL, _IMAGE, _CLASS, _CLASS, optional_outputs=dict(pixel_scale="N")),),
+    "decode": (_Format(_LATENT, _IMAGE, _CLASS),),
+    "encode": (_Format(_IMAGE | _PSF_AND_NOISE, dict(mean="NK", scale="NK"),
+                       outputs_with_classes=dict(log_class_probability="NC")),),
+    "log_prob": (_Format(_LATENT, _LOG_PROB),),
+    "prior": (_Format(_CLASS, dict(log_class_probability="N")),),
+    "embed": (_Format(_IMAGE, dict(embedding="ND"), optional_inputs=_PSF_AND_NOISE,
+                      all_columns=False),),
 }
+_FORMATS_OF_DENSITIES = {
+    "sample": (_Format(_NORMAL, _LATENT, _CLASS, _CLASS),
+               _Format(_NORMAL, _IMAGE, _CLASS, _CLASS)),
+    "log_prob": (_Format(_LATENT, _LOG_PROB),
+                 _Format(_IMAGE, _LOG_PROB, optional_inputs=_PSF_AND_NOISE)),
+}
+"""The density is one of latent vectors or one of stamps."""
 
 
 def faults_of_graph(card: Card, runner: Runner) -> list[str]:
@@ -94,16 +107,16 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
 def _faults_of_signature(card: Card, runner: Runner, name: str, sizes: dict[str, int | None]
                          ) -> list[str]:
     """The faults of one signature; adds the sizes that it shows to ``sizes``."""
-    form = _FORMATS[name]
     inputs, outputs = runner.signature_inputs(name), runner.signature_outputs(name)
+    form = _format(card, name, inputs.keys() | outputs.keys())
     wanted_inputs = form.inputs | (form.inputs_with_classes if card.classes else {})
     wanted_outputs = form.outputs | (form.outputs_with_classes if card.classes else {})
     wanted_outputs |= {key: letters for key, letters in form.optional_outputs.items()
                        if key in outputs}
     columns = {column.name: "N" for column in card.columns}
     takes_all = card.kind == "generator" and form.all_columns
-    known = columns | wanted_inputs
-    required = known if takes_all else wanted_inputs
+    required = columns | wanted_inputs if takes_all else wanted_inputs
+    known = columns | wanted_inputs | form.optional_inputs
     faults = [f"{name} has no input {key} {_text(_shape(letters, sizes), letters)}"
               for key, letters in required.items() if key not in inputs]
     faults += [f"{name} has the input {key}, which neither the card nor the module format has"
@@ -119,6 +132,14 @@ def _faults_of_signature(card: Card, runner: Runner, name: str, sizes: dict[str,
         faults += _faults_of_run(card, runner, name, {key: known[key] for key in inputs},
                                  wanted_outputs, sizes)
     return faults
+
+
+def _format(card: Card, name: str, present: Set[str]) -> _Format:
+    """The format of a signature: of several, that which shares most names with the graph."""
+    formats = _FORMATS[name]
+    if card.kind == "density":
+        formats = _FORMATS_OF_DENSITIES.get(name, formats)
+    return max(formats, key=lambda form: len((form.inputs.keys() | form.outputs.keys()) & present))
 
 
 def _faults_of_run(card: Card, runner: Runner, name: str, inputs: Mapping[str, str],

@@ -33,7 +33,7 @@ def row_of(table, row):
 
 def test_attributes(model):
     assert model.columns == model.getColumns() == ("flux_radius", "mag_auto", "zphot")
-    assert model.classes == model.getClasses() == ()
+    assert model.classes == ()
     assert model.stamp_size == model.card.stamp_size == 32
     assert model.pixel_scale == model.pixel_size == model.card.pixel_scale == 0.03
     assert model.quantities == [*model.columns]
@@ -533,6 +533,20 @@ def test_stamps_that_are_not_finite_are_refused(model, table):
         assert caught.value.value["mag_auto"] == -200.0
 
 
+@pytest.mark.parametrize("options", [{}, dict(noise=1e-6, noise_pad_size=3.0)], ids=str)
+def test_stamps_without_flux_make_no_profiles(shapes, table, options):
+    """The row is that of the table, whichever part of it is drawn; arrays may be zero."""
+    faint = with_value(table, "mag_auto", 4, 200.0)  # the flux underflows
+    with pytest.warns(galsim.GalSimWarning, match="mag_auto"):
+        assert not shapes.images(faint)[4].any()
+    for draw in (shapes.sample, lambda rows, **options: [
+            *shapes.stream(rows, chunk=3, **options)]):
+        with (pytest.warns(galsim.GalSimWarning, match="mag_auto"),
+              pytest.raises(galsim.GalSimValueError, match="zero total flux in row 4 ") as caught):
+            draw(faint, **options)
+        assert caught.value.value["mag_auto"] == 200.0
+
+
 # ---- classes --------------------------------------------------------------------------------
 
 NAMES = ("disc", "bulge", "ring")
@@ -541,7 +555,7 @@ MIXED_NUMBERS = [2, 0, -1, 0, 1, -1, 1]
 
 
 def test_names_of_the_classes(shapes, model):
-    assert shapes.classes == shapes.getClasses() == NAMES
+    assert shapes.classes == NAMES
     assert model.classes == ()
 
 

@@ -1,5 +1,8 @@
 """The registry: kinds are found by their name, and a wrong one is refused with all names."""
 
+import importlib
+import sys
+
 import galsim
 import pytest
 
@@ -57,6 +60,29 @@ def test_two_classes_of_one_kind(lens):
         class Other(lens, kind="thin"):
             pass
     assert lens.named("thin").__name__ == "Thin"
+
+
+def test_a_class_of_the_same_kind_as_one_of_the_package(tmp_path, monkeypatch):
+    """It is refused also if the class of the package has not been imported yet."""
+    package = tmp_path / "optics"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from galsim_deep_training.registry import Registered\n"
+        "class Lens(Registered, label='lens', package='optics'): pass\n")
+    (package / "thin.py").write_text(
+        "from . import Lens\n"
+        "class Thin(Lens, kind='thin'): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    optics = importlib.import_module("optics")
+
+    class Other(optics.Lens, kind="thin"):
+        pass
+
+    for choose in (lambda: optics.Lens.named("thin"), optics.Lens.kinds):
+        with pytest.raises(galsim.GalSimConfigError, match="two classes.*'thin'.*Other.*Thin"):
+            choose()
+    for name in ("optics", "optics.thin"):
+        sys.modules.pop(name, None)
 
 
 def test_a_class_that_is_defined_again_replaces_the_one_before(lens):

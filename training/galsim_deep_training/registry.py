@@ -132,10 +132,15 @@ class Registered:
 
     @classmethod
     def named(cls: type[T], kind: str) -> type[T] | None:
-        """The class of a kind; None if it does not exist."""
-        if kind not in cls.registry and kind.isidentifier() and importlib.util.find_spec(
-                f"{cls.package}.{kind}"):
-            importlib.import_module(f"{cls.package}.{kind}")
+        """The class of a kind; None if it does not exist.
+
+        Raises a `galsim.GalSimConfigError` if there are two classes of this kind.
+        """
+        # Imported even if the kind is registered already: another class of the same kind as one of
+        # the package is an error, and does not replace it.
+        name = f"{cls.package}.{kind}"
+        if cls.package and kind.isidentifier() and importlib.util.find_spec(name):
+            importlib.import_module(name)
         return cls.registry.get(kind)  # type: ignore[return-value]
 
     @classmethod

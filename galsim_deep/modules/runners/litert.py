@@ -22,7 +22,7 @@ from galsim import GalSimError, GalSimValueError
 from ...runtime.forking import not_while_forking
 from ...runtime.parallel import run_in_threads
 from ...runtime.threads import threads
-from .base import GraphInputs, GraphOutputs, Shape
+from .base import GraphInputs, GraphOutputs, Shape, checked_inputs
 
 COMPACT_GRAPH_PATH = "assets/sample.tflite.gz"
 ROWS = (1, 8)
@@ -36,8 +36,8 @@ _DAMAGE = (OSError, EOFError, zlib.error, RuntimeError, ValueError, IndexError, 
 
 # The functions of one interpreter, by their number of rows.
 _Functions = dict[int, Any]
-# Shape of a row and dtype, by name.
-_Details = dict[str, tuple[tuple[int, ...], Any]]
+# Shape and dtype of inputs or outputs, by name.
+_Details = dict[str, tuple[Shape, Any]]
 
 
 def graph_name(rows: int) -> str:
@@ -66,7 +66,7 @@ class LiteRTRunner:
     def __init__(self, folder: Path) -> None:
         self._path = folder / COMPACT_GRAPH_PATH
         self._graph: bytes | None = None
-        self._outputs: _Details | None = None
+        self._known: dict[str, _Details] = {}
         self._start()
         _runners.add(self)
 
@@ -83,14 +83,16 @@ class LiteRTRunner:
         The bits of a row depend on nothing but its own inputs.
         """
         self._check_signature(signature)
-        count, block_size = len(next(iter(inputs.values()))), ROWS[-1]
+        count, inputs = checked_inputs(inputs, self._details("get_input_details"),
+                                       f"the compact graph {self._path}")
+        block_size = ROWS[-1]
         rows = 1 if count < block_size else block_size
         # The last block overlaps the one before it.  Rows that are computed twice have identical
         # results.
         blocks = [slice(first, first + rows)
                   for first in (min(k, count - rows) for k in range(0, count, rows))]
-        outputs = {name: np.empty((count, *shape), dtype)
-                   for name, (shape, dtype) in self._output_details().items()}
+        outputs = {name: np.empty((count, *shape[1:]), dtype)
+                   for name, (shape, dtype) in self._details("get_output_details").items()}
 
         def fill(block: slice) -> None:
             for name, rows_of_block in self._run(inputs, block).items():
@@ -108,28 +110,28 @@ class LiteRTRunner:
     def signature_inputs(self, signature: str) -> dict[str, Shape | None]:
         """The inputs of the signature ``sample`` by name: shapes with None for the rows."""
         self._check_signature(signature)
-        return {name: (None, *shape)
-                for name, (shape, _) in self._details("get_input_details").items()}
+        return {name: shape for name, (shape, _) in self._details("get_input_details").items()}
 
     def signature_outputs(self, signature: str) -> dict[str, Shape | None]:
         """The outputs of the signature ``sample``, likewise."""
         self._check_signature(signature)
-        return {name: (None, *shape) for name, (shape, _) in self._output_details().items()}
+        return {name: shape for name, (shape, _) in self._details("get_output_details").items()}
 
     def _check_signature(self, signature: str) -> None:
         if signature != "sample":
             raise GalSimValueError("A compact graph has only the signature 'sample'.", signature)
 
-    def _output_details(self) -> _Details:
-        if self._outputs is None:
-            self._outputs = self._details("get_output_details")
-        return self._outputs
-
     def _details(self, method: str) -> _Details:
+        """Inputs or outputs of the graph, which LiteRT gives by one of two methods."""
+        if method not in self._known:
+            self._known[method] = self._read_details(method)
+        return self._known[method]
+
+    def _read_details(self, method: str) -> _Details:
         functions = self._take()
         try:
             for_one, for_many = (
-                {name: (tuple(map(int, detail["shape"][1:])), detail["dtype"])
+                {name: ((None, *map(int, detail["shape"][1:])), detail["dtype"])
                  for name, detail in getattr(functions[rows], method)().items()} for rows in ROWS)
         except _DAMAGE as err:
             raise self._damaged(err) from err

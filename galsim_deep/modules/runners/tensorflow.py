@@ -19,7 +19,7 @@ import numpy as np
 from galsim import GalSimError, GalSimValueError
 
 from ...runtime.threads import threads
-from .base import GraphInputs, GraphOutputs, Shape
+from .base import GraphInputs, GraphOutputs, Shape, checked_inputs
 
 CPU_BATCH = 6
 """Rows computed at once on a CPU.  With eight rows or more, TensorFlow uses other kernels, which
@@ -60,25 +60,17 @@ class TensorFlowRunner:
         a CPU on which TensorFlow's kernels for up to `CPU_BATCH` rows round alike, as on the
         machines that were tried.
         """
-        if not inputs:
-            raise GalSimValueError(
-                "A signature is run with its inputs, arrays with one row for each galaxy.", inputs)
         tf = import_tensorflow()
         # GalSim may serve several worker processes from threads of one manager process.
         with _lock:
             function = self._function(signature)
             specs = function.structured_input_signature[1]
-            unknown = sorted(inputs.keys() - specs.keys())
-            if unknown:
-                raise GalSimValueError(
-                    f"The signature {signature} of the module {self.folder} has no input of this "
-                    "name.", unknown[0], list(specs))
-            rows = len(next(iter(inputs.values())))
+            rows, arrays = checked_inputs(
+                inputs, {name: (_shape(spec), spec.dtype.as_numpy_dtype)
+                         for name, spec in specs.items()},
+                f"the signature {signature} of the module {self.folder}")
             size = GPU_BATCH if tf.config.list_physical_devices("GPU") else CPU_BATCH
             try:
-                arrays = {name: values.astype(specs[name].dtype.as_numpy_dtype,
-                                              casting="same_kind", copy=False)
-                          for name, values in inputs.items()}
                 batches = [
                     function(**{name: tf.constant(values[first:first + size])
                                 for name, values in arrays.items()})
@@ -129,8 +121,11 @@ class TensorFlowRunner:
 
 
 def _shapes(specs: dict[str, Any]) -> dict[str, Shape | None]:
-    return {name: None if spec.shape.rank is None else tuple(spec.shape)
-            for name, spec in specs.items()}
+    return {name: _shape(spec) for name, spec in specs.items()}
+
+
+def _shape(spec: Any) -> Shape | None:
+    return None if spec.shape.rank is None else tuple(spec.shape)
 
 
 def is_tensorflow_started() -> bool:

@@ -106,12 +106,13 @@ def use_index(tmp_path, monkeypatch):
 class Server:
     """Serves the bytes in ``files``, and keeps the paths of all requests.
 
-    ``missing`` bytes are announced and not sent; where ``silent``, no request is answered.
+    ``missing`` bytes are announced and not sent; where ``unannounced``, no size is announced; where
+    ``silent``, no request is answered.
     """
 
     def __init__(self):
         self.files, self.requests, self.headers = {}, [], []
-        self.missing, self.silent = 0, False
+        self.missing, self.unannounced, self.silent = 0, False, False
         self._ends = threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
@@ -126,7 +127,8 @@ class Server:
                     handler.send_error(404)
                     return
                 handler.send_response(200)
-                handler.send_header("Content-Length", str(len(body) + self.missing))
+                if not self.unannounced:
+                    handler.send_header("Content-Length", str(len(body) + self.missing))
                 handler.end_headers()
                 handler.wfile.write(body)
 

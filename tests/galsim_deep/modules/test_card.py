@@ -144,7 +144,7 @@ def test_fields_of_later_releases_are_ignored(copied, edit_card):
     ("density", ["log_prob", "sample"], []),
 ])
 def test_each_kind_has_its_signature(kind, signatures, others):
-    card = Card.model_validate(card_of(kind, signatures=signatures))
+    card = Card.model_validate(card_of(kind, signatures=signatures, latent=dict(size=3)))
     assert card.kind == kind and card.signatures == tuple(signatures)
     for wrong in others:
         with pytest.raises(pydantic.ValidationError, match=signatures[0]):
@@ -158,6 +158,11 @@ def test_only_generators_need_columns_and_random_numbers(kind):
     for changes, word in ((dict(columns=[]), "columns"), (dict(latent=None), "latent")):
         with pytest.raises(pydantic.ValidationError, match=word):
             Card.model_validate(card_of(**changes))
+
+
+def test_a_density_that_draws_needs_random_numbers():
+    with pytest.raises(pydantic.ValidationError, match="latent is missing.*sample"):
+        Card.model_validate(card_of("density", signatures=["log_prob", "sample"], latent=None))
 
 
 def test_there_are_no_other_kinds():

@@ -147,6 +147,24 @@ def test_truncated(folder, server, archive):
     refused(folder, "truncated", server.put("/toy.tar.gz", archive))
 
 
+@pytest.mark.parametrize("unannounced", [False, True])
+def test_too_large(folder, server, archive, unannounced):
+    """Whether the server announces the size or not; the message names the URL."""
+    server.unannounced = unannounced
+    url = server.put("/toy.tar.gz", archive)
+    assert download(url, folder, url, len(archive)).read_bytes() == archive
+    (folder / "download").unlink()
+    with pytest.raises(HandleError, match=f"{url} was not downloaded.*{len(archive) - 1} bytes"):
+        download(url, folder, url, len(archive) - 1)
+    assert [*folder.iterdir()] == []
+
+
+def test_a_size_that_is_announced_is_not_awaited(folder, server, archive):
+    """A download that cannot succeed stops before it begins."""
+    server.missing = 2**40
+    refused(folder, "more than", server.put("/toy.tar.gz", archive))
+
+
 def test_not_found(folder, server):
     error = refused(folder, "404", server.address + "/toy.tar.gz")
     assert repr(error).startswith("galsim_deep.modules.HandleError(")

@@ -69,6 +69,15 @@ def test_checksum_of_an_index(cache, server, monkeypatch, sha256):
     assert [*(cache / "indexes").iterdir()] == []
 
 
+def test_an_index_that_is_too_large(cache, server, monkeypatch):
+    url = server.put("/index.json", json.dumps({"toy": ENTRY}).encode())
+    monkeypatch.setenv("GALSIM_DEEP_INDEX", url)
+    monkeypatch.setattr(module, "MAX_INDEX_BYTES", 10)
+    with pytest.raises(HandleError, match=f"{url} .*more than 10 bytes"):
+        entries()
+    assert [*(cache / "indexes").iterdir()] == []
+
+
 def test_index_by_url(cache, server, monkeypatch):
     """It is read anew each time; without a network its last copy is used."""
     url = server.put("/index.json", json.dumps({"toy": ENTRY}).encode())

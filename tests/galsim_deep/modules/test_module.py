@@ -315,6 +315,18 @@ def test_a_graph_with_other_outputs(shapes_module, monkeypatch, compact, outputs
         module.sample(*shapes_inputs())
 
 
+@pytest.mark.parametrize("change, numbers", [(99, "99 to 101"), (-1, "-1 to 1"), (np.nan, "nan")])
+def test_classes_that_are_not_on_the_card(shapes_module, monkeypatch, change, numbers):
+    """A program that looks up their names must not take another class, from the end of the card."""
+    module = shapes_module()
+    call = module.compact.call
+    monkeypatch.setattr(module.compact, "call", lambda *inputs: {
+        name: values + (change if name == "galaxy_class" else 0)
+        for name, values in call(*inputs).items()})
+    with pytest.raises(galsim.GalSimError, match=f"{numbers}.* on its card are 0 to 2"):
+        module.sample(*shapes_inputs(), np.arange(13, dtype=np.int32) % 3)
+
+
 # ---- GPUs -----------------------------------------------------------------------------------
 
 

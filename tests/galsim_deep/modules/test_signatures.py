@@ -86,6 +86,15 @@ def without(shapes, name):
 # ---- encoders and densities -----------------------------------------------------------------
 
 
+def test_an_encoder_of_the_image_alone(write_module):
+    """It takes PSF and noise as far as it needs them."""
+    module = write_module("encoder", dict(embed=(
+        lambda image: dict(embedding=image[:, 0, 0]), dict(image=OBSERVED["image"]))))
+    module.compare_with_card()
+    assert module.call("embed", image=np.ones((3, SIZE, SIZE, BANDS)))["embedding"].shape == (
+        3, BANDS)
+
+
 @pytest.mark.parametrize("columns", [{}, COLUMN], ids=["no column", "column"])
 @pytest.mark.parametrize("change", [lambda function: function, with_open_shape],
                          ids=["known", "open"])
@@ -99,7 +108,8 @@ def test_an_encoder(write_module, columns, change):
 
 
 @pytest.mark.parametrize("function, inputs, fact", [
-    (embed, without(OBSERVED, "psf"), r"embed has no input psf \[N, P, P, 2\]"),
+    (lambda noise_sigma: dict(embedding=noise_sigma), dict(noise_sigma=[None, BANDS]),
+     r"embed has no input image \[N, 16, 16, 2\]"),
     (embed, OBSERVED | dict(seeing=[None]), "embed has the input seeing, which neither the card"),
     (embed, OBSERVED | dict(psf=[None, PSF, PSF]),
      r"input psf of embed is \[N, 9, 9\] instead of \[N, P, P, 2\]"),
@@ -140,6 +150,65 @@ def test_a_density(write_module):
 def test_a_density_that_does_not_fit(write_module, function, inputs, fact):
     module = write_module("density", dict(log_prob=(function, inputs)))
     with pytest.raises(galsim.GalSimError, match=fact):
+        module.compare_with_card()
+
+
+def significance(image, noise_sigma, **others):
+    import tensorflow as tf
+
+    return dict(log_prob=-tf.reduce_sum(image, axis=[1, 2, 3]) / noise_sigma[:, 0])
+
+
+@pytest.mark.parametrize("columns", [{}, COLUMN], ids=["no column", "column"])
+def test_a_density_of_stamps(write_module, columns):
+    """It takes PSF, noise and columns as far as it needs them, and draws stamps."""
+    import tensorflow as tf
+
+    def sample(random_normal, size):
+        return dict(image=tf.ones([1, SIZE, SIZE, BANDS])
+                    * (random_normal[:, :1] * size[:, None])[:, :, None, None])
+
+    inputs = without(OBSERVED, "psf") | columns
+    module = write_module("density", dict(
+        log_prob=(significance, inputs),
+        sample=(sample, dict(COLUMN, random_normal=[None, LATENT]))), latent=dict(size=LATENT))
+    module.compare_with_card()
+    rows = {name: np.ones((3, *shape[1:])) for name, shape in inputs.items()}
+    assert module.call("log_prob", **rows)["log_prob"].tolist() == [-BANDS * SIZE**2] * 3
+    stamps = module.call("sample", random_normal=np.ones((3, LATENT)), size=np.ones(3))["image"]
+    assert stamps.shape == (3, SIZE, SIZE, BANDS)
+
+
+def test_a_density_that_draws_latents(write_module):
+    signatures = dict(
+        log_prob=(log_prob, dict(latent=[None, LATENT])),
+        sample=(lambda random_normal: dict(latent=2 * random_normal[:, :LATENT]),
+                dict(random_normal=[None, LATENT + 1])))
+    module = write_module("density", signatures, latent=dict(size=LATENT + 1))
+    module.compare_with_card()
+    drawn = module.call("sample", random_normal=np.ones((3, LATENT + 1)))["latent"]
+    assert module.call("log_prob", latent=drawn)["log_prob"].shape == (3,)
+
+
+@pytest.mark.parametrize("function, inputs, fact", [
+    (renamed(significance), without(OBSERVED, "psf"), r"log_prob has no output log_prob \[N\]"),
+    (significance, dict(OBSERVED, image=[None, 32, 32, BANDS]),
+     r"image of log_prob is \[N, 32, 32, 2\] instead of \[N, 16, 16, 2\]"),
+    (significance, dict(OBSERVED, latent=[None, LATENT]), "log_prob has the input image, which "),
+])
+def test_a_density_of_stamps_that_does_not_fit(write_module, function, inputs, fact):
+    module = write_module("density", dict(log_prob=(function, inputs)))
+    with pytest.raises(galsim.GalSimError, match=fact):
+        module.compare_with_card()
+
+
+def test_draws_that_are_not_what_a_density_takes(write_module):
+    """The latent vectors that it draws have another length than those that it takes."""
+    module = write_module("density", dict(
+        log_prob=(log_prob, dict(latent=[None, LATENT])),
+        sample=(lambda random_normal: dict(latent=random_normal),
+                dict(random_normal=[None, LATENT + 1]))), latent=dict(size=LATENT + 1))
+    with pytest.raises(galsim.GalSimError, match=r"latent of sample is \[N, 6\] instead of "):
         module.compare_with_card()
 
 

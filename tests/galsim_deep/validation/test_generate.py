@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_deep.validation.generate import check_classes, generate, generator_inputs
+from galsim_deep.validation.generate import generate, generator_inputs
 from galsim_deep.validation.random_streams import RandomStreams
 
 STREAMS = RandomStreams(1)
@@ -40,26 +40,6 @@ def test_a_module_without_classes(shapes_galaxies, tiny):
     galaxies = types.SimpleNamespace(columns=dict(shapes_galaxies.columns, zphot=np.ones(48)))
     images, classes = generate(galaxies, tiny._module, STREAMS, [0, 1])
     assert images.shape == (2, 32, 32) and classes is None
-
-
-def test_classes_that_are_not_on_the_card(shapes_galaxies, shapes_module, monkeypatch):
-    sample = shapes_module.sample
-    monkeypatch.setattr(shapes_module, "sample", lambda *inputs: {
-        name: values + (name == "galaxy_class") for name, values in sample(*inputs).items()})
-    with pytest.raises(galsim.GalSimError, match=" 3; .*card has 3"):
-        generate(shapes_galaxies, shapes_module, STREAMS, range(20))
-
-
-@pytest.mark.parametrize("change", [-3, 3])
-def test_numbers_that_are_no_class(shapes_module, change):
-    """Below the first class as well as beyond the last one; -1 would count from the end."""
-    classes = np.array([0, 1, 2])
-    check_classes(classes, shapes_module.card)
-    check_classes(classes[:0], shapes_module.card)
-    classes[1] += change
-    with pytest.raises(galsim.GalSimError, match=(
-            rf"draws classes from {classes.min()} to {classes.max()}; its card has 3\. Get")):
-        check_classes(classes, shapes_module.card)
 
 
 def test_galaxies_of_other_pixel_scales(shapes_galaxies, scaled):

@@ -271,15 +271,14 @@ class Brightness(ModelFamily, kind="brightness"):
         return dict(embed=Signature(embed, dict(self.column_specs(), **observation_specs(self))))
 
 
-class WithoutPSF(Brightness, kind="without_psf"):
-    """An encoder without one of the inputs that encoders have."""
+class WithoutImage(Brightness, kind="without_image"):
+    """An encoder without the input that all encoders have."""
 
     def signatures(self):
-        def embed(image, noise_sigma, **columns):
-            return dict(embedding=tf.reduce_sum(image, axis=[1, 2]) / noise_sigma)
+        def embed(noise_sigma, **columns):
+            return dict(embedding=noise_sigma)
 
-        inputs = dict(self.column_specs(), **observation_specs(self))
-        del inputs["psf"]
+        inputs = dict(self.column_specs(), noise_sigma=observation_specs(self)["noise_sigma"])
         return dict(embed=Signature(embed, inputs))
 
 
@@ -288,6 +287,22 @@ class Unprintable(Brightness, kind="unprintable"):
 
     def classes(self, dataset):
         return [dict(name="all", description="every galaxy\x1b", share=1.0)]
+
+
+class StandardNormal(ModelFamily, kind="standard_normal"):
+    """A density of latent vectors, which it can draw."""
+
+    module_kind = "density"
+    latent_size = 3
+
+    def signatures(self):
+        def log_prob(latent):
+            return dict(log_prob=-0.5 * tf.reduce_sum(latent**2, axis=1))
+
+        normal = tf.TensorSpec([None, self.latent_size], tf.float32)
+        return dict(log_prob=Signature(log_prob, dict(latent=normal)), sample=Signature(
+            lambda random_normal: dict(latent=tf.identity(random_normal)),
+            dict(random_normal=normal)))
 
 
 class Nothing(ModelFamily, kind="nothing"):
@@ -322,13 +337,22 @@ def test_an_encoder(of_family, dataset, tmp_path):
     np.testing.assert_allclose(outputs["embedding"][:, 0], expected, rtol=1e-4)
 
 
+def test_a_density(of_family, tmp_path):
+    recipe, run = of_family("standard_normal")
+    module = Module(export(recipe, run, tmp_path / "hub" / "standard_normal"))
+    assert (module.card.kind, module.card.latent.size) == ("density", 3)
+    assert module.compact is None and max(module.probe().values()) < 1e-5
+    drawn = module.call("sample", random_normal=np.ones((2, 3)))["latent"]
+    assert module.call("log_prob", latent=drawn)["log_prob"].tolist() == [-1.5] * 2
+
+
 def test_a_signature_that_is_not_that_of_the_module_format(of_family, tmp_path):
     """Compared on what was written, as by those who open the module."""
-    recipe, run = of_family("without_psf")
+    recipe, run = of_family("without_image")
     with pytest.raises(galsim.GalSimError, match=(
-            r"does not agree with its card: embed has no input psf \[N, P, P, 1\]")):
-        export(recipe, run, tmp_path / "hub" / "without_psf")
-    assert not (tmp_path / "hub" / "without_psf").exists()
+            r"does not agree with its card: embed has no input image \[N, 32, 32, 1\]")):
+        export(recipe, run, tmp_path / "hub" / "without_image")
+    assert not (tmp_path / "hub" / "without_image").exists()
 
 
 def test_a_card_that_is_not_valid(of_family, tmp_path):

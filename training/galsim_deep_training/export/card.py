@@ -24,7 +24,7 @@ def card_fields(recipe: Recipe, family: ModelFamily, dataset: Dataset) -> dict[s
         family:     The fitted family.
         dataset:    The `Dataset` that it was fitted on.
     """
-    train = dataset.train_indices
+    train, signatures = dataset.train_indices, [*family.signatures()]
     return dict(
         kind=family.module_kind, name=recipe.name, version=recipe.version, family=family.kind,
         summary=recipe.summary,
@@ -32,8 +32,8 @@ def card_fields(recipe: Recipe, family: ModelFamily, dataset: Dataset) -> dict[s
         bands=[_band(band, dataset) for band in recipe.bands],
         columns=[_column(column, family, dataset) for column in recipe.columns],
         latent=(dict(name="random_normal", size=family.latent_size)
-                if family.module_kind == "generator" else None),
-        signatures=[*family.signatures()], classes=family.classes(dataset),
+                if "sample" in signatures else None),
+        signatures=signatures, classes=family.classes(dataset),
         training_data=dict(recipe.training_data.model_dump(),
                            sources=len(np.unique(dataset.source[train]))),
         recipe=dict(name=recipe.path.name, sha256=recipe.sha256), code_version=__version__)

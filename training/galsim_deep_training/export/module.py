@@ -62,7 +62,7 @@ def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) ->
         _write_card(fresh, fields, recipe)
         module = load(fresh)  # the pictures of README.md are sampled from this module
         module.compare_with_card()
-        check(module)
+        check(module, family)
         write_page(module, dataset)
         _write_card(fresh, fields, recipe)
     return folder

@@ -21,12 +21,6 @@ from ..families.base import Signature
 
 PROBES = 4
 """Galaxies in the probe."""
-TOLERANCE = 1e-5
-"""Largest difference allowed between an exported graph and the network, in the units of
-`Module.probe`."""
-TOLERANCES = dict(encode=1e-2)
-"""Tolerances of signatures that maximise a posterior in many steps; these amplify rounding errors.
-"""
 
 
 def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
@@ -76,16 +70,22 @@ def _inputs(name: str, signature: Signature, family: ModelFamily,
     return inputs
 
 
-def check(module: Module) -> None:
+def check(module: Module, family: ModelFamily) -> None:
     """Compare the exported graphs with the networks on the probe.
+
+    Parameters:
+        module:     The exported module.
+        family:     The family, whose signatures state how much may differ.
 
     Raises a `galsim.GalSimError` if they differ by more than is allowed.
     """
-    for signature, difference in module.probe().items():
-        allowed = TOLERANCES.get(signature, TOLERANCE)
+    signatures = family.signatures()
+    for graph, difference in module.probe().items():
+        # "sample (compact graph)" is held to the same tolerance as "sample".
+        allowed = signatures[graph.split(" ")[0]].tolerance
         if not difference <= allowed:
             raise GalSimError(
-                f"The exported graph '{signature}' differs from the network by {difference:.2e} "
+                f"The exported graph '{graph}' differs from the network by {difference:.2e} "
                 f"of the largest value; {allowed:.0e} is allowed. TensorFlow's graph optimiser may "
                 "have fused an operation wrongly: see whether the networks use other activations "
                 "than relu, elu, gelu or silu.")

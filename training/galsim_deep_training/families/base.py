@@ -1,6 +1,6 @@
 """The base class of the model families, which the training loop and the exporter use."""
 
-__all__ = ["ModelFamily", "Signature"]
+__all__ = ["TOLERANCE", "ModelFamily", "Signature"]
 
 import abc
 import dataclasses
@@ -21,6 +21,9 @@ from ..recipe import Recipe
 from ..registry import Registered
 from ..settings import parse
 
+TOLERANCE = 1e-5
+"""The `Signature.tolerance` that the module format states for most signatures."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
@@ -35,6 +38,9 @@ class Signature:
     call: Callable[..., dict[str, tf.Tensor]]
     inputs: Mapping[str, tf.TensorSpec]
     """Name -> `tf.TensorSpec`, batch dimension None."""
+    tolerance: float = TOLERANCE
+    """Largest difference allowed between the exported graph and this function on the probe, in the
+    units of `galsim_deep.modules.module.Module.probe`."""
 
 
 class ModelFamily(Registered, abc.ABC, label="model family"):
@@ -60,12 +66,19 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     ==========  ============  ======================================================================
     generator   sample        random_normal [N, L], galaxy_class [N] if there are classes
                               -> image [N, S, S, B], galaxy_class [N] if there are classes
-    encoder     embed         image [N, S, S, B], psf [N, P, P, B], noise_sigma [N, B]
-                              -> embedding [N, D]
-    density     log_prob      latent [N, K] -> log_prob [N]
-    ==========  ============  ======================================================================
 
     These signatures are required.  The following signatures are optional:
+=======
+    encoder     embed         image [N, S, S, B]; as far as needed psf [N, P, P, B] and
+                              noise_sigma [N, B] -> embedding [N, D]
+    density     log_prob      latent [N, K] -> log_prob [N];
+                              or image, and as far as needed psf and noise_sigma -> log_prob [N]
+    ==========  ============  ======================================================================
+
+    These signatures are required.  Encoders and densities take only the columns that they need.  A density may
+    have ``sample``, which draws what its ``log_prob`` takes: random_normal [N, L] -> latent [N, K]
+    or image [N, S, S, B].  The following signatures of a
+    generator are optional:
 
     ==========  ======================================================================
     decode      latent [N, K], galaxy_class [N] if there are classes -> image [N, S, S, B]
@@ -88,7 +101,7 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
                             adds to them.
         prepared:           Layers that learn from the data set in `prepare`, by name; the first
                             phase saves them with its networks.
-        latent_size:        Number of standard normal numbers that determine a galaxy (generators).
+        latent_size:        Number of standard normal numbers that ``sample`` takes, L.
 
     Raises a `galsim.GalSimConfigError` where a phase is missing, unknown, or wrongly set.
 

@@ -50,6 +50,30 @@ def test_no_rows(runner, inputs):
         image=0, galaxy_class=0)
 
 
+def test_inputs_are_converted_to_the_types_of_the_graph(runner, inputs):
+    as_python_has_them = {name: values.astype(float if values.dtype.kind == "f" else int)
+                          for name, values in inputs.items()}
+    for name, values in runner.call("sample", as_python_has_them).items():
+        np.testing.assert_array_equal(values, runner.call("sample", inputs)[name])
+
+
+@pytest.mark.parametrize("changes, fact", [
+    (dict(mag_auto=None), "mag_auto is missing"),
+    (dict(colour=np.ones(COUNT)), "colour is unknown"),
+    (dict.fromkeys(("flux_radius", "mag_auto", "random_normal", "galaxy_class")), "is missing"),
+    (dict(flux_radius=np.ones(COUNT, complex)), "flux_radius .* wrong type.* complex128"),
+    (dict(flux_radius=np.array(["a"] * COUNT)), "flux_radius .* wrong type"),
+    (dict(galaxy_class=np.ones(COUNT)), "galaxy_class .* wrong type"),
+    (dict(mag_auto=np.ones(1)), r"same number of rows.*'mag_auto': 1"),
+    (dict(random_normal=np.ones((COUNT, 4))), r"random_normal .* wrong shape.*\(5, 4\)"),
+    (dict(mag_auto=np.array(22.0)), "mag_auto .* wrong shape")], ids=str)
+def test_inputs_that_do_not_fit(runner, inputs, changes, fact):
+    changed = {name: values for name, values in (inputs | changes).items() if values is not None}
+    with pytest.raises(galsim.GalSimValueError, match=fact) as caught:
+        runner.call("sample", changed)
+    assert "Get the module again" not in str(caught.value)
+
+
 def test_a_graph_that_is_not_there(tmp_path, inputs, runner):
     """The error is GalSim's, and names the folder or file."""
     with pytest.raises(galsim.GalSimError, match=str(tmp_path)):

@@ -279,8 +279,3 @@ def test_a_damaged_graph(tiny_folder, tmp_path, damage):
         runner.signature_inputs("sample")
         runner.signature_outputs("sample")
     assert str(path) in str(caught.value)
-
-
-def test_inputs_that_do_not_fit(runner, inputs):
-    with pytest.raises(galsim.GalSimError, match=COMPACT_GRAPH_PATH):
-        runner.call("sample", dict(cut(inputs, slice(2)), colour=np.ones(2, np.float32)))

@@ -62,20 +62,6 @@ def test_unknown_signature(runner, method):
     assert caught.value.value == "paint"
 
 
-@pytest.mark.parametrize("change", [
-    lambda inputs: inputs.pop("mag_auto"), lambda inputs: inputs.update(colour=np.ones(2)),
-    lambda inputs: inputs.update(flux_radius=np.ones(2, complex)),
-    lambda inputs: inputs.update(flux_radius=np.array(["a", "b"])),
-    lambda inputs: inputs.update(mag_auto=np.ones(3, np.float32)),
-    lambda inputs: inputs.clear()],
-    ids=["missing", "unknown", "type", "text", "rows", "none"])
-def test_inputs_that_do_not_fit(runner, change):
-    inputs = sample_inputs(2)
-    change(inputs)
-    with pytest.raises(galsim.GalSimError):
-        runner.call("sample", inputs)
-
-
 def test_a_folder_that_cannot_be_loaded(tmp_path):
     with pytest.raises(galsim.GalSimError, match=str(tmp_path)):
         TensorFlowRunner(tmp_path).signature_inputs("sample")

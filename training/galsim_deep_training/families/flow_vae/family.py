@@ -23,7 +23,7 @@ from ...physics.noise_power import NoisePower
 from ...recipe import Recipe
 from ...registry import Choice
 from ...settings import Count, Settings
-from ..base import Columns, ModelFamily, Signature
+from ..base import TOLERANCE, Columns, ModelFamily, Signature
 from ..shared.column_imputation import ColumnImputation
 from ..shared.refinement import refine
 from ..shared.signatures import (
@@ -37,6 +37,9 @@ from .networks.latent_prior import FlowPrior
 from .phases.autoencoder import AutoencoderPhase, Structure
 from .phases.latent_flow import LatentFlow
 from .phases.matching import Matching
+
+REFINED_TOLERANCE = 1e-2
+"""The tolerance of ``encode`` if it maximises the posterior: many steps amplify rounding errors."""
 
 
 class FlowVAESettings(Settings):
@@ -162,5 +165,6 @@ class FlowVAE(ModelFamily, kind="flow_vae"):
         encode = functools.partial(self.encode, refinement=self.settings.refinement)
         return dict(sample=sample_signature(self, self.sample),
                     decode=decode_signature(self, size, self.decode),
-                    encode=encode_signature(self, encode),
+                    encode=encode_signature(
+                        self, encode, REFINED_TOLERANCE if self.settings.refinement else TOLERANCE),
                     log_prob=log_prob_signature(self, size, self.log_prob))

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..base import Columns, ModelFamily, Signature
+from ..base import TOLERANCE, Columns, ModelFamily, Signature
 
 
 def sample_signature(family: ModelFamily,
@@ -47,7 +47,8 @@ def decode_signature(family: ModelFamily, latent_size: int,
 def encode_signature(
         family: ModelFamily,
         encode: Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Columns],
-                         tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]]) -> Signature:
+                         tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]],
+        tolerance: float = TOLERANCE) -> Signature:
     """The signature ``encode``.
 
     Parameters:
@@ -55,6 +56,7 @@ def encode_signature(
         encode:     (stamps [N, S, S], PSFs [N, P, P], noise_sigma [N], columns) -> mean and scale
                     of the latent, [N, K] each, as a tuple; or a dict of ``mean``, ``scale`` and
                     further outputs.
+        tolerance:  That of the `Signature`.  [default: 1e-5]
     """
     def call(image: tf.Tensor, psf: tf.Tensor, noise_sigma: tf.Tensor,
              **columns: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -62,12 +64,13 @@ def encode_signature(
         return (dict(zip(("mean", "scale"), outputs, strict=True))
                 if isinstance(outputs, tuple) else outputs)
 
-    return Signature(call, dict(family.column_specs(), **observation_specs(family)))
+    return Signature(
+        call, dict(family.column_specs(), **observation_specs(family)), tolerance)
 
 
 def log_prob_signature(family: ModelFamily, latent_size: int,
                        log_prob: Callable[[tf.Tensor, Columns], tf.Tensor]) -> Signature:
-    """The signature ``log_prob`` of a generator.
+    """The signature ``log_prob`` of a generator, or of a density of latents.
 
     Parameters:
         family:         The family.
