@@ -344,6 +344,22 @@ class Recipe(Settings):
                 f"which {needed_by} needs; its columns are: {columns}.")
         return column
 
+    def check_as_observed(self, column: Column, used_by: str) -> None:
+        """Check that the values of a column include the PSF.
+
+        Parameters:
+            column:     The column.
+            used_by:    The part of the recipe that measures or imposes the quantity through a PSF,
+                        for the error message, such as ``"the transplant builder"``.
+
+        Raises a `galsim.GalSimConfigError` if the recipe does not say that they do.
+        """
+        if not column.as_observed:
+            raise GalSimConfigError(
+                f"The recipe {self.path}, columns, has the column '{column.name}' without "
+                f"'as_observed: true'. The values of a {column.quantity} that {used_by} uses "
+                "include the PSF. Set 'as_observed: true', and make the catalogue agree with it.")
+
     def pixels(self, column: Column) -> float:
         """Number of stamp pixels per unit of a column that holds a length or an angle."""
         if column.unit in ("pix", "pixel"):

@@ -84,7 +84,8 @@ class GalaxyRenderer:
         settings:       `GalaxyRendererSettings`.
         recipe:         The `Recipe`, with columns for the half-light radius and the magnitude.
 
-    Raises a `galsim.GalSimConfigError` if the recipe lacks one of the two columns.
+    Raises a `galsim.GalSimConfigError` if the recipe lacks one of the two columns, or does not say
+    that the half-light radius includes the PSF (``as_observed``).
 
     A family uses it twice, on the way from stamps to networks and back::
 
@@ -108,7 +109,8 @@ class GalaxyRenderer:
     def __init__(self, settings: GalaxyRendererSettings, recipe: Recipe) -> None:
         self.settings, self.recipe = settings, recipe
         recipe.required_column("magnitude", "the frame of the galaxy")
-        recipe.required_column("half_light_radius", "the frame of the galaxy")
+        size = recipe.required_column("half_light_radius", "the frame of the galaxy")
+        recipe.check_as_observed(size, "the frame of the galaxy")
         self.view_grids = self._galaxy_grids(settings.view_grids)
         self.drawing = Drawing(self._galaxy_grids(settings.render_grids), settings.psf_radius)
 
