@@ -274,6 +274,15 @@ class Recipe(Settings):
     _path: Path = pydantic.PrivateAttr()
     _sha256: str = pydantic.PrivateAttr()
 
+    @pydantic.field_validator("modules")
+    @classmethod
+    def _full_names(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
+        for name in modules:
+            if name.startswith(".") and not name.endswith(".py"):
+                raise ValueError(f"{name!r} is a relative name; give the full name of a Python "
+                                 "module, or the path of a file that ends in .py")
+        return modules
+
     @pydantic.field_validator("bands")
     @classmethod
     def _one_band(cls, bands: tuple[Band, ...]) -> tuple[Band, ...]:

@@ -62,3 +62,12 @@ def test_sizes_have_to_include_the_psf(make_recipe):
     with pytest.raises(galsim.GalSimConfigError,
                        match="'flux_radius' without 'as_observed: true'.*frame of the galaxy"):
         GalaxyRenderer(GalaxyRendererSettings(), make_recipe(change))
+
+
+@pytest.mark.parametrize("valid_range", [[2.0, 60.0], [1.0, 8.0]])
+def test_sizes_that_cannot_be_drawn_are_refused(valid_range, make_recipe):
+    def change(content):
+        content["columns"][0]["valid_range"] = valid_range
+
+    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
+        GalaxyRenderer(GalaxyRendererSettings(), make_recipe(change))

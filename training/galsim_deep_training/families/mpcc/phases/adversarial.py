@@ -17,7 +17,7 @@ from ....fitting.optimisers import make_optimizer
 from ....fitting.phase import Batch, Phase, uses_float16
 from ....networks.conditional_batch_norm import collect_statistics
 from ....networks.spectral import fold_spectral_norm, untrained_variables
-from ....recipe import PhaseSettings
+from ....recipe import PhaseSettings, Recipe
 from ....settings import Jitter as JitterSize
 from ....settings import LearningRate, Repeats, Settings, Share, Weight
 from ..jitter import SIZE, jittered
@@ -129,9 +129,6 @@ class Adversarial(Phase):
         family:     The model.
         settings:   `AdversarialSettings`.
 
-    Raises:
-        galsim.GalSimConfigError: if the recipe sets another optimiser than Adam.
-
     Example::
 
         >>> from galsim_deep_training.families import make_family
@@ -151,10 +148,6 @@ class Adversarial(Phase):
     def __init__(self, family: "MPCC", settings: AdversarialSettings) -> None:
         super().__init__(settings, family.recipe.seed)
         self.family = family
-        if settings.optimizer != "adam":
-            raise GalSimConfigError(
-                f"The recipe {family.recipe.path}, fit.adversarial.optimizer, asks for "
-                f"'{settings.optimizer}'; a GAN is fitted with adam.")
         self.networks = dict(family.networks, trunk=family.trunk,
                              discriminator=family.discriminator, training_set=family.training_set)
         float16 = uses_float16(self.networks)
@@ -177,6 +170,14 @@ class Adversarial(Phase):
                 [family.prior], learning_rate=settings.prior_learning_rate)
         self.simulator = Simulator(family, self.normal)
         self._watched: collections.deque[Mapping[str, float]] = collections.deque(maxlen=WATCHED)
+
+    @classmethod
+    def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:
+        optimizer = fit[cls.name].optimizer
+        if optimizer != "adam":
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, fit.adversarial.optimizer, is '{optimizer}'; a GAN is "
+                "fitted with adam.")
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         return dataset.batches(
