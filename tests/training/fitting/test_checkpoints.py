@@ -17,6 +17,7 @@ from galsim_deep_training.data.example import Example
 from galsim_deep_training.fitting.checkpoints import Checkpoints
 from galsim_deep_training.fitting.distribution import Distribution
 from galsim_deep_training.fitting.phase import GradientPhase
+from galsim_deep_training.networks.flows.conditioner import Conditioner
 from galsim_deep_training.recipe import PhaseSettings, Stamp
 
 STEPS, BEFORE = 12, 10
@@ -166,6 +167,29 @@ def test_a_damaged_last_checkpoint(name, damage, complete, sizes, tmp_path):
 
 def test_what_is_not_damaged(complete):
     assert restored(complete[0]) == STEPS
+
+
+# ---- what is saved --------------------------------------------------------------------------
+
+
+class Unfitted(MeanSize):
+    """It saves a network that its optimiser does not know, with its weights in a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.conditioner = Conditioner((3,), units=2, output_initializer="glorot_uniform")
+        self.conditioner.build((None, 4), (None, 1))
+        self.networks["conditioner"] = self.conditioner
+
+
+def test_all_weights_of_a_network_are_saved(sizes, tmp_path):
+    """Those too that no optimiser lists."""
+    saved, fresh = Unfitted(), Unfitted()
+    run_phase(tmp_path / "run", sizes, saved)
+    Checkpoints(fresh, "mean_size-1", tmp_path / "run").restore()
+    for variable, expected in zip(
+            fresh.conditioner.variables, saved.conditioner.variables, strict=True):
+        np.testing.assert_array_equal(variable, expected)
 
 
 # ---- divergence -----------------------------------------------------------------------------

@@ -4,7 +4,9 @@ __all__ = ["Checkpoints"]
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import keras
 import tensorflow as tf
 from galsim import GalSimError
 from galsim.errors import galsim_warn
@@ -48,7 +50,8 @@ class Checkpoints:
     def __init__(self, phase: Phase, checkpoint_name: str, run: Path) -> None:
         self.phase, self.checkpoint_name = phase, checkpoint_name
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        checkpoint = tf.train.Checkpoint(step=self.step, **phase.state())
+        checkpoint = tf.train.Checkpoint(
+            step=self.step, **tf.nest.map_structure(_variables, phase.state()))
         # Created here, in every process; otherwise only the chief would create it when it saves,
         # and machines that share a fit have to create all variables together.
         checkpoint.save_counter  # noqa: B018
@@ -157,3 +160,13 @@ def _not_finite(phase: Phase) -> str | None:
             if value.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(value)):
                 return getattr(variable, "path", variable.name)
     return None
+
+
+def _variables(part: Any) -> list[tf.Variable]:
+    """All variables of a network or an optimiser, or a variable itself, for a checkpoint.
+
+    TensorFlow's checkpoints do not look into the lists of layers and weights that Keras keeps: of a
+    network itself, they would save a part only.
+    """
+    return [variable.value if isinstance(variable, keras.Variable) else variable
+            for variable in getattr(part, "variables", [part])]

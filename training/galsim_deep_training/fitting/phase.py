@@ -98,9 +98,9 @@ class Phase(abc.ABC):
 
     @abc.abstractmethod
     def state(self) -> dict[str, Any]:
-        """A dict of trackable objects for the checkpoint: everything that the fitted model takes
-        from this phase, including properties of the data set that are measured before the first
-        step."""
+        """A dict of networks, layers, optimisers and variables for the checkpoint: everything that
+        the fitted model takes from this phase, including properties of the data set that are
+        measured before the first step."""
 
     def normal(self, step: tf.Tensor, count: Any, size: int, stream: int = 0) -> tf.Tensor:
         """Standard normal numbers for the examples of a step, [count, size].

@@ -16,7 +16,7 @@ from ....fitting.optimiser_step import OptimiserStep
 from ....fitting.optimisers import make_optimizer
 from ....fitting.phase import Batch, Phase, uses_float16
 from ....networks.conditional_batch_norm import collect_statistics
-from ....networks.spectral import fold_spectral_norm, untrained_variables
+from ....networks.spectral import fold_spectral_norm
 from ....recipe import PhaseSettings, Recipe
 from ....settings import Jitter as JitterSize
 from ....settings import LearningRate, Repeats, Settings, Share, Weight
@@ -148,8 +148,10 @@ class Adversarial(Phase):
     def __init__(self, family: "MPCC", settings: AdversarialSettings) -> None:
         super().__init__(settings, family.recipe.seed)
         self.family = family
-        self.networks = dict(family.networks, trunk=family.trunk,
-                             discriminator=family.discriminator, training_set=family.training_set)
+        self.networks = dict(
+            family.prepared, generator=family.generator, prior=family.prior, trunk=family.trunk,
+            discriminator=family.discriminator, encoder_trunk=family.encoder_trunk,
+            encoder=family.encoder)
         float16 = uses_float16(self.networks)
 
         def optimiser_step(networks: list[keras.layers.Layer], updates: int = 1,
@@ -367,9 +369,7 @@ class Adversarial(Phase):
         optimiser_states = {f"{name}_{key}": value
                             for name, optimiser_step in self.optimiser_steps.items()
                             for key, value in optimiser_step.state().items()}
-        return dict(
-            self.networks, untrained_variables=untrained_variables(self.networks),
-            **optimiser_states)
+        return dict(self.networks, **optimiser_states)
 
     def finish(self, dataset: Dataset) -> None:
         """Keep the averaged weights, and prepare the generator for single galaxies.
