@@ -67,6 +67,11 @@ class Phase(abc.ABC):
         self.settings = settings
         self.seed = seed
 
+    @classmethod
+    def rows(cls, settings: Any) -> int:
+        """The number of examples in each of the `batches`, for settings of this phase."""
+        return settings.batch_size
+
     @classmethod  # noqa: B027 - most phases have nothing to check
     def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:
         """Raise a `galsim.GalSimConfigError` if settings contradict each other.

@@ -181,10 +181,13 @@ class Adversarial(Phase):
                 f"The recipe {recipe.path}, fit.adversarial.optimizer, is '{optimizer}'; a GAN is "
                 "fitted with adam.")
 
+    @classmethod
+    def rows(cls, settings: AdversarialSettings) -> int:
+        return settings.batch_size * settings.discriminator_steps
+
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
-        return dataset.batches(
-            self.settings.batch_size * self.settings.discriminator_steps, self.seed, start,
-            augmented=self.family.canvas.may_be_rotated)
+        return dataset.batches(self.rows(self.settings), self.seed, start,
+                               augmented=self.family.canvas.may_be_rotated)
 
     def step(self, batch: Batch, step: tf.Tensor) -> Scalars:
         scalars: Scalars = {}
