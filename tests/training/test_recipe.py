@@ -124,6 +124,7 @@ FAULTS = {
     "missing key": (_set(["model"], None), "model"),
     "missing key inside": (_set(["bands", 0, "zero_point"], None), "bands.0.zero_point"),
     "no kind": (_set(["data", "kind"], None), "data.kind"),
+    "relative module": (_set(["modules"], [".beside"]), "modules"),
     "no bands": (_set(["bands"], []), "bands"),
     "two bands": (_set(["bands"], [dict(name="g", zero_point=25), dict(name="r", zero_point=25)]),
                   "bands"),

@@ -108,6 +108,10 @@ def run_phase(phase: Phase, checkpoint_name: str, dataset: Dataset, run: Path,
         for step, batch in zip(range(start, steps), _prefetched(phase, dataset, start),
                                strict=False):
             scalars = advance(batch, tf.constant(step))
+            if "loss" not in scalars:
+                raise GalSimError(f"The phase '{phase.name}' returns no scalar 'loss', by which a "
+                                  "fit that diverges is recognised. Add it to the scalars of "
+                                  f"{type(phase).__name__}.step.")
             steps_done = step + 1
             checkpoints.step.assign(steps_done)
             bar.update()

@@ -275,6 +275,15 @@ class Recipe(Settings):
     _path: Path = pydantic.PrivateAttr()
     _sha256: str = pydantic.PrivateAttr()
 
+    @pydantic.field_validator("modules")
+    @classmethod
+    def _full_names(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
+        for name in modules:
+            if name.startswith(".") and not name.endswith(".py"):
+                raise ValueError(f"{name!r} is a relative name; give the full name of a Python "
+                                 "module, or the path of a file that ends in .py")
+        return modules
+
     @pydantic.field_validator("bands")
     @classmethod
     def _one_band(cls, bands: tuple[Band, ...]) -> tuple[Band, ...]:
@@ -344,6 +353,22 @@ class Recipe(Settings):
                 f"The recipe {self.path}, columns, has no column of the quantity '{quantity}', "
                 f"which {needed_by} needs; its columns are: {columns}.")
         return column
+
+    def check_as_observed(self, column: Column, used_by: str) -> None:
+        """Check that the values of a column include the PSF.
+
+        Parameters:
+            column:     The column.
+            used_by:    The part of the recipe that measures or imposes the quantity through a PSF,
+                        for the error message, such as ``"the transplant builder"``.
+
+        Raises a `galsim.GalSimConfigError` if the recipe does not say that they do.
+        """
+        if not column.as_observed:
+            raise GalSimConfigError(
+                f"The recipe {self.path}, columns, has the column '{column.name}' without "
+                f"'as_observed: true'. The values of a {column.quantity} that {used_by} uses "
+                "include the PSF. Set 'as_observed: true', and make the catalogue agree with it.")
 
     def pixels(self, column: Column) -> float:
         """Number of stamp pixels per unit of a column that holds a length or an angle."""

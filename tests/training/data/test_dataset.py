@@ -194,11 +194,30 @@ def test_unwritable_paths(tmp_path):
 
 
 def test_a_finished_file_outlives_a_failure(path):
-    with pytest.raises(KeyError):
+    with pytest.raises(galsim.GalSimError, match="source 0, .*data.h5, lacks the column absent"):
         with DatasetWriter(path, STAMP, ("absent",), PSFS) as writer:
             writer.add(make_example(0))
     assert len(Dataset(path)) == 23
     assert [file.name for file in path.parent.iterdir()] == ["data.h5"]
+
+
+@pytest.mark.parametrize("name, change", [
+    ("stamp", dict(stamp=np.full((6, 6), np.nan))), ("noise_sigma", dict(noise_sigma=np.inf)),
+    ("mag", dict(columns=dict(size=1.0, mag=np.nan)))])
+def test_values_that_are_not_finite(name, change, tmp_path):
+    wrong = dataclasses.replace(make_example(8), **change)
+    with pytest.raises(galsim.GalSimError, match=f"source 4.*'{name}' that is not finite"):
+        with DatasetWriter(tmp_path / "data.h5", STAMP, COLUMNS, PSFS) as writer:
+            writer.add(make_example(0))
+            writer.add(wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_data_set_without_examples(tmp_path):
+    with pytest.raises(galsim.GalSimError, match="data.h5 would be empty: none of the galaxies"):
+        with DatasetWriter(tmp_path / "data.h5", STAMP, COLUMNS, PSFS):
+            pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_file_takes_the_place_of_the_old(path):

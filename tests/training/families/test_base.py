@@ -6,6 +6,7 @@ A new family needs an entry in ``TINY_FAMILIES`` of ``conftest.py``.
 import functools
 
 import galsim
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +14,7 @@ import tensorflow as tf
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.families import make_family
 from galsim_deep_training.families.base import ModelFamily
+from galsim_deep_training.fitting.checkpoints import Checkpoints
 from galsim_deep_training.fitting.graphs import as_graph
 from galsim_deep_training.fitting.phase import GradientPhase
 
@@ -101,6 +103,25 @@ def test_phases_that_are_not_the_familys(change, make_recipe):
     recipe = make_recipe(change)
     with pytest.raises(galsim.GalSimConfigError, match="fit.*autoencoder, flow.*structure"):
         make_family(recipe)
+
+
+# ---- checkpoints ----------------------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_checkpoints_hold_all_that_a_phase_lists(name, by_name, awake, tmp_path):
+    """Every variable of every network that is part of the state of a phase."""
+    recipe, dataset = by_name(name)
+    family, fresh = awake(name), make_family(recipe)
+    for phase, other in zip(family.phases, fresh.phases, strict=True):
+        Checkpoints(phase, phase.name, tmp_path).save(0)
+        Checkpoints(other, phase.name, tmp_path).restore()
+        parts = zip(tf.nest.flatten(phase.state()), tf.nest.flatten(other.state()), strict=True)
+        for part, same in parts:
+            if not isinstance(part, keras.layers.Layer):
+                continue
+            for expected, variable in zip(part.variables, same.variables, strict=True):
+                np.testing.assert_array_equal(variable, expected, err_msg=expected.path)
 
 
 # ---- signatures -----------------------------------------------------------------------------

@@ -17,9 +17,11 @@ from galsim_deep_training.data.example import Example
 from galsim_deep_training.fitting.checkpoints import Checkpoints
 from galsim_deep_training.fitting.distribution import Distribution
 from galsim_deep_training.fitting.phase import GradientPhase
+from galsim_deep_training.networks.flows.conditioner import Conditioner
 from galsim_deep_training.recipe import PhaseSettings, Stamp
 
-STEPS = 12
+STEPS, BEFORE = 12, 10
+"""Steps of the last checkpoint of a complete fit, and of the one before it."""
 
 
 class MeanSize(GradientPhase):
@@ -113,19 +115,24 @@ DAMAGE = {
 FILES = ("checkpoint", f"ckpt-{STEPS}.index", f"ckpt-{STEPS}.data-00000-of-00001")
 
 
-# TensorFlow writes the file ``checkpoint`` last: without it nothing has been saved.
-@pytest.mark.parametrize("name, damage", [
-    *((name, damage) for name in FILES for damage in DAMAGE),
-    *((name, "absent") for name in FILES[1:])])
+def inflict(damage, path):
+    """Damage a file."""
+    if damage == "absent":
+        path.unlink()
+    else:
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, "absent"])
+@pytest.mark.parametrize("name", FILES)
 def test_damaged_files(name, damage, complete, sizes, tmp_path):
-    """The error names the file and says what to do; doing so helps."""
+    """If all checkpoints or their list are damaged, the error names the file of the last, and says
+    what to do; doing so helps."""
     run = tmp_path / "run"
     shutil.copytree(complete[0], run)
     folder = run / "checkpoints" / "mean_size-1"
-    if damage == "absent":
-        (folder / name).unlink()
-    else:
-        (folder / name).write_bytes(DAMAGE[damage]((folder / name).read_bytes()))
+    for number in {STEPS, BEFORE} if "ckpt" in name else {STEPS}:
+        inflict(damage, folder / name.replace(f"-{STEPS}.", f"-{number}."))
     with pytest.raises(galsim.GalSimError) as info:
         restored(run)
     message = str(info.value)
@@ -138,8 +145,51 @@ def test_damaged_files(name, damage, complete, sizes, tmp_path):
     np.testing.assert_array_equal(run_phase(run, sizes), complete[1])
 
 
+@pytest.mark.parametrize("damage", [*DAMAGE, "absent"])
+@pytest.mark.parametrize("name", FILES[1:])
+def test_a_damaged_last_checkpoint(name, damage, complete, sizes, tmp_path):
+    """The fit continues from the one before it, and ends as if nothing had been."""
+    run = tmp_path / "run"
+    shutil.copytree(complete[0], run)
+    folder = run / "checkpoints" / "mean_size-1"
+    inflict(damage, folder / name)
+    with pytest.warns(galsim.GalSimWarning) as record:
+        assert restored(run) == BEFORE
+    (warning,) = record
+    assert f"{folder}/ckpt-{STEPS} is damaged: " in str(warning.message)
+    assert f"continues from the checkpoint before it, {folder}/ckpt-{BEFORE}." in str(
+        warning.message)
+    with pytest.warns(galsim.GalSimWarning, match="is damaged"):
+        weights = run_phase(run, sizes)
+    np.testing.assert_array_equal(weights, complete[1])
+    assert restored(run) == STEPS
+
+
 def test_what_is_not_damaged(complete):
     assert restored(complete[0]) == STEPS
+
+
+# ---- what is saved --------------------------------------------------------------------------
+
+
+class Unfitted(MeanSize):
+    """It saves a network that its optimiser does not know, with its weights in a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.conditioner = Conditioner((3,), units=2, output_initializer="glorot_uniform")
+        self.conditioner.build((None, 4), (None, 1))
+        self.networks["conditioner"] = self.conditioner
+
+
+def test_all_weights_of_a_network_are_saved(sizes, tmp_path):
+    """Those too that no optimiser lists."""
+    saved, fresh = Unfitted(), Unfitted()
+    run_phase(tmp_path / "run", sizes, saved)
+    Checkpoints(fresh, "mean_size-1", tmp_path / "run").restore()
+    for variable, expected in zip(
+            fresh.conditioner.variables, saved.conditioner.variables, strict=True):
+        np.testing.assert_array_equal(variable, expected)
 
 
 # ---- divergence -----------------------------------------------------------------------------
@@ -171,8 +221,8 @@ def test_a_checkpoint_that_holds_such_weights_is_refused(what, complete, tmp_pat
     else:
         phase.optimiser_step.optimizer.variables[-1].assign([np.nan, 1.0])
     manager.save(checkpoint_number=20)
-    with pytest.raises(galsim.GalSimError, match="ckpt-20 is damaged: .* is not finite"):
-        restored(run)
+    with pytest.warns(galsim.GalSimWarning, match="ckpt-20 is damaged: .* is not finite"):
+        assert restored(run) == STEPS
 
 
 # ---- full disks -----------------------------------------------------------------------------

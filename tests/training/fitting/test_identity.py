@@ -10,6 +10,7 @@ from galsim_deep_training.families.flow_vae.autoencoders.galaxy_frame import Gal
 from galsim_deep_training.families.flow_vae.family import FlowVAE
 from galsim_deep_training.families.flow_vae.phases.autoencoder import AutoencoderPhase
 from galsim_deep_training.families.flow_vae.phases.latent_flow import LatentFlow
+from galsim_deep_training.fitting import identity
 from galsim_deep_training.fitting.identity import phase_checkpoint_names
 from galsim_deep_training.fitting.phase import Phase
 from galsim_deep_training.networks.flows import Flow
@@ -213,3 +214,9 @@ def test_every_phase_uses_what_its_family_has(make_recipe):
     for family in families.ModelFamily.kinds():
         if families.ModelFamily.named(family).__module__.startswith("galsim_deep_training"):
             assert checkpoint_names(make_recipe(family=family))
+
+
+def test_another_layout_of_the_files_starts_anew(recipe, monkeypatch):
+    before = checkpoint_names(recipe)
+    monkeypatch.setattr(identity, "LAYOUT", 99)
+    assert not set(checkpoint_names(recipe).values()) & set(before.values())

@@ -39,7 +39,7 @@ def test_too_many_stamps(family, phase, make_recipe):
         content["fit"][phase]["batch_size"] = 1_000_000
 
     with pytest.raises(galsim.GalSimConfigError,
-                       match=f"fit.{phase}.batch_size, is 1000000. With stamp.size of 32 and "):
+                       match=f"fit.{phase}.batch_size, is 1000000.* With stamp.size of 32 and "):
         choose_family(make_recipe(change, family=family))
 
 
@@ -50,15 +50,32 @@ def test_columns_take_no_images(make_recipe):
     assert choose_family(make_recipe(change)).kind == "flow_vae"
 
 
-@pytest.mark.parametrize("family, component", [("flow_vae", "autoencoder"), ("mpcc", "canvas")])
-def test_too_large_images(family, component, make_recipe):
+def test_several_batches_in_a_step(make_recipe):
+    """The phase ``adversarial`` reads a batch for each update of the discriminator."""
+    most = MAX_BYTES // (4 * (32 * 32 + 32 * 17 + 17 * 17))
+
+    def settings(updates, batch_size):
+        return lambda content: content["fit"]["adversarial"].update(
+            discriminator_steps=updates, batch_size=batch_size)
+
+    for updates in (1, 5):
+        assert choose_family(make_recipe(settings(updates, most // updates), family="mpcc"))
+    with pytest.raises(galsim.GalSimConfigError, match=(
+            f"fit.adversarial.batch_size, is {most}, and each step reads {5 * most} galaxies. "
+            f"With stamp.size .*at most {most // 5},")):
+        choose_family(make_recipe(settings(5, most), family="mpcc"))
+
+
+@pytest.mark.parametrize("family, component, most", [
+    ("flow_vae", "autoencoder", "6[0-9]"), ("mpcc", "canvas", "3[0-9]")])
+def test_too_large_images(family, component, most, make_recipe):
     """Each number is within its limits, and so is the grid."""
     def change(content):
         content["model"][component].update(cells=1024, view_subcells=4)
         content["fit"][[*content["fit"]][0]]["batch_size"] = 64
 
     with pytest.raises(galsim.GalSimConfigError,
-                       match=f"cells and subcells of model.{component}, .* at most 6[0-9],"):
+                       match=f"cells and subcells of model.{component}, .* at most {most},"):
         choose_family(make_recipe(change, family=family))
 
 
@@ -70,7 +87,7 @@ def test_images_too_large_for_any_batch(make_recipe):
         for phase in content["fit"].values():
             phase["batch_size"] = 30
 
-    with pytest.raises(galsim.GalSimConfigError, match="at most 2[0-9], or smaller images"):
+    with pytest.raises(galsim.GalSimConfigError, match="at most 1[0-9], or smaller images"):
         choose_family(make_recipe(change, family="mpcc"))
 
 

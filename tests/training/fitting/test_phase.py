@@ -1,13 +1,21 @@
 """Phases: a gradient phase finds the minimum of its loss, and its noise can be had again."""
 
+import doctest
+
+import galsim
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from galsim_deep_training.data.dataset import Dataset, DatasetWriter
+from galsim_deep_training.data.example import Example
+from galsim_deep_training.fit import run_phase
+from galsim_deep_training.fitting import phase as phase_module
+from galsim_deep_training.fitting.distribution import Distribution
 from galsim_deep_training.fitting.graphs import as_graph
-from galsim_deep_training.fitting.phase import GradientPhase, uses_float16
-from galsim_deep_training.recipe import PhaseSettings
+from galsim_deep_training.fitting.phase import GradientPhase, Phase, uses_float16
+from galsim_deep_training.recipe import PhaseSettings, Stamp
 
 
 class Parabola(GradientPhase):
@@ -88,3 +96,41 @@ def test_networks_that_compute_in_float16(dtype, expected):
     """Layers inside of networks count as well."""
     network = keras.Sequential([keras.layers.Dense(2, dtype=dtype)])
     assert uses_float16(dict(network=network, plain=keras.layers.Dense(1))) == expected
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A working folder with a data set of four examples, one of them for the test."""
+    with DatasetWriter(tmp_path / "data.h5", Stamp(size=4, psf_size=3), [],
+                       np.ones((1, 3, 3)) / 9) as writer:
+        for number in range(4):
+            writer.add(Example(np.ones((4, 4)), 0, 1.0, {}, source=number, test=number == 0))
+    return tmp_path
+
+
+def fit_phase(phase, run):
+    run_phase(phase, f"{phase.name}-1", Dataset(run / "data.h5"), run, Distribution(),
+              progress=False)
+
+
+def test_the_documented_example_can_be_fitted(run):
+    documented = doctest.DocTestFinder(recurse=False).find(Phase, globs=vars(phase_module))[0]
+    definition = next(example.source for example in documented.examples
+                      if example.source.startswith("class Count"))
+    names = dict(documented.globs)
+    exec(definition, names)
+    phase = names["Count"](PhaseSettings(steps=3), seed=1)
+    fit_phase(phase, run)
+    assert float(phase.total) == 6.0
+
+
+def test_a_phase_without_a_loss(run):
+    class Silent(Parabola):
+        def batches(self, dataset, start):
+            yield dict(x=np.ones(2, np.float32))
+
+        def step(self, batch, number):
+            return {}
+
+    with pytest.raises(galsim.GalSimError, match="'parabola' returns no scalar 'loss'.*Silent"):
+        fit_phase(Silent(), run)

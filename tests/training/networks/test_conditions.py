@@ -28,6 +28,8 @@ def test_conditions():
     for index, scaled in enumerate([np.log(values["b"]), values["a"], np.log(values["c"] + 0.1)]):
         expected = (scaled - scaled.mean()) / scaled.std()
         np.testing.assert_allclose(found[:, index], expected, atol=1e-3)
+    np.testing.assert_array_equal(conditions.lowest, [values[name].min() for name in "bac"])
+    np.testing.assert_array_equal(conditions.highest, [values[name].max() for name in "bac"])
     assert conditions.trainable_variables == []
 
 

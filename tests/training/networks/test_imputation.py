@@ -97,14 +97,16 @@ def test_log_density_of_no_values_is_zero(fitted):
 
 
 def test_imputed_catalogue_columns(recipe):
-    """Observed values do not change, drawn ones are in the valid range of their column."""
+    """Observed values do not change, drawn ones are in the range of the training set."""
     conditions, imputation = Conditions(recipe.columns), Imputation(len(recipe.columns))
+    ranges = dict(flux_radius=(3.0, 12.0), mag_auto=(18.0, 24.0), zphot=(0.5, 2.0))
+    conditions.adapt({name: np.array(limits, np.float32) for name, limits in ranges.items()})
     columns = dict(flux_radius=tf.constant([4.0, np.nan]), mag_auto=tf.constant([21.0, 22.0]),
                    zphot=tf.constant([np.nan, np.nan]))
-    result = imputed(imputation, conditions, columns, normal=100.0 * tf.ones([2, 3]))
-    assert list(result) == [column.name for column in recipe.columns]
-    np.testing.assert_array_equal(result["mag_auto"], columns["mag_auto"])
-    assert result["flux_radius"][0] == 4.0
-    for column in recipe.columns:
-        lowest, highest = column.valid_range
-        assert np.all((result[column.name] >= lowest) & (result[column.name] <= highest))
+    for sign, end in ((-1, 0), (1, 1)):
+        result = imputed(imputation, conditions, columns, normal=sign * 100.0 * tf.ones([2, 3]))
+        assert list(result) == [column.name for column in recipe.columns]
+        np.testing.assert_array_equal(result["mag_auto"], columns["mag_auto"])
+        # The highest size of this training set exceeds the valid range of the recipe, 8 pixels.
+        np.testing.assert_array_equal(result["flux_radius"], [4.0, ranges["flux_radius"][end]])
+        np.testing.assert_array_equal(result["zphot"], 2 * [ranges["zphot"][end]])

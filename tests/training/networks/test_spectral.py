@@ -10,7 +10,6 @@ from galsim_deep_training.networks.spectral import (
     SpectralDense,
     fold_spectral_norm,
     layers_of,
-    untrained_variables,
 )
 
 LAYERS = {"dense": (lambda: SpectralDense(7), (4, 11)),
@@ -79,9 +78,7 @@ def test_variables_change_in_training_only(layer_and_input):
         np.testing.assert_array_equal(variable.numpy(), value)
 
 
-def test_layers_and_untrained_variables_of_a_network():
+def test_layers_of_a_network():
     network = keras.Sequential([SpectralDense(3), SpectralDense(2)])
     network(tf.ones([1, 4]))
     assert [layer.units for layer in layers_of(network, SpectralDense)] == [3, 2]
-    variables = untrained_variables(dict(network=network))["network"]
-    assert [variable.shape for variable in variables] == [(1, 3), (), (1, 2), ()]

@@ -1,5 +1,6 @@
 """The renderer: catalogue columns decide size and flux; grids are nested as described."""
 
+import galsim
 import numpy as np
 import pydantic
 import pytest
@@ -51,3 +52,22 @@ def test_view(renderer):
 def test_core_has_to_fit_into_the_grid():
     with pytest.raises(pydantic.ValidationError):
         GalaxyRendererSettings(cells=8, core_cells=10)
+
+
+def test_sizes_have_to_include_the_psf(make_recipe):
+    """The half-light radius is imposed on the profile as the mean PSF shows it."""
+    def change(content):
+        content["columns"][0]["as_observed"] = False
+
+    with pytest.raises(galsim.GalSimConfigError,
+                       match="'flux_radius' without 'as_observed: true'.*frame of the galaxy"):
+        GalaxyRenderer(GalaxyRendererSettings(), make_recipe(change))
+
+
+@pytest.mark.parametrize("valid_range", [[2.0, 60.0], [1.0, 8.0]])
+def test_sizes_that_cannot_be_drawn_are_refused(valid_range, make_recipe):
+    def change(content):
+        content["columns"][0]["valid_range"] = valid_range
+
+    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
+        GalaxyRenderer(GalaxyRendererSettings(), make_recipe(change))

@@ -87,7 +87,9 @@ class DatasetWriter:
 
     Raises:
         galsim_deep.runtime.atomic_files.WriteError: if the file cannot be written, such as on a
-            full disk, or another process is writing it.  Then no file is left behind.
+            full disk, or another process is writing it.
+        galsim.GalSimError: at the end, if there is no example.  In neither case is a file left
+            behind.
 
     Example::
 
@@ -163,15 +165,26 @@ class DatasetWriter:
         """Append one example.
 
         Raises:
-            KeyError: if it lacks a column.
-            galsim.GalSimError: if the file cannot be written.
+            galsim.GalSimError: if it lacks a column, or a value is not finite, or the file cannot
+                be written.
         """
-        missing = [name for name in self.columns if name not in example.columns]
-        if missing:
-            raise KeyError(f"The example lacks the column {', '.join(missing)}.")
+        self._check(example)
         self._waiting.append(example)
         if len(self._waiting) == BUFFER:
             self._flush()
+
+    def _check(self, example: Example) -> None:
+        where = f"The example of the source {example.source}, for the data set {self.path},"
+        missing = [name for name in self.columns if name not in example.columns]
+        if missing:
+            raise GalSimError(f"{where} lacks the column {', '.join(missing)}. Remove the column "
+                              "from the recipe, or let the builder make it.")
+        values = dict({name: example.columns[name] for name in self.columns},
+                      stamp=example.stamp, noise_sigma=example.noise_sigma)
+        for name, value in values.items():
+            if not np.isfinite(value).all():
+                raise GalSimError(f"{where} has a value of '{name}' that is not finite. Leave this "
+                                  "galaxy out, or correct the survey data.")
 
     def _flush(self) -> None:
         if not self._waiting:
@@ -202,6 +215,10 @@ class DatasetWriter:
             self._stack.__exit__(kind, error, traceback)
             return
         with self._stack:
+            if not self._written and not self._waiting:
+                raise GalSimError(f"The data set {self.path} would be empty: none of the galaxies "
+                                  "can be used. Choose wider ranges, larger stamps, or other "
+                                  "galaxies in the settings of the builder.")
             self._flush()
             with self._disk_errors():
                 self._file.close()

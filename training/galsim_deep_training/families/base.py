@@ -66,19 +66,15 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     ==========  ============  ======================================================================
     generator   sample        random_normal [N, L], galaxy_class [N] if there are classes
                               -> image [N, S, S, B], galaxy_class [N] if there are classes
-
-    These signatures are required.  The following signatures are optional:
-=======
     encoder     embed         image [N, S, S, B]; as far as needed psf [N, P, P, B] and
                               noise_sigma [N, B] -> embedding [N, D]
     density     log_prob      latent [N, K] -> log_prob [N];
                               or image, and as far as needed psf and noise_sigma -> log_prob [N]
     ==========  ============  ======================================================================
 
-    These signatures are required.  Encoders and densities take only the columns that they need.  A density may
-    have ``sample``, which draws what its ``log_prob`` takes: random_normal [N, L] -> latent [N, K]
-    or image [N, S, S, B].  The following signatures of a
-    generator are optional:
+    These signatures are required.  Encoders and densities take only the columns that they need.
+    A density may have ``sample``, which draws what its ``log_prob`` takes: random_normal [N, L]
+    -> latent [N, K] or image [N, S, S, B].  The following signatures of a generator are optional:
 
     ==========  ======================================================================
     decode      latent [N, K], galaxy_class [N] if there are classes -> image [N, S, S, B]

@@ -4,9 +4,12 @@ __all__ = ["Checkpoints"]
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import keras
 import tensorflow as tf
 from galsim import GalSimError
+from galsim.errors import galsim_warn
 
 from .log import first_line, writing
 from .phase import Phase
@@ -27,7 +30,7 @@ class Checkpoints:
     Attributes:
         step:               The number of steps made, a `tf.Variable` that is saved too.
 
-    Raises a `galsim.GalSimError` where the list of checkpoints is damaged.
+    Raises a `galsim.GalSimError` where the list of checkpoints is damaged or missing.
 
     >>> import tempfile
     >>> class Fixed(Phase):
@@ -48,7 +51,8 @@ class Checkpoints:
     def __init__(self, phase: Phase, checkpoint_name: str, run: Path) -> None:
         self.phase, self.checkpoint_name = phase, checkpoint_name
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        checkpoint = tf.train.Checkpoint(step=self.step, **phase.state())
+        checkpoint = tf.train.Checkpoint(
+            step=self.step, **tf.nest.map_structure(_variables, phase.state()))
         # Created here, in every process; otherwise only the chief would create it when it saves,
         # and machines that share a fit have to create all variables together.
         checkpoint.save_counter  # noqa: B018
@@ -57,33 +61,52 @@ class Checkpoints:
             self.manager = tf.train.CheckpointManager(
                 checkpoint, str(self.folder), max_to_keep=2)
         except Exception as err:  # TensorFlow raises various errors if it cannot parse it
-            raise _damaged(self.folder / "checkpoint", err) from err
-        if self.manager.latest_checkpoint is None and (self.folder / "checkpoint").exists():
-            raise _damaged(self.folder / "checkpoint",
-                           "it does not say which checkpoint is the last")
+            raise _Damaged(self.folder / "checkpoint", err) from err
+        if self.manager.latest_checkpoint is None:
+            path = self.folder / "checkpoint"
+            if path.exists():
+                raise _Damaged(path, "it does not say which checkpoint is the last")
+            if any(self.folder.glob("ckpt-*.index")):
+                raise _Damaged(path, "it is missing, and checkpoints that it should list are there")
 
     def restore(self) -> int:
         """Load the last checkpoint; returns the number of steps made, 0 without a checkpoint.
 
-        Raises a `galsim.GalSimError` if it is damaged or belongs to other networks.
+        If it is damaged, the one before it is loaded, with a warning.
+
+        Raises a `galsim.GalSimError` if all are damaged, or they belong to other networks.
         """
-        path = self.manager.latest_checkpoint
-        if path is None:
-            return 0
+        damage = None
+        for path in reversed(self.manager.checkpoints):
+            try:
+                steps_done = self._load(path)
+            except _Damaged as err:
+                damage = damage or err
+                continue
+            if damage is not None:
+                galsim_warn(f"{damage.fault} The phase '{self.phase.name}' continues from the "
+                            f"checkpoint before it, {path}.")
+            return steps_done
+        if damage is not None:
+            raise damage
+        return 0
+
+    def _load(self, path: str) -> int:
+        """Load a checkpoint; returns the number of steps made."""
         try:
             status = self.manager.checkpoint.restore(path)
         except Exception as err:
             # A shape that differs is a ValueError, and so is text that cannot be decoded.
             if isinstance(err, ValueError) and not isinstance(err, UnicodeError):
                 raise _of_other_networks(path, err) from err
-            raise _damaged(path, err) from err
+            raise _Damaged(path, err) from err
         try:
             status.assert_existing_objects_matched()
         except AssertionError as err:
             raise _of_other_networks(path, err) from err
         unusable = _not_finite(self.phase)
         if unusable:
-            raise _damaged(path, f"{unusable} is not finite")
+            raise _Damaged(path, f"{unusable} is not finite")
         return int(self.step)
 
     def save(self, steps_done: int) -> None:
@@ -102,6 +125,9 @@ class Checkpoints:
                 self.manager.save(checkpoint_number=steps_done)
         except GalSimError:
             shutil.rmtree(f"{path}_temp", ignore_errors=True)
+            # Otherwise they would look like those of a checkpoint that has lost its list.
+            for part in self.folder.glob(f"{path.name}.*"):
+                part.unlink()
             raise
 
     def others(self) -> str:
@@ -111,9 +137,13 @@ class Checkpoints:
         return f" Other settings made {', '.join(names)}." if names else ""
 
 
-def _damaged(path: str | Path, reason: object) -> GalSimError:
-    return GalSimError(f"The checkpoint {path} is damaged: {first_line(reason)}. Remove the "
-                       f"folder {Path(path).parent} to begin this phase anew.")
+class _Damaged(GalSimError):
+    """A file of a checkpoint, or the list of checkpoints, is damaged."""
+
+    def __init__(self, path: str | Path, reason: object) -> None:
+        self.fault = f"The checkpoint {path} is damaged: {first_line(reason)}."
+        super().__init__(f"{self.fault} Remove the folder {Path(path).parent} to begin this phase "
+                         "anew.")
 
 
 def _of_other_networks(path: str | Path, reason: object) -> GalSimError:
@@ -131,3 +161,13 @@ def _not_finite(phase: Phase) -> str | None:
             if value.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(value)):
                 return getattr(variable, "path", variable.name)
     return None
+
+
+def _variables(part: Any) -> list[tf.Variable]:
+    """All variables of a network or an optimiser, or a variable itself, for a checkpoint.
+
+    TensorFlow's checkpoints do not look into the lists of layers and weights that Keras keeps: of a
+    network itself, they would save a part only.
+    """
+    return [variable.value if isinstance(variable, keras.Variable) else variable
+            for variable in getattr(part, "variables", [part])]

@@ -6,6 +6,7 @@ A name contains a hash of the settings that determine the result of a phase (set
 * the settings of the networks that it ``uses``, each with the ``format`` of its kind,
 * the settings hashes of the phases that it ``builds_on``,
 * the settings hash of the data set,
+* the ``LAYOUT`` of the files,
 
 all without settings that have their default value.  A phase whose settings have changed therefore
 starts anew, as do those that build on it; all others keep their checkpoints.  Recipes with the same
@@ -13,7 +14,7 @@ working folder use the same checkpoints of a phase if their settings agree.  If 
 restored, the checkpoints of these settings are used again.
 """
 
-__all__ = ["phase_checkpoint_names"]
+__all__ = ["LAYOUT", "phase_checkpoint_names"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,9 @@ from ..recipe import PhaseSettings
 from ..registry import Choice
 from ..settings import digest, without_defaults
 from .phase import Phase
+
+LAYOUT = 2
+"""Version of what the files of checkpoints hold for the same phase."""
 
 
 def phase_checkpoint_names(phases: Sequence[type[Phase]], fit: Mapping[str, PhaseSettings],
@@ -43,7 +47,7 @@ def phase_checkpoint_names(phases: Sequence[type[Phase]], fit: Mapping[str, Phas
             name for name in phase.builds_on if name in settings_hashes]
         content = dict(
             name=phase.name, format=phase.format, settings=without_defaults(fit[phase.name]),
-            data=data,
+            data=data, layout=LAYOUT,
             uses={key: _used(key, model, phase) for key in phase.uses},
             builds_on={name: settings_hashes[name] for name in builds_on})
         if phase.uses or builds_on:

@@ -43,15 +43,16 @@ def check_batches(recipe: Recipe, phases: Sequence[type[Phase]], fit: Mapping[st
         if count:
             pixels[f"the cells and subcells of model.{name}"] = count
     for phase in phases:
-        batch_size = fit[phase.name].batch_size
+        batch_size, rows = fit[phase.name].batch_size, phase.rows(fit[phase.name])
+        reads = f", and each step reads {rows} galaxies" if rows > batch_size else ""
         for cause, count in pixels.items():
             # In float32.
-            if phase.reads_images and 4 * count * batch_size > MAX_BYTES:
+            if phase.reads_images and 4 * count * rows > MAX_BYTES:
                 raise GalSimConfigError(
-                    f"The recipe {recipe.path}, fit.{phase.name}.batch_size, is {batch_size}. With "
-                    f"{cause}, the images of a batch take {4 * count * batch_size / 2**30:.1f} "
-                    f"GiB, more than the limit of {MAX_BYTES / 2**30:g} GiB. "
-                    f"{_advice(MAX_BYTES // (4 * count))}")
+                    f"The recipe {recipe.path}, fit.{phase.name}.batch_size, is {batch_size}"
+                    f"{reads}. With {cause}, their images take {4 * count * rows / 2**30:.1f} GiB, "
+                    f"more than the limit of {MAX_BYTES / 2**30:g} GiB. "
+                    f"{_advice(MAX_BYTES * batch_size // (4 * count * rows))}")
 
 
 def _advice(batch_size: int) -> str:

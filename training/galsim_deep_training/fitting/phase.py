@@ -34,12 +34,14 @@ class Phase(abc.ABC):
 
     >>> class Count(Phase):
     ...     name, total = "count", tf.Variable(0.0)
-    ...     def batches(self, dataset, start): yield dict(value=np.ones(2, np.float32))
+    ...     def batches(self, dataset, start):
+    ...         while True:
+    ...             yield dict(value=np.ones(2, np.float32))
     ...     def step(self, batch, number):
-    ...         return dict(total=self.total.assign_add(tf.reduce_sum(batch["value"])))
+    ...         return dict(loss=self.total.assign_add(tf.reduce_sum(batch["value"])))
     ...     def state(self): return dict(total=self.total)
     >>> phase = Count(Count.Settings(steps=10), seed=1)
-    >>> float(phase.step(next(phase.batches(None, start=0)), tf.constant(0))["total"])
+    >>> float(phase.step(next(phase.batches(None, start=0)), tf.constant(0))["loss"])
     2.0
     """
 
@@ -65,6 +67,11 @@ class Phase(abc.ABC):
         self.settings = settings
         self.seed = seed
 
+    @classmethod
+    def rows(cls, settings: Any) -> int:
+        """The number of examples in each of the `batches`, for settings of this phase."""
+        return settings.batch_size
+
     @classmethod  # noqa: B027 - most phases have nothing to check
     def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:
         """Raise a `galsim.GalSimConfigError` if settings contradict each other.
@@ -78,7 +85,8 @@ class Phase(abc.ABC):
 
     @abc.abstractmethod
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the training batches from step ``start`` on: dicts of float32 arrays."""
+        """Yield the training batches from step ``start`` on, without end: dicts of float32 arrays.
+        """
 
     @abc.abstractmethod
     def step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -89,14 +97,15 @@ class Phase(abc.ABC):
             step:       Index of the step, from 0.
 
         Returns:
-            a dict of scalars to log.
+            a dict of scalars to log.  One of them is ``loss``: a fit is stopped when it is no
+            longer finite.
         """
 
     @abc.abstractmethod
     def state(self) -> dict[str, Any]:
-        """A dict of trackable objects for the checkpoint: everything that the fitted model takes
-        from this phase, including properties of the data set that are measured before the first
-        step."""
+        """A dict of networks, layers, optimisers and variables for the checkpoint: everything that
+        the fitted model takes from this phase, including properties of the data set that are
+        measured before the first step."""
 
     def normal(self, step: tf.Tensor, count: Any, size: int, stream: int = 0) -> tf.Tensor:
         """Standard normal numbers for the examples of a step, [count, size].

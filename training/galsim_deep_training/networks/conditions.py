@@ -24,6 +24,11 @@ class Conditions(keras.layers.Layer):
     Parameters:
         columns:    The `recipe.Column` objects.
 
+    Attributes:
+        mean, deviation:    Of f(value) in the training set, [C].
+        lowest, highest:    Smallest and largest value in the training set, in the units of the
+                            column, [C].
+
     >>> size = Column(name="size", unit="arcsec", meaning="half-light radius",
     ...               quantity="half_light_radius", valid_range=(0, 9))
     >>> conditions = Conditions((size,))
@@ -39,13 +44,18 @@ class Conditions(keras.layers.Layer):
         self.mean, self.deviation = (
             self.add_weight(shape=(len(columns),), initializer=start, trainable=False, name=name)
             for name, start in [("mean", "zeros"), ("deviation", "ones")])
+        # Until a training set is known, every number is within the limits.
+        self.lowest, self.highest = (
+            self.add_weight(shape=(len(columns),), trainable=False, name=name,
+                            initializer=keras.initializers.Constant(limit))
+            for name, limit in [("lowest", tf.float32.min), ("highest", tf.float32.max)])
 
     def _scaled(self, columns: Columns) -> list[tf.Tensor]:
         return [columns[c.name] if c.scale == "linear" else tf.math.log(columns[c.name] + c.offset)
                 for c in self.columns]
 
     def adapt(self, columns: Columns) -> None:
-        """Learn means and deviations from the columns of the training split, [N] each.
+        """Learn means, deviations and limits from the columns of the training split, [N] each.
 
         Raises a `galsim.GalSimError` if the values of a column are all the same or not finite.
         """
@@ -60,6 +70,8 @@ class Conditions(keras.layers.Layer):
                     "data set.")
         self.mean.assign(values.mean(axis=1))
         self.deviation.assign(values.std(axis=1))
+        self.lowest.assign([np.min(columns[column.name]) for column in self.columns])
+        self.highest.assign([np.max(columns[column.name]) for column in self.columns])
 
     def call(self, columns: Columns) -> tf.Tensor:
         """Convert a dict of columns [N] to standardised columns [N, C]."""

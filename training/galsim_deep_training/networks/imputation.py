@@ -112,7 +112,7 @@ def imputed(imputation: Imputation, conditions: Conditions, columns: Mapping[str
         normal:         Standard normal numbers, [N, C].  [default: zeros, conditional medians]
 
     Returns:
-        columns, [N] each; drawn values are limited to the valid range of their column.
+        columns, [N] each; drawn values are limited to the range of the training set.
     """
     values = conditions(columns)
     observed = tf.stack(
@@ -121,5 +121,6 @@ def imputed(imputation: Imputation, conditions: Conditions, columns: Mapping[str
         values, observed, tf.zeros_like(values) if normal is None else normal))
     return {column.name: tf.where(
                 observed[:, number], columns[column.name],
-                tf.clip_by_value(drawn[column.name], *column.valid_range))
+                tf.clip_by_value(drawn[column.name], conditions.lowest[number],
+                                 conditions.highest[number]))
             for number, column in enumerate(conditions.columns)}

@@ -6,10 +6,8 @@ step. After the fit, `fold_spectral_norm` divides the kernels once and for all, 
 normalisation costs nothing in an exported module.
 """
 
-__all__ = ["SpectralConv", "SpectralDense", "fold_spectral_norm", "layers_of",
-           "untrained_variables"]
+__all__ = ["SpectralConv", "SpectralDense", "fold_spectral_norm", "layers_of"]
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import keras
@@ -134,27 +132,6 @@ def layers_of(network: keras.layers.Layer, kind: type[LayerT]) -> list[LayerT]:
     [3]
     """
     return [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
-
-
-def untrained_variables(networks: Mapping[str, keras.Model]) -> dict[str, list[tf.Variable]]:
-    """Variables of networks that are not trained, such as singular vectors, for checkpoints.
-
-    TensorFlow's checkpoints find trained weights through the optimiser, but they do not look into
-    the lists of layers that Keras keeps, so that these variables would be lost.
-
-    Parameters:
-        networks:   Networks by name.
-
-    Returns:
-        the variables of each network by its name.
-
-    >>> layer = SpectralDense(3)
-    >>> _ = layer(tf.ones([1, 2]))
-    >>> len(untrained_variables(dict(layer=layer))["layer"])
-    2
-    """
-    return {name: [variable.value for variable in network.non_trainable_variables]
-            for name, network in networks.items()}
 
 
 def fold_spectral_norm(network: keras.layers.Layer) -> None:

@@ -7,6 +7,7 @@ from typing import Self
 
 import pydantic
 import tensorflow as tf
+from galsim import GalSimConfigError
 
 from ..data.dataset import Dataset
 from ..networks.nested_grids import Grids
@@ -14,6 +15,7 @@ from ..recipe import Recipe
 from ..settings import EvenCells, HalfWidth, PositivePixels, Settings, Subcells, check_grid
 from .drawing import Drawing, Pose
 from .grid import GalaxyGrid
+from .half_light import SIZES
 from .orientation import Orientation, orientation_from_latents
 from .views import view_in_galaxy_frame
 
@@ -84,7 +86,9 @@ class GalaxyRenderer:
         settings:       `GalaxyRendererSettings`.
         recipe:         The `Recipe`, with columns for the half-light radius and the magnitude.
 
-    Raises a `galsim.GalSimConfigError` if the recipe lacks one of the two columns.
+    Raises a `galsim.GalSimConfigError` if the recipe lacks one of the two columns, does not say
+    that the half-light radius includes the PSF (``as_observed``), or has a valid range of the
+    half-light radius that exceeds the table of `rendering.half_light`.
 
     A family uses it twice, on the way from stamps to networks and back::
 
@@ -108,9 +112,20 @@ class GalaxyRenderer:
     def __init__(self, settings: GalaxyRendererSettings, recipe: Recipe) -> None:
         self.settings, self.recipe = settings, recipe
         recipe.required_column("magnitude", "the frame of the galaxy")
-        recipe.required_column("half_light_radius", "the frame of the galaxy")
+        self._check_size_column()
         self.view_grids = self._galaxy_grids(settings.view_grids)
         self.drawing = Drawing(self._galaxy_grids(settings.render_grids), settings.psf_radius)
+
+    def _check_size_column(self) -> None:
+        recipe = self.recipe
+        column = recipe.required_column("half_light_radius", "the frame of the galaxy")
+        recipe.check_as_observed(column, "the frame of the galaxy")
+        low, high = (recipe.pixels(column) * limit for limit in column.valid_range)
+        if not (SIZES[0] <= low and high <= SIZES[-1]):
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, column '{column.name}', has the valid_range "
+                f"{list(column.valid_range)} [{column.unit}]; half-light radii are drawn from "
+                f"{SIZES[0]:g} to {SIZES[-1]:g} pixels. Choose a valid_range within these limits.")
 
     def _galaxy_grids(self, grids: Grids) -> list[GalaxyGrid]:
         return [GalaxyGrid(self.recipe.stamp.size, cells * subcells,

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from galsim_deep_training.data.build import build
+from galsim_deep_training.data.builders import make_builder
 from galsim_deep_training.data.dataset import Dataset
 
 
@@ -81,3 +82,11 @@ def test_images_of_another_size(make_recipe, images, tmp_path):
 
     with pytest.raises(galsim.GalSimConfigError, match=r"\(8, 8\).*32"):
         build(make_recipe(change), tmp_path / "data.h5", processes=1, progress=False)
+
+
+def test_images_have_no_columns(of, make_recipe, images):
+    recipe = of()
+    columns = make_recipe().columns
+    with pytest.raises(galsim.GalSimConfigError,
+                       match="columns flux_radius, mag_auto, zphot; .*'images' makes none"):
+        make_builder(recipe.model_copy(update=dict(columns=columns)))

@@ -283,6 +283,16 @@ def test_columns_that_it_cannot_make(make_recipe):
         make_builder(make_recipe(change))
 
 
+def test_sizes_have_to_include_the_psf(make_recipe):
+    """They are measured on the convolved stamp."""
+    def change(content):
+        del content["columns"][0]["as_observed"]
+
+    with pytest.raises(galsim.GalSimConfigError,
+                       match="'flux_radius' without 'as_observed: true'.*transplant builder"):
+        make_builder(make_recipe(change))
+
+
 def test_columns_are_found_by_their_quantity(make_recipe, builder):
     """Whatever their names, and in their units."""
     def change(content):

@@ -86,8 +86,8 @@ def test_columns_that_are_missing_are_drawn(tiny, missing):
     other = family.sample(tf.concat([normal[:, :-3], -normal[:, -3:]], axis=1), columns).numpy()
     assert np.abs(image - other).max() > 1e-4 * image.max()
     imputed = family.imputed(columns, normal[:, -3:])
-    for column in family.recipe.columns:
-        low, high = column.valid_range
+    limits = zip(family.conditions.lowest.numpy(), family.conditions.highest.numpy(), strict=True)
+    for column, (low, high) in zip(family.recipe.columns, limits, strict=True):
         values = imputed[column.name].numpy()
         if column.name in missing:
             assert np.all((values >= low) & (values <= high))

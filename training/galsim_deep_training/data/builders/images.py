@@ -36,8 +36,8 @@ class Images(Builder, kind="images"):
     Such a data set has no columns.  See `Builder` for the parameters.
 
     Raises:
-        galsim.GalSimConfigError: if the file cannot be read, or its images or labels do not have
-            the right shape or range.
+        galsim.GalSimConfigError: if the recipe has columns, the file cannot be read, or its images
+            or labels do not have the right shape or range.
 
     Example::
 
@@ -57,6 +57,10 @@ class Images(Builder, kind="images"):
 
     def __init__(self, settings: ImagesSettings, recipe: Recipe) -> None:
         super().__init__(settings, recipe)
+        if recipe.columns:
+            names = ", ".join(column.name for column in recipe.columns)
+            raise GalSimConfigError(f"The recipe {recipe.path} has the columns {names}; the "
+                                    "builder 'images' makes none. Set 'columns: []'.")
         path, size = self.locate(settings.file_name), recipe.stamp.size
         try:
             with np.load(path) as content:

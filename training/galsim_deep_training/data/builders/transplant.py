@@ -133,6 +133,8 @@ class Transplant(Builder, kind="transplant"):
                 raise GalSimConfigError(
                     f"The recipe {recipe.path} has the column '{column.name}' of the quantity "
                     f"'{column.quantity}'; the transplant builder makes {', '.join(QUANTITIES)}.")
+            if column.quantity == "half_light_radius":
+                recipe.check_as_observed(column, "the transplant builder")
         if settings.test_examples and settings.test_sources == 0:
             raise GalSimConfigError(f"The {where}, data, has test_examples: "
                                     f"{settings.test_examples}, but test_sources is 0, so that no "

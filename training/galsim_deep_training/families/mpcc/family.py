@@ -99,6 +99,7 @@ class MPCC(ModelFamily, kind="mpcc"):
         self.class_weights = ClassWeights(classes, len(recipe.columns))
         self.imputation = Imputation(len(recipe.columns), seed=recipe.seed)
         self.training_set = TrainingSet(classes)
+        self.prepared.update(self.canvas.layers, training_set=self.training_set)
         self.flow: Flow | None = None
         # The parts of the random input: position angle, latent, missing columns, class.
         self._parts = [

@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training.data.dataset import Dataset
-from galsim_deep_training.families import make_family
 from galsim_deep_training.families.flow_vae.autoencoders.galaxy_frame import (
     POSITION_ANGLE_SCALE,
     GalaxyFrameAutoencoder,
@@ -94,12 +93,3 @@ def test_cells_are_halved_twice(cells, recipe):
     with pytest.raises(galsim.GalSimConfigError, match=f"cells: .*4 .*{cells}"):
         GalaxyFrameAutoencoder.choose(
             dict(TINY, kind="galaxy_frame", cells=cells), recipe, "model.autoencoder")
-
-
-def test_sizes_that_cannot_be_drawn_are_refused(make_recipe):
-    def change(content):
-        content["columns"][0]["valid_range"] = [2.0, 60.0]
-
-    assert make_recipe(lambda c: None).columns[0].name == "flux_radius"
-    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
-        make_family(make_recipe(change))

@@ -47,7 +47,8 @@ def canvas_recipe(tmp_path_factory):
         name="canvas", version="0", summary="A canvas.", seed=1,
         stamp=dict(size=SIZE, pixel_scale=1.0, psf_size=17),
         bands=[dict(name="b", zero_point=25.0)],
-        columns=[dict(name=name, unit=unit, meaning="", quantity=quantity, valid_range=(0.1, 1e4))
+        columns=[dict(name=name, unit=unit, meaning="", quantity=quantity, as_observed=True,
+                      valid_range=(2.0, 40.0) if name == "flux_radius" else (0.1, 1e4))
                  for name, (quantity, unit) in QUANTITIES.items()],
         training_data=dict(description="None.", citation="none", licence="none"),
         data=dict(kind="images"), model=dict(kind="mpcc"), fit={}))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from galsim_deep_training import fit as fitting
 from galsim_deep_training.families.mpcc.phases import adversarial
 from galsim_deep_training.fit import fit
+from galsim_deep_training.fitting.checkpoints import Checkpoints
 from galsim_deep_training.networks.conditional_batch_norm import ConditionalBatchNorm
 from galsim_deep_training.networks.spectral import layers_of
 
@@ -286,3 +287,24 @@ def test_diversity():
     assert float(adversarial.variance([first[20:]])) == pytest.approx(1.0, rel=0.2)
     second[20:] = first[20:]
     assert adversarial.diversity([first], [second], tf.constant(classes)).numpy()[1] == 0
+
+
+def test_its_checkpoints_depend_on_no_network_of_later_phases(make, tmp_path):
+    """Recipes with other flows, or without one, use the same checkpoints."""
+    def without(content):
+        del content["fit"]["flow"]
+
+    def other(content):
+        content["model"]["flow"] = dict(kind="spline_coupling", layers=1, hidden=4)
+
+    family, _ = make("unconditional")
+    phase = family.phases[0]
+    assert not {"flow", "imputation", "class_weights"} & set(phase.state())
+    phase.family.generator.trainable_variables[0].assign_add(
+        tf.ones_like(phase.family.generator.trainable_variables[0]))
+    Checkpoints(phase, "adversarial", tmp_path).save(0)
+    for change in (without, other):
+        restored, _ = make("unconditional", change)
+        Checkpoints(restored.phases[0], "adversarial", tmp_path).restore()
+        for one, two in zip(restored.generator.variables, family.generator.variables, strict=True):
+            np.testing.assert_array_equal(one, two)

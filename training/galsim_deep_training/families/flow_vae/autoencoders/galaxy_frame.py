@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tensorflow as tf
-from galsim import GalSimConfigError
 
 from ....networks.conditions import Columns, Conditions
 from ....recipe import Recipe
 from ....rendering.drawing import Pose
 from ....rendering.galaxy_renderer import GalaxyRenderer, GalaxyRendererSettings
-from ....rendering.half_light import SIZES
 from ....rendering.orientation import Orientation
 from ....settings import Channels, Maps, PositivePixels, PositiveShare, Subcells, Within
 from ...shared.autoencoder import Inference, kl_divergence
@@ -76,8 +74,7 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
       what the encoder adds;
     * the details: the flattened maps of latents, the lowest resolution first.
 
-    Raises a `galsim.GalSimConfigError` if the valid range of the half-light radius exceeds the
-    table of `rendering.half_light`.
+    Raises a `galsim.GalSimConfigError` where `GalaxyRenderer` does.
 
     >>> from galsim_deep_training.recipe import read_recipe
     >>> recipe = read_recipe("training/recipes/acs_flow_vae.yaml")
@@ -96,7 +93,6 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
     def __init__(self, settings: GalaxyFrameSettings, recipe: Recipe,
                  conditions: Conditions) -> None:
         super().__init__(settings, recipe, conditions)
-        self._check_sizes()
         self.renderer = GalaxyRenderer(settings, recipe)
         self.encoder = Encoder(settings.latent_size + self._offsets, settings.encoder_channels,
                                settings.hidden, settings.view_grids)
@@ -114,16 +110,6 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
     def _offsets(self) -> int:
         """Number of latents of the pose that the encoder infers: shift, size and flux."""
         return self.pose_size - self.position_angle_size
-
-    def _check_sizes(self) -> None:
-        column = self.recipe.required_column(
-            "half_light_radius", f"the autoencoder '{self.kind}'")
-        low, high = (self.recipe.pixels(column) * limit for limit in column.valid_range)
-        if not (SIZES[0] <= low and high <= SIZES[-1]):
-            raise GalSimConfigError(
-                f"The recipe {self.recipe.path}, column '{column.name}', has the valid_range "
-                f"{list(column.valid_range)} [{column.unit}]; the autoencoder '{self.kind}' draws "
-                f"half-light radii from {SIZES[0]:g} to {SIZES[-1]:g} pixels.")
 
     def prepare(self, dataset: "Dataset") -> None:
         self.renderer.prepare(dataset)

@@ -16,8 +16,8 @@ from ....fitting.optimiser_step import OptimiserStep
 from ....fitting.optimisers import make_optimizer
 from ....fitting.phase import Batch, Phase, uses_float16
 from ....networks.conditional_batch_norm import collect_statistics
-from ....networks.spectral import fold_spectral_norm, untrained_variables
-from ....recipe import PhaseSettings
+from ....networks.spectral import fold_spectral_norm
+from ....recipe import PhaseSettings, Recipe
 from ....settings import Jitter as JitterSize
 from ....settings import LearningRate, Repeats, Settings, Share, Weight
 from ..jitter import SIZE, jittered
@@ -129,9 +129,6 @@ class Adversarial(Phase):
         family:     The model.
         settings:   `AdversarialSettings`.
 
-    Raises:
-        galsim.GalSimConfigError: if the recipe sets another optimiser than Adam.
-
     Example::
 
         >>> from galsim_deep_training.families import make_family
@@ -151,12 +148,10 @@ class Adversarial(Phase):
     def __init__(self, family: "MPCC", settings: AdversarialSettings) -> None:
         super().__init__(settings, family.recipe.seed)
         self.family = family
-        if settings.optimizer != "adam":
-            raise GalSimConfigError(
-                f"The recipe {family.recipe.path}, fit.adversarial.optimizer, asks for "
-                f"'{settings.optimizer}'; a GAN is fitted with adam.")
-        self.networks = dict(family.networks, trunk=family.trunk,
-                             discriminator=family.discriminator, training_set=family.training_set)
+        self.networks = dict(
+            family.prepared, generator=family.generator, prior=family.prior, trunk=family.trunk,
+            discriminator=family.discriminator, encoder_trunk=family.encoder_trunk,
+            encoder=family.encoder)
         float16 = uses_float16(self.networks)
 
         def optimiser_step(networks: list[keras.layers.Layer], updates: int = 1,
@@ -179,10 +174,21 @@ class Adversarial(Phase):
         self.simulator = Simulator(family, self.normal)
         self._watched: collections.deque[Mapping[str, float]] = collections.deque(maxlen=WATCHED)
 
+    @classmethod
+    def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:
+        optimizer = fit[cls.name].optimizer
+        if optimizer != "adam":
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, fit.adversarial.optimizer, is '{optimizer}'; a GAN is "
+                "fitted with adam.")
+
+    @classmethod
+    def rows(cls, settings: AdversarialSettings) -> int:
+        return settings.batch_size * settings.discriminator_steps
+
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
-        return dataset.batches(
-            self.settings.batch_size * self.settings.discriminator_steps, self.seed, start,
-            augmented=self.family.canvas.may_be_rotated)
+        return dataset.batches(self.rows(self.settings), self.seed, start,
+                               augmented=self.family.canvas.may_be_rotated)
 
     def step(self, batch: Batch, step: tf.Tensor) -> Scalars:
         scalars: Scalars = {}
@@ -367,9 +373,7 @@ class Adversarial(Phase):
         optimiser_states = {f"{name}_{key}": value
                             for name, optimiser_step in self.optimiser_steps.items()
                             for key, value in optimiser_step.state().items()}
-        return dict(
-            self.networks, untrained_variables=untrained_variables(self.networks),
-            **optimiser_states)
+        return dict(self.networks, **optimiser_states)
 
     def finish(self, dataset: Dataset) -> None:
         """Keep the averaged weights, and prepare the generator for single galaxies.

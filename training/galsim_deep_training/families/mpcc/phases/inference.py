@@ -3,7 +3,7 @@
 __all__ = ["Inference"]
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from ....data.dataset import Dataset
 from ....fitting.phase import Batch, GradientPhase
-from ....networks.spectral import fold_spectral_norm, untrained_variables
+from ....networks.spectral import fold_spectral_norm
 from ....recipe import PhaseSettings
 from ..losses import latent_negative_log_likelihood
 from ..simulator import Simulator
@@ -69,9 +69,6 @@ class Inference(GradientPhase):
 
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
         return dict(loss=self._negative_log_likelihood(batch, tf.constant(-1), training=False))
-
-    def state(self) -> dict[str, Any]:
-        return dict(super().state(), untrained_variables=untrained_variables(self.networks))
 
     def finish(self, dataset: Dataset) -> None:
         super().finish(dataset)
