@@ -125,6 +125,8 @@ FAULTS = {
     "missing key inside": (_set(["bands", 0, "zero_point"], None), "bands.0.zero_point"),
     "no kind": (_set(["data", "kind"], None), "data.kind"),
     "relative module": (_set(["modules"], [".beside"]), "modules"),
+    "a number for a phase": (_set(["fit", "flow"], 3), "fit.flow"),
+    "a number for a text": (_set(["summary"], 3), "summary"),
     "no bands": (_set(["bands"], []), "bands"),
     "two bands": (_set(["bands"], [dict(name="g", zero_point=25), dict(name="r", zero_point=25)]),
                   "bands"),
@@ -167,6 +169,9 @@ def test_faults_are_named(fault, recipe_content, write_recipe):
     with pytest.raises(galsim.GalSimConfigError) as info:
         read_recipe(path)
     assert f" {key}: " in str(info.value) and str(path) in str(info.value)
+    # Nothing about the classes of Python that hold the settings.
+    for words in ("Input", "instance", "Field", "String", "Tuple", "valid dict", "_PhaseEntry"):
+        assert words not in str(info.value)
 
 
 def test_the_name_of_the_file_is_on_the_card(recipe_content, tmp_path):

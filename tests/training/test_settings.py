@@ -2,7 +2,7 @@
 
 import math
 import typing
-from typing import Annotated
+from typing import Annotated, Literal
 
 import galsim
 import pydantic
@@ -238,3 +238,37 @@ def test_digest_is_of_the_content():
     assert len({digest(content) for content in (dict(a=1), dict(a=2), dict(b=1), [], [1])}) == 5
     # As `printf "[]" | sha256sum` has it.
     assert digest([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+
+
+# ---- words of errors ----------------------------------------------------------------------------
+
+
+class Telescope(Settings):
+    name: Text
+    camera: Camera = Camera()
+    spares: dict[str, Camera] = {}
+    mount: Literal["altazimuth", "equatorial"] = "altazimuth"
+    is_open: bool = False
+    mirrors: Annotated[tuple[int, ...], pydantic.Field(min_length=1, max_length=2)] = (1,)
+    diameter: float = 1.0
+
+
+@pytest.mark.parametrize("content, words", [
+    ({}, "name: it is missing"), (3, "top level: should be a dict of settings"),
+    (dict(name=3), "name: should be text"), (dict(name=""), "name: should not be empty"),
+    (dict(name="a", camera=3), "camera: should be a dict of settings"),
+    (dict(name="a", spares=[]), "spares: should be a dict of settings"),
+    (dict(name="a", spares=dict(one=3)), "spares.one: should be a dict of settings"),
+    (dict(name="a", camera=dict(lenses=3)), "camera.lenses: should be a list"),
+    (dict(name="a", camera=dict(lenses=[dict(label=3)])), "camera.lenses.0.label: should be text"),
+    (dict(name="a", mount="dome"), "mount: should be 'altazimuth' or 'equatorial'"),
+    (dict(name="a", is_open="ajar"), "is_open: should be true or false"),
+    (dict(name="a", mirrors=[]), "mirrors: should have 1 or more items"),
+    (dict(name="a", mirrors=[1, 2, 3]), "mirrors: should have at most 2 items"),
+    (dict(name="a", mirrors=[1.5]), "mirrors.0: should be a whole number"),
+    (dict(name="a", diameter="wide"), "diameter: should be a number")])
+def test_errors_are_in_words_for_readers_of_recipes(content, words):
+    with pytest.raises(galsim.GalSimConfigError) as info:
+        parse(Telescope, content, "recipe my.yaml")
+    fault = str(info.value).removeprefix("The recipe my.yaml is not valid. ")
+    assert fault.split(" (the recipe has ")[0] == words

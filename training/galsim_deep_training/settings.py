@@ -36,6 +36,29 @@ from galsim_deep.modules import card
 AnySettings = TypeVar("AnySettings", bound=pydantic.BaseModel)
 
 
+_PLAIN_WORDS = {
+    "missing": "it is missing",
+    "model_type": "should be a dict of settings",
+    "dict_type": "should be a dict of settings",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "too_short": "should have {min_length} or more items",
+    "too_long": "should have at most {max_length} items",
+    "string_type": "should be text",
+    "string_too_short": "should not be empty",
+    "string_pattern_mismatch": "should match the regular expression {pattern}",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "literal_error": "should be {expected}",
+}
+"""Messages about faults that pydantic describes in terms of Python, by the type of its error."""
+
+
 class Settings(pydantic.BaseModel):
     """Base class of every group of settings: typed, immutable, without unknown keys.
 
@@ -67,11 +90,14 @@ keys here are: width (the recipe has 2)
 
     @classmethod
     def _with_keys(cls, error: Any) -> InitErrorDetails:
-        message = error["msg"]
-        if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
+        kind, message = error["type"], error["msg"]
+        if kind == "extra_forbidden" and len(error["loc"]) == 1:
+            kind = "unknown_key"
             message = f"there is no such key; the keys here are: {', '.join(cls.model_fields)}"
-            error = dict(error, type="unknown_key")
-        return InitErrorDetails(type=PydanticCustomError(error["type"], message),
+        elif kind in _PLAIN_WORDS:
+            # Settings that contain these must not look for words again.
+            kind, message = "plain_words", _PLAIN_WORDS[kind].format(**error.get("ctx", {}))
+        return InitErrorDetails(type=PydanticCustomError(kind, message),
                                 loc=error["loc"], input=error["input"])
 
 

@@ -179,8 +179,8 @@ class DatasetWriter:
         if missing:
             raise GalSimError(f"{where} lacks the column {', '.join(missing)}. Remove the column "
                               "from the recipe, or let the builder make it.")
-        values = dict({name: example.columns[name] for name in self.columns},
-                      stamp=example.stamp, noise_sigma=example.noise_sigma)
+        values: dict[str, Any] = {name: example.columns[name] for name in self.columns}
+        values.update(stamp=example.stamp, noise_sigma=example.noise_sigma)
         for name, value in values.items():
             if not np.isfinite(value).all():
                 raise GalSimError(f"{where} has a value of '{name}' that is not finite. Leave this "

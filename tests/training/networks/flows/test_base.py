@@ -2,13 +2,14 @@
 
 import functools
 
+import galsim
 import keras
 import numpy as np
 import pydantic
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.networks.flows import Flow, make_flow
+from galsim_deep_training.networks.flows import Flow
 
 CONDITIONS = 3
 KINDS = sorted(Flow.kinds())
@@ -20,9 +21,14 @@ def normal(*shape, seed=0):
     return tf.constant(np.random.default_rng(seed).standard_normal(shape), tf.float32)
 
 
+def unbuilt(kind, size, seed=5, **settings):
+    flow_type = Flow.named(kind)
+    return flow_type(flow_type.Settings(**{**SMALL, **settings}), size, seed=seed)
+
+
 def make(kind, size, seed=5, **settings):
     keras.utils.set_random_seed(0)
-    flow = make_flow(kind, size, seed, **{**SMALL, **settings})
+    flow = unbuilt(kind, size, seed, **settings)
     flow.build((None, CONDITIONS))
     return flow
 
@@ -62,12 +68,12 @@ def test_kinds():
 @pytest.mark.parametrize("wrong", [dict(width=1), dict(layers=0), dict(hidden=True)])
 def test_settings_are_checked(kind, wrong):
     with pytest.raises(pydantic.ValidationError):
-        make_flow(kind, 4, 0, **wrong)
+        Flow.named(kind).Settings(**wrong)
 
 
-def test_unknown_kind():
-    with pytest.raises(pydantic.ValidationError):
-        make_flow("affine_copling", 4, 0)
+def test_unknown_kind(recipe):
+    with pytest.raises(galsim.GalSimConfigError, match="no flow of this kind.*'affine_copling'"):
+        Flow.choose(dict(kind="affine_copling"), recipe, "model.flow")
 
 
 # ---- before the fit -----------------------------------------------------------------------------
@@ -83,7 +89,7 @@ def test_starts_as_the_identity(kind):
 
 
 def test_build_and_call_create_the_same_weights(kind):
-    built, called = make(kind, 4), make_flow(kind, 4, 5, **SMALL)
+    built, called = make(kind, 4), unbuilt(kind, 4)
     called(tf.zeros((1, CONDITIONS)))
     shapes = [variable.shape for variable in built.trainable_variables]
     assert shapes and shapes == [variable.shape for variable in called.trainable_variables]
@@ -263,7 +269,7 @@ def gaussian_log_density(training, test):
 def test_learns_a_conditional_density(kind):
     """Crescents: the density of new ones is far above that of the best Gaussian."""
     keras.utils.set_random_seed(1)
-    flow = make_flow(kind, 2, 3, layers=5, hidden=32)
+    flow = unbuilt(kind, 2, seed=3, layers=5, hidden=32)
     flow.build((None, 1))
     optimizer = keras.optimizers.Adam(5e-3)
     training, test = moons(256 * 50, 0), moons(4000, 9)

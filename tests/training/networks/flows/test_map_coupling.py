@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.networks.flows import make_map_flow
+from galsim_deep_training.networks.flows.map_coupling import MapCouplingFlow
 
 SHAPES = [(2, 2, 2), (4, 4, 1), (8, 8, 0)]
 SIZE = 24
@@ -19,7 +19,8 @@ def normal(*shape, seed=0):
 
 def make():
     keras.utils.set_random_seed(0)
-    flow = make_map_flow("map_coupling", SHAPES, seed=1, layers=3, hidden=6, shared=4)
+    flow = MapCouplingFlow(
+        MapCouplingFlow.Settings(layers=3, hidden=6, shared=4), SHAPES, seed=1)
     flow.build((None, CONDITIONS))
     return flow
 
@@ -82,9 +83,9 @@ def test_gradients_reach_all_weights(flow):
 
 def test_maps_have_to_fit_on_the_grid():
     with pytest.raises(ValueError):
-        make_map_flow("map_coupling", [(2, 2, 1), (5, 5, 1)], seed=0)
+        MapCouplingFlow(MapCouplingFlow.Settings(), [(2, 2, 1), (5, 5, 1)])
 
 
 def test_one_channel_is_not_enough():
     with pytest.raises(galsim.GalSimConfigError):
-        make_map_flow("map_coupling", [(2, 2, 1)], seed=0)
+        MapCouplingFlow(MapCouplingFlow.Settings(), [(2, 2, 1)])

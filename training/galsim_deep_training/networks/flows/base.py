@@ -94,9 +94,8 @@ class UnivariateFlow(Flow):
 
     Subclasses implement `layers_of`; see `CouplingFlow` for an example.
 
-    >>> from galsim_deep_training.networks.flows import make_flow
-    >>> flows = [make_flow(kind, latent_size=4, seed=1, layers=3)
-    ...          for kind in ("affine_coupling", "spline_coupling")]
+    >>> kinds = [Flow.named(kind) for kind in ("affine_coupling", "spline_coupling")]
+    >>> flows = [kind(kind.Settings(layers=3), latent_size=4) for kind in kinds]
     >>> [(len(flow.conditioners), flow.final is None) for flow in flows]
     [(3, True), (3, False)]
     """

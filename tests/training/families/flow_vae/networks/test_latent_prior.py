@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training.families.flow_vae.networks.latent_prior import FlowPrior
-from galsim_deep_training.networks.flows import make_flow, make_map_flow
+from galsim_deep_training.networks.flows.affine_coupling import AffineCouplingFlow
+from galsim_deep_training.networks.flows.map_coupling import MapCouplingFlow
 
 VECTOR, DETAILS, CONDITIONS = 4, 24, 3
 
@@ -16,14 +17,14 @@ def normal(*shape, seed=0):
 
 
 def make_vector_flow():
-    return make_flow("affine_coupling", VECTOR, seed=0, layers=2, hidden=6)
+    return AffineCouplingFlow(AffineCouplingFlow.Settings(layers=2, hidden=6), VECTOR)
 
 
 @pytest.fixture(scope="module")
 def prior(awaken):
     keras.utils.set_random_seed(0)
-    prior = FlowPrior(make_vector_flow(), make_map_flow(
-        "map_coupling", [(2, 2, 2), (4, 4, 1)], seed=0, layers=2, hidden=6, shared=4))
+    prior = FlowPrior(make_vector_flow(), MapCouplingFlow(
+        MapCouplingFlow.Settings(layers=2, hidden=6, shared=4), [(2, 2, 2), (4, 4, 1)]))
     prior(normal(1, VECTOR + DETAILS), normal(1, CONDITIONS))
     awaken(prior, size=0.3)
     return prior

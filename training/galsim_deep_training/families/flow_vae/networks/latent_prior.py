@@ -18,8 +18,9 @@ class FlowPrior(keras.Model):
         vector:     The `Flow` of the vector.
         details:    The `Flow` of the details.  [default: no details]
 
-    >>> from galsim_deep_training.networks.flows import make_flow
-    >>> prior = FlowPrior(make_flow("affine_coupling", 4, seed=1, layers=2, hidden=8))
+    >>> from galsim_deep_training.networks.flows.affine_coupling import AffineCouplingFlow
+    >>> settings = AffineCouplingFlow.Settings(layers=2, hidden=8)
+    >>> prior = FlowPrior(AffineCouplingFlow(settings, latent_size=4))
     >>> prior(tf.ones([3, 4]), conditions=tf.ones([3, 2])).shape
     TensorShape([3, 4])
     """
