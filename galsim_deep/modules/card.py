@@ -26,7 +26,7 @@ import pydantic
 from galsim import GalSimError, GalSimValueError
 
 from ..runtime.atomic_files import PREFIX, replace_file
-from .archive import CARD_PATH, is_safe_path
+from .archive import CARD_PATH, NAME_PATTERN, is_safe_path
 
 FORMAT_VERSION: Literal[2] = 2
 
@@ -66,10 +66,6 @@ class _Part(pydantic.BaseModel):
 
 
 Range = tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
-
-NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-"""Regular expression for names of modules.  It allows only names that are valid folder names on all
-systems."""
 
 
 def _checked_text(text: str) -> str:

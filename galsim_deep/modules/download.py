@@ -1,6 +1,7 @@
 """Downloads and checksums."""
 
-__all__ = ["check_sha256", "download", "file_sha256", "is_url", "parse_sha256", "split_url"]
+__all__ = ["check_sha256", "download", "file_sha256", "is_sha256", "is_url", "parse_sha256",
+           "split_url"]
 
 import hashlib
 import os
@@ -35,6 +36,15 @@ def is_url(text: str) -> bool:
     return bool(_URL.match(text))
 
 
+def is_sha256(text: str) -> bool:
+    """Whether a text is a checksum: 64 hexadecimal digits, in lower case.
+
+    >>> is_sha256(64 * "a"), is_sha256("../..")
+    (True, False)
+    """
+    return bool(_SHA256.fullmatch(text))
+
+
 def parse_sha256(text: object, where: object) -> str:
     """A checksum in lower case.
 
@@ -48,7 +58,7 @@ def parse_sha256(text: object, where: object) -> str:
     True
     """
     sha256 = text.strip().lower() if isinstance(text, str) else ""
-    if not _SHA256.fullmatch(sha256):
+    if not is_sha256(sha256):
         raise GalSimValueError(f"{where}: a sha256 has 64 hexadecimal digits.",
                                text if isinstance(text, str) else type(text).__name__)
     return sha256

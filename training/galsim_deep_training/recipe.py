@@ -27,7 +27,7 @@ from galsim import GalSimConfigError
 
 from galsim_deep.config import RESERVED_FIELDS
 from galsim_deep.modules import card
-from galsim_deep.modules.card import Quantity
+from galsim_deep.modules.card import NAME_PATTERN, Quantity
 
 from .settings import (
     Arcsec,
@@ -50,7 +50,7 @@ from .settings import (
     without_defaults,
 )
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME = f"^{NAME_PATTERN}$"
 
 INPUTS = ("galaxy_class", "image", "latent", "noise_sigma", "psf", "random_normal")
 """Names of the inputs of module signatures that are not columns."""

@@ -29,6 +29,7 @@ from astropy.units import Unit
 from galsim import GalSimConfigError
 
 from ....networks.blocks import softplus
+from ....networks.conditions import Columns
 from ....recipe import Recipe
 from ....rendering.drawing import edge_window
 from ....rendering.grid import GalaxyGrid
@@ -43,7 +44,7 @@ from ....settings import (
     Within,
     check_grid,
 )
-from .base import Canvas, Columns
+from .base import Canvas
 
 MIN_OBSERVED_RADIUS, MIN_RENDERED_RADIUS = 2.0, 0.75
 """Smallest half size of a source as observed and before the beam [pixels]."""
