@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from galsim import GalSimError, GalSimValueError
 
+from ..observations.units import is_pixel
 from ..runtime.atomic_files import PREFIX, replace_file
 from .archive import CARD_PATH, NAME_PATTERN, is_safe_path
 
@@ -167,7 +168,7 @@ class Column(_Part):
         if self.quantity == "magnitude" and self.unit != "mag":
             raise ValueError(f"a magnitude has the unit 'mag', not {self.unit!r}")
         if self.quantity in ("half_light_radius", "largest_angular_size") and not (
-                self.unit in ("pix", "pixel") or Unit(self.unit).is_equivalent("arcsec")):
+                is_pixel(self.unit) or Unit(self.unit).is_equivalent("arcsec")):
             raise ValueError(f"the unit of a {self.quantity} is an angle or 'pix', not "
                              f"{self.unit!r}")
         return self

@@ -28,6 +28,7 @@ from galsim import GalSimConfigError
 from galsim_deep.config import RESERVED_FIELDS
 from galsim_deep.modules import card
 from galsim_deep.modules.card import NAME_PATTERN, Quantity
+from galsim_deep.observations.units import arcsec_of
 
 from .settings import (
     Arcsec,
@@ -346,9 +347,7 @@ class Recipe(Settings):
 
     def pixels(self, column: Column) -> float:
         """Number of stamp pixels per unit of a column that holds a length or an angle."""
-        if column.unit in ("pix", "pixel"):
-            return 1.0
-        return float(Unit(column.unit).to("arcsec")) / self.stamp.pixel_scale
+        return arcsec_of(column.unit, self.stamp.pixel_scale) / self.stamp.pixel_scale
 
     def half_light_radius(self, columns: Mapping[str, Any]) -> Any:
         """The half-light radius [pixels] of galaxies with these columns, [N] each."""
