@@ -334,6 +334,24 @@ class Card(_Part):
                                    None, [band.name for band in self.bands])
         return self.bands[0].zero_point
 
+    @property
+    def latent_size(self) -> int:
+        """Number of standard normal numbers that a galaxy of a generator takes, L.
+
+        Raises what `check_generator` does.
+        """
+        self.check_generator()
+        assert self.latent is not None  # or the card would have been refused
+        return self.latent.size
+
+    def check_generator(self) -> None:
+        """Raise a `galsim.GalSimValueError` if the module is not a generator."""
+        if self.kind != "generator":
+            raise GalSimValueError(
+                f"The module {self.name} makes no galaxies: it is not a generator. Run its "
+                f"signatures ({', '.join(self.signatures)}) with "
+                "galsim_deep.modules.Module(folder).call.", self.kind, ["generator"])
+
     def band(self, name: str | None = None) -> Band:
         """A band by its name, or the first band.
 

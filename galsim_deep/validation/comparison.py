@@ -162,9 +162,7 @@ def compare(file_name: str | os.PathLike, real: str | os.PathLike | RealSample, 
     store = Cache.at(cache)
     module = load(resolve(file_name))
     card = module.card
-    if card.kind != "generator":
-        raise GalSimError(f"The module {card.name} makes no galaxies: it is of the kind "
-                          f"'{card.kind}'. A validation needs a 'generator'.")
+    card.check_generator()
     if len(card.bands) > 1:
         raise GalSimError(
             f"The module {card.name} has the bands {', '.join(band.name for band in card.bands)}. "
