@@ -3,6 +3,7 @@
 __all__ = ["check_sha256", "download", "file_sha256", "is_sha256", "is_url", "parse_sha256",
            "split_url"]
 
+import functools
 import hashlib
 import os
 import re
@@ -125,16 +126,11 @@ def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BY
     """
     import pooch
 
-    def check_announced_size(response: "Response", **kwargs: Any) -> None:
-        announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) > max_bytes:
-            response.close()
-            raise _TooLargeError
-
     # Some servers would otherwise send a .tar.gz unpacked, which has another checksum.
     fetch = pooch.HTTPDownloader(
         timeout=_TIMEOUT, chunk_size=2**18, headers={"Accept-Encoding": "identity"},
-        hooks=dict(response=check_announced_size))
+        # Not a local function: Dask pickles an error with its cause, which holds the hook.
+        hooks=dict(response=functools.partial(_check_announced_size, max_bytes)))
 
     def bounded_fetch(url: str, path: str, caller: Any) -> None:
         with open(path, "wb") as file:
@@ -156,6 +152,13 @@ def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BY
 
 class _TooLargeError(Exception):
     """A file has more bytes than allowed."""
+
+
+def _check_announced_size(max_bytes: int, response: "Response", **kwargs: Any) -> None:
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        response.close()
+        raise _TooLargeError
 
 
 class _BoundedWriter:
