@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import galsim
 import numpy as np
-from astropy.units import Unit
 from galsim import GalSimError
 from numpy.typing import NDArray
 
 from .model import GenerativeGalaxyModel
+from .observations.units import arcsec_of
 from .picture import render, write_png
 from .runtime.atomic_files import replace_file
 
@@ -71,9 +71,7 @@ def catalogue(card: "Card", count: int, rng: galsim.BaseDeviate) -> dict[str, ND
         if column.quantity in values:
             unit = 1.0
             if column.quantity == "half_light_radius":
-                is_pixel = column.unit in ("pix", "pixel")
-                unit = COSMOS_PIXEL / (card.pixel_scale if is_pixel
-                                       else Unit(column.unit).to("arcsec"))
+                unit = COSMOS_PIXEL / arcsec_of(column.unit, card.pixel_scale)
             table[column.name] = unit * values[column.quantity]
         elif column.optional:
             table[column.name] = np.full(count, np.nan)

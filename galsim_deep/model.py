@@ -104,11 +104,7 @@ class GenerativeGalaxyModel:
 
         self._module = load(resolve(file_name, sha256=sha256, offline=offline))
         self.card: Card = self._module.card
-        if self.card.kind != "generator":
-            raise GalSimValueError(
-                f"The module {self.card.name} makes no galaxies: it is not a generator. Run its "
-                f"signatures ({', '.join(self.card.signatures)}) with "
-                "galsim_deep.modules.Module(folder).call.", self.card.kind, ["generator"])
+        self.card.check_generator()
         if len(self.card.bands) > 1:
             raise GalSimValueError(
                 f"The module {self.card.name} has several bands; this release of galsim-deep "
@@ -377,9 +373,8 @@ class GenerativeGalaxyModel:
         columns = {name: values[part] for name, values in rows.columns.items()}
         classes = None if rows.classes is None else rows.classes[part]
         self._module.check(count)
-        assert self.card.latent is not None  # a generator has random numbers
         outputs = self._module.sample(
-            columns, draw_latents(rows.keys[part], self.card.latent.size), classes)
+            columns, draw_latents(rows.keys[part], self.card.latent_size), classes)
         sums = outputs["image"].sum(axis=(1, 2, 3), dtype=float)
         # A stamp that is not finite has no finite sum.
         self._check_rows(np.isfinite(sums), "a stamp that is not finite", rows, part)

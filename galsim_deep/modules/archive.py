@@ -3,7 +3,8 @@
 Only plain files and folders are unpacked, within the limits below.
 """
 
-__all__ = ["CARD_PATH", "MAX_MODULE_BYTES", "find_module", "is_module", "is_safe_path", "unpack"]
+__all__ = ["CARD_PATH", "MAX_MODULE_BYTES", "NAME_PATTERN", "find_module", "is_module",
+           "is_safe_path", "unpack"]
 
 import gzip
 import io
@@ -16,6 +17,10 @@ from .errors import HandleError
 
 CARD_PATH = "assets/galsim_module.json"
 """The path of the card in the folder of a module, by which such a folder is recognised."""
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""Regular expression for names of modules.  It allows only names that are valid folder names on all
+systems."""
 
 MAX_MODULE_BYTES = 2 * 2**30
 """Largest size of all files of a module together, and of its archive before and after gzip.  The

@@ -3,16 +3,14 @@
 __all__ = ["cache_dir", "cached_module", "explained_errors", "module_place", "scratch_folder"]
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..runtime.atomic_files import WriteError, temporary_folder
 from .archive import find_module
+from .download import is_sha256
 from .errors import HandleError
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def cache_dir() -> Path:
@@ -40,7 +38,7 @@ def module_place(sha256: str) -> Path:
 def cached_module(sha256: str) -> Path | None:
     """The module that was unpacked earlier from the archive with this checksum, or None."""
     # An index may state anything for a checksum, which must not become a path.
-    return find_module(module_place(sha256)) if _SHA256.fullmatch(sha256) else None
+    return find_module(module_place(sha256)) if is_sha256(sha256) else None
 
 
 @contextmanager

@@ -26,8 +26,9 @@ from typing import Annotated, Any, Literal
 import pydantic
 from galsim import GalSimError, GalSimValueError
 
+from ..observations.units import is_pixel
 from ..runtime.atomic_files import PREFIX, replace_file
-from .archive import CARD_PATH, is_safe_path
+from .archive import CARD_PATH, NAME_PATTERN, is_safe_path
 
 FORMAT_VERSION: Literal[2] = 2
 
@@ -68,10 +69,6 @@ class _Part(pydantic.BaseModel):
 
 
 Range = tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
-
-NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-"""Regular expression for names of modules.  It allows only names that are valid folder names on all
-systems."""
 
 
 def _checked_text(text: str) -> str:
@@ -173,7 +170,7 @@ class Column(_Part):
         if self.quantity == "magnitude" and self.unit != "mag":
             raise ValueError(f"a magnitude has the unit 'mag', not {self.unit!r}")
         if self.quantity in ("half_light_radius", "largest_angular_size") and not (
-                self.unit in ("pix", "pixel") or Unit(self.unit).is_equivalent("arcsec")):
+                is_pixel(self.unit) or Unit(self.unit).is_equivalent("arcsec")):
             raise ValueError(f"the unit of a {self.quantity} is an angle or 'pix', not "
                              f"{self.unit!r}")
         return self
@@ -338,6 +335,24 @@ class Card(_Part):
                                    "card.band(name).zero_point.",
                                    None, [band.name for band in self.bands])
         return self.bands[0].zero_point
+
+    @property
+    def latent_size(self) -> int:
+        """Number of standard normal numbers that a galaxy of a generator takes, L.
+
+        Raises what `check_generator` does.
+        """
+        self.check_generator()
+        assert self.latent is not None  # or the card would have been refused
+        return self.latent.size
+
+    def check_generator(self) -> None:
+        """Raise a `galsim.GalSimValueError` if the module is not a generator."""
+        if self.kind != "generator":
+            raise GalSimValueError(
+                f"The module {self.name} makes no galaxies: it is not a generator. Run its "
+                f"signatures ({', '.join(self.signatures)}) with "
+                "galsim_deep.modules.Module(folder).call.", self.kind, ["generator"])
 
     def band(self, name: str | None = None) -> Band:
         """A band by its name, or the first band.

@@ -1,7 +1,9 @@
 """Downloads and checksums."""
 
-__all__ = ["check_sha256", "download", "file_sha256", "is_url", "parse_sha256", "split_url"]
+__all__ = ["check_sha256", "download", "file_sha256", "is_sha256", "is_url", "parse_sha256",
+           "split_url"]
 
+import functools
 import hashlib
 import os
 import re
@@ -35,6 +37,15 @@ def is_url(text: str) -> bool:
     return bool(_URL.match(text))
 
 
+def is_sha256(text: str) -> bool:
+    """Whether a text is a checksum: 64 hexadecimal digits, in lower case.
+
+    >>> is_sha256(64 * "a"), is_sha256("../..")
+    (True, False)
+    """
+    return bool(_SHA256.fullmatch(text))
+
+
 def parse_sha256(text: object, where: object) -> str:
     """A checksum in lower case.
 
@@ -48,7 +59,7 @@ def parse_sha256(text: object, where: object) -> str:
     True
     """
     sha256 = text.strip().lower() if isinstance(text, str) else ""
-    if not _SHA256.fullmatch(sha256):
+    if not is_sha256(sha256):
         raise GalSimValueError(f"{where}: a sha256 has 64 hexadecimal digits.",
                                text if isinstance(text, str) else type(text).__name__)
     return sha256
@@ -115,16 +126,11 @@ def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BY
     """
     import pooch
 
-    def check_announced_size(response: "Response", **kwargs: Any) -> None:
-        announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) > max_bytes:
-            response.close()
-            raise _TooLargeError
-
     # Some servers would otherwise send a .tar.gz unpacked, which has another checksum.
     fetch = pooch.HTTPDownloader(
         timeout=_TIMEOUT, chunk_size=2**18, headers={"Accept-Encoding": "identity"},
-        hooks=dict(response=check_announced_size))
+        # Not a local function: Dask pickles an error with its cause, which holds the hook.
+        hooks=dict(response=functools.partial(_check_announced_size, max_bytes)))
 
     def bounded_fetch(url: str, path: str, caller: Any) -> None:
         with open(path, "wb") as file:
@@ -146,6 +152,13 @@ def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BY
 
 class _TooLargeError(Exception):
     """A file has more bytes than allowed."""
+
+
+def _check_announced_size(max_bytes: int, response: "Response", **kwargs: Any) -> None:
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        response.close()
+        raise _TooLargeError
 
 
 class _BoundedWriter:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from galsim import GalSimError, GalSimValueError
+from galsim import GalSimError
 from numpy.typing import ArrayLike, NDArray
 
 from .archive import MAX_MODULE_BYTES
@@ -136,9 +136,7 @@ class Module:
 
     def _runner(self, count: int) -> Runner:
         """The runner for a batch of ``count`` galaxies."""
-        if self.card.kind != "generator":
-            raise GalSimValueError(f"The module {self.card.name} makes no galaxies: it is not a "
-                                   "generator.", self.card.kind, ["generator"])
+        self.card.check_generator()
         runner: Runner
         if self.compact is None or (count >= GPU_ROWS and is_gpu_available()):
             runner = self.tensorflow

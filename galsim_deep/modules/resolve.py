@@ -26,13 +26,13 @@ from typing import Any
 
 from galsim.errors import GalSimValueError, galsim_warn
 
-from .archive import CARD_PATH, is_module, unpack
+from .archive import CARD_PATH, NAME_PATTERN, is_module, unpack
 from .cache import cache_dir, cached_module, explained_errors, module_place, scratch_folder
 from .download import check_sha256, download, is_url, parse_sha256, split_url
 from .errors import HandleError
 from .index import installed_folders, read_indexes
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(NAME_PATTERN)
 
 
 def resolve(handle: str | os.PathLike, sha256: str | None = None,

@@ -21,6 +21,7 @@ from galsim import GalSimConfigError, GalSimError
 from .observation import Observation
 from .real_catalog import RealCatalog
 from .stamps_file import StampsFile
+from .units import is_pixel
 
 DATA_SET_SUFFIXES = (".h5", ".hdf5")
 """Suffixes of data set files."""
@@ -210,7 +211,7 @@ class CatalogGalaxies(RealGalaxies):
             unique = quantities.count(column.quantity) == 1 and column.name not in columns
             values[column.name] = self._catalog.column(
                 columns.get(column.name, column.name),
-                card.pixel_scale if column.unit in ("pix", "pixel") else None,
+                card.pixel_scale if is_pixel(column.unit) else None,
                 column.quantity if unique else "other")
         self._rows = self._choose(values, np.arange(len(self._catalog)), count, seed)
 

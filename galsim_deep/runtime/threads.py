@@ -11,7 +11,7 @@ The environment variable ``GALSIM_DEEP_THREADS`` overrides all of this, and `set
 the environment variable.  The number of threads changes no galaxy.
 """
 
-__all__ = ["DEFAULT_LIMIT", "set_threads", "share_cores", "threads"]
+__all__ = ["DEFAULT_LIMIT", "available_cores", "set_threads", "share_cores", "threads"]
 
 import multiprocessing
 import operator
@@ -42,10 +42,10 @@ def threads() -> int:
                 f"GALSIM_DEEP_THREADS must be a number of threads, 1 or more, not '{text}'.")
         return int(text)
     if _processes is not None:
-        return min(max(1, _cores() // _processes), DEFAULT_LIMIT)
+        return min(max(1, available_cores() // _processes), DEFAULT_LIMIT)
     if multiprocessing.parent_process() is not None or _is_dask_task():
         return 1
-    return min(_cores(), DEFAULT_LIMIT)
+    return min(available_cores(), DEFAULT_LIMIT)
 
 
 def share_cores(processes: int | None) -> None:
@@ -82,8 +82,12 @@ def set_threads(count: int | None) -> None:
     _chosen = count
 
 
-def _cores() -> int:
-    """The number of cores that this process may run on."""
+def available_cores() -> int:
+    """The number of cores that this process may run on: on a cluster often not all of them.
+
+    >>> available_cores() >= 1
+    True
+    """
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows

@@ -20,6 +20,7 @@ from ..modules.card import Card
 from ..modules.module import Module, load
 from ..modules.resolve import resolve
 from ..observations.real_galaxies import DATA_SET_SUFFIXES, RealGalaxies, open_real_galaxies
+from ..runtime.threads import available_cores
 from .bins import Bin, magnitude_bins
 from .cache import Cache
 from .flux_units import FluxUnits
@@ -161,9 +162,7 @@ def compare(file_name: str | os.PathLike, real: str | os.PathLike | RealSample, 
     store = Cache.at(cache)
     module = load(resolve(file_name))
     card = module.card
-    if card.kind != "generator":
-        raise GalSimError(f"The module {card.name} makes no galaxies: it is of the kind "
-                          f"'{card.kind}'. A validation needs a 'generator'.")
+    card.check_generator()
     if len(card.bands) > 1:
         raise GalSimError(
             f"The module {card.name} has the bands {', '.join(band.name for band in card.bands)}. "
@@ -179,20 +178,12 @@ def compare(file_name: str | os.PathLike, real: str | os.PathLike | RealSample, 
     except GalSimError as err:
         reason = str(err)
     measurements = measure_galaxies(
-        galaxies, module, reconstructor, units, streams, processes=processes or _available_cores(),
+        galaxies, module, reconstructor, units, streams, processes=processes or available_cores(),
         keep=min(KEPT_STAMPS, len(galaxies)), progress=progress, cache=store)
     return Comparison(
         module=module, galaxies=galaxies, training=trained_on, settings=settings, units=units,
         streams=streams, reconstructor=reconstructor, no_reconstruction=reason,
         measurements=measurements, progress=progress)
-
-
-def _available_cores() -> int:
-    """Cores that this process may use: on a computing cluster often fewer than the machine has."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 def _training_galaxies(sample: RealSample, training: str | os.PathLike | None, card: Card,

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..modules.module import Module
-from .generate import latent_size
 
 DRAWS = 20_000
 """Galaxies whose class is drawn."""
@@ -48,7 +47,7 @@ def class_frequencies(module: Module, columns: Mapping[str, np.ndarray], rng: np
     drawn = np.zeros(len(card.classes), int)
     for first in range(0, draws, BLOCK):
         part = rows[first:first + BLOCK]
-        normal = rng.standard_normal((len(part), latent_size(card)), np.float32)
+        normal = rng.standard_normal((len(part), card.latent_size), np.float32)
         classes = module.sample({name: values[part] for name, values in columns.items()},
                                 normal)["galaxy_class"]
         drawn += np.bincount(classes, minlength=len(drawn))

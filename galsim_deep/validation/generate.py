@@ -1,6 +1,6 @@
 """The generated galaxies of a validation: one for the columns of each real galaxy."""
 
-__all__ = ["BLOCK", "generate", "generator_inputs", "latent_size"]
+__all__ = ["BLOCK", "generate", "generator_inputs"]
 
 from collections.abc import Sequence
 
@@ -36,7 +36,7 @@ def generator_inputs(galaxies: RealGalaxies, module: Module, streams: RandomStre
     columns = {name: values[indices].astype(np.float32)
                for name, values in galaxies.columns.items()}
     keys = latents.keys_from_seeds(streams.galaxy_seeds(indices))
-    return columns, latents.draw_latents(keys, latent_size(module.card))
+    return columns, latents.draw_latents(keys, module.card.latent_size)
 
 
 def generate(galaxies: RealGalaxies, module: Module, streams: RandomStreams,
@@ -78,14 +78,3 @@ def _check_pixel_scale(outputs: dict[str, np.ndarray], card: Card) -> None:
         raise GalSimError(f"The module {card.name} gives galaxies pixel scales from "
                           f"{scales.min():g} to {scales.max():g} arcsec. A validation needs the "
                           f"scale of its card, {card.pixel_scale:g} arcsec, for all galaxies.")
-
-
-def latent_size(card: Card) -> int:
-    """Number of random numbers that a galaxy takes, L.
-
-    Raises a `galsim.GalSimError` if the module is not a generator.
-    """
-    if card.latent is None:
-        raise GalSimError(f"The module {card.name} makes no galaxies: it is of the kind "
-                          f"'{card.kind}'. A validation needs a 'generator'.")
-    return card.latent.size

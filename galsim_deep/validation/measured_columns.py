@@ -7,6 +7,7 @@ import numpy as np
 
 from ..measure.half_light import measured_radius
 from ..modules.card import Card
+from ..observations.units import arcsec_of
 
 
 def measured_columns(stamp: np.ndarray, convolved: np.ndarray, card: Card,
@@ -38,14 +39,5 @@ def measured_columns(stamp: np.ndarray, convolved: np.ndarray, card: Card,
             radius = measured_radius(convolved) * pixel_scale if has_image else np.nan
         else:
             radius = measured_radius(stamp) * card.pixel_scale
-        measured["size"] = radius / _arcsec_of(column.unit, card.pixel_scale)
+        measured["size"] = radius / arcsec_of(column.unit, card.pixel_scale)
     return measured
-
-
-def _arcsec_of(unit: str, pixel_scale: float) -> float:
-    """The size of a unit of length [arcsec]: of a pixel of the module, or of an angle."""
-    if unit in ("pix", "pixel"):
-        return pixel_scale
-    from astropy.units import Unit
-
-    return Unit(unit).to("arcsec")

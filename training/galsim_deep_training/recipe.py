@@ -27,7 +27,8 @@ from galsim import GalSimConfigError
 
 from galsim_deep.config import RESERVED_FIELDS
 from galsim_deep.modules import card
-from galsim_deep.modules.card import Quantity
+from galsim_deep.modules.card import NAME_PATTERN, Quantity
+from galsim_deep.observations.units import arcsec_of
 
 from .settings import (
     Arcsec,
@@ -51,7 +52,7 @@ from .settings import (
     without_defaults,
 )
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME = f"^{NAME_PATTERN}$"
 
 INPUTS = ("galaxy_class", "image", "latent", "noise_sigma", "psf", "random_normal")
 """Names of the inputs of module signatures that are not columns."""
@@ -372,9 +373,7 @@ class Recipe(Settings):
 
     def pixels(self, column: Column) -> float:
         """Number of stamp pixels per unit of a column that holds a length or an angle."""
-        if column.unit in ("pix", "pixel"):
-            return 1.0
-        return float(Unit(column.unit).to("arcsec")) / self.stamp.pixel_scale
+        return arcsec_of(column.unit, self.stamp.pixel_scale) / self.stamp.pixel_scale
 
     def half_light_radius(self, columns: Mapping[str, Any]) -> Any:
         """The half-light radius [pixels] of galaxies with these columns, [N] each."""

@@ -36,8 +36,8 @@ _DAMAGE = (OSError, EOFError, zlib.error, RuntimeError, ValueError, IndexError, 
 
 # The functions of one interpreter, by their number of rows.
 _Functions = dict[int, Any]
-# Shape and dtype of inputs or outputs, by name.
-_Details = dict[str, tuple[Shape, Any]]
+# Shape, with None for the rows, and dtype of inputs or outputs, by name.
+_Details = dict[str, tuple[tuple[Any, ...], Any]]
 
 
 def graph_name(rows: int) -> str:

@@ -336,7 +336,7 @@ def test_threads_of_workers(catalogue, nproc, expected, tmp_path):
 import json, sys, galsim, galsim_deep
 from galsim_deep.modules.runners.litert import LiteRTRunner
 from galsim_deep.runtime import threads
-threads._cores = lambda: 6
+threads.available_cores = lambda: 6
 call = LiteRTRunner.call
 def noted(*arguments):
     with open(sys.argv[2], "a") as file:

@@ -160,6 +160,18 @@ def test_only_generators_need_columns_and_random_numbers(kind):
             Card.model_validate(card_of(**changes))
 
 
+def test_only_generators_make_galaxies():
+    card = Card.model_validate(card_of())
+    card.check_generator()
+    assert card.latent_size == card.latent.size
+    for kind, signature in (("encoder", "embed"), ("density", "log_prob")):
+        other = Card.model_validate(card_of(kind, latent=dict(size=3)))
+        for use in (other.check_generator, lambda card=other: card.latent_size):
+            with pytest.raises(galsim.GalSimValueError, match=signature) as caught:
+                use()
+            assert (caught.value.value, caught.value.allowed_values) == (kind, ["generator"])
+
+
 def test_a_density_that_draws_needs_random_numbers():
     with pytest.raises(pydantic.ValidationError, match="latent is missing.*sample"):
         Card.model_validate(card_of("density", signatures=["log_prob", "sample"], latent=None))

@@ -169,6 +169,8 @@ def test_not_found(folder, server):
     error = refused(folder, "404", server.address + "/toy.tar.gz")
     assert repr(error).startswith("galsim_deep.modules.HandleError(")
     assert pickle.loads(pickle.dumps(error)) == error
+    # As in Dask, which pickles the cause too.
+    assert str(pickle.loads(pickle.dumps(error.__cause__))) == str(error.__cause__)
 
 
 def test_unreachable(folder):

@@ -44,7 +44,7 @@ def test_less_than_one_thread():
 
 def test_processes_that_share_the_cores(monkeypatch):
     monkeypatch.delenv("GALSIM_DEEP_THREADS", raising=False)
-    monkeypatch.setattr("galsim_deep.runtime.threads._cores", lambda: 16)
+    monkeypatch.setattr("galsim_deep.runtime.threads.available_cores", lambda: 16)
     counts = []
     try:
         for processes in (None, 1, 2, 5, 16, 40):
@@ -82,7 +82,7 @@ def test_a_task_of_dask_uses_one_thread_in_a_main_process_too():
         from concurrent.futures import ThreadPoolExecutor
         from distributed import Client
         from galsim_deep.runtime import threads
-        threads._cores = lambda: 4
+        threads.available_cores = lambda: 4
         if __name__ == "__main__":
             with Client(processes=False, n_workers=1, threads_per_worker=2,
                         dashboard_address=None) as client:

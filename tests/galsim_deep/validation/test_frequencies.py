@@ -48,7 +48,7 @@ class Module:
     def __init__(self, wrong=0.0, signatures=("sample", "prior")):
         self.card = types.SimpleNamespace(
             name="made-up", kind="generator", classes=("a", "b", "c"), signatures=signatures,
-            latent=types.SimpleNamespace(size=2))
+            latent_size=2)
         self.wrong = wrong
 
     def shares(self, x):

@@ -49,10 +49,3 @@ def test_galaxies_of_other_pixel_scales(shapes_galaxies, scaled):
         generate(galaxies, scaled._module, STREAMS, range(9))
     galaxies.columns["flux_radius"] = np.full(48, 3.0)  # 0.03 arcsec, as on the card
     assert generate(galaxies, scaled._module, STREAMS, range(9))[0].shape == (9, 32, 32)
-
-
-def test_a_module_that_does_not_generate(shapes_galaxies):
-    module = types.SimpleNamespace(
-        card=types.SimpleNamespace(name="eye", kind="encoder", latent=None))
-    with pytest.raises(galsim.GalSimError, match="encoder"):
-        generator_inputs(shapes_galaxies, module, STREAMS, [0])

@@ -8,8 +8,8 @@ neighbours.
 Reference: Lanusse et al. 2021, MNRAS 504, 5543, arXiv:2008.03833.
 """
 
-__all__ = ["chi_square", "error_floor_weight", "fourier_chi_square", "fourier_log_likelihood",
-           "pixel_log_likelihood"]
+__all__ = ["chi_square", "column_multiplicity", "error_floor_weight", "fourier_chi_square",
+           "fourier_log_likelihood", "pixel_log_likelihood"]
 
 import numpy as np
 import tensorflow as tf
@@ -82,7 +82,7 @@ def fourier_chi_square(stamps: tf.Tensor, models: tf.Tensor, noise_sigma: tf.Ten
     size = stamps.shape[1]
     residual = tf.signal.rfft2d((stamps - models) / noise_sigma[:, None, None])
     power = tf.square(tf.math.real(residual)) + tf.square(tf.math.imag(residual))
-    return tf.reduce_sum(_column_multiplicity(size) * power / noise_power, axis=[1, 2]) / size**2
+    return tf.reduce_sum(column_multiplicity(size) * power / noise_power, axis=[1, 2]) / size**2
 
 
 def fourier_log_likelihood(stamps: tf.Tensor, models: tf.Tensor, noise_sigma: tf.Tensor,
@@ -105,16 +105,19 @@ def fourier_log_likelihood(stamps: tf.Tensor, models: tf.Tensor, noise_sigma: tf
     size = stamps.shape[1]
     log_normalisation = size**2 * (tf.math.log(noise_sigma) + 0.5 * np.log(2 * np.pi))
     log_normalisation += 0.5 * tf.reduce_sum(
-        _column_multiplicity(size) * tf.math.log(noise_power), axis=[1, 2])
+        column_multiplicity(size) * tf.math.log(noise_power), axis=[1, 2])
     return (-0.5 * fourier_chi_square(stamps, models, noise_sigma, noise_power)
             - log_normalisation)
 
 
-def _column_multiplicity(size: int) -> NDArray[np.float32]:
+def column_multiplicity(size: int) -> NDArray[np.float32]:
     """Multiplicity of each `rfft2` column in the full Fourier plane, [S//2 + 1].
 
     `rfft2` leaves out columns that are the complex conjugates of others. The first column, and for
     even S the last one, has no such partner.
+
+    >>> column_multiplicity(4).tolist()
+    [1.0, 2.0, 1.0]
     """
     multiplicity = np.full(size // 2 + 1, 2.0, np.float32)
     multiplicity[0] = 1.0

@@ -24,6 +24,7 @@ from galsim_deep.observations.noise import (
     white_correlation,
 )
 from galsim_deep.observations.real_catalog import RealCatalog
+from galsim_deep.observations.units import is_pixel
 
 from ...recipe import Column, Recipe
 from ...settings import Range, Settings, ShareBelowOne, Text
@@ -125,7 +126,7 @@ class RealGalaxiesBuilder(Builder, kind="real_galaxies"):
     def _read(self, column: Column) -> np.ndarray:
         """A column, float64, one value for each row of the catalogue; NaN outside of its range."""
         # Catalogues give sizes in their own pixels.
-        pixel_scale = self.recipe.stamp.pixel_scale if column.unit in ("pix", "pixel") else None
+        pixel_scale = self.recipe.stamp.pixel_scale if is_pixel(column.unit) else None
         try:
             values = self._catalog.column(
                 self.settings.columns.get(column.name, column.name), pixel_scale,

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from ...physics.likelihood import column_multiplicity
+
 WAVELENGTHS = tuple(np.geomspace(10 / 3, 50 / 3, 5))
 """Edges of the bins of small-scale power [pixels]: 0.1" to 0.5" for pixels of 0.03"."""
 WEIGHT_SIGMAS = 0.7, 1.5
@@ -80,8 +82,7 @@ def _log_powers(spectrum: tf.Tensor) -> list[tf.Tensor]:
     """Logarithm of the mean power in each bin of wavelength, [N] each."""
     size = spectrum.shape[1]
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
-    # Multiplicity of each `rfft2` column in the full Fourier plane.
-    multiplicity = np.where(np.arange(size // 2 + 1) % (size // 2) == 0, 1.0, 2.0)
+    multiplicity = column_multiplicity(size)
     power, log_powers = tf.square(tf.abs(spectrum)), []
     for longest, shortest in zip(WAVELENGTHS[1:], WAVELENGTHS, strict=False):
         weight = multiplicity * ((frequency > 1 / longest) & (frequency <= 1 / shortest))

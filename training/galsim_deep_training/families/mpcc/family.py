@@ -28,7 +28,7 @@ from ...networks.imputation import Imputation
 from ...recipe import Recipe
 from ..base import Columns, ModelFamily, Signature
 from ..shared.column_imputation import ColumnImputation
-from ..shared.signatures import encode_signature
+from ..shared.signatures import POSITION_ANGLE_SCALE, encode_signature
 from .class_imputation import imputed_for_class
 from .networks.class_weights import ClassWeights
 from .networks.discriminator import Discriminator, LatentEncoder, Trunk
@@ -40,9 +40,6 @@ from .phases.inference import Inference
 from .phases.latent_flow import MixtureFlow
 from .settings import MPCCSettings, NamedClass
 from .training_set import TrainingSet
-
-POSITION_ANGLE_SCALE = 1e-3
-"""Scale of the position-angle latents in the signature ``encode``: they are measured."""
 
 
 class MPCC(ModelFamily, kind="mpcc"):

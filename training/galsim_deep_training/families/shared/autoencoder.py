@@ -5,15 +5,12 @@ __all__ = ["Autoencoder", "Inference", "kl_divergence"]
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from ...data.dataset import Dataset
-
-Columns = Mapping[str, Any]
-"""The columns of N galaxies by name, arrays or tensors [N]."""
+from ...networks.conditions import Columns
 
 
 @dataclasses.dataclass(frozen=True)

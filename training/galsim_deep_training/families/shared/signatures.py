@@ -3,8 +3,8 @@
 Inside a family images are [N, S, S] and PSFs [N, P, P]: recipes have one band.
 """
 
-__all__ = ["decode_signature", "encode_signature", "log_prob_signature", "observation_specs",
-           "sample_signature"]
+__all__ = ["POSITION_ANGLE_SCALE", "decode_signature", "encode_signature", "log_prob_signature",
+           "observation_specs", "sample_signature"]
 
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from ..base import TOLERANCE, Columns, ModelFamily, Signature
+
+POSITION_ANGLE_SCALE = 1e-3
+"""Scale of latents of the position angle in the signature ``encode``: they are measured."""
 
 
 def sample_signature(family: ModelFamily,

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from galsim_deep_training.data.dataset import Dataset
 from galsim_deep_training.families.flow_vae.autoencoders.galaxy_frame import (
-    POSITION_ANGLE_SCALE,
     GalaxyFrameAutoencoder,
     GalaxyFrameSettings,
 )
+from galsim_deep_training.families.shared.signatures import POSITION_ANGLE_SCALE
 from galsim_deep_training.networks.conditions import Conditions
 
 TINY = dict(latent_size=4, psf_radius=2.0, cells=8, core_cells=4, channels=[8, 8, 4],

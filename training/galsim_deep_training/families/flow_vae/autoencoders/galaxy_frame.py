@@ -21,15 +21,13 @@ from ....rendering.galaxy_renderer import GalaxyRenderer, GalaxyRendererSettings
 from ....rendering.orientation import Orientation
 from ....settings import Channels, Maps, PositivePixels, PositiveShare, Subcells, Within
 from ...shared.autoencoder import Inference, kl_divergence
+from ...shared.signatures import POSITION_ANGLE_SCALE
 from ..networks.encoder import Encoder
 from ..networks.hierarchical_decoder import HierarchicalDecoder
 from .base import FlowAutoencoder
 
 if TYPE_CHECKING:
     from ....data.dataset import Dataset
-
-POSITION_ANGLE_SCALE = 1e-3
-"""Scale of the position-angle latents in `encode`: they are measured."""
 
 
 class GalaxyFrameSettings(GalaxyRendererSettings):

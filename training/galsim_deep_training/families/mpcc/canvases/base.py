@@ -1,24 +1,22 @@
 """The base class of canvases, which convert network outputs to light profiles, and stamps to views.
 """
 
-__all__ = ["Canvas", "Columns"]
+__all__ = ["Canvas"]
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import tensorflow as tf
 
+from ....networks.conditions import Columns
 from ....networks.nested_grids import Grids
 from ....recipe import Recipe
 from ....registry import Registered
 
 if TYPE_CHECKING:
     from ....data.dataset import Dataset
-
-Columns = Mapping[str, tf.Tensor]
-"""Catalogue columns by name, [N] each."""
 
 
 class Canvas(Registered, abc.ABC, label="canvas"):

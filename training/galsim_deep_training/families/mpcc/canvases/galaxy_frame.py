@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from ....networks.conditions import Columns
 from ....recipe import Recipe
 from ....rendering.drawing import Pose
 from ....rendering.galaxy_renderer import GalaxyRenderer, GalaxyRendererSettings
-from .base import Canvas, Columns
+from .base import Canvas
 
 if TYPE_CHECKING:
     from ....data.dataset import Dataset

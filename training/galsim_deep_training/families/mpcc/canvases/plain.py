@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import tensorflow as tf
 from galsim import GalSimConfigError
 
+from ....networks.conditions import Columns
 from ....recipe import Recipe
 from ....settings import Settings, Subcells
-from .base import Canvas, Columns
+from .base import Canvas
 
 
 class PlainSettings(Settings):

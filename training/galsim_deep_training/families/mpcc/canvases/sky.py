@@ -25,10 +25,12 @@ from typing import Annotated, Self
 import numpy as np
 import pydantic
 import tensorflow as tf
-from astropy.units import Unit
 from galsim import GalSimConfigError
 
+from galsim_deep.observations.units import arcsec_of
+
 from ....networks.blocks import softplus
+from ....networks.conditions import Columns
 from ....recipe import Recipe
 from ....rendering.drawing import edge_window
 from ....rendering.grid import GalaxyGrid
@@ -43,7 +45,7 @@ from ....settings import (
     Within,
     check_grid,
 )
-from .base import Canvas, Columns
+from .base import Canvas
 
 MIN_OBSERVED_RADIUS, MIN_RENDERED_RADIUS = 2.0, 0.75
 """Smallest half size of a source as observed and before the beam [pixels]."""
@@ -127,8 +129,7 @@ class Sky(Canvas, kind="sky"):
         self._flux_column = recipe.required_column("flux", "the canvas 'sky'").name
         size_column = recipe.required_column("largest_angular_size", "the canvas 'sky'")
         self._size_column = size_column.name
-        self._size_unit = (recipe.stamp.pixel_scale if size_column.unit in ("pix", "pixel")
-                           else float(Unit(size_column.unit).to("arcsec")))
+        self._size_unit = arcsec_of(size_column.unit, recipe.stamp.pixel_scale)
         if settings.beam and not settings.contour_flux:
             raise GalSimConfigError(
                 f"The recipe {recipe.path}, model.canvas, gives a beam of {settings.beam:g} arcsec "
