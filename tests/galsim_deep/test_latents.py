@@ -249,6 +249,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork here")
 def test_processes(keys, drawn, tmp_path):
     """A fresh process, and children forked from it."""

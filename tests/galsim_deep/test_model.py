@@ -202,6 +202,7 @@ def test_another_seed_is_another_galaxy(model, table):
         assert np.max(np.abs(images[0] - other)) > 1e-3 * images[0].max()
 
 
+@pytest.mark.long
 def test_another_process(model, table, tmp_path):
     script = (
         "import sys, numpy as np, galsim_deep\n"

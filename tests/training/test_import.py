@@ -48,6 +48,7 @@ def test_no_family_imports_another(imported_names):
                 assert name.split(".")[2] in {family, "base", "shared"}, (path, name)
 
 
+@pytest.mark.long
 def test_making_a_data_set_needs_no_tensorflow():
     """The processes that make examples stay small."""
     script = ("import sys, galsim_deep_training.data.build, galsim_deep_training.cli; "

@@ -91,6 +91,7 @@ def test_no_catalogue(base):
         assert base == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("most", [0, 100])
 def test_behind_a_proxy(file, most):
     """Copied as a whole if it is not too large, and otherwise asked for each value."""

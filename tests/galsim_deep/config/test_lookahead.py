@@ -123,6 +123,7 @@ def test_constants_and_sequences_are_known(catalogue, batches, gal):
     np.testing.assert_array_equal(image, image_made_alone(config(catalogue, **gal)))
 
 
+@pytest.mark.long
 def test_options_that_change(catalogue, batches):
     """Galaxies with different options are not made together."""
     gal = dict(pad_factor=dict(type="Sequence", first=4, step=2, repeat=4))

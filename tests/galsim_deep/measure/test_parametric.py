@@ -115,6 +115,7 @@ def test_known_bulge_and_disc(psf):
                       SCALE, psf, 1e-3).chi2 > fit.chi2 + 0.05
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [0.7, 1.0, 2.5, 4.0])
 def test_one_component_for_one_component(psf, n):
     fit = fit_parametric(observation(seen(sersic(n)), psf, 3e-3, seed=2))
@@ -123,6 +124,7 @@ def test_one_component_for_one_component(psf, n):
     assert fit.chi2 == pytest.approx(1.0, abs=0.04)
 
 
+@pytest.mark.long
 def test_two_components_too_faint_to_tell(psf):
     faint = observation(seen(two_parts()), psf, 0.1, seed=3)
     assert fit_parametric(faint).kind == "sersic"
@@ -151,6 +153,7 @@ def test_chi2_is_that_of_the_stamp(psf):
         np.nanmean((observed.stamp - fit.stamp) ** 2) / 0.01**2, rel=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", [sersic(2.0), two_parts()])
 def test_flux_does_not_matter(psf, profile):
     observed = observation(seen(profile), psf, 2e-3, seed=5)
@@ -212,6 +215,7 @@ def test_no_profile_of_nothing(psf):
         fit.profile()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("factor", [1e-200, 1e200])
 def test_extreme_units(psf, factor):
     fit = fit_parametric(observation(factor * seen(sersic(1.0)), psf, 1e-3))

@@ -419,6 +419,7 @@ def test_a_galaxy_away_from_the_middle(observe, measured):
     assert values["size"] == pytest.approx(measured("gaussian")["size"], rel=0.02)
 
 
+@pytest.mark.long
 def test_a_truncated_galaxy(observe):
     """It fills the stamp: moments would be those of the stamp, there is no sky for statmorph."""
     values, flags = measure(gaussian(30.0) + noise_of(observe), observe(size=_SIZE))

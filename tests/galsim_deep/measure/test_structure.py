@@ -119,6 +119,7 @@ def test_ratio():
     assert error == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.long
 def test_error_of_the_ratio():
     """Ratios of independent samples scatter as much as the bootstrap says; less for more groups."""
     def measured(groups, seed):

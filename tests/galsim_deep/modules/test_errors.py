@@ -28,6 +28,7 @@ def test_copies(copied):
     assert type(error) is HandleError and error.args == ("fault",)
 
 
+@pytest.mark.long
 def test_errors_reach_the_client_of_dask():
     script = """
 import pickle, sys

@@ -498,6 +498,7 @@ def test_the_same_seed_is_the_same_image_alone_and_in_a_batch(shipped, spread):
         np.testing.assert_array_equal(alone[0], images[7])
 
 
+@pytest.mark.long
 def test_classes_have_names_and_look_different(shipped, spread):
     if not shipped.classes:
         pytest.skip("the module has no classes")

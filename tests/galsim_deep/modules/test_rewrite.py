@@ -54,6 +54,7 @@ except OSError as err:
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits here")
 def test_a_full_disk_leaves_the_module_as_it_was(copied):
     """Neither the page nor the card is replaced, and nothing else stays."""

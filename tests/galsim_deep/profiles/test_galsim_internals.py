@@ -159,6 +159,7 @@ def test_a_large_profile_is_kept_alone(stamp, room_for_three):
     assert room_for_three.bytes == _bytes(small)
 
 
+@pytest.mark.long
 def test_memory_is_bounded_whatever_is_drawn():
     """Resident memory in a process that draws many more profiles than it may keep."""
     script = textwrap.dedent("""

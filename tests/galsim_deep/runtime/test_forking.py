@@ -41,6 +41,7 @@ def test_a_fork_waits_for_another_thread():
     """) == ["0"]
 
 
+@pytest.mark.long
 def test_a_signal_handler_may_fork():
     """It runs in the main thread, which may hold the lock; it would wait for itself for ever."""
     assert run("""
@@ -61,6 +62,7 @@ def test_a_signal_handler_may_fork():
     """) == ["7", "True"]
 
 
+@pytest.mark.long
 def test_a_child_that_returns_from_the_handler_goes_on():
     assert run("""
         import os, signal, threading

@@ -65,6 +65,7 @@ def in_a_new_process(script):
     return done.stdout.split()
 
 
+@pytest.mark.long
 def test_a_worker_of_a_pool_uses_one_thread():
     assert in_a_new_process("""
         import multiprocessing

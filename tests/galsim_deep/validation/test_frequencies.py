@@ -99,6 +99,7 @@ def test_a_module_without_a_prior():
     assert sum(frequencies["drawn"]) == 100
 
 
+@pytest.mark.long
 def test_a_real_module(shapes_module):
     columns = dict(flux_radius=np.linspace(4, 12, 30), mag_auto=np.linspace(21, 25, 30))
     frequencies = class_frequencies(shapes_module, columns, np.random.default_rng(3))

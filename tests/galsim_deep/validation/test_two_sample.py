@@ -213,6 +213,7 @@ def test_a_difference_in_correlation_alone_is_told():
     assert two_sample.auc(features, labels, groups, 2).value > 0.8
 
 
+@pytest.mark.long
 def test_a_shift_of_labels_that_follow_groups_is_not_learned_by_heart():
     """Groups of rows that are alike lie in one sample each; only new groups count."""
     rng = np.random.default_rng(11)
@@ -231,11 +232,13 @@ def test_missing_features_are_information():
     assert two_sample.auc(features, labels, groups, 3).value > 0.95
 
 
+@pytest.mark.long
 def test_auc_is_that_of_the_seed():
     sample = two_samples(4, "rows")
     assert two_sample.auc(*sample, 1, bootstraps=20) == two_sample.auc(*sample, 1, bootstraps=20)
 
 
+@pytest.mark.long
 def test_auc_does_not_prefer_a_side():
     """The labels only name the samples: what is told apart is so either way."""
     features, labels, groups = two_samples(5, "rows")

@@ -62,6 +62,7 @@ def test_the_data_set_knows_its_recipe(recipe, data_file):
         assert file.attrs["seed"] == recipe.seed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_failure_leaves_nothing_behind(processes, recipe, tmp_path, monkeypatch):
     def example(self, number):

@@ -153,6 +153,7 @@ def test_a_full_disk(limit, tmp_path, environment_without_coverage):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_disk_with_just_enough_room(tmp_path, environment_without_coverage):
     path = tmp_path / "data.h5"
     subprocess.run([sys.executable, "-c", FULL_DISK, "5000000", str(path)], check=True,

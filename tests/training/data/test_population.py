@@ -62,6 +62,7 @@ def test_flat_share(make):
     assert found == pytest.approx(0.6 * 0.5 + 0.4 * brighter, abs=0.03)
 
 
+@pytest.mark.long
 def test_counts_of_a_catalogue_and_beyond(make, tmp_path):
     """The counts have a step; beyond the faintest galaxy they are exponential."""
     rng = np.random.default_rng(3)

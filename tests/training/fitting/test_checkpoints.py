@@ -228,6 +228,7 @@ def test_a_checkpoint_that_holds_such_weights_is_refused(what, complete, tmp_pat
 # ---- full disks -----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [0, 60, 200, 500, 1000])
 def test_a_full_disk(limit, complete, sizes, tmp_path):
     """Whatever cannot be written first; with room again the fit goes on as if nothing had been."""

@@ -117,6 +117,7 @@ def test_explained(result):
         assert gini[kind]["chance"][1] < 0.03
 
 
+@pytest.mark.long
 def test_what_an_encoder_loses(made_up, summary):
     """Of a third it has no idea: they go where they happen to."""
     measurements, classification = made_up(step=3.0)
@@ -160,6 +161,7 @@ def test_the_signal_of_a_pixel(signal, made_up, section_of):
     assert not section_of(measurements, dark).reliable().any()
 
 
+@pytest.mark.long
 def test_galaxies_without_a_class(made_up, summary):
     """They are left out, and counted nowhere."""
     measurements, classification = made_up()
@@ -173,6 +175,7 @@ def test_galaxies_without_a_class(made_up, summary):
     assert np.sum(result["recovered"]["confusion"]) == COUNT - 50
 
 
+@pytest.mark.long
 def test_rows_count_where_both_stamps_were_measured(made_up, summary):
     measurements, classification = made_up()
     measurements.values["real"]["gini"][:200] = np.nan

@@ -73,6 +73,7 @@ def test_columns_that_are_given_stay(tiny):
         np.testing.assert_array_equal(values, columns[name])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("missing", [["zphot"], ["flux_radius"], ["mag_auto"],
                                      ["flux_radius", "mag_auto", "zphot"]])
 def test_columns_that_are_missing_are_drawn(tiny, missing):
@@ -95,6 +96,7 @@ def test_columns_that_are_missing_are_drawn(tiny, missing):
             np.testing.assert_array_equal(values, columns[column.name])
 
 
+@pytest.mark.long
 def test_the_sampled_position_angle_is_that_of_two_numbers(tiny):
     """Isotropic by construction: the rest of the galaxy does not know of it."""
     family, batch = tiny

@@ -18,6 +18,7 @@ def test_classes_are_equally_frequent_without_labels(make):
     np.testing.assert_array_equal(family.training_set.clipping, [0.0, 0.0])
 
 
+@pytest.mark.long
 def test_classes_are_as_frequent_as_their_labels(bars):
     recipe, run = bars
     dataset = Dataset(run / "data.h5")
@@ -28,6 +29,7 @@ def test_classes_are_as_frequent_as_their_labels(bars):
     np.testing.assert_allclose(family.training_set.class_shares, [[1 - share, share]], rtol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("labels", [np.arange(60) % 2 + 1, np.arange(60) % 2 - 1,
                                     np.zeros(60, int)])
 def test_labels_that_are_not_the_classes(bars, labels):

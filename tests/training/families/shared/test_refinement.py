@@ -75,6 +75,7 @@ def test_fixed_latents_stay_and_have_no_prior(run, basis, observed):
     np.testing.assert_allclose(refined[:, 1:], maximum(basis, observed)[:, 1:], atol=0.02)
 
 
+@pytest.mark.long
 def test_galaxies_are_independent(run):
     together = run(10)
     for row in range(4):

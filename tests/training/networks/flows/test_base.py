@@ -103,6 +103,7 @@ def test_seed_determines_the_permutations(kind):
         assert sorted(permutation) == list(range(6))
 
 
+@pytest.mark.long
 def test_float32_under_any_policy(kind):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -211,6 +212,7 @@ def test_rows_are_independent(flow):
         np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
 
 
+@pytest.mark.long
 def test_every_dimension_is_transformed(kind, awake):
     """With permutations, each dimension depends on most others after a few layers."""
     flow = awake(kind, 6, layers=6)

@@ -68,6 +68,7 @@ TABLES = {"MNIST": (48, 24, 96, "class", 157249, 148465, 129552, 480),
           "FMNIST": (96, 16, 192, "copy", 590369, 591841, 504800, 320)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("data", TABLES)
 def test_parameter_counts_of_the_thesis(data):
     channels, size, hidden, injection, *expected = TABLES[data]
