@@ -116,8 +116,8 @@ class Column(Settings):
     (0.0, 5.0)
     >>> parse(Column, dict(column, offset=0), "recipe my.yaml", "columns.0")
     Traceback (most recent call last):
-    galsim.errors.GalSimConfigError: The recipe my.yaml is not valid. columns.0: valid_range: it \
-begins at 0, where 'scale: log' has no logarithm; with the offset (0) it should be positive
+    galsim.errors.GalSimConfigError: The recipe my.yaml is not valid. columns.0: valid_range: its \
+lower limit 0 plus the offset 0 must be positive, because 'scale: log' takes the logarithm
     """
 
     not_hashed = frozenset({"meaning", "valid_range", "as_observed"})
