@@ -146,11 +146,12 @@ build(read_recipe({recipe!r}), {output!r}, 2, progress=False)
 
 
 @pytest.fixture
-def slow_build(recipe, tmp_path):
+def slow_build(recipe, tmp_path, environment_without_coverage):
     """A process that builds a data set in 13 seconds, and two workers that have begun."""
     code = SLOW.format(recipe=str(recipe.path), output=str(tmp_path / "data.h5"))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+                               stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               env=environment_without_coverage)
     try:
         workers = set()
         while len(workers) < 2:

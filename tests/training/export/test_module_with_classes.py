@@ -70,12 +70,12 @@ def test_restored_is_what_was_fitted(classed, run, family, normal):
         again.log_class_probability(latent, COLUMNS))
 
 
-def test_probe(folder):
+def test_probe(folder, family):
     module = Module(folder)
     differences = module.probe()
     assert set(differences) == {"sample", "sample (compact graph)", "decode", "prior", "encode"}
     assert all(np.isfinite(list(differences.values())))
-    check(module)
+    check(module, family)
     with np.load(module.folder / PROBE_PATH) as probe:
         assert probe["sample/inputs/galaxy_class"].tolist() == [-1, 1, 2, 0]
 

@@ -207,12 +207,12 @@ assert os.waitpid(child, 0)[1] == 0
 
 @pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")
-def test_interrupts_at_any_moment(shapes_folder, tmp_path):
+def test_interrupts_at_any_moment(shapes_folder, tmp_path, environment_without_coverage):
     """Do no harm to later calls, forked children, or the end of the process."""
     script = tmp_path / "script.py"
     script.write_text(INTERRUPTS)
     done = subprocess.run([sys.executable, str(script), str(shapes_folder)], capture_output=True,
-                          text=True)
+                          text=True, env=environment_without_coverage)
     assert done.returncode == 0, done.stderr
 
 
