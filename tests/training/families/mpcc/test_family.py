@@ -3,78 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import stats
 
 from galsim_deep_training.data.dataset import Dataset
-from galsim_deep_training.networks.conditional_batch_norm import ConditionalBatchNorm
-from galsim_deep_training.networks.spectral import SpectralConv, SpectralDense, layers_of
 
 pytestmark = pytest.mark.long
 
 COLUMNS = ("flux_radius", "mag_auto", "zphot")
-
-
-def columns_of(batch, count=None):
-    """The columns of a batch, or ``count`` times those of its first row."""
-    return {name: batch[name] if count is None else tf.repeat(batch[name][:1], count)
-            for name in COLUMNS}
-
-
-@pytest.fixture
-def recorded():
-    """``recorded(family)``: a list of the classes and columns that are generated from now on.
-
-    Only the first galaxy of each call is generated.
-    """
-    def record(family):
-        calls, generate = [], family.generate
-
-        def spy(latent, classes, position_angle_latents, columns):
-            calls.append(dict(classes=np.argmax(classes, axis=-1), **{
-                name: value.numpy() for name, value in columns.items()}))
-            return generate(latent[:1], classes[:1], position_angle_latents[:1],
-                            {name: value[:1] for name, value in columns.items()})
-
-        family.generate = spy
-        return calls
-    return record
-
-
-def test_a_shared_trunk(make):
-    shared, _ = make("conditional")
-    assert shared.encoder_trunk is shared.trunk
-    separate, _ = make("own trunk")
-    assert separate.encoder_trunk is not separate.trunk
-
-
-def test_with_one_class_the_prior_is_standard_normal(make):
-    family, _ = make("one class")
-    normal = tf.constant(np.random.default_rng(1).standard_normal((6, 4)), tf.float32)
-    latent = family.prior.draw(normal, tf.ones([6, 1]), tf.zeros([6, 0]))
-    np.testing.assert_allclose(latent, normal, rtol=1e-6)
-
-
-def test_networks_do_not_depend_on_the_flow(make):
-    """Recipes with and without the phase ``flow`` share the checkpoints of the other networks."""
-    def weights(change):
-        family, _ = make("unconditional", change)
-        networks = dict(family.networks, trunk=family.trunk, discriminator=family.discriminator)
-        return {name: [np.asarray(variable) for variable in network.variables]
-                for name, network in networks.items() if name != "flow"}
-
-    def without(content):
-        del content["fit"]["flow"]
-
-    def larger(content):
-        content["model"]["flow"]["layers"] = 3
-
-    expected = weights(lambda content: None)
-    for change in (without, larger):
-        found = weights(change)
-        assert found.keys() == expected.keys()
-        for name, variables in expected.items():
-            for variable, other in zip(variables, found[name], strict=True):
-                np.testing.assert_array_equal(other, variable, err_msg=name)
 
 
 def test_modules_do_not_observe(make):
@@ -86,7 +20,8 @@ def test_modules_do_not_observe(make):
 
 def test_a_requested_class_is_decoded_from_its_prior(make, batch_of):
     family, dataset = make("conditional")
-    columns = columns_of(batch_of(dataset, 3))
+    batch = batch_of(dataset, 3)
+    columns = {name: batch[name] for name in COLUMNS}
     normal = np.random.default_rng(1).standard_normal((3, family.latent_size)).astype(np.float32)
     galaxy_class, signatures = tf.constant([2, 0, 1]), family.signatures()
     sample = signatures["sample"].call(
@@ -98,61 +33,6 @@ def test_a_requested_class_is_decoded_from_its_prior(make, batch_of):
     decoded = signatures["decode"].call(latent=latent, galaxy_class=galaxy_class, **columns)
     np.testing.assert_allclose(decoded["image"], image, atol=1e-6 * np.max(image))
     assert np.all(prior["log_class_probability"].numpy() < 0)
-
-
-def test_missing_columns_are_those_of_the_class(make, awaken, batch_of, recorded):
-    """For a requested class they are distributed as for galaxies that are drawn of that class."""
-    family, dataset = make("conditional")
-    awaken(family.class_weights, size=0.3)
-    awaken(family.imputation, size=0.1)
-    count, calls = 4000, recorded(family)
-    columns = columns_of(batch_of(dataset, 1), count)
-    columns.update(mag_auto=tf.fill([count], np.nan), zphot=tf.fill([count], np.nan))
-    normal = tf.random.stateless_normal([count, family.latent_size], [1, 2])
-    _, natural = family.sample_classes(normal, columns)
-    drawn = calls[0]
-    for number in range(3):
-        requested = tf.where(tf.range(count) < 100, -1, number)
-        _, classes = family.sample_classes(normal, columns, requested)
-        generated, same = calls[-1], np.asarray(natural == classes)
-        np.testing.assert_array_equal(classes[100:], number)
-        np.testing.assert_array_equal(classes[:100], natural[:100])
-        np.testing.assert_array_equal(generated["flux_radius"], columns["flux_radius"])
-        for name in ("mag_auto", "zphot"):
-            np.testing.assert_array_equal(generated[name][same], drawn[name][same])
-            of_class = drawn[name][np.asarray(natural) == number]
-            imputed = generated[name][~same]
-            error = np.std(of_class) * np.sqrt(1 / len(of_class) + 1 / len(imputed))
-            assert np.mean(imputed) == pytest.approx(np.mean(of_class), abs=5 * error)
-            assert np.std(imputed) == pytest.approx(np.std(of_class), rel=0.2)
-
-
-def test_drawn_classes_are_as_frequent_as_their_weights(make, awaken, batch_of, recorded):
-    family, dataset = make("conditional")
-    awaken(family.class_weights, size=0.5)
-    columns, calls = columns_of(batch_of(dataset, 1), 20000), recorded(family)
-    normal = tf.random.stateless_normal([20000, family.latent_size], [1, 2])
-    family.sample(normal, columns)
-    weights = np.exp(family.log_class_weights(columns, 20000))[0]
-    assert np.ptp(weights) > 0.05
-    counts = np.bincount(calls[0]["classes"], minlength=3)
-    assert stats.chisquare(counts, 20000 * weights / weights.sum()).pvalue > 0.01
-
-
-@pytest.mark.parametrize("name", ["even", "unconditional"])
-def test_a_fitted_generator_treats_rows_independently(name, fit_of):
-    """Spectral norms are divided out, and statistics of the normalisation are collected."""
-    _, family = fit_of(name)
-    layers = layers_of(family.generator, (SpectralConv, SpectralDense))
-    assert layers and all(float(layer.norm) == 1.0 for layer in layers)
-    norms = layers_of(family.generator, ConditionalBatchNorm)
-    assert len(norms) > 1 and all(float(norm.batches) == 16 for norm in norms)
-    normal = np.random.default_rng(1).standard_normal((5, family.latent_size)).astype(np.float32)
-    columns = dict(flux_radius=tf.fill([5], 4.0), mag_auto=tf.fill([5], 22.0),
-                   zphot=tf.fill([5], 0.6))
-    together = family.sample(normal, columns).numpy()
-    alone = family.sample(normal[2:3], {k: v[:1] for k, v in columns.items()}).numpy()
-    np.testing.assert_allclose(alone[0], together[2], atol=1e-6 * together.max())
 
 
 def test_labelled_classes_have_names_and_are_judged_with_them(bars, fitted_bars, batch_of):

@@ -4,19 +4,16 @@ __all__ = ["encoded", "encoded_batch"]
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from ...data.dataset import Dataset
 from ...fitting.graphs import as_graph
-
-if TYPE_CHECKING:
-    from .family import MPCC
+from .model import MPCCModel
 
 
-def encoded_batch(family: "MPCC", batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def encoded_batch(family: MPCCModel, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Encode the stamps of one batch; returns the same dict as `encoded`, of tensors."""
     count = tf.shape(batch["stamp"])[0]
     conditions = family.network_conditions(batch, count)
@@ -32,7 +29,7 @@ def encoded_batch(family: "MPCC", batch: Mapping[str, tf.Tensor]) -> dict[str, t
                 conditions=family.all_conditions(batch, count))
 
 
-def encoded(family: "MPCC", dataset: Dataset, indices: np.ndarray,
+def encoded(family: MPCCModel, dataset: Dataset, indices: np.ndarray,
             seed: int) -> dict[str, np.ndarray]:
     """Encode stamps of a data set.
 

@@ -3,16 +3,14 @@
 __all__ = ["Simulator", "displaced"]
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ...physics.observation import clipped, observe
+from .model import MPCCModel
 from .networks.mixture_prior import class_of, uniform_of
-
-if TYPE_CHECKING:
-    from .family import MPCC
 
 Batch = Mapping[str, tf.Tensor]
 """A batch of a `Dataset`: ``stamp``, ``psf``, ``noise_sigma``, ``noise_power``, ``label`` and the
@@ -44,7 +42,7 @@ class Simulator:
         (TensorShape([5, 12]), TensorShape([5, 10]))
     """
 
-    def __init__(self, family: "MPCC", normal: Callable[..., tf.Tensor]) -> None:
+    def __init__(self, family: MPCCModel, normal: Callable[..., tf.Tensor]) -> None:
         self.family, self.settings, self._normal = family, family.settings, normal
 
     def latents(self, batch: Batch, step: tf.Tensor, stream: int) -> tuple[tf.Tensor, tf.Tensor]:

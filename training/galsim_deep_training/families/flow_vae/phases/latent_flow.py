@@ -13,6 +13,7 @@ from ....fitting.graphs import as_graph
 from ....fitting.phase import Batch, GradientPhase
 from ....recipe import PhaseSettings
 from ....settings import Jitter, PositiveShare
+from ..model import FlowVAEModel
 
 
 class LatentFlowSettings(PhaseSettings):
@@ -52,7 +53,7 @@ class LatentFlow(GradientPhase):
     builds_on: ClassVar[tuple[str, ...]] = ("autoencoder", "structure")
     uses = ("model.autoencoder", "model.flow", "model.detail_flow")
 
-    def __init__(self, family: Any, settings: Any, float16: bool | None = None) -> None:
+    def __init__(self, family: FlowVAEModel, settings: Any, float16: bool | None = None) -> None:
         self.family = family
         super().__init__(settings, family.recipe.seed, dict(prior=family.prior),
                          family.prior.trainable_variables, float16)

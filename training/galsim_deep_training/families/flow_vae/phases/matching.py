@@ -16,6 +16,7 @@ from ....recipe import PhaseSettings, Recipe
 from ...base import Columns
 from ..appearance import NAMES, appearance
 from ..energy_distance import energy_distance
+from ..model import FlowVAEModel
 from .latent_flow import LatentFlow
 
 REFERENCE_SIZE = 8192
@@ -57,7 +58,7 @@ compare two samples. Take 8 or more.
                 f"The recipe {recipe.path}, fit.matching.batch_size, is {batch_size}: too few to "
                 "compare two samples. Take 8 or more.")
 
-    def __init__(self, family: Any, settings: Any) -> None:
+    def __init__(self, family: FlowVAEModel, settings: Any) -> None:
         # The gradient passes the decoder, which may compute in float16 although flows do not.
         super().__init__(family, settings, float16=uses_float16(family.networks))
         # The mean of each statistic as a polynomial of the columns, and the scatter about it.

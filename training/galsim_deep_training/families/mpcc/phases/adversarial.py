@@ -4,7 +4,7 @@ __all__ = ["Adversarial", "AdversarialSettings", "Jitter", "NETWORKS", "diversit
 
 import collections
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -29,10 +29,8 @@ from ..losses import (
     prior_regulariser,
     unevenness,
 )
+from ..model import MPCCModel
 from ..simulator import Simulator
-
-if TYPE_CHECKING:
-    from ..family import MPCC
 
 NETWORKS = ("model.canvas", "model.classes", "model.latent_size", "model.conditional",
             "model.offset", "model.prior", "model.generator", "model.discriminator",
@@ -145,7 +143,7 @@ class Adversarial(Phase):
 
     settings: AdversarialSettings
 
-    def __init__(self, family: "MPCC", settings: AdversarialSettings) -> None:
+    def __init__(self, family: MPCCModel, settings: AdversarialSettings) -> None:
         super().__init__(settings, family.recipe.seed)
         self.family = family
         self.networks = dict(

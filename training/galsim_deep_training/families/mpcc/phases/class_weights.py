@@ -3,18 +3,15 @@
 __all__ = ["ClassWeightsPhase"]
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from ....fitting.phase import Batch
 from ..encoded import encoded_batch
+from ..model import MPCCModel
 from .adversarial import NETWORKS
 from .encoded import EncodedPhase, EncodedSettings
-
-if TYPE_CHECKING:
-    from ..family import MPCC
 
 
 class ClassWeightsPhase(EncodedPhase):
@@ -42,7 +39,7 @@ class ClassWeightsPhase(EncodedPhase):
     name = "class_weights"
     uses = NETWORKS
 
-    def __init__(self, family: "MPCC", settings: EncodedSettings) -> None:
+    def __init__(self, family: MPCCModel, settings: EncodedSettings) -> None:
         super().__init__(family, settings, "class_weights", family.class_weights)
 
     def batches_of(self, stamps: dict[str, np.ndarray],

@@ -4,7 +4,6 @@ __all__ = ["EncodedPhase", "EncodedSettings"]
 
 import abc
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -14,9 +13,7 @@ from ....fitting.phase import GradientPhase
 from ....recipe import PhaseSettings
 from ....settings import PositiveShare
 from ..encoded import encoded
-
-if TYPE_CHECKING:
-    from ..family import MPCC
+from ..model import MPCCModel
 
 
 class EncodedSettings(PhaseSettings):
@@ -55,7 +52,7 @@ class EncodedPhase(GradientPhase):
 
     settings: EncodedSettings
 
-    def __init__(self, family: "MPCC", settings: EncodedSettings, name: str,
+    def __init__(self, family: MPCCModel, settings: EncodedSettings, name: str,
                  network: keras.Model) -> None:
         self.family = family
         super().__init__(settings, family.recipe.seed, {name: network},

@@ -3,7 +3,6 @@
 __all__ = ["Inference"]
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -14,11 +13,9 @@ from ....fitting.phase import Batch, GradientPhase
 from ....networks.spectral import fold_spectral_norm
 from ....recipe import PhaseSettings
 from ..losses import latent_negative_log_likelihood
+from ..model import MPCCModel
 from ..simulator import Simulator
 from .adversarial import NETWORKS
-
-if TYPE_CHECKING:
-    from ..family import MPCC
 
 
 class Inference(GradientPhase):
@@ -43,7 +40,7 @@ class Inference(GradientPhase):
     builds_on = ("adversarial",)
     uses = NETWORKS
 
-    def __init__(self, family: "MPCC", settings: PhaseSettings) -> None:
+    def __init__(self, family: MPCCModel, settings: PhaseSettings) -> None:
         self.family = family
         networks: dict[str, keras.Model] = dict(
             encoder_trunk=family.encoder_trunk, encoder=family.encoder)

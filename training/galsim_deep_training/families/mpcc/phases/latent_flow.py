@@ -4,18 +4,15 @@
 __all__ = ["MixtureFlow"]
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from ....fitting.phase import Batch
 from ..encoded import encoded_batch
+from ..model import MPCCModel
 from .adversarial import NETWORKS
 from .encoded import EncodedPhase, EncodedSettings
-
-if TYPE_CHECKING:
-    from ..family import MPCC
 
 
 class MixtureFlow(EncodedPhase):
@@ -40,7 +37,7 @@ class MixtureFlow(EncodedPhase):
     name = "flow"
     uses = (*NETWORKS, "model.flow")
 
-    def __init__(self, family: "MPCC", settings: EncodedSettings) -> None:
+    def __init__(self, family: MPCCModel, settings: EncodedSettings) -> None:
         assert family.flow is not None
         self.flow = family.flow
         super().__init__(family, settings, "flow", family.flow)
