@@ -25,11 +25,22 @@ LONG_FIXTURES = {"shapes_validation"}
 
 
 def pytest_collection_modifyitems(items):
-    """Long tests start first, so that no process is left alone with one at the end."""
+    """Long tests start first, so that no process is left alone with one at the end.
+
+    Of the files that need the fit of the tiny recipe, one comes first and the others last, so that
+    no process waits for the one that fits.
+    """
     for item in items:
         if LONG_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.long)
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    need_the_fit = list(dict.fromkeys(
+        item.path for item in items if "command" in item.fixturenames))
+
+    def order(item):
+        is_first, is_later = item.path in need_the_fit[:1], item.path in need_the_fit[1:]
+        return item.get_closest_marker("long") is None, is_later - is_first
+
+    items.sort(key=order)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import contextlib
 import copy
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -15,6 +16,7 @@ import galsim
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
 from astropy.table import Table
 
@@ -33,6 +35,16 @@ FAINT_SOURCES = (4, 9)  # fainter than the recipes allow
 def seeded():
     """Weights that nobody else decides are the same, whichever tests came before."""
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture
+def without_graphs():
+    """Functions run eagerly: for a few steps, making graphs would take most of the time."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions")
+        tf.config.run_functions_eagerly(True)
+        yield
+        tf.config.run_functions_eagerly(False)
 
 
 # ---- the survey -----------------------------------------------------------------------------
@@ -278,6 +290,24 @@ def new_run(data_file, tmp_path_factory):
         run = tmp_path_factory.mktemp("run")
         shutil.copy(data_file, run / "data.h5")
         return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fit_once(data_file, shared):
+    """``fit_once(name, recipe)``: (family, folder) of a fit on the data set of the tiny recipe.
+
+    The fit is made once in a test run; other processes restore it.  Recipes with the same settings
+    of networks and phases may share a name.
+    """
+    from galsim_deep_training.fit import fit
+
+    def make(name, recipe):
+        with shared(name) as run:
+            if not (run / "data.h5").exists():
+                (run / "data.h5").symlink_to(data_file)
+            return fit(recipe, run, progress=False), run
 
     return make
 

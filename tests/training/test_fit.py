@@ -190,13 +190,13 @@ def test_a_checkpoint_of_other_networks_is_refused(recipe, fitted, tmp_path, mon
         restore(recipe, run)
 
 
-def test_a_fit_that_comes_apart_stops(make_recipe, new_run, monkeypatch):
+def test_a_fit_that_comes_apart_stops(make_recipe, new_run, monkeypatch, without_graphs):
     loss = Autoencoding.loss
     monkeypatch.setattr(Autoencoding, "loss", lambda self, *args: (
         np.nan * loss(self, *args)[0], loss(self, *args)[1]))
-    run = new_run()
-    with pytest.raises(galsim.GalSimError, match="'autoencoder' is nan at step"):
-        fit(make_recipe(lambda content: None), run, progress=False)
+    recipe = make_recipe(lambda content: content["fit"]["autoencoder"].update(steps=2))
+    with pytest.raises(galsim.GalSimError, match="'autoencoder' is nan at step 2"):
+        fit(recipe, new_run(), progress=False)
 
 
 def test_the_command_on_a_full_disk(recipe, new_run, capsys):
@@ -242,14 +242,14 @@ def test_several_flows_on_one_autoencoder(make_recipe, fitted, tmp_path):
     assert_same_weights(restore(second, run), other)
 
 
-def test_adafactor(make_recipe, new_run):
+def test_adafactor(make_recipe, new_run, without_graphs):
     """Another optimiser in every phase, with its average."""
     def change(content):
         content["model"]["autoencoder"].update(maps=[2, 0, 0])
         del content["fit"]["structure"]  # for an optimiser the same as the autoencoder
         for phase in content["fit"].values():
             phase.update(optimizer="adafactor", schedule="square_root", learning_rate=0.05,
-                         warm_up=3)
+                         steps=3, warm_up=1)
 
     recipe, run = make_recipe(change), new_run()
     family = fit(recipe, run, progress=False)

@@ -20,19 +20,10 @@ FAMILIES = [kind for kind, family in ModelFamily.kinds().items()
             if family.__module__.startswith("galsim_deep_training.")]
 
 
-@pytest.fixture
-def without_graphs():
-    """Functions run eagerly: for a single step, making graphs would take most of the time."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def weights(network):
     return [variable.numpy() for variable in network.variables]
 
 
-@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_step_of_each_phase(name, make_recipe, new_run, without_graphs):
     def short(content):

@@ -9,7 +9,7 @@ import galsim_deep
 from galsim_deep.modules.module import PROBE_PATH, Module
 from galsim_deep_training.export.module import export
 from galsim_deep_training.export.probe import check
-from galsim_deep_training.fit import fit, restore
+from galsim_deep_training.fit import restore
 
 pytestmark = pytest.mark.long
 
@@ -32,14 +32,19 @@ def classed(make_recipe):
 
 
 @pytest.fixture(scope="module")
-def run(new_run):
-    return new_run()
+def fitted(classed, fit_once):
+    # Names of classes do not change a fit.
+    return fit_once("mpcc-unconditional", classed)
 
 
 @pytest.fixture(scope="module")
-def family(classed, run):
-    """As the fit leaves it in memory."""
-    return fit(classed, run, progress=False)
+def family(fitted):
+    return fitted[0]
+
+
+@pytest.fixture(scope="module")
+def run(fitted):
+    return fitted[1]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ VARIANTS = {
     # Here the prior is moved by the step of the generator only.
     "class": dict(model=dict(generator=dict(injection="class")),
                   adversarial=dict(prior_learning_rate=1e-9)),
-    "even": dict(model=dict(conditional=True), adversarial=dict(evenness=0.5, encoder_steps=1)),
+    "even": dict(model=dict(conditional=True), adversarial=dict(
+        evenness=0.5, discriminator_steps=1, encoder_steps=1)),
     "own trunk": dict(model=dict(encoder=dict(share_trunk=False)),
                       adversarial=dict(discriminator_steps=3, encoder_steps=1)),
 }
@@ -72,16 +73,12 @@ def make(make_recipe, variant, data_file):
 
 
 @pytest.fixture(scope="session")
-def fit_of(make_recipe, variant, data_file, shared):
+def fit_of(make_recipe, variant, fit_once):
     """``fit_of(name)``: (recipe, family) of a variant, fitted once in a test run."""
     @functools.cache
     def of(name):
         recipe = make_recipe(variant(name), family="mpcc")
-        with shared(f"mpcc-{name.replace(' ', '-')}") as run:
-            if not (run / "data.h5").exists():
-                (run / "data.h5").symlink_to(data_file)
-            # A complete fit is restored.
-            return recipe, fit(recipe, run, progress=False)
+        return recipe, fit_once(f"mpcc-{name.replace(' ', '-')}", recipe)[0]
     return of
 
 

@@ -264,12 +264,13 @@ def test_rare_classes_are_not_evaluated(labelled, batch_of, monkeypatch):
     assert float(usage[9]["usage_0"]) == pytest.approx(24 / 15)
 
 
-def test_the_loop_stops_a_fit_with_a_collapsed_class(make_recipe, variant, new_run, monkeypatch):
+def test_the_loop_stops_a_fit_with_a_collapsed_class(make_recipe, variant, new_run, monkeypatch,
+                                                     without_graphs):
     monkeypatch.setattr(adversarial, "WATCHED", 1)
 
     def change(content):
         variant("conditional")(content)
-        content["fit"]["adversarial"].update(steps=6, least_diversity=1.0)
+        content["fit"]["adversarial"].update(steps=2, least_diversity=1.0)
 
     with pytest.raises(galsim.GalSimError, match="adversarial.*least_diversity"):
         fit(make_recipe(change, family="mpcc"), new_run(), progress=False)
