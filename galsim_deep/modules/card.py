@@ -71,14 +71,20 @@ class _Part(pydantic.BaseModel):
 Range = tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
 
 
-def _checked_text(text: str) -> str:
-    # Control and format characters can change what a terminal or a web page shows.
+def without_control_characters(text: str) -> str:
+    """Return a text; raise a `ValueError` if it contains control characters.
+
+    Control and format characters can change what a terminal or a web page shows.
+
+    >>> without_control_characters("half-light radius")
+    'half-light radius'
+    """
     if any(unicodedata.category(letter) in ("Cc", "Cf", "Cs") for letter in text.replace("\n", "")):
         raise ValueError(f"{ascii(text)} holds characters that cannot be printed")
     return text
 
 
-Text = Annotated[str, pydantic.AfterValidator(_checked_text)]
+Text = Annotated[str, pydantic.AfterValidator(without_control_characters)]
 """Text that can be shown: without control characters other than line breaks."""
 
 

@@ -108,11 +108,13 @@ def sort_column(card: Card) -> tuple[str, bool]:
 
 
 def _column_row(column: Column) -> str:
-    low, high = column.usable_range
+    limits = "{:g} to {:g}".format(*column.valid_range)
+    if column.usable_range != column.valid_range:
+        limits += " (extrapolated: {:g} to {:g})".format(*column.usable_range)
     median = column.quantiles.get("0.5")
     quantity = column.quantity.replace("_", " ") + (", as observed" if column.as_observed else "")
     return (f"| {_code(column.name)} | {quantity} | {_escaped(column.unit)} | "
-            f"{low:g} to {high:g} | {'' if median is None else f'{median:g}'} | "
+            f"{limits} | {'' if median is None else f'{median:g}'} | "
             f"{_escaped(column.meaning)} |")
 
 

@@ -6,7 +6,7 @@ The table of signatures in ``docs/module_format.md`` is written here for program
 __all__ = ["faults_of_graph"]
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -43,23 +43,22 @@ _NORMAL = dict(random_normal="NL")
 _CLASS = dict(galaxy_class="N")
 _LOG_PROB = dict(log_prob="N")
 
-_FORMATS: dict[str, tuple[_Format, ...]] = {
-    "sample": (_Format(_NORMAL, _IMAGE, _CLASS, _CLASS, optional_outputs=dict(pixel_scale="N")),),
-    "decode": (_Format(_LATENT, _IMAGE, _CLASS),),
-    "encode": (_Format(_IMAGE | _PSF_AND_NOISE, dict(mean="NK", scale="NK"),
-                       outputs_with_classes=dict(log_class_probability="NC")),),
-    "log_prob": (_Format(_LATENT, _LOG_PROB),),
-    "prior": (_Format(_CLASS, dict(log_class_probability="N")),),
-    "embed": (_Format(_IMAGE, dict(embedding="ND"), optional_inputs=_PSF_AND_NOISE,
-                      all_columns=False),),
+_FORMATS = {
+    "sample": _Format(_NORMAL, _IMAGE, _CLASS, _CLASS, optional_outputs=dict(pixel_scale="N")),
+    "decode": _Format(_LATENT, _IMAGE, _CLASS),
+    "encode": _Format(_IMAGE | _PSF_AND_NOISE, dict(mean="NK", scale="NK"),
+                      outputs_with_classes=dict(log_class_probability="NC")),
+    "log_prob": _Format(_LATENT, _LOG_PROB),
+    "prior": _Format(_CLASS, dict(log_class_probability="N")),
+    "embed": _Format(_IMAGE, dict(embedding="ND"), optional_inputs=_PSF_AND_NOISE,
+                     all_columns=False),
 }
-_FORMATS_OF_DENSITIES = {
-    "sample": (_Format(_NORMAL, _LATENT, _CLASS, _CLASS),
-               _Format(_NORMAL, _IMAGE, _CLASS, _CLASS)),
-    "log_prob": (_Format(_LATENT, _LOG_PROB),
-                 _Format(_IMAGE, _LOG_PROB, optional_inputs=_PSF_AND_NOISE)),
+# A density is one of latent vectors or one of stamps; it draws what its log_prob takes.
+_FORMATS_OF_LATENTS = _FORMATS | {"sample": _Format(_NORMAL, _LATENT, _CLASS, _CLASS)}
+_FORMATS_OF_STAMPS = _FORMATS | {
+    "sample": _Format(_NORMAL, _IMAGE, _CLASS, _CLASS),
+    "log_prob": _Format(_IMAGE, _LOG_PROB, optional_inputs=_PSF_AND_NOISE),
 }
-"""The density is one of latent vectors or one of stamps."""
 
 
 def faults_of_graph(card: Card, runner: Runner) -> list[str]:
@@ -98,17 +97,17 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
     sizes: dict[str, int | None] = dict(
         N=None, S=card.stamp_size, B=len(card.bands), C=len(card.classes),
         **(dict(L=card.latent.size) if card.latent else {}))
+    formats = _formats(card, runner)
     for name in listed:
-        if name in present and name in _FORMATS:
-            faults += _faults_of_signature(card, runner, name, sizes)
+        if name in present and name in formats:
+            faults += _faults_of_signature(card, runner, name, formats[name], sizes)
     return faults[:MAX_FAULTS]
 
 
-def _faults_of_signature(card: Card, runner: Runner, name: str, sizes: dict[str, int | None]
-                         ) -> list[str]:
+def _faults_of_signature(card: Card, runner: Runner, name: str, form: _Format,
+                         sizes: dict[str, int | None]) -> list[str]:
     """The faults of one signature; adds the sizes that it shows to ``sizes``."""
     inputs, outputs = runner.signature_inputs(name), runner.signature_outputs(name)
-    form = _format(card, name, inputs.keys() | outputs.keys())
     wanted_inputs = form.inputs | (form.inputs_with_classes if card.classes else {})
     wanted_outputs = form.outputs | (form.outputs_with_classes if card.classes else {})
     wanted_outputs |= {key: letters for key, letters in form.optional_outputs.items()
@@ -134,12 +133,13 @@ def _faults_of_signature(card: Card, runner: Runner, name: str, sizes: dict[str,
     return faults
 
 
-def _format(card: Card, name: str, present: Set[str]) -> _Format:
-    """The format of a signature: of several, that which shares most names with the graph."""
-    formats = _FORMATS[name]
-    if card.kind == "density":
-        formats = _FORMATS_OF_DENSITIES.get(name, formats)
-    return max(formats, key=lambda form: len((form.inputs.keys() | form.outputs.keys()) & present))
+def _formats(card: Card, runner: Runner) -> dict[str, _Format]:
+    """The formats of the signatures of a module, by name."""
+    if card.kind != "density":
+        return _FORMATS
+    takes_stamps = ("log_prob" in runner.signatures()
+                    and "image" in runner.signature_inputs("log_prob"))
+    return _FORMATS_OF_STAMPS if takes_stamps else _FORMATS_OF_LATENTS
 
 
 def _faults_of_run(card: Card, runner: Runner, name: str, inputs: Mapping[str, str],

@@ -131,3 +131,17 @@ def test_wrong_choices(content, key, lens, recipe):
 def test_an_unknown_kind_is_told_the_known_ones(recipe):
     with pytest.raises(galsim.GalSimConfigError, match=", ".join(Flow.kinds()) + ".*'spline'"):
         Flow.choose(dict(kind="spline"), recipe, "model.flow")
+
+
+def test_a_base_class_outside_of_a_package(recipe):
+    """As in a notebook, or in a file that a recipe lists."""
+    class Lamp(Registered, label="lamp"):
+        pass
+
+    class Bright(Lamp, kind="bright"):
+        pass
+
+    Lamp.package = ""
+    assert list(Lamp.kinds()) == ["bright"]
+    with pytest.raises(galsim.GalSimConfigError, match="no lamp of this kind; .*: bright"):
+        Lamp.choose(dict(kind="dark"), recipe, "model.lamp")

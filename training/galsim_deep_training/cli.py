@@ -10,6 +10,8 @@ from pathlib import Path
 
 from galsim import GalSimError
 
+from galsim_deep.runtime.threads import available_cores
+
 from .recipe import Recipe, read_recipe
 
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--quiet", action="store_true", help="no progress bars")
         command.set_defaults(action=action)
         if name == "data":
-            command.add_argument("--processes", type=_process_count, default=os.cpu_count(),
+            command.add_argument("--processes", type=_process_count, default=available_cores(),
                                  help="number of processes that make examples [default: one per "
                                       "core]")
             command.add_argument("--new", choices=("held-out", "training"),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from galsim import GalSimError
@@ -52,7 +53,8 @@ def fit(recipe: Recipe, run: str | os.PathLike, progress: bool = True) -> ModelF
         for phase in phases:
             distribution.check(phase, recipe)
         for phase in phases:
-            run_phase(phase, names[phase.name], dataset, run, distribution, progress)
+            checkpoints = Checkpoints(phase, names[phase.name], run, _prepared(family, phase))
+            run_phase(phase, checkpoints, dataset, run, distribution, progress)
     return family
 
 
@@ -65,7 +67,7 @@ def restore(recipe: Recipe, run: str | os.PathLike) -> ModelFamily:
     names = checkpoint_names(recipe)
     family = make_family(recipe, precision="float32")
     for phase in family.phases:
-        checkpoints = Checkpoints(phase, names[phase.name], run)
+        checkpoints = Checkpoints(phase, names[phase.name], run, _prepared(family, phase))
         steps_done = checkpoints.restore()
         if steps_done < phase.settings.steps:
             raise GalSimError(
@@ -77,13 +79,19 @@ def restore(recipe: Recipe, run: str | os.PathLike) -> ModelFamily:
     return family
 
 
-def run_phase(phase: Phase, checkpoint_name: str, dataset: Dataset, run: Path,
+def _prepared(family: ModelFamily, phase: Phase) -> dict[str, keras.layers.Layer]:
+    """The layers that are saved with a phase besides its own: the first phase has all that the
+    family has learnt from the data set."""
+    return family.prepared if phase.name == next(iter(family.fit)) else {}
+
+
+def run_phase(phase: Phase, checkpoints: Checkpoints, dataset: Dataset, run: Path,
               distribution: Distribution, progress: bool) -> None:
     """Run one phase from its last checkpoint to its last step.
 
     Parameters:
         phase:              The phase.
-        checkpoint_name:    The name of its checkpoints.
+        checkpoints:        Its `Checkpoints`.
         dataset:            The `Dataset`.
         run:                The working folder.
         distribution:       The `Distribution`.
@@ -91,7 +99,6 @@ def run_phase(phase: Phase, checkpoint_name: str, dataset: Dataset, run: Path,
 
     Raises a `galsim.GalSimError` if the fit diverges, fails, or cannot be written.
     """
-    checkpoints = Checkpoints(phase, checkpoint_name, run)
     start, steps = checkpoints.restore(), phase.settings.steps
     if start >= steps:
         return
@@ -102,18 +109,22 @@ def run_phase(phase: Phase, checkpoint_name: str, dataset: Dataset, run: Path,
                           "fraction of test examples in the settings of its builder.")
     test = dataset.read(_test_sample(dataset, phase.seed))
     seconds = time.time()
-    with Log(run, phase.name, checkpoint_name, distribution.chief) as log, tqdm(
+    with Log(run, phase.name, checkpoints.checkpoint_name, distribution.chief) as log, tqdm(
             total=steps, initial=start, desc=phase.name, unit="step",
             disable=not progress or not distribution.chief) as bar:
-        for step, batch in zip(range(start, steps), _prefetched(phase, dataset, start),
-                               strict=False):
+        batches = _prefetched(phase, dataset, start)
+        for step in range(start, steps):
+            batch = next(batches, None)
+            if batch is None:
+                raise GalSimError(
+                    f"The phase '{phase.name}' has no batch for step {step} of {steps}: "
+                    f"{type(phase).__name__}.batches has to yield batches without end.")
             scalars = advance(batch, tf.constant(step))
             if "loss" not in scalars:
                 raise GalSimError(f"The phase '{phase.name}' returns no scalar 'loss', by which a "
                                   "fit that diverges is recognised. Add it to the scalars of "
                                   f"{type(phase).__name__}.step.")
             steps_done = step + 1
-            checkpoints.step.assign(steps_done)
             bar.update()
             is_last = steps_done == steps
             if is_last:
@@ -151,4 +162,5 @@ def _prefetched(phase: Phase, dataset: Dataset, start: int) -> Iterator[dict[str
         yield from batches
 
     signature = {name: tf.TensorSpec(value.shape, tf.float32) for name, value in first.items()}
-    return tf.data.Dataset.from_generator(all_batches, output_signature=signature).prefetch(4)
+    return iter(tf.data.Dataset.from_generator(
+        all_batches, output_signature=signature).prefetch(4))

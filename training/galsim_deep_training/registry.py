@@ -146,9 +146,10 @@ class Registered:
     @classmethod
     def kinds(cls: type[T]) -> dict[str, type[T]]:
         """All kinds: those of the package and all others that are registered."""
-        package = importlib.import_module(cls.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{cls.package}.{module.name}")
+        if cls.package:
+            package = importlib.import_module(cls.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{cls.package}.{module.name}")
         return dict(sorted(cls.registry.items()))  # type: ignore[arg-type]
 
     @classmethod

@@ -309,7 +309,7 @@ MAX_PIXELS = 4096
 
 Text = Annotated[str, Field(min_length=1)]
 """Text that is not empty."""
-ShownText = Annotated[card.Text, Field(min_length=1)]
+ShownText = Annotated[Text, AfterValidator(card.without_control_characters)]
 """Text for the card of the module: not empty, and without control characters, which a card must not
 hold.  They are refused in the recipe, because the card is written only after the fit."""
 

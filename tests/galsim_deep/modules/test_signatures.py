@@ -194,7 +194,7 @@ def test_a_density_that_draws_latents(write_module):
     (renamed(significance), without(OBSERVED, "psf"), r"log_prob has no output log_prob \[N\]"),
     (significance, dict(OBSERVED, image=[None, 32, 32, BANDS]),
      r"image of log_prob is \[N, 32, 32, 2\] instead of \[N, 16, 16, 2\]"),
-    (significance, dict(OBSERVED, latent=[None, LATENT]), "log_prob has the input image, which "),
+    (significance, dict(OBSERVED, latent=[None, LATENT]), "log_prob has the input latent, which "),
 ])
 def test_a_density_of_stamps_that_does_not_fit(write_module, function, inputs, fact):
     module = write_module("density", dict(log_prob=(function, inputs)))
@@ -209,6 +209,19 @@ def test_draws_that_are_not_what_a_density_takes(write_module):
         sample=(lambda random_normal: dict(latent=random_normal),
                 dict(random_normal=[None, LATENT + 1]))), latent=dict(size=LATENT + 1))
     with pytest.raises(galsim.GalSimError, match=r"latent of sample is \[N, 6\] instead of "):
+        module.compare_with_card()
+
+
+def test_a_density_draws_what_it_takes(write_module):
+    """One of latent vectors does not draw stamps."""
+    import tensorflow as tf
+
+    module = write_module("density", dict(
+        log_prob=(log_prob, dict(latent=[None, LATENT])),
+        sample=(lambda random_normal: dict(image=tf.ones([1, SIZE, SIZE, BANDS])
+                                           * random_normal[:, :1, None, None]),
+                dict(random_normal=[None, LATENT]))), latent=dict(size=LATENT))
+    with pytest.raises(galsim.GalSimError, match="sample has no output latent"):
         module.compare_with_card()
 
 

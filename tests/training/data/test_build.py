@@ -98,6 +98,27 @@ print(build(read_recipe({str(path)!r}), {str(tmp_path / "data.h5")!r}, 2, progre
             os.killpg(process.pid, signal.SIGKILL)
 
 
+class TwoArguments(Exception):
+    """It cannot be unpickled: its class takes another number of arguments than it passes on."""
+
+    def __init__(self, what, why):
+        super().__init__(f"{what}: {why}")
+
+
+@pytest.mark.parametrize("error, kind, words", [
+    (TwoArguments("stamp 7", "too small"), galsim.GalSimError, "TwoArguments: stamp 7: too small"),
+    (ZeroDivisionError("scale"), ZeroDivisionError, "scale")])
+def test_an_error_of_an_example(error, kind, words, recipe, tmp_path, monkeypatch):
+    """It reaches the main process also if it cannot be sent there, and is not taken for a kill."""
+    def example(self, number):
+        raise error
+
+    monkeypatch.setattr(Transplant, "example", example)
+    with pytest.raises(kind, match=words):
+        build(recipe, tmp_path / "data.h5", 2, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---- processes that are killed or interrupted -----------------------------------------------
 
 
@@ -137,7 +158,7 @@ from galsim_deep_training.data.builders.transplant import Transplant
 from galsim_deep_training.recipe import read_recipe
 
 def example(self, number):
-    print(os.getpid(), flush=True)
+    os.write(1, b"%d\\n" % os.getpid())  # at once: several processes write
     time.sleep(0.5)
 
 Transplant.example = example

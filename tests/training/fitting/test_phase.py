@@ -12,6 +12,7 @@ from galsim_deep_training.data.dataset import Dataset, DatasetWriter
 from galsim_deep_training.data.example import Example
 from galsim_deep_training.fit import run_phase
 from galsim_deep_training.fitting import phase as phase_module
+from galsim_deep_training.fitting.checkpoints import Checkpoints
 from galsim_deep_training.fitting.distribution import Distribution
 from galsim_deep_training.fitting.graphs import as_graph
 from galsim_deep_training.fitting.phase import GradientPhase, Phase, uses_float16
@@ -109,8 +110,8 @@ def run(tmp_path):
 
 
 def fit_phase(phase, run):
-    run_phase(phase, f"{phase.name}-1", Dataset(run / "data.h5"), run, Distribution(),
-              progress=False)
+    run_phase(phase, Checkpoints(phase, f"{phase.name}-1", run), Dataset(run / "data.h5"), run,
+              Distribution(), progress=False)
 
 
 def test_the_documented_example_can_be_fitted(run):

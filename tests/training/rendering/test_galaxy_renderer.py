@@ -1,5 +1,7 @@
 """The renderer: catalogue columns decide size and flux; grids are nested as described."""
 
+import types
+
 import galsim
 import numpy as np
 import pydantic
@@ -71,3 +73,13 @@ def test_sizes_that_cannot_be_drawn_are_refused(valid_range, make_recipe):
 
     with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
         GalaxyRenderer(GalaxyRendererSettings(), make_recipe(change))
+
+
+@pytest.mark.parametrize("radii", [[1.5, 6.0], [4.0, 49.0], [4.0, np.nan]])
+def test_data_with_sizes_that_cannot_be_drawn(radii, renderer):
+    """They would be drawn with another size."""
+    dataset = types.SimpleNamespace(
+        path="data.h5", columns=dict(flux_radius=np.float32(radii)),
+        mean_psf=lambda: np.ones((3, 3)))
+    with pytest.raises(galsim.GalSimError, match="data.h5 has half-light radii from .* pixels"):
+        renderer.prepare(dataset)

@@ -7,6 +7,7 @@ import functools
 import mmap
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -142,5 +143,22 @@ def _end_with_the_main_process() -> None:
 
 def _examples(numbers: range) -> list[Example | None]:
     assert _make_example is not None and _stop is not None
-    # After a stop, nobody reads the examples.
-    return [_make_example(number) for number in numbers if not _stop[0]]
+    try:
+        # After a stop, nobody reads the examples.
+        return [_make_example(number) for number in numbers if not _stop[0]]
+    except Exception as err:
+        if _can_be_sent(err):
+            raise
+        problem = f"An example could not be made: {type(err).__name__}: {err}"
+    # The main process would take the worker for killed.  Raised here, so that the error has no
+    # context: some libraries make pickle send that too.
+    raise galsim.GalSimError(problem)
+
+
+def _can_be_sent(err: Exception) -> bool:
+    """Whether an exception can be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(err))
+    except Exception:
+        return False
+    return True

@@ -95,14 +95,14 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
                             `networks.conditions.Conditions`.
         networks:           Networks and layers that a module is made of, by name; the constructor
                             adds to them.
-        prepared:           Layers that learn from the data set in `prepare`, by name; the first
-                            phase saves them with its networks.
+        prepared:           Layers that learn from the data set in `prepare`, by name; they are
+                            saved in the checkpoints of the first phase.
         latent_size:        Number of standard normal numbers that ``sample`` takes, L.
 
     Raises a `galsim.GalSimConfigError` where a phase is missing, unknown, or wrongly set.
 
-    >>> list(ModelFamily.kinds())
-    ['flow_vae', 'mpcc']
+    >>> {'flow_vae', 'mpcc'} <= ModelFamily.kinds().keys()
+    True
     >>> [phase.name for phase in ModelFamily.named("mpcc").phase_types]
     ['adversarial', 'inference', 'class_weights', 'flow', 'columns']
     """

@@ -3,6 +3,7 @@
 __all__ = ["Checkpoints"]
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from galsim.errors import galsim_warn
 from .log import first_line, writing
 from .phase import Phase
 
+KEPT = 2
+"""Number of checkpoints that are kept: the last one, and the one before in case it is damaged."""
+
 DIVERGED = ("the fit has diverged. Lower the learning_rate of this phase, which then starts anew, "
             "or look for stamps that are not finite. If you start the fit again with the same "
             "settings, it continues from the last checkpoint.")
@@ -22,52 +26,54 @@ DIVERGED = ("the fit has diverged. Lower the learning_rate of this phase, which 
 class Checkpoints:
     """The checkpoints of one phase, of which the last two are kept.
 
+    The files of the checkpoint after N steps are called ``ckpt-N``.  TensorFlow writes the one that
+    ends in ``.index`` when all others are complete, so that these files alone tell which
+    checkpoints there are.
+
     Parameters:
         phase:              The phase, whose `Phase.state` is saved.
         checkpoint_name:    The name of the checkpoints, see `fitting.identity`.
         run:                The working folder.
+        layers:             Further layers to save, by name.  [default: none]
 
-    Attributes:
-        step:               The number of steps made, a `tf.Variable` that is saved too.
+    Raises a `galsim.GalSimError` if a part of the state has no weights.
 
-    Raises a `galsim.GalSimError` where the list of checkpoints is damaged or missing.
-
-    >>> import tempfile
+    >>> import itertools, tempfile
     >>> class Fixed(Phase):
     ...     name, weight = "fixed", tf.Variable(1.0)
     ...     def state(self): return dict(weight=self.weight)
-    ...     def batches(self, dataset, start): yield {}
-    ...     def step(self, batch, number): return {}
+    ...     def batches(self, dataset, start): return itertools.repeat({})
+    ...     def step(self, batch, number): return dict(loss=self.weight)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     checkpoints = Checkpoints(Fixed(settings=None, seed=1), "fixed-1", Path(folder))
     ...     checkpoints.restore()
-    ...     _ = checkpoints.step.assign(7)
     ...     checkpoints.save(7)
     ...     checkpoints.restore()
     0
     7
     """
 
-    def __init__(self, phase: Phase, checkpoint_name: str, run: Path) -> None:
+    def __init__(self, phase: Phase, checkpoint_name: str, run: Path,
+                 layers: Mapping[str, keras.layers.Layer] | None = None) -> None:
         self.phase, self.checkpoint_name = phase, checkpoint_name
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        checkpoint = tf.train.Checkpoint(
-            step=self.step, **tf.nest.map_structure(_variables, phase.state()))
-        # Created here, in every process; otherwise only the chief would create it when it saves,
-        # and machines that share a fit have to create all variables together.
-        checkpoint.save_counter  # noqa: B018
+        self._state = {**(layers or {}), **phase.state()}
+        state = tf.nest.map_structure(_variables, self._state)
+        for name, variables in state.items():
+            if not tf.nest.flatten(variables):
+                raise GalSimError(
+                    f"The state of the phase '{phase.name}' contains '{name}', which has no "
+                    "weights yet, so that they would not be saved. Create them before the fit, "
+                    "when the model family is made.")
+        self.checkpoint = tf.train.Checkpoint(**state)
         self.folder = run / "checkpoints" / checkpoint_name
-        try:
-            self.manager = tf.train.CheckpointManager(
-                checkpoint, str(self.folder), max_to_keep=2)
-        except Exception as err:  # TensorFlow raises various errors if it cannot parse it
-            raise _Damaged(self.folder / "checkpoint", err) from err
-        if self.manager.latest_checkpoint is None:
-            path = self.folder / "checkpoint"
-            if path.exists():
-                raise _Damaged(path, "it does not say which checkpoint is the last")
-            if any(self.folder.glob("ckpt-*.index")):
-                raise _Damaged(path, "it is missing, and checkpoints that it should list are there")
+
+    def steps(self) -> list[int]:
+        """The numbers of steps after which there are checkpoints, in ascending order."""
+        numbers = (path.stem.removeprefix("ckpt-") for path in self.folder.glob("ckpt-*.index"))
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
+    def _path(self, steps_done: int) -> Path:
+        return self.folder / f"ckpt-{steps_done}"
 
     def restore(self) -> int:
         """Load the last checkpoint; returns the number of steps made, 0 without a checkpoint.
@@ -77,9 +83,10 @@ class Checkpoints:
         Raises a `galsim.GalSimError` if all are damaged, or they belong to other networks.
         """
         damage = None
-        for path in reversed(self.manager.checkpoints):
+        for steps_done in reversed(self.steps()):
+            path = self._path(steps_done)
             try:
-                steps_done = self._load(path)
+                self._load(path)
             except _Damaged as err:
                 damage = damage or err
                 continue
@@ -91,10 +98,10 @@ class Checkpoints:
             raise damage
         return 0
 
-    def _load(self, path: str) -> int:
-        """Load a checkpoint; returns the number of steps made."""
+    def _load(self, path: Path) -> None:
+        """Load a checkpoint."""
         try:
-            status = self.manager.checkpoint.restore(path)
+            status = self.checkpoint.read(str(path))
         except Exception as err:
             # A shape that differs is a ValueError, and so is text that cannot be decoded.
             if isinstance(err, ValueError) and not isinstance(err, UnicodeError):
@@ -104,10 +111,9 @@ class Checkpoints:
             status.assert_existing_objects_matched()
         except AssertionError as err:
             raise _of_other_networks(path, err) from err
-        unusable = _not_finite(self.phase)
+        unusable = self._not_finite()
         if unusable:
             raise _Damaged(path, f"{unusable} is not finite")
-        return int(self.step)
 
     def save(self, steps_done: int) -> None:
         """Save the checkpoint after ``steps_done`` steps.
@@ -115,26 +121,44 @@ class Checkpoints:
         Raises a `galsim.GalSimError` if a weight is not finite, from which a fit could not
         recover, or the checkpoint cannot be written.
         """
-        unusable = _not_finite(self.phase)
+        unusable = self._not_finite()
         if unusable:
             raise GalSimError(f"The weight '{unusable}' of the phase '{self.phase.name}' is not "
                               f"finite after step {steps_done}, so it is not saved: {DIVERGED}")
-        path = self.folder / f"ckpt-{steps_done}"
+        path = self._path(steps_done)
         try:
             with writing(f"checkpoint {path}"):
-                self.manager.save(checkpoint_number=steps_done)
+                self.checkpoint.write(str(path))
         except GalSimError:
-            shutil.rmtree(f"{path}_temp", ignore_errors=True)
-            # Otherwise they would look like those of a checkpoint that has lost its list.
-            for part in self.folder.glob(f"{path.name}.*"):
-                part.unlink()
+            self._remove(steps_done)
             raise
+        # A checkpoint of more steps is a damaged one, before which the fit has continued.
+        kept = [number for number in self.steps() if number <= steps_done][-KEPT:]
+        for number in {*self.steps()} - {*kept}:
+            self._remove(number)
+
+    def _remove(self, steps_done: int) -> None:
+        path = self._path(steps_done)
+        shutil.rmtree(f"{path}_temp", ignore_errors=True)
+        # The index first: without it, the others are no checkpoint.
+        for part in sorted(self.folder.glob(f"{path.name}.*"), reverse=True):
+            part.unlink()
+
+    def _not_finite(self) -> str | None:
+        """The name of a weight that is not finite, or None."""
+        for part in tf.nest.flatten(self._state):
+            for variable in getattr(part, "variables", [part]):
+                value = tf.convert_to_tensor(variable)
+                if value.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(value)):
+                    return getattr(variable, "path", variable.name)
+        return None
 
     def others(self) -> str:
         """A sentence about checkpoints of this phase that other settings made, if there are any."""
         names = sorted(path.name for path in self.folder.parent.glob(f"{self.phase.name}-*")
                        if path.name != self.checkpoint_name)
-        return f" Other settings made {', '.join(names)}." if names else ""
+        return (f" Other settings, or another release, made {', '.join(names)}." if names
+                else "")
 
 
 class _Damaged(GalSimError):
@@ -151,16 +175,6 @@ def _of_other_networks(path: str | Path, reason: object) -> GalSimError:
         f"The checkpoint {path} does not fit the networks, though it was made with the same "
         f"settings, perhaps by another release: {reason}. Remove the folder {Path(path).parent} "
         "to begin this phase anew.")
-
-
-def _not_finite(phase: Phase) -> str | None:
-    """The name of a weight that is not finite, or None."""
-    for part in tf.nest.flatten(phase.state()):
-        for variable in getattr(part, "variables", [part]):
-            value = tf.convert_to_tensor(variable)
-            if value.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(value)):
-                return getattr(variable, "path", variable.name)
-    return None
 
 
 def _variables(part: Any) -> list[tf.Variable]:

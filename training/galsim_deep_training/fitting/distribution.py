@@ -2,8 +2,8 @@
 
 Every replica holds all weights and computes the gradient of its share of each batch.  Gradients are
 averaged before they are clipped, so that the weights after an optimiser step equal those on one
-device.  The exception are losses that are not a mean over galaxies, such as batch normalisation and
-the comparison of samples in the family ``mpcc``: each replica evaluates these on its own share.
+device.  The exception is what is not a mean over galaxies, such as batch normalisation and the
+comparison of samples by a discriminator: each replica evaluates these on its own share.
 """
 
 __all__ = ["Distribution"]

@@ -50,8 +50,9 @@ def check_batches(recipe: Recipe, phases: Sequence[type[Phase]], fit: Mapping[st
             if phase.reads_images and 4 * count * rows > MAX_BYTES:
                 raise GalSimConfigError(
                     f"The recipe {recipe.path}, fit.{phase.name}.batch_size, is {batch_size}"
-                    f"{reads}. With {cause}, their images take {4 * count * rows / 2**30:.1f} GiB, "
-                    f"more than the limit of {MAX_BYTES / 2**30:g} GiB. "
+                    f"{reads}. With {cause}, the images that a step reads take "
+                    f"{4 * count * rows / 2**30:.1f} GiB, more than the limit of "
+                    f"{MAX_BYTES / 2**30:g} GiB. "
                     f"{_advice(MAX_BYTES * batch_size // (4 * count * rows))}")
 
 

@@ -160,9 +160,10 @@ class GradientPhase(Phase):
         float16:        Whether the loss comes from layers that compute in float16.  [default:
                         whether the networks do]
 
+    >>> import itertools
     >>> class Parabola(GradientPhase):
     ...     name = "parabola"
-    ...     def batches(self, dataset, start): yield {}
+    ...     def batches(self, dataset, start): return itertools.repeat({})
     ...     def loss(self, batch, number): return self.variables[0].value**2, {}
     >>> x, settings = keras.Variable(3.0), PhaseSettings(steps=10, schedule="constant", warm_up=0)
     >>> phase = Parabola(settings, seed=1, networks={}, variables=[x])

@@ -7,7 +7,7 @@ from typing import Self
 
 import pydantic
 import tensorflow as tf
-from galsim import GalSimConfigError
+from galsim import GalSimConfigError, GalSimError
 
 from ..data.dataset import Dataset
 from ..networks.nested_grids import Grids
@@ -133,7 +133,17 @@ class GalaxyRenderer:
                 for cells, subcells in grids]
 
     def prepare(self, dataset: Dataset) -> None:
-        """Adapt to the mean PSF of a data set, through which sizes are observed."""
+        """Adapt to the mean PSF of a data set, through which sizes are observed.
+
+        Raises a `galsim.GalSimError` if the data set has sizes that exceed the table of
+        `rendering.half_light`.
+        """
+        radii = self.recipe.half_light_radius(dataset.columns)
+        if not (SIZES[0] <= radii.min() and radii.max() <= SIZES[-1]):
+            raise GalSimError(
+                f"The data set {dataset.path} has half-light radii from {radii.min():.3g} to "
+                f"{radii.max():.3g} pixels; galaxies are drawn with {SIZES[0]:g} to "
+                f"{SIZES[-1]:g} pixels. Leave the others out, by the settings of the builder.")
         self.drawing.half_light.adapt(dataset.mean_psf())
 
     def orientation(self, position_angle_latents: tf.Tensor,

@@ -18,7 +18,7 @@ SIZE, STAMP = 120, 48
 FAR, EMPTY, COPY, NEAR, CLOSE_TO_TEST = 3, 5, 7, 9, 11
 TEST = (0, 4, 8)
 COLUMNS = dict(flux_density=dict(unit="mJy", quantity="flux"),
-               size=dict(unit="arcsec", quantity="largest_angular_size"),
+               size=dict(unit="arcsec", quantity="largest_angular_size", as_observed=True),
                redshift=dict(unit="", quantity="redshift"))
 
 

@@ -414,3 +414,17 @@ def test_real_galaxies(reference_data, make_recipe, tmp_path):
                                        atol=1e-5 * original.max())
             cropped += 1
     assert cropped >= 3
+
+
+def test_a_stamp_that_is_not_finite_is_not_used(builder, monkeypatch):
+    """The other galaxies of the survey are."""
+    draw = galsim.GSObject.drawImage
+
+    def damaged(*args, **options):
+        image = draw(*args, **options)
+        image.array[3, 4] = np.nan
+        return image
+
+    assert builder.example(0) is not None
+    monkeypatch.setattr(galsim.GSObject, "drawImage", damaged)
+    assert builder.example(0) is None

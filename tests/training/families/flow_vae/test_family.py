@@ -67,3 +67,15 @@ def test_the_published_configuration_is_built_and_steps():
 def test_errors_that_are_negative(phase, name, make_recipe):
     with pytest.raises(galsim.GalSimConfigError, match=f"fit.{phase}.{name}: "):
         choose_family(make_recipe(lambda c: c["fit"][phase].update({name: -0.1})))
+
+
+def test_a_recipe_without_columns_is_refused(make_recipe):
+    """Before any network is made."""
+    def change(content):
+        content["columns"] = []
+        content["model"]["autoencoder"] = dict(kind="lanusse2021")
+        content["fit"]["autoencoder"]["model_error"] = 0.0
+        del content["fit"]["structure"], content["fit"]["matching"]
+
+    with pytest.raises(galsim.GalSimConfigError, match="has no columns"):
+        make_family(make_recipe(change))

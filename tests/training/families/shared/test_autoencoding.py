@@ -49,7 +49,7 @@ def make_phase(recipe):
     """``make_phase(autoencoder, ...)``: without variation and tolerated errors by default."""
 
     def make(autoencoder, **settings):
-        family = types.SimpleNamespace(autoencoder=autoencoder, prepared={}, recipe=recipe)
+        family = types.SimpleNamespace(autoencoder=autoencoder, recipe=recipe)
         return Autoencoding(family, Autoencoding.Settings(**{**dict(
             steps=100, model_error=0.0, total_variation=0.0, free_bits=0.0), **settings}))
 

@@ -144,6 +144,8 @@ class FirstSources(Builder, kind="first_sources"):
                     f"The recipe {path} has the column '{column.name}' of the quantity "
                     f"'{column.quantity}' in the unit '{column.unit}'; first_sources offers "
                     f"{available}.")
+            if column.quantity == "largest_angular_size":
+                self.recipe.check_as_observed(column, "the builder first_sources")
 
     def _read(self, path: Path) -> None:
         where = f"The file {path} of the recipe {self.recipe.path}"

@@ -201,6 +201,8 @@ class RealGalaxiesBuilder(Builder, kind="real_galaxies"):
             rng=galsim.BaseDeviate(self.recipe.seed + 1 + number))
         image = galaxy.original_gal.drawImage(
             nx=stamp.size, ny=stamp.size, scale=stamp.pixel_scale, method="no_pixel", dtype=float)
+        if not np.isfinite(image.array).all():
+            return None
         noise_index = int(self._noise_index[number])
         sigma = np.sqrt(self._variance_ratios[noise_index]) * self._catalog.noise_sigma[row]
         return Example(stamp=image.array, psf_index=number, noise_sigma=float(sigma),

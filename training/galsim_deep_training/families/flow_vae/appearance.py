@@ -86,7 +86,7 @@ def _log_powers(spectrum: tf.Tensor) -> list[tf.Tensor]:
     power, log_powers = tf.square(tf.abs(spectrum)), []
     for longest, shortest in zip(WAVELENGTHS[1:], WAVELENGTHS, strict=False):
         weight = multiplicity * ((frequency > 1 / longest) & (frequency <= 1 / shortest))
-        mean = tf.einsum("nij,ij->n", power, (weight / weight.sum()).astype(np.float32))
+        mean = tf.einsum("nij,ij->n", power, weight / weight.sum())
         log_powers.append(tf.math.log(mean + 1e-9))
     return log_powers
 

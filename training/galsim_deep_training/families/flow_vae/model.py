@@ -7,6 +7,7 @@ model family of both.
 __all__ = ["FlowVAEModel"]
 
 import tensorflow as tf
+from galsim import GalSimConfigError
 
 from ...data.dataset import Dataset
 from ...networks.imputation import Imputation
@@ -36,6 +37,9 @@ class FlowVAEModel(ModelFamily):
     settings: FlowVAESettings
 
     def __init__(self, settings: FlowVAESettings, recipe: Recipe) -> None:
+        if not recipe.columns:
+            raise GalSimConfigError(f"The recipe {recipe.path} has no columns, on which the "
+                                    f"family '{self.kind}' conditions its flow. Add columns.")
         super().__init__(settings, recipe)
         self.autoencoder = settings.autoencoder.make(recipe, self.conditions)
         self.imputation = Imputation(len(recipe.columns), seed=recipe.seed)

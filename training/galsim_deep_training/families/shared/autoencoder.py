@@ -43,8 +43,8 @@ class Autoencoder(abc.ABC):
     The autoencoders of the family ``flow_vae`` are examples::
 
         >>> from galsim_deep_training.families.flow_vae.autoencoders import FlowAutoencoder
-        >>> issubclass(FlowAutoencoder, Autoencoder), list(FlowAutoencoder.kinds())
-        (True, ['galaxy_frame', 'lanusse2021'])
+        >>> issubclass(FlowAutoencoder, Autoencoder)
+        True
     """
 
     latent_size: int

@@ -60,7 +60,7 @@ class Autoencoding(GradientPhase):
         self.family = family
         networks = family.autoencoder.networks
         super().__init__(
-            settings, family.recipe.seed, dict(networks, **family.prepared),
+            settings, family.recipe.seed, networks,
             [v for network in networks.values() for v in network.trainable_variables])
 
     @classmethod

@@ -102,21 +102,21 @@ def test_the_end_does_not_need_batches(make):
 def test_an_interrupted_fit_ends_where_an_uninterrupted_one_does(fit_of, values, new_run,
                                                                  monkeypatch):
     (recipe, whole), run = fit_of("even"), new_run()
-    save = tf.train.CheckpointManager.save
+    save = Checkpoints.save
 
     class Stopped(Exception):
         pass
 
-    def stop(manager, checkpoint_number):
-        if checkpoint_number == 10:
+    def stop(checkpoints, steps_done):
+        if steps_done == 10:
             raise Stopped
-        return save(manager, checkpoint_number=checkpoint_number)
+        save(checkpoints, steps_done)
 
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "SAVE_EVERY", 5)
         # When a fit is evaluated does not matter.
         patch.setattr(fitting, "EVALUATE_EVERY", 3)
-        patch.setattr(tf.train.CheckpointManager, "save", stop)
+        patch.setattr(Checkpoints, "save", stop)
         with pytest.raises(Stopped):
             fit(recipe, run, progress=False)
     resumed = values(fit(recipe, run, progress=False).networks)

@@ -147,7 +147,7 @@ class Adversarial(Phase):
         super().__init__(settings, family.recipe.seed)
         self.family = family
         self.networks = dict(
-            family.prepared, generator=family.generator, prior=family.prior, trunk=family.trunk,
+            generator=family.generator, prior=family.prior, trunk=family.trunk,
             discriminator=family.discriminator, encoder_trunk=family.encoder_trunk,
             encoder=family.encoder)
         float16 = uses_float16(self.networks)
