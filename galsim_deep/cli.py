@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
                           help="real galaxies: a folder that galsim.RealGalaxyCatalog reads, or an "
                                "HDF5 file of 'galsim-deep-train data'")
     validate.add_argument("--output", required=True, type=Path,
-                          help="folder for report.html, report.json and the figures")
+                          help="folder for report.html, report.json, galaxies.fits and the figures")
     validate.add_argument("--count", type=_positive,
                           help="largest number of galaxies to use; they are chosen at random")
     validate.add_argument("--seed", type=_seed, default=1, help="random seed [default: 1]")

@@ -146,8 +146,9 @@ class GenerativeGalaxyModel:
             x_interpolant:      Interpolant in real space.  [default: galsim.Quintic]
             k_interpolant:      Interpolant in Fourier space.  [default: galsim.Quintic]
             pad_factor:         Zero padding for Fourier transforms, relative to the size of the
-                                stamps.  [default: 4 relative to the extent of each galaxy's light;
-                                with ``noise``, relative to the size of the stamps]
+                                stamps.  [default: 4 times the extent of each galaxy's light, but at
+                                least 2 times the size of the stamp; with ``noise``, 4 times the
+                                size of the stamp]
             noise_pad_size:     Size of the padding with noise [arcsec].  [default: 0]
             gsparams:           A `galsim.GSParams`.  [default: None]
             seeds:              Seed of each galaxy: one integer of up to 64 bits for each row,

@@ -6,12 +6,15 @@ Second moments are the adaptive ones of Hirata & Seljak (2003, arXiv:astro-ph/03
 are those of statmorph (Rodriguez-Gomez et al. 2019, arXiv:1809.08239), with the segmentation of
 `galsim_deep.measure.segmentation`.
 
-A new statistic needs an entry in `STATISTICS`.  If statmorph measures it, that is all: the name is
-that of statmorph's attribute, and the group is ``morphology``.  A moment also needs its value in
-`_moments`.  Any other statistic needs a group of its own: a function in `GROUPS` that measures it,
-and an entry in `FLAGS` for stamps on which that fails.  A validation then compares the
-distributions of the statistic, shows it in its tables and writes it to ``galaxies.fits``.  Its
-classifier uses all statistics, so its figure changes with each new one.
+A new statistic needs an entry in `STATISTICS`.  For one that statmorph measures, the name is that
+of statmorph's attribute, the group is ``morphology``, and nothing else is needed.  Three limits
+apply: ``sersic_*`` cannot be used, because the Sersic fit is stopped after one iteration; lengths
+are in pixels; and if one value is not finite, all statistics of statmorph are missing for that
+stamp.  A moment also needs its value in `_moments`.  Any other statistic needs a group of its own:
+a function in `GROUPS` that measures it, and the flag ``NAME_failed`` in `FLAGS`, where NAME is the
+name of the group, for stamps on which that fails.  A validation then compares the distributions of
+the statistic, shows it in its tables and writes it to ``galaxies.fits``.  Its classifier uses all
+statistics, so its AUC changes with each new one.
 """
 
 __all__ = ["FLAGS", "GROUPS", "STATISTICS", "Statistic", "measure"]
@@ -78,7 +81,8 @@ FLAGS = {
                       "the stamp; the moments are missing",
     "morphology_failed": "statmorph flags the measurement as bad; the morphology is missing",
     "truncated": "the galaxy reaches the edge of what was observed; measured all the same",
-    "off_centre": "the galaxy is outside of the stamp's central quarter; measured all the same",
+    "off_centre": "the centroid of the galaxy is outside of the central quarter of the stamp; "
+                  "measured all the same",
 }
 """The flags of a stamp: {flag: its meaning}.  The report counts all of them."""
 

@@ -500,8 +500,9 @@ def write_card(folder: str | os.PathLike, card: Mapping[str, Any]) -> Card:
     Returns:
         the `Card` that was written.
 
-    Raises a `pydantic.ValidationError` for fields that a card must not have, and a
-    `galsim_deep.runtime.atomic_files.WriteError` where the card cannot be written.
+    Raises a `pydantic.ValidationError` if a field is missing or has an invalid value, and a
+    `galsim_deep.runtime.atomic_files.WriteError` where the card cannot be written.  Unknown fields
+    are ignored.
     """
     checked = Card.model_validate(dict(card, files=file_digests(folder)))
     with replace_file(Path(folder) / CARD_PATH) as fresh:
@@ -519,8 +520,8 @@ def file_digests(folder: str | os.PathLike, paths: Iterable[str] | None = None) 
 
     Parameters:
         folder:     The folder of the module.
-        paths:      Paths of files in it.  [default: every file in it but the card, and but those
-                    that another process has not finished]
+        paths:      Paths of files in it.  [default: all files except the card, those in
+                    ``__pycache__``, and unfinished files of other processes]
 
     Returns:
         the sha256 of each file by its path, 64 hexadecimal digits.

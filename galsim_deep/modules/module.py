@@ -166,8 +166,8 @@ class Module:
             if faults:
                 raise GalSimError(
                     f"The module {self.folder} does not agree with its card: {'; '.join(faults)}. "
-                    "Get the module again; if you made it, write a card for what the graph "
-                    "takes and gives.")
+                    "Get the module again; if you made it, correct the card so that it lists the "
+                    "inputs and outputs of the graph.")
             self._checked.add(runner)
         return runner
 

@@ -24,8 +24,9 @@ def rewrite_card(folder: str | os.PathLike, **changes: Any) -> Card:
     Returns:
         the `Card` that was written.
 
-    Raises a `pydantic.ValidationError` for fields that a card must not have, and a
-    `galsim_deep.runtime.atomic_files.WriteError` if the files cannot be written.
+    Raises a `pydantic.ValidationError` if a field has an invalid value, and a
+    `galsim_deep.runtime.atomic_files.WriteError` if the files cannot be written.  Unknown fields
+    are ignored.
     """
     folder = Path(folder)
     fields = {**read_card(folder).model_dump(), **changes}

@@ -213,7 +213,7 @@ class NoiseField:
             rng:    The random numbers.
 
         Returns:
-            an array of the shape and type of the field, mean 0 and variance 1.
+            one stamp of the requested shape and dtype, with mean 0 and variance 1.
         """
         if self._root is None:
             return rng.standard_normal(self._shape, self._dtype)

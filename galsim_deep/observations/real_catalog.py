@@ -116,7 +116,8 @@ class RealCatalog:
             f"The catalogue {self.path} has no column of numbers '{name}', nor has its catalogue "
             f"of parametric fits {_fit_catalogue_path(self.path).name}. Together they have the "
             f"columns {columns}. "
-            "Name one of them with --column COLUMN=NAME, or in data.columns of a recipe.")
+            "Name one of them with --column COLUMN=NAME, in Python with the argument columns of "
+            "RealSample, or in data.columns of a recipe.")
 
     def stamp(self, row: int) -> np.ndarray:
         """The observed stamp of a galaxy, shape [h, w], flux per pixel."""

@@ -81,7 +81,8 @@ class RealGalaxies(abc.ABC):
         stamp_size:     Pixels on a side of their stamps.
         columns:        The columns of the module, {name: float64 [N]}.
         source:         Number of the galaxy that each stamp was made from, int [N].
-        recipe_sha256:  The hash of the recipe of a training data set; empty otherwise.
+        recipe_sha256:  The hash of the settings that a training data set depends on; empty
+                        otherwise.
         left_out:       Why galaxies of the file are not in the sample, {reason: number of them}.
 
     Example, where ``data_file`` is a data set of twenty galaxies:
@@ -278,7 +279,8 @@ class DataSetGalaxies(RealGalaxies):
         if name not in self._file.columns:
             raise GalSimConfigError(
                 f"The data set {self._file.path} has no column '{name}'. It has the columns "
-                f"{', '.join(self._file.columns)}. Name one of them with --column COLUMN=NAME.")
+                f"{', '.join(self._file.columns)}. Name one of them with --column COLUMN=NAME, or "
+                "in Python with the argument columns of RealSample.")
         return self._file.columns[name].astype(float)
 
     def observation(self, number: int) -> Observation:

@@ -58,7 +58,8 @@ class StampsFile:
         path:               The file.
         pixel_scale:        Size of a pixel [arcsec].
         stamp_size:         Pixels on a side of the stamps.
-        recipe_sha256:      The hash of the recipe's parts; empty if there was none.
+        recipe_sha256:      The hash of the settings that the data set depends on; empty if there
+                            was none.
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`; None if the
                             stamps were not clipped.
         psfs:               The effective PSF images (pixel response included), float32 [K, P, P].

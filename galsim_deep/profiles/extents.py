@@ -65,9 +65,9 @@ def largest_frequencies(stamps: NDArray[np.float32], flux: NDArray[np.float64],
     """The frequency along either axis above which the spectrum is below a threshold.
 
     GalSim looks at the modes of the padded image.  Here they are those of the stamp, S x S, which
-    are fewer.  A lower threshold (`MODE_MARGIN`) and one more mode allow for what lies between
-    them, so that the result is not below GalSim's.  A result that is too large costs some time, one
-    that is too small would lose detail.
+    are fewer.  The spectrum may be higher between these modes.  A lower threshold (`MODE_MARGIN`)
+    and one extra mode allow for this, so that the result is not below GalSim's.  A result that is
+    too large costs some time, one that is too small would lose detail.
 
     Parameters:
         stamps:             Light, float32 [N, S, S].

@@ -18,11 +18,11 @@ from .extents import half_sizes, largest_frequencies
 PADDING = 4.0
 """Size of the padded grid in units of the extent of the galaxy's light.
 
-GalSim pads by the same factor, but relative to the stamp.  The error of a grid that is too small
-shows where the light of the galaxy ends, so that the extent of its light is what counts.  A smaller
-padding reduces the time of the Fourier transforms of compact galaxies to a quarter and changes
-drawn images by less than 1e-4 of their peak.  (GalSim's own error, for a stamp full of light, is up
-to 4e-4.)
+GalSim pads by the same factor, but relative to the stamp.  Too little padding causes errors at the
+edge of the light, so the padding must scale with the extent of the light, not with the stamp.  A
+smaller padding reduces the time of the Fourier transforms of compact galaxies to a quarter and
+changes drawn images by less than 1e-4 of their peak.  (GalSim's own error, for a stamp full of
+light, is up to 4e-4.)
 """
 
 LEAST_PADDING = 2.0
@@ -46,7 +46,8 @@ def make_profiles(stamps: NDArray[np.float32], pixel_scale: ArrayLike,
         x_interpolant:      Interpolant in real space.  [default: galsim.Quintic]
         k_interpolant:      Interpolant in Fourier space.  [default: galsim.Quintic]
         pad_factor:         Size of the padded grid for Fourier transforms in units of the stamp's.
-                            [default: `PADDING` times the extent of each galaxy's light]
+                            [default: `PADDING` times the extent of each galaxy's light, but at
+                            least `LEAST_PADDING` times the size of the stamp]
         gsparams:           A `galsim.GSParams`.  [default: None]
 
     Returns:

@@ -144,8 +144,9 @@ def compare(file_name: str | os.PathLike, real: str | os.PathLike | RealSample, 
             cache: str | os.PathLike | None = None) -> Comparison:
     """Generate a galaxy for each real one, and measure both and the parametric fits.
 
-    For each real galaxy, one is generated for its catalogue columns and drawn with the same PSF and
-    noise on the same stamp; so is its best parametric fit.  All three are measured alike.
+    For each real galaxy, one is generated for its catalogue columns and drawn on pixels of the same
+    size, with the same PSF and new noise of the same level and correlation; so is its best
+    parametric fit.  All three are measured alike.
 
     Parameters:
         file_name, real, training, settings, processes, progress, cache:    Those of

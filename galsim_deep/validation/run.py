@@ -80,9 +80,10 @@ def validate(file_name: str | os.PathLike, real: str | os.PathLike | RealSample,
              cache: str | os.PathLike | None = None) -> Validation:
     """Compare the galaxies of a module with real ones.
 
-    For each real galaxy, one is generated for its catalogue columns and drawn with the same PSF and
-    noise on the same stamp; so is its best parametric fit.  All three are measured alike.  Worker
-    processes are spawned: in a script, call this under ``if __name__ == "__main__":``.
+    For each real galaxy, one is generated for its catalogue columns and drawn on pixels of the same
+    size, with the same PSF and new noise of the same level and correlation; so is its best
+    parametric fit.  All three are measured alike.  Worker processes are spawned: in a script, call
+    this under ``if __name__ == "__main__":``.
 
     Parameters:
         file_name:      The handle of the module.

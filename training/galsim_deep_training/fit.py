@@ -105,8 +105,9 @@ def run_phase(phase: Phase, checkpoints: Checkpoints, dataset: Dataset, run: Pat
     advance = distribution.stepper(phase)
     evaluate = as_graph(phase.evaluate)
     if not len(dataset.test_indices):
-        raise GalSimError("The data set holds no test examples, on which a fit is evaluated. Set a "
-                          "fraction of test examples in the settings of its builder.")
+        raise GalSimError("The data set holds no test examples, on which a fit is evaluated. "
+                          "Reserve test examples in the settings of its builder ('data' in the "
+                          "recipe).")
     test = dataset.read(_test_sample(dataset, phase.seed))
     seconds = time.time()
     with Log(run, phase.name, checkpoints.checkpoint_name, distribution.chief) as log, tqdm(

@@ -23,8 +23,8 @@ from .base import GraphInputs, GraphOutputs, Shape, checked_inputs
 
 CPU_BATCH = 6
 """Rows computed at once on a CPU.  With eight rows or more, TensorFlow uses other kernels, which
-round differently (by 1e-6 of an image's peak).  With fewer rows, each row has the same bits as in a
-batch of one."""
+round differently (by 1e-6 of an image's peak).  With fewer rows, most rows have the same bits as in
+a batch of one; all of them agree to 1e-6 of the peak."""
 
 GPU_BATCH = 256
 """Rows computed at once on a GPU, where results are reproducible only to rounding anyway."""

@@ -95,7 +95,7 @@ class Section(abc.ABC):
         """The numbers that the card of the module quotes.
 
         Parameters:
-            results:    All numbers of a report, also of one without this section.
+            results:    All numbers of a report.  It may lack the entries of this section.
 
         Yields:
             (name, number), where a number may be an `estimates.Estimate`, or None if it is not

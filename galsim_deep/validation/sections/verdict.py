@@ -53,9 +53,9 @@ class Verdict(Section):
     def _usable(self, magnitude_bin: Bin) -> dict[str, Any]:
         """The share of stamps of which every statistic could be measured, in each sample.
 
-        A model whose galaxies often cannot be measured should not pass because of the others.  The
-        ``mark`` is therefore ``fail`` if generated stamps fail more often than real ones, by more
-        than three errors and more than a hundredth.
+        The ``mark`` is ``fail`` if generated stamps fail more often than real ones, by more than
+        three errors and more than a hundredth.  Otherwise a model could pass on the galaxies that
+        can be measured, although many cannot.
         """
         measurements = self.comparison.measurements
         complete = {

@@ -90,7 +90,7 @@ def _check_kind(recipe: Recipe, family: ModelFamily) -> None:
 
 
 def _write_card(folder: Path, fields: dict[str, Any], recipe: Recipe) -> None:
-    """Write the card, with an error of GalSim for fields that a card must not have.
+    """Write the card; raise an error of GalSim if a field is missing or has an invalid value.
 
     The texts of the recipe were checked when it was read.  Other fields come from the family, which
     may be one of the user.

@@ -65,7 +65,8 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     kind        signature     inputs besides the columns [N] -> outputs
     ==========  ============  ======================================================================
     generator   sample        random_normal [N, L], galaxy_class [N] if there are classes
-                              -> image [N, S, S, B], galaxy_class [N] if there are classes
+                              -> image [N, S, S, B], galaxy_class [N] if there are classes,
+                              optionally pixel_scale [N]
     encoder     embed         image [N, S, S, B]; as far as needed psf [N, P, P, B] and
                               noise_sigma [N, B] -> embedding [N, D]
     density     log_prob      latent [N, K] -> log_prob [N];
@@ -171,8 +172,8 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     def classes(self, dataset: Dataset) -> list[dict[str, Any]]:
         """The classes in the order of ``galaxy_class``.
 
-        Each is a dict of ``name``, ``description`` and ``share``, the fraction of the training
-        galaxies.
+        Each is a dict of ``name``, ``description`` and ``share``, the mean probability of the class
+        over the training rows.
         """
         return []
 

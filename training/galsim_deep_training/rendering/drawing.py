@@ -93,7 +93,7 @@ class Drawing(keras.layers.Layer):
     def to_light(self, outputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Convert network outputs to positive light profiles.
 
-        `draw` gives them the flux of the catalogue.
+        The total is one; `draw` scales it to the catalogue flux.
 
         Outputs of zero give nearly an exponential disc of unit half-light radius: the light is
         ``softplus(output + ln(surface brightness of the disc))``, times the window of the grid.

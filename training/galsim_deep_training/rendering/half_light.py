@@ -72,7 +72,8 @@ class HalfLight(keras.layers.Layer):
         angle = np.pi / 2 * (np.arange(512) + 0.5) / 512
         corner = np.maximum(np.cos(angle), np.sin(angle))
         on_stamp = (RADII[:, None] * corner < self.half_width).mean(axis=1)
-        # The sum over the light is positive if more than half of the light on the stamp is inside.
+        # Summed over a profile with its light as weight, the table is positive if more than half of
+        # the light on the stamp is inside the circle.
         self.table.assign(2 * inside - on_stamp)
 
     def call(self, light: Sequence[tf.Tensor], centre: tf.Tensor, radius: tf.Tensor,

@@ -13,7 +13,8 @@ Sersic index n and axis ratio q.  A source is then drawn with the weight ::
 
 so that morphology is correlated with the columns as it is in the survey, and sources that are
 shrunk by a large factor are preferred.  No source is enlarged by more than the setting
-``enlargement``, unless nearly all of them would have to be.
+``enlargement``.  If fewer than ten sources are large enough for that, the ten that need the
+smallest factor are used.
 
 The columns of an example describe the stamp: the half-light radius is measured on the noiseless,
 PSF-convolved stamp, and the magnitude is that of the exact total flux.
@@ -250,11 +251,12 @@ class Transplant(Builder, kind="transplant"):
 
     @functools.cache  # noqa: B019
     def _size_correction(self, source: int) -> tuple[np.ndarray, np.ndarray]:
-        """How the sizes of a source before and after the PSF differ from a sum in quadrature.
+        """Correction to adding radii in quadrature, for one source.
 
         Returns:
-            (ln of the radius that has to be added in quadrature to that of the mean PSF [pixels];
-            ln of the radius before the PSF over that radius), shape [n] each, the first increasing.
+            (x, y), x = ln a and y = ln(r / a), shape [n] each, x increasing.  Here r is the radius
+            before the PSF and a^2 = r_obs^2 - r_PSF^2, with the radius r_obs after the PSF and that
+            of the mean PSF, r_PSF [pixels].
         """
         stamp = self.recipe.stamp
         intrinsic = np.geomspace(0.4, 0.3 * stamp.size, 7)

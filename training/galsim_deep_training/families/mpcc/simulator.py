@@ -88,7 +88,7 @@ class Simulator:
 
     def same_class_pairs(self, batch: Batch, step: tf.Tensor, stream: int, **mode: Any
                          ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
-        """Pairs of noiseless images that differ in the latent within their class only.
+        """Pairs of noiseless images of the same class that differ only in the latent.
 
         Parameters:
             As for `views`.
@@ -106,7 +106,7 @@ class Simulator:
                    **mode: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Pairs of noiseless stamps, through the PSF, whose latents are close to each other.
 
-        Everything else is the same: class, position angle, displacement.  The result are stamps
+        Everything else is the same: class, position angle, displacement.  The results are stamps
         instead of views, since the two measured orientations may differ.
 
         Parameters:

@@ -18,10 +18,10 @@ from .transforms import UnivariateTransform, affine
 class Flow(Registered, keras.Model, label="flow"):
     """Conditional normalizing flow: z = T(u; conditions) with standard normal u.
 
-    A flow is a function of the conditions that returns the distribution p(z | conditions), as the
-    lazy distributions of zuko do. Samples and densities use the same bijectors (Lanusse et al.
-    2021, arXiv:2008.03833, eqs. 11 and 12). The weights are created by the first call or by
-    ``build((None, C))``; T then is the identity up to the order of the dimensions.
+    A flow is a function of the conditions that returns the distribution p(z | conditions). Samples
+    and densities use the same bijectors (Lanusse et al. 2021, arXiv:2008.03833, eqs. 11 and 12).
+    The weights are created by the first call or by ``build((None, C))``. Before training, T only
+    permutes the dimensions.
 
     All computations are float32 whatever the precision of the fit, since the log-density is a sum
     of many terms that cancel.

@@ -24,16 +24,16 @@ REFERENCE_SIZE = 8192
 
 
 class Matching(LatentFlow):
-    """Continue the fit of the flows on summary statistics of the light profiles that they sample.
+    """Continue to fit the flows, now by comparing summary statistics of light profiles.
 
     A flow of thousands of latents that was fitted on some hundred galaxies models each latent well,
     but small errors in each add up: the profiles are a little too smooth, round or elongated.  This
-    phase samples profiles for the columns of training stamps, and draws other profiles from the
-    posterior of the training stamps.  It measures the summary statistics of both (`appearance`),
-    and minimises the energy distance between the two samples: once for all statistics together, and
-    on average for each single statistic, always jointly with the columns.  The negative
-    log-likelihood per latent remains a term of the loss, so that properties which no statistic
-    measures do not drift.
+    phase compares sampled and reconstructed profiles: it samples profiles for the columns of
+    training stamps, and draws other profiles from the posterior of the training stamps.  It
+    measures the summary statistics of both (`appearance`), and minimises the energy distance
+    between the two samples: once for all statistics together, and on average for each single
+    statistic, each time with the columns as additional dimensions.  The negative log-likelihood per
+    latent remains a term of the loss, so that properties which no statistic measures do not drift.
 
     >>> Matching.name, Matching.builds_on
     ('matching', ('flow',))

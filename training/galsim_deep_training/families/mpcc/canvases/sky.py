@@ -10,7 +10,7 @@ clipped, while the light is rendered before the beam:
 
 * The rendered frame is smaller than the observed one by the width that the beam gives to a point
   source, so that an unresolved source is rendered as hardly more than a point.
-* The flux that exceeds the contour is that of the column, so that the total flux is larger.
+* The column gives the flux in pixels brighter than the contour; the total flux is larger.
 
 Generated sources are rotated back by the position angle that they were rendered with.  If it were
 measured, a source rendered along the y axis would look the same as one along the x axis: the
@@ -53,8 +53,8 @@ MAX_FLUX_CORRECTION = 1.5
 """Largest ratio of the total flux to the flux above the contour."""
 HALO = (0.25, 0.5)
 """Surface brightness seen through the beam, in units of the contour, between which light is
-suppressed: fully below the first, not at all above the second.  A halo below the contour has no
-effect on an image."""
+suppressed: below the first, only the fraction `SUPPRESSED` of it remains; above the second, all of
+it.  A halo below the contour has no effect on an image."""
 SUPPRESSED = 0.1
 """Fraction of the light that is left in suppressed pixels; with none left, the generator would have
 no gradient to bring it back."""
