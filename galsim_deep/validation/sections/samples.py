@@ -47,9 +47,9 @@ class Samples(Section):
         if figure is not None:
             yield Figure(
                 "samples", "Real galaxies, generated galaxies for the same catalogue columns, and "
-                "the best parametric fits, with the same PSF and new noise of the same level; below, the generated light "
-                "profiles themselves, and the true ones if they are known. Bright to faint from "
-                "left to right.", figure)
+                "the best parametric fits, with the same PSF and new noise of the same level; "
+                "below, the generated light profiles themselves, and the true ones if they are "
+                "known. Bright to faint from left to right.", figure)
 
     template = "{{ figures }}"
 

@@ -418,6 +418,7 @@ def test_serving_default_is_sample(module):
                                   module.call("sample", **rows)["image"])
 
 
+@pytest.mark.long
 def test_declared_signatures_exist(module):
     for name in module.card.signatures:
         assert module.tensorflow.signature_inputs(name)

@@ -63,7 +63,9 @@ def make_canvas(canvas_recipe, gaussian):
         choice = Canvas.choose(
             dict(SETTINGS[kind], kind=kind, **settings), canvas_recipe, "model.canvas")
         canvas = choice.make(canvas_recipe)
-        canvas.prepare(types.SimpleNamespace(mean_psf=lambda: gaussian(17, 1.5)))
+        canvas.prepare(types.SimpleNamespace(
+            path="data.h5", columns={name: np.array(values) for name, values in COLUMNS.items()},
+            mean_psf=lambda: gaussian(17, 1.5)))
         return canvas
     return make
 
