@@ -117,9 +117,7 @@ def run_phase(phase: Phase, checkpoints: Checkpoints, dataset: Dataset, run: Pat
         for step in range(start, steps):
             batch = next(batches, None)
             if batch is None:
-                raise GalSimError(
-                    f"The phase '{phase.name}' has no batch for step {step} of {steps}: "
-                    f"{type(phase).__name__}.batches has to yield batches without end.")
+                raise _no_batch(phase, step)
             scalars = advance(batch, tf.constant(step))
             if "loss" not in scalars:
                 raise GalSimError(f"The phase '{phase.name}' returns no scalar 'loss', by which a "
@@ -153,10 +151,18 @@ def _test_sample(dataset: Dataset, seed: int) -> np.ndarray:
     return order[:TEST_SAMPLE]
 
 
+def _no_batch(phase: Phase, step: int) -> GalSimError:
+    return GalSimError(
+        f"The phase '{phase.name}' has no batch for step {step} of {phase.settings.steps}: "
+        f"{type(phase).__name__}.batches has to yield batches without end.")
+
+
 def _prefetched(phase: Phase, dataset: Dataset, start: int) -> Iterator[dict[str, tf.Tensor]]:
     """Batches, read in a thread while the optimiser step of the batch before runs."""
     batches = phase.batches(dataset, start)
-    first = next(batches)
+    first = next(batches, None)
+    if first is None:
+        raise _no_batch(phase, start)
 
     def all_batches() -> Iterator[dict[str, np.ndarray]]:
         yield first

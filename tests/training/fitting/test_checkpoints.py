@@ -115,7 +115,7 @@ DAMAGE = {
 }
 
 
-FILES = (f"ckpt-{STEPS}.index", f"ckpt-{STEPS}.data-00000-of-00001")
+FILES = ("weights.index", "weights.data-00000-of-00001")
 
 
 def inflict(damage, path):
@@ -138,11 +138,11 @@ def test_damaged_files(name, damage, complete, sizes, tmp_path):
     shutil.copytree(complete[0], run)
     folder = run / "checkpoints" / "mean_size-1"
     for number in (STEPS, BEFORE):
-        inflict(damage, folder / name.replace(f"-{STEPS}.", f"-{number}."))
+        inflict(damage, folder / f"ckpt-{number}" / name)
     with pytest.raises(galsim.GalSimError) as info:
         restored(run)
     message = str(info.value)
-    assert f"The checkpoint {folder / name.partition('.')[0]} is damaged: " in message
+    assert f"The checkpoint {folder}/ckpt-{STEPS} is damaged: " in message
     assert f"Remove the folder {folder} to begin this phase anew" in message
     assert len(message.splitlines()) == 1
     with pytest.raises(galsim.GalSimError, match="is damaged"):
@@ -157,7 +157,7 @@ def test_a_damaged_last_checkpoint(name, damage, complete, sizes, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(complete[0], run)
     folder = run / "checkpoints" / "mean_size-1"
-    inflict(damage, folder / name)
+    inflict(damage, folder / f"ckpt-{STEPS}" / name)
     with pytest.warns(galsim.GalSimWarning) as record:
         assert restored(run) == BEFORE
     (warning,) = record
@@ -174,14 +174,33 @@ def test_what_is_not_damaged(complete):
     assert restored(complete[0]) == STEPS
 
 
-def test_a_checkpoint_that_was_not_written_to_its_end(complete, sizes, tmp_path):
-    """TensorFlow writes the index last.  An interrupted save therefore does no harm."""
-    run = tmp_path / "run"
-    shutil.copytree(complete[0], run)
-    (run / "checkpoints" / "mean_size-1" / FILES[0]).unlink()
-    assert restored(run) == BEFORE
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_an_interrupted_save(place, complete, sizes, tmp_path, monkeypatch):
+    """It leaves nothing behind, wherever it is interrupted; the fit continues as if it had not been
+    made."""
+    run, write = tmp_path / "run", tf.train.Checkpoint.write
+
+    def interrupted(checkpoint, path):
+        if place == "after":
+            write(checkpoint, path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.train.Checkpoint, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_phase(run, sizes)
+    assert not list((run / "checkpoints" / "mean_size-1").iterdir())
     np.testing.assert_array_equal(run_phase(run, sizes), complete[1])
-    assert restored(run) == STEPS
+
+
+def test_what_is_left_of_removed_checkpoints(complete, tmp_path):
+    """A process that is killed while it removes a checkpoint leaves a part, which goes later."""
+    shutil.copytree(complete[0], tmp_path / "run")
+    checkpoints = Checkpoints(MeanSize(), "mean_size-1", tmp_path / "run")
+    (checkpoints.folder / f"ckpt-{BEFORE}" / FILES[0]).unlink()
+    assert checkpoints.steps() == [STEPS]
+    checkpoints.save(20)
+    assert {path.name for path in checkpoints.folder.iterdir()} == {f"ckpt-{STEPS}", "ckpt-20"}
 
 
 def test_the_clock_does_not_matter(complete, sizes, tmp_path, monkeypatch):
@@ -244,18 +263,32 @@ def test_a_network_without_weights_is_refused(tmp_path):
         Checkpoints(phase, "mean_size-1", tmp_path)
 
 
+def test_a_layer_with_the_name_of_another_is_refused(tmp_path):
+    """One of them would not be saved."""
+    phase = MeanSize()
+    with pytest.raises(galsim.GalSimError, match="contains 'layer', and a layer that learns"):
+        Checkpoints(phase, "mean_size-1", tmp_path, dict(layer=keras.layers.Normalization()))
+    Checkpoints(phase, "mean_size-1", tmp_path, dict(layer=phase.networks["layer"]))
+
+
 class Ending(MeanSize):
     """Its batches end."""
 
+    count = 7
+
     def batches(self, dataset, start):
-        return itertools.islice(super().batches(dataset, start), 7)
+        return itertools.islice(super().batches(dataset, start), self.count)
 
 
-def test_batches_that_end(sizes, tmp_path):
+@pytest.mark.parametrize("count, saved", [(7, 5), (0, 0)])
+def test_batches_that_end(count, saved, sizes, tmp_path):
     """The phase is not taken for complete."""
-    with pytest.raises(galsim.GalSimError, match=f"step 7 of {STEPS}: Ending.batches has to yield"):
-        run_phase(tmp_path / "run", sizes, Ending())
-    assert restored(tmp_path / "run") == 5
+    phase = Ending()
+    phase.count = count
+    with pytest.raises(galsim.GalSimError,
+                       match=f"step {count} of {STEPS}: Ending.batches has to yield"):
+        run_phase(tmp_path / "run", sizes, phase)
+    assert restored(tmp_path / "run") == saved
 
 
 # ---- divergence -----------------------------------------------------------------------------
@@ -286,7 +319,7 @@ def test_a_checkpoint_that_holds_such_weights_is_refused(what, complete, tmp_pat
         phase.weight.assign([1.0, np.nan])
     else:
         phase.optimiser_step.optimizer.variables[-1].assign([np.nan, 1.0])
-    checkpoints.checkpoint.write(str(checkpoints.folder / "ckpt-20"))
+    checkpoints.checkpoint.write(str(checkpoints.folder / "ckpt-20" / "weights"))
     with pytest.warns(galsim.GalSimWarning, match="ckpt-20 is damaged: .* is not finite"):
         assert restored(run) == STEPS
 

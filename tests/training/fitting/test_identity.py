@@ -201,6 +201,17 @@ def test_by_default_a_phase_depends_on_everything(monkeypatch):
     assert of_phases(First, Whole)["whole"] != before
 
 
+def test_a_phase_that_becomes_the_first():
+    """It then holds what the family has learnt from the data set, too."""
+    class First(Whole):
+        name = "first"
+
+    class Later(Whole):
+        name, uses, builds_on = "later", (), ()
+
+    assert of_phases(Later)["later"] != of_phases(First, Later)["later"]
+
+
 def test_settings_that_a_family_has_not():
     class Wrong(Whole):
         uses = ("model.colour",)

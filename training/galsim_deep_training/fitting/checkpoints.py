@@ -12,9 +12,13 @@ import tensorflow as tf
 from galsim import GalSimError
 from galsim.errors import galsim_warn
 
+from galsim_deep.runtime.atomic_files import replace_folder
+
 from .log import first_line, writing
 from .phase import Phase
 
+FILES = "weights"
+"""How the names of the files of a checkpoint begin."""
 KEPT = 2
 """Number of checkpoints that are kept: the last one, and the one before in case it is damaged."""
 
@@ -26,9 +30,8 @@ DIVERGED = ("the fit has diverged. Lower the learning_rate of this phase, which 
 class Checkpoints:
     """The checkpoints of one phase, of which the last two are kept.
 
-    The files of the checkpoint after N steps are called ``ckpt-N``.  TensorFlow writes the one that
-    ends in ``.index`` when all others are complete, so that these files alone tell which
-    checkpoints there are.
+    The checkpoint after N steps is a folder ``ckpt-N``, which appears under this name when it is
+    complete.  These folders alone tell which checkpoints there are.
 
     Parameters:
         phase:              The phase, whose `Phase.state` is saved.
@@ -36,7 +39,8 @@ class Checkpoints:
         run:                The working folder.
         layers:             Further layers to save, by name.  [default: none]
 
-    Raises a `galsim.GalSimError` if a part of the state has no weights.
+    Raises a `galsim.GalSimError` if a part of the state has no weights, or the name of a further
+    layer is that of another part of the state.
 
     >>> import itertools, tempfile
     >>> class Fixed(Phase):
@@ -56,7 +60,13 @@ class Checkpoints:
     def __init__(self, phase: Phase, checkpoint_name: str, run: Path,
                  layers: Mapping[str, keras.layers.Layer] | None = None) -> None:
         self.phase, self.checkpoint_name = phase, checkpoint_name
-        self._state = {**(layers or {}), **phase.state()}
+        layers, own = layers or {}, phase.state()
+        for name in layers.keys() & own.keys():
+            if layers[name] is not own[name]:
+                raise GalSimError(
+                    f"The state of the phase '{phase.name}' contains '{name}', and a layer that "
+                    "learns from the data set has the same name. Rename one of them.")
+        self._state = {**layers, **own}
         state = tf.nest.map_structure(_variables, self._state)
         for name, variables in state.items():
             if not tf.nest.flatten(variables):
@@ -69,7 +79,8 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The numbers of steps after which there are checkpoints, in ascending order."""
-        numbers = (path.stem.removeprefix("ckpt-") for path in self.folder.glob("ckpt-*.index"))
+        numbers = (path.parent.name.removeprefix("ckpt-")
+                   for path in self.folder.glob(f"ckpt-*/{FILES}.index"))
         return sorted(int(number) for number in numbers if number.isdecimal())
 
     def _path(self, steps_done: int) -> Path:
@@ -101,7 +112,7 @@ class Checkpoints:
     def _load(self, path: Path) -> None:
         """Load a checkpoint."""
         try:
-            status = self.checkpoint.read(str(path))
+            status = self.checkpoint.read(str(path / FILES))
         except Exception as err:
             # A shape that differs is a ValueError, and so is text that cannot be decoded.
             if isinstance(err, ValueError) and not isinstance(err, UnicodeError):
@@ -126,23 +137,13 @@ class Checkpoints:
             raise GalSimError(f"The weight '{unusable}' of the phase '{self.phase.name}' is not "
                               f"finite after step {steps_done}, so it is not saved: {DIVERGED}")
         path = self._path(steps_done)
-        try:
-            with writing(f"checkpoint {path}"):
-                self.checkpoint.write(str(path))
-        except GalSimError:
-            self._remove(steps_done)
-            raise
+        with writing(f"checkpoint {path}"), replace_folder(path) as fresh:
+            self.checkpoint.write(str(fresh / FILES))
         # A checkpoint of more steps is a damaged one, before which the fit has continued.
-        kept = [number for number in self.steps() if number <= steps_done][-KEPT:]
-        for number in {*self.steps()} - {*kept}:
-            self._remove(number)
-
-    def _remove(self, steps_done: int) -> None:
-        path = self._path(steps_done)
-        shutil.rmtree(f"{path}_temp", ignore_errors=True)
-        # The index first: without it, the others are no checkpoint.
-        for part in sorted(self.folder.glob(f"{path.name}.*"), reverse=True):
-            part.unlink()
+        kept = [self._path(number) for number in self.steps() if number <= steps_done][-KEPT:]
+        for other in self.folder.glob("ckpt-*"):
+            if other not in kept:
+                shutil.rmtree(other, ignore_errors=True)
 
     def _not_finite(self) -> str | None:
         """The name of a weight that is not finite, or None."""

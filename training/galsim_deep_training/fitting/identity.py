@@ -24,7 +24,7 @@ from ..registry import Choice
 from ..settings import digest, without_defaults
 from .phase import Phase
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of what the files of checkpoints hold for the same phase."""
 
 
@@ -50,8 +50,13 @@ def phase_checkpoint_names(phases: Sequence[type[Phase]], fit: Mapping[str, Phas
             data=data, layout=LAYOUT,
             uses={key: _used(key, model, phase) for key in phase.uses},
             builds_on={name: settings_hashes[name] for name in builds_on})
-        if phase.uses or builds_on:
+        is_first = not settings_hashes
+        if is_first or phase.uses or builds_on:
             content["family"] = [model.kind, model.cls.format]
+        if is_first and phase is not model.cls.phase_types[0]:
+            # It holds what the family has learnt from the data set, which an omitted phase holds
+            # otherwise.
+            content["is_first"] = True
         settings_hashes[phase.name] = digest(content)
     return {name: f"{name}-{settings_hash[:12]}" for name, settings_hash in settings_hashes.items()}
 

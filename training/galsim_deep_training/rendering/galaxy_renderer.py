@@ -139,7 +139,8 @@ class GalaxyRenderer:
         `rendering.half_light`.
         """
         radii = self.recipe.half_light_radius(dataset.columns)
-        if not (SIZES[0] <= radii.min() and radii.max() <= SIZES[-1]):
+        # Catalogues and conversions of units round.
+        if not (SIZES[0] <= 1.00001 * radii.min() and radii.max() <= 1.00001 * SIZES[-1]):
             raise GalSimError(
                 f"The data set {dataset.path} has half-light radii from {radii.min():.3g} to "
                 f"{radii.max():.3g} pixels; galaxies are drawn with {SIZES[0]:g} to "
