@@ -322,6 +322,7 @@ def test_an_unequal_pair_by_hand(measured):
 
 @pytest.mark.parametrize("name", ["sheared", "unequal pair"])
 @pytest.mark.parametrize("factor", [2.0**40, 1e-7])
+@pytest.mark.long
 def test_statistics_do_not_depend_on_units(measured, name, factor):
     before = measured(name)
     after = dict(measured(name, factor=factor))
@@ -330,6 +331,7 @@ def test_statistics_do_not_depend_on_units(measured, name, factor):
 
 
 @pytest.mark.parametrize("name", ["sheared", "unequal pair"])
+@pytest.mark.long
 def test_a_quarter_turn_changes_the_sign_of_the_ellipticity_alone(measured, name):
     before = dict(measured(name))
     after = measured(name, turns=1)
@@ -337,6 +339,7 @@ def test_a_quarter_turn_changes_the_sign_of_the_ellipticity_alone(measured, name
     assert after == pytest.approx(before, rel=2e-3, abs=5e-4)
 
 
+@pytest.mark.long
 def test_the_pixel_scale_only_changes_the_radius(observe, measured):
     observation = observe(size=_SIZE, noise_sigma=_NOISE, pixel_scale=2 * _SCALE)
     noise = observe(size=_SIZE, noise_sigma=_NOISE).noise(np.random.default_rng(3))
@@ -357,6 +360,7 @@ def test_a_measurement_is_repeatable_and_leaves_the_stamp_alone(observe):
     np.testing.assert_array_equal(stamp, before)
 
 
+@pytest.mark.long
 def test_a_neighbour_changes_nothing(observe, measured):
     observation = observe(size=_SIZE, noise_sigma=_NOISE)
     noise = observation.noise(np.random.default_rng(3))
@@ -412,6 +416,7 @@ def test_a_single_pixel_is_flagged(observe):
     assert np.isnan(list(values.values())).all()
 
 
+@pytest.mark.long
 def test_a_galaxy_away_from_the_middle(observe, measured):
     stamp = np.roll(IMAGES["gaussian"], 26, axis=1) + noise_of(observe, 1e-2)
     values, flags = measure(stamp, observe(size=_SIZE, noise_sigma=1e-2))
@@ -448,6 +453,7 @@ def test_moments_that_fail_leave_the_morphology(observe, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.long
 def test_any_layout_of_a_stamp_is_read(observe, measured, kind):
     observation = observe(size=_SIZE, noise_sigma=_NOISE)
     noise = observation.noise(np.random.default_rng(3))

@@ -130,6 +130,7 @@ CASES = [(name, damage) for name in FILES for damage in (*DAMAGE, "absent")
          if (name, damage) != (FILES[0], "absent")]  # without its index there is no checkpoint
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name, damage", CASES)
 def test_damaged_files(name, damage, complete, sizes, tmp_path):
     """If all checkpoints are damaged, the error names the last, and says what to do; doing so
@@ -174,6 +175,7 @@ def test_what_is_not_damaged(complete):
     assert restored(complete[0]) == STEPS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_an_interrupted_save(place, complete, sizes, tmp_path, monkeypatch):
     """It leaves nothing behind, wherever it is interrupted; the fit continues as if it had not been

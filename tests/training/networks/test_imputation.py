@@ -42,6 +42,7 @@ def fill(network, values, observed, seed=3):
     return network(tf.constant(values), tf.constant(observed), tf.constant(normal)).numpy()
 
 
+@pytest.mark.long
 def test_observed_values_do_not_change(fitted):
     values = sample(np.random.default_rng(4), 100)
     observed = np.random.default_rng(5).random((100, 3)) < 0.5
@@ -50,6 +51,7 @@ def test_observed_values_do_not_change(fitted):
     assert np.all(np.isfinite(result))
 
 
+@pytest.mark.long
 def test_missing_values_may_be_nan(fitted):
     values = sample(np.random.default_rng(4), 50)
     observed = np.tile([True, False, False], (50, 1))
@@ -57,6 +59,7 @@ def test_missing_values_may_be_nan(fitted):
     np.testing.assert_array_equal(fill(fitted, values, observed), fill(fitted, with_nan, observed))
 
 
+@pytest.mark.long
 def test_all_columns_missing_gives_the_joint_distribution(fitted):
     count = 20_000
     result = fill(fitted, np.zeros((count, 3), np.float32), np.zeros((count, 3), bool))
@@ -69,6 +72,7 @@ def test_all_columns_missing_gives_the_joint_distribution(fitted):
                                    np.quantile(expected, level, axis=0), atol=0.12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("known, missing, slope, scatter", [(0, 1, 0.8, 0.3),
                                                             (1, 0, 0.8 / 0.73, 0.351)])
 def test_imputed_values_depend_on_observed_ones_in_either_order(
@@ -83,6 +87,7 @@ def test_imputed_values_depend_on_observed_ones_in_either_order(
     assert residual.std() == pytest.approx(scatter, rel=0.15)
 
 
+@pytest.mark.long
 def test_density_is_normalised(fitted):
     axis = np.linspace(-8, 8, 4001, dtype=np.float32)
     values = np.stack([axis * 0 + 0.3, axis, axis * 0 + 1.0], axis=1)
@@ -91,6 +96,7 @@ def test_density_is_normalised(fitted):
     assert np.trapezoid(density, axis) == pytest.approx(1.0, abs=2e-3)
 
 
+@pytest.mark.long
 def test_log_density_of_no_values_is_zero(fitted):
     values = tf.constant(sample(np.random.default_rng(8), 5))
     np.testing.assert_array_equal(fitted.log_prob(values, tf.ones((5, 3), bool)), 0.0)

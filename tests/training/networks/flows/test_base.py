@@ -46,8 +46,9 @@ def awake(awaken):
     return make_awake
 
 
-@pytest.fixture(scope="module", params=[(kind, size) for kind in KINDS for size in (2, 3, 6)],
-                ids=lambda param: "{}-{}".format(*param))
+@pytest.fixture(scope="module", params=[
+    pytest.param((kind, size), marks=[pytest.mark.long] if size > 2 else [])
+    for kind in KINDS for size in (2, 3, 6)], ids=lambda param: "{}-{}".format(*param))
 def flow(request, awake):
     return awake(*request.param)
 

@@ -36,6 +36,7 @@ def test_shapes(injection, columns):
     assert make_generator(injection)(*inputs(columns=columns), training=True)[1] is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changed", ["latent", "classes", "conditions"])
 @pytest.mark.parametrize("injection", INJECTIONS)
 def test_every_input_affects_the_images(injection, changed):
