@@ -163,18 +163,17 @@ class Checkpoints:
 
 
 class _Damaged(GalSimError):
-    """A file of a checkpoint, or the list of checkpoints, is damaged."""
+    """A checkpoint is damaged."""
 
-    def __init__(self, path: str | Path, reason: object) -> None:
+    def __init__(self, path: Path, reason: object) -> None:
         self.fault = f"The checkpoint {path} is damaged: {first_line(reason)}."
-        super().__init__(f"{self.fault} Remove the folder {Path(path).parent} to begin this phase "
-                         "anew.")
+        super().__init__(f"{self.fault} Remove the folder {path.parent} to begin this phase anew.")
 
 
-def _of_other_networks(path: str | Path, reason: object) -> GalSimError:
+def _of_other_networks(path: Path, reason: object) -> GalSimError:
     return GalSimError(
         f"The checkpoint {path} does not fit the networks, though it was made with the same "
-        f"settings, perhaps by another release: {reason}. Remove the folder {Path(path).parent} "
+        f"settings, perhaps by another release: {reason}. Remove the folder {path.parent} "
         "to begin this phase anew.")
 
 
