@@ -1,7 +1,7 @@
 """Downloads and checksums."""
 
-__all__ = ["check_sha256", "download", "file_sha256", "is_sha256", "is_url", "parse_sha256",
-           "split_url"]
+__all__ = ["check_sha256", "download", "file_sha256", "is_offline", "is_sha256", "is_url",
+           "parse_sha256", "split_url"]
 
 import functools
 import hashlib
@@ -90,12 +90,19 @@ def file_sha256(path: Path) -> str:
                 return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as err:
         raise HandleError(f"{path} cannot be read: {err}.") from err
-    raise HandleError(f"{path} has {size} bytes; the archive of a module may have at most "
-                      f"{MAX_MODULE_BYTES}. Check that the file is the archive of a module.")
+    raise HandleError(f"{path} has {size} bytes, and at most {MAX_MODULE_BYTES} are read. Check "
+                      "that it is the right file.")
 
 
-def check_sha256(path: Path, expected: str | None, source: object) -> str:
+def check_sha256(path: Path, expected: str | None, source: object,
+                 advice: str = "get it again, or correct the checksum") -> str:
     """Compare the checksum of a file with the expected one, if there is one.
+
+    Parameters:
+        path:       The file.
+        expected:   The checksum that it should have, or None.
+        source:     What to call the file in messages.
+        advice:     What to do if the checksums differ, for the message.
 
     Returns:
         the checksum.
@@ -106,11 +113,29 @@ def check_sha256(path: Path, expected: str | None, source: object) -> str:
     if expected is not None and actual != expected:
         raise HandleError(
             f"{source} has sha256 {actual} instead of {expected}, so it was not used. It "
-            "is damaged, or another file than expected: get it again, or correct the checksum.")
+            f"is damaged, or another file than expected: {advice}.")
     return actual
 
 
-def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BYTES) -> Path:
+def is_offline(offline: bool | None = None) -> bool:
+    """Whether the network must not be used.
+
+    Parameters:
+        offline:    The choice of the caller.  [default: None, which means that
+                    ``$GALSIM_DEEP_OFFLINE`` determines it]
+
+    >>> is_offline(True)
+    True
+    """
+    if offline is None:
+        value = os.environ.get("GALSIM_DEEP_OFFLINE", "")
+        return value.strip().lower() not in ("", "0", "false")
+    return bool(offline)
+
+
+def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BYTES,
+             advice: str = "set GALSIM_DEEP_OFFLINE=1 to use only what is already on this machine",
+             ) -> Path:
     """Download a file.  The caller compares its checksum.
 
     Parameters:
@@ -118,6 +143,7 @@ def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BY
         folder:     The folder for the file.
         source:     What to call the file in messages.
         max_bytes:  Largest size of the file.  A download stops where it exceeds this.
+        advice:     What to do without a connection, for the message.
 
     Returns:
         the path of the file.
@@ -146,8 +172,7 @@ def download(url: str, folder: Path, source: str, max_bytes: int = MAX_MODULE_BY
     except (OSError, ValueError) as err:  # requests' own errors are OSErrors
         raise HandleError(
             f"{source} could not be downloaded: {_reason(err)}. Check the address and the "
-            "connection and try again, or set GALSIM_DEEP_OFFLINE=1 to use only what is already "
-            "on this machine.") from err
+            f"connection and try again, or {advice}.") from err
 
 
 class _TooLargeError(Exception):

@@ -1,4 +1,4 @@
-"""The error of handles that are well formed, but lead to no module."""
+"""The error of handles that are well formed, but lead to nothing."""
 
 __all__ = ["HandleError"]
 
@@ -9,7 +9,7 @@ from galsim import GalSimError
 
 
 class HandleError(GalSimError, OSError):
-    """A module cannot be found, downloaded or unpacked, although its handle is well formed.
+    """What a handle names cannot be found, downloaded or unpacked, although it is well formed.
 
     >>> HandleError("nothing.tar.gz does not exist.")
     galsim_deep.modules.HandleError('nothing.tar.gz does not exist.')

@@ -28,7 +28,7 @@ from galsim.errors import GalSimValueError, galsim_warn
 
 from .archive import CARD_PATH, NAME_PATTERN, is_module, unpack
 from .cache import cache_dir, cached_module, explained_errors, module_place, scratch_folder
-from .download import check_sha256, download, is_url, parse_sha256, split_url
+from .download import check_sha256, download, is_offline, is_url, parse_sha256, split_url
 from .errors import HandleError
 from .index import installed_folders, read_indexes
 
@@ -66,7 +66,7 @@ def resolve(handle: str | os.PathLike, sha256: str | None = None,
     if sha256 is not None:
         sha256 = parse_sha256(sha256, handle)
     if isinstance(handle, str) and handle.startswith("hub:"):
-        return _from_hub(handle.removeprefix("hub:"), sha256, _is_offline(offline))
+        return _from_hub(handle.removeprefix("hub:"), sha256, is_offline(offline))
     if isinstance(handle, str) and is_url(handle):
         url, stated = split_url(handle)
         sha256 = _agreed(sha256, stated, handle)
@@ -74,7 +74,7 @@ def resolve(handle: str | os.PathLike, sha256: str | None = None,
             raise GalSimValueError(
                 "A download needs a checksum. Give that of the archive as sha256='HEX', "
                 "or at the end of the URL as '#sha256=HEX'.", handle)
-        return _from_url(url, sha256, _is_offline(offline), url)
+        return _from_url(url, sha256, is_offline(offline), url)
     return _from_path(Path(os.path.abspath(os.path.expanduser(handle))), sha256)
 
 
@@ -97,7 +97,7 @@ def available(offline: bool | None = None) -> dict[str, Path | None]:
             if _NAME.fullmatch(module.name):
                 modules.setdefault(module.name, module)
     try:
-        for _, entries in read_indexes(_is_offline(offline)):
+        for _, entries in read_indexes(is_offline(offline)):
             for name, entry in entries.items():
                 sha256 = entry.get("sha256")
                 modules.setdefault(
@@ -105,13 +105,6 @@ def available(offline: bool | None = None) -> dict[str, Path | None]:
     except HandleError as err:
         galsim_warn(f"{err} Only modules on this machine are listed.")
     return modules
-
-
-def _is_offline(offline: bool | None) -> bool:
-    if offline is None:
-        value = os.environ.get("GALSIM_DEEP_OFFLINE", "")
-        return value.strip().lower() not in ("", "0", "false")
-    return bool(offline)
 
 
 def _search_path() -> list[Path]:

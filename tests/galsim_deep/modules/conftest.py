@@ -1,11 +1,9 @@
-"""What the tests of handles share: archives, indexes, and a real HTTP server on this machine."""
+"""What the tests of handles share: archives and indexes."""
 
 import hashlib
 import io
 import json
 import tarfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -101,57 +99,3 @@ def use_index(tmp_path, monkeypatch):
         return path
 
     return use
-
-
-class Server:
-    """Serves the bytes in ``files``, and keeps the paths of all requests.
-
-    ``missing`` bytes are announced and not sent; where ``unannounced``, no size is announced; where
-    ``silent``, no request is answered.
-    """
-
-    def __init__(self):
-        self.files, self.requests, self.headers = {}, [], []
-        self.missing, self.unannounced, self.silent = 0, False, False
-        self._ends = threading.Event()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(handler):
-                self.requests.append(handler.path)
-                self.headers.append(handler.headers)
-                if self.silent:
-                    self._ends.wait()
-                    return
-                body = self.files.get(handler.path)
-                if body is None:
-                    handler.send_error(404)
-                    return
-                handler.send_response(200)
-                if not self.unannounced:
-                    handler.send_header("Content-Length", str(len(body) + self.missing))
-                handler.end_headers()
-                handler.wfile.write(body)
-
-            def log_message(handler, *args):
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-
-    def put(self, path, data):
-        """Serve some bytes, and return their URL."""
-        self.files[path] = data
-        return self.address + path
-
-    def stop(self):
-        self._ends.set()
-        self._http.shutdown()
-        self._http.server_close()
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.stop()
