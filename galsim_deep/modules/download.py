@@ -228,5 +228,6 @@ def _reason(err: Exception) -> str:
     if isinstance(err, exceptions.ChunkedEncodingError):
         return "the connection ended before the whole file had come (truncated)"
     if isinstance(err, exceptions.ConnectionError):
-        return f"the server cannot be reached, or broke the connection off ({err})"
+        cause = getattr(err.args[0], "reason", err) if err.args else err  # without the whole URL
+        return f"the server cannot be reached, or broke the connection off ({cause})"
     return f"{type(err).__name__}: {err}"

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from galsim import GalSimConfigError
+from galsim import GalSimConfigError, GalSimError
 
 from ...recipe import Recipe
 from ...registry import Registered
 from ..example import Example
+from ..external import PREFIX, external
 
 
 class Builder(Registered, abc.ABC, label="builder"):
@@ -95,7 +96,21 @@ class Builder(Registered, abc.ABC, label="builder"):
             "cannot make new examples. Use its test split for validation.")
 
     def locate(self, path: str) -> Path:
-        """The absolute path of a file; relative paths start at the folder of the recipe."""
+        """The absolute path of a file.
+
+        Parameters:
+            path:       A path, which starts at the folder of the recipe if it is relative, or
+                        ``fetched:NAME`` for `external data <galsim_deep_training.data.external>`.
+
+        Raises:
+            galsim.GalSimConfigError: if there are no such external data, or they are not on this
+                machine.
+        """
+        if path.startswith(PREFIX):
+            try:
+                return external(path.removeprefix(PREFIX)).find()
+            except GalSimError as err:
+                raise GalSimConfigError(f"The recipe {self.recipe.path}, data: {err}") from err
         return (self.recipe.path.parent / path).resolve()
 
 

@@ -1,10 +1,10 @@
 """The builder of radio sources: images of the FIRST survey that were clipped and scaled to 8 bits.
 
-It reads files laid out like the Radio Galaxy Dataset (Griese et al. 2023, Data in Brief 47,
-108974): ``images`` uint8 [n, s, s] with the sources in the middle, ``label`` [n] the number of the
-class (-1 if it is not known), ``split`` [n] the name of the split, ``ra`` and ``dec`` [n] in
-degrees.  In these images everything below 3 sigma of the noise was set to zero, and the rest was
-scaled, after subtraction of the threshold, and truncated to whole numbers:
+It reads the Radio Galaxy Dataset (Griese et al. 2023, Data in Brief 47, 108974), or an ``.npz``
+file with the same content: ``images`` uint8 [n, s, s] with the sources in the middle, ``label`` [n]
+the number of the class (-1 if it is not known), ``split`` [n] the name of the split, ``ra`` and
+``dec`` [n] in degrees.  In these images everything below 3 sigma of the noise was set to zero, and
+the rest was scaled, after subtraction of the threshold, and truncated to whole numbers:
 
     value = floor(255 (x - 3 sigma) / (peak - 3 sigma))
 
@@ -36,6 +36,7 @@ from galsim_deep.observations.psf import psf_image
 from ...recipe import Recipe
 from ...settings import Arcsec, Positive, Repeats, Settings, Share, Text
 from ..example import Example
+from ..radio_galaxy_dataset import read_radio_galaxy_dataset
 from .base import Builder
 
 PIXEL_SCALE = 1.8
@@ -62,7 +63,7 @@ class FirstSourcesSettings(Settings):
     """Settings of the ``first_sources`` builder."""
 
     file_name: Text
-    """The ``.npz`` file with the images."""
+    """The file with the images: the ``.zip`` of the Radio Galaxy Dataset, or an ``.npz``."""
     rms: Positive = 0.15
     """Noise of the survey, which is taken to be that of each image [mJy/beam]."""
     beam: Arcsec = 5.4
@@ -150,14 +151,13 @@ class FirstSources(Builder, kind="first_sources"):
     def _read(self, path: Path) -> None:
         where = f"The file {path} of the recipe {self.recipe.path}"
         try:
-            content = np.load(path)
+            content = _content(path)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
             raise GalSimConfigError(f"{where} cannot be read: {err}") from err
-        missing = [key for key in KEYS if key not in getattr(content, "files", ())]
+        missing = [key for key in KEYS if key not in content]
         if missing:
             raise GalSimConfigError(f"{where} lacks {', '.join(missing)}.")
-        with content:
-            self._images, self._label, split, self._ra, self._dec = (content[key] for key in KEYS)
+        self._images, self._label, split, self._ra, self._dec = (content[key] for key in KEYS)
         shape, size = self._images.shape, self.recipe.stamp.size
         if len(shape) != 3 or shape[1] != shape[2] or self._images.dtype != np.uint8:
             raise GalSimConfigError(f"{where} has images of shape {shape} and type "
@@ -262,6 +262,17 @@ class FirstSources(Builder, kind="first_sources"):
         inside = ndimage.rotate((part > 0).astype(float), angle, reshape=False, order=1) >= 0.5
         part = ndimage.rotate(part, angle, reshape=False, order=3)
         return np.where(inside, np.maximum(part, 1.0), 0.0)
+
+
+def _content(path: Path) -> dict[str, np.ndarray]:
+    """The arrays in a file, by name."""
+    if path.suffix == ".zip":
+        return read_radio_galaxy_dataset(path)
+    file = np.load(path)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise ValueError("it is not an .npz file")
+    with file:
+        return {key: file[key] for key in KEYS if key in file}
 
 
 def _disc(size: int) -> np.ndarray:
