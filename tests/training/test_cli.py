@@ -1,5 +1,6 @@
 """The command galsim-deep-train."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from galsim_deep.modules.card import read_card
 from galsim_deep_training.cli import main
 from galsim_deep_training.data.dataset import Dataset
+from galsim_deep_training.data.external import EXTERNAL_DATA, ExternalData
 
 
 def test_data(command, recipe):
@@ -72,7 +74,8 @@ def test_the_working_folder_by_default(capsys, recipe, tmp_path, monkeypatch):
     assert os.path.join("runs", "tiny", "data.h5") in fails(capsys, "fit", recipe.path)
 
 
-@pytest.mark.parametrize("arguments", [[], ["train"], ["data"], ["fit", "a.yaml", "--processes"]])
+@pytest.mark.parametrize("arguments", [
+    [], ["train"], ["data"], ["fit", "a.yaml", "--processes"], ["fetch"], ["fetch", "--from", "a"]])
 def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit) as info:
         main(arguments)
@@ -145,3 +148,69 @@ def test_new_examples_of_galaxies_as_observed(capsys, make_recipe, tmp_path):
     assert "test split" in fails(capsys, "data", path, "--run", tmp_path, "--new", "held-out",
                                  "--quiet")
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- fetch ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def galaxies(server, tmp_path, monkeypatch):
+    """External data called ``galaxies``, which the server has."""
+    monkeypatch.delenv("GALSIM_DEEP_OFFLINE", raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    monkeypatch.setenv("GALSIM_DEEP_DATA", str(tmp_path / "data"))
+    data = ExternalData(
+        name="galaxies", summary="some galaxies", url=server.put("/galaxies.zip", b"galaxies"),
+        sha256=hashlib.sha256(b"galaxies").hexdigest(), size=8, also="elsewhere",
+        terms="for astronomers", citation="Hubble 1926")
+    monkeypatch.setitem(EXTERNAL_DATA, "galaxies", data)
+    return data
+
+
+def test_fetch(capsys, galaxies, server):
+    """Terms and citation are shown before the path."""
+    assert main(["fetch", "galaxies"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["galaxies: some galaxies", "Terms: for astronomers.", "Cite: Hubble 1926.",
+                     f"galaxies -> {galaxies.path}"]
+    assert galaxies.path.read_bytes() == b"galaxies" and server.requests == ["/galaxies.zip"]
+
+
+def test_fetch_from_a_folder(galaxies, server, tmp_path):
+    (tmp_path / "galaxies.zip").write_bytes(b"galaxies")
+    assert main(["fetch", "galaxies", "--from", str(tmp_path)]) == 0
+    assert galaxies.find().read_bytes() == b"galaxies" and server.requests == []
+
+
+def test_list_of_external_data(capsys, galaxies, server):
+    def listed():
+        assert main(["fetch", "--list"]) == 0
+        folder, *lines = capsys.readouterr().out.splitlines()
+        assert folder.endswith(str(galaxies.path.parent))
+        assert len(lines) == len(EXTERNAL_DATA)
+        return next(line for line in lines if line.startswith("galaxies: some galaxies"))
+
+    assert "not on this machine" in listed() and server.requests == []
+    galaxies.fetch()
+    assert listed().endswith("galaxies.zip")
+
+
+def test_fetch_that_fails(capsys, galaxies, server):
+    """One line of error, after the terms; nothing is downloaded if a name is unknown."""
+    assert "Did you mean galaxies" in fails(capsys, "fetch", "galaxies", "galaxie")
+    assert server.requests == []
+    server.put("/galaxies.zip", b"galaxiez")
+    assert main(["fetch", "galaxies"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith("galaxies: ") and "->" not in captured.out
+    (line,) = captured.err.splitlines()
+    assert line.startswith("galsim-deep-train: galaxies") and galaxies.sha256 in line
+
+
+def test_data_that_were_not_fetched(capsys, galaxies, make_recipe, tmp_path):
+    recipe = make_recipe(lambda content: content.update(
+        data=dict(kind="images", file_name="fetched:galaxies"), columns=[]))
+    message = fails(capsys, "data", recipe.path, "--run", tmp_path / "run")
+    assert "galsim-deep-train fetch galaxies" in message and str(recipe.path) in message
+    assert not (tmp_path / "run").exists()

@@ -15,6 +15,7 @@ from galsim_deep.modules.download import (
     check_sha256,
     download,
     file_sha256,
+    is_offline,
     is_url,
     parse_sha256,
     split_url,
@@ -67,6 +68,8 @@ def test_checksum_of_a_file(archive_file, sha256):
     assert check_sha256(archive_file, None, "it") == check_sha256(archive_file, sha256, "it")
     with pytest.raises(HandleError, match=f"the archive.*{sha256}.*000"):
         check_sha256(archive_file, 64 * "0", "the archive")
+    with pytest.raises(HandleError, match="expected: ask its author.$"):
+        check_sha256(archive_file, 64 * "0", "the archive", "ask its author")
 
 
 def test_checksum_of_no_file(tmp_path):
@@ -83,6 +86,17 @@ def test_files_of_absurd_sizes_are_not_read(tmp_path):
 
 
 # ---- downloads ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value, expected", [
+    (None, False), ("", False), ("0", False), (" False ", False), ("1", True), ("yes", True)])
+def test_the_offline_switch(value, expected, monkeypatch):
+    """A choice of the caller comes before the environment."""
+    monkeypatch.delenv("GALSIM_DEEP_OFFLINE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("GALSIM_DEEP_OFFLINE", value)
+    assert is_offline() == expected
+    assert is_offline(True) and not is_offline(False)
 
 
 @pytest.fixture
@@ -174,9 +188,14 @@ def test_not_found(folder, server):
 
 
 def test_unreachable(folder):
+    """The message says what to do, and the URL once."""
     with socket.socket() as bound:  # nobody else gets this port, and nobody listens at it
         bound.bind(("127.0.0.1", 0))
-        refused(folder, "reached", f"http://127.0.0.1:{bound.getsockname()[1]}/a")
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/a"
+        message = str(refused(folder, "reached", url))
+        assert message.count(url) == 1 and "GALSIM_DEEP_OFFLINE" in message
+        with pytest.raises(HandleError, match="try again, or ask somebody.$"):
+            download(url, folder, "it", advice="ask somebody")
 
 
 def test_timeout(folder, server, monkeypatch):

@@ -80,8 +80,8 @@ def first(content, make_recipe, tmp_path):
             recipe["bands"] = [dict(name="1.4 GHz", zero_point=16.4)]
             recipe["columns"] = [dict(COLUMNS[name], name=name, meaning="", valid_range=[0, 1000])
                                  for name in columns]
-            recipe["data"] = dict(kind="first_sources", file_name=str(tmp_path / "sources.npz"),
-                                  rms=RMS, **settings)
+            recipe["data"] = dict(dict(
+                kind="first_sources", file_name=str(tmp_path / "sources.npz"), rms=RMS), **settings)
 
         return make_recipe(change)
 
@@ -311,6 +311,18 @@ def test_a_data_set(first, tmp_path):
         dataset.source[dataset.train_indices])
 
 
+def test_the_file_of_the_radio_galaxy_dataset(content, first, write_radio_galaxy_dataset, tmp_path):
+    """It gives the same examples as an ``.npz`` with the same content."""
+    expected = examples(make_builder(first()))
+    path = write_radio_galaxy_dataset(tmp_path / "sources.zip", content[0])
+    found = examples(make_builder(first(file_name=str(path))))
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.stamp, other.stamp)
+        assert (one.columns, one.label, one.source, one.test) == (
+            other.columns, other.label, other.source, other.test)
+
+
 # ---- errors ---------------------------------------------------------------------------------
 
 
@@ -345,6 +357,21 @@ def test_no_such_file(first, tmp_path):
     (tmp_path / "sources.npz").write_bytes(b"PK\3\4 and nothing else")
     with pytest.raises(GalSimConfigError, match="sources.npz"):
         make_builder(recipe)
+    np.save(tmp_path / "sources.npy", np.zeros(3))
+    (tmp_path / "sources.npy").rename(tmp_path / "sources.npz")
+    with pytest.raises(GalSimConfigError, match="sources.npz.*not an .npz"):
+        make_builder(recipe)
+
+
+@pytest.mark.parametrize("edit", [None, lambda file: file.move("data_3", "galaxy")])
+def test_a_wrong_zip(edit, content, first, write_radio_galaxy_dataset, tmp_path):
+    path = tmp_path / "sources.zip"
+    if edit is None:
+        path.write_text("no zip")
+    else:
+        write_radio_galaxy_dataset(path, content[0], edit)
+    with pytest.raises(GalSimConfigError, match="sources.zip .*cannot be read"):
+        make_builder(first(file_name=str(path)))
 
 
 @pytest.mark.parametrize("settings, message", [
