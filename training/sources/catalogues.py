@@ -202,10 +202,11 @@ def _goods_3dhst(folder: Path) -> Table:
         f606w=magnitude["F606W"], f125w=magnitude["F125W"], f160w=magnitude["F160W"]), meta=dict(
             title="3D-HST galaxies of GOODS matched to PEARS: magnitudes, sizes, redshifts",
             origin="HST/ACS and WFC3, GOODS; github.com/bajoshi/massive-galaxies",
-            citation="Skelton et al. 2014 (arXiv:1403.3689); Straughn et al. 2009 (arXiv:0910.3671)",
+            citation="Skelton et al. 2014 (arXiv:1403.3689); Straughn et al. 2009 (AJ 138, 1022)",
             terms="public survey products",
             notes="half_light_radius is that of circular apertures in the near infrared, with the "
-                  f"PSF ({0.06 * WFC3_PSF_RADIUS:.3f} arcsec) subtracted in quadrature; 0.042 stands for all that are not resolved. Where "
+                  f"PSF ({0.06 * WFC3_PSF_RADIUS:.3f} arcsec) subtracted in quadrature; 0.042 "
+                  "stands for all that are not resolved. Where "
                   "magnitude_measured is false, F814W was computed from F606W, F125W and redshift, "
                   "to 0.16 mag. isophotal_axis_ratio is with the PSF, and rounder than that of a "
                   "Sersic profile. Sparse beyond 25.5.")
