@@ -24,6 +24,7 @@ from common import Report, command_line
 from scipy.stats import spearmanr
 
 from galsim_deep.measure.parametric import fit_sersic
+from galsim_deep.observations.noise import NoiseField
 from galsim_deep.observations.real_catalog import RealCatalog
 from galsim_deep_training.data.population import Counts, Population, PopulationSettings
 from galsim_deep_training.data.population.tables import read_rows
@@ -103,6 +104,7 @@ def with_stamps(population, path):
         psf, sigma = catalog.psf_image(row, PSF_SIZE), catalog.noise_sigma[row]
         fit = fit_sersic(stamp, scale, psf, sigma).components[0]
         real.append((magnitude[row], fit.half_light_radius, redshift[row], fit.n, fit.q))
+        noise = NoiseField(catalog.noise_correlation(row), len(stamp))
         kernel = galsim.InterpolatedImage(galsim.Image(psf, scale=scale), flux=1)
         for _ in range(REPEATS):
             n, q = population.draw_shape(rng, magnitude[row], fit.half_light_radius, redshift[row])
@@ -110,7 +112,7 @@ def with_stamps(population, path):
             image = galsim.Convolve(
                 profile.shear(q=q, beta=rng.uniform(0, np.pi) * galsim.radians), kernel).drawImage(
                     nx=len(stamp), ny=len(stamp), scale=scale, method="no_pixel", dtype=float).array
-            again = fit_sersic(image + sigma * rng.standard_normal(image.shape), scale, psf, sigma)
+            again = fit_sersic(image + sigma * noise.draw(rng), scale, psf, sigma)
             if again.components:
                 part = again.components[0]
                 drawn.append((magnitude[row], part.half_light_radius, redshift[row],

@@ -13,8 +13,6 @@ ROWS = 40
 """Number of rows that the standard deviation reaches at least."""
 REACH = 2.5
 """Range of magnitudes at either end whose slope continues a trend beyond the rows."""
-NUMBER = 24
-"""Number of nearest rows that one is drawn from."""
 
 
 class Trend:
@@ -65,22 +63,23 @@ class Neighbours:
     """Draws rows near a point.
 
     The weight of a row is a Gaussian in the distance, whose width is 1 or, where rows are few, half
-    the distance of the `NUMBER`-th nearest one.  It is cut at the `NUMBER`-th nearest row.
+    the distance of the last of the nearest ones that are considered.
 
     Parameters:
         points:     Shape [n, d], in units of the width of the Gaussian.
+        number:     Number of nearest rows that one is drawn from.
 
     Example::
 
-        >>> neighbours = Neighbours(np.linspace(0, 100, 1001)[:, None])
+        >>> neighbours = Neighbours(np.linspace(0, 100, 1001)[:, None], number=24)
         >>> row = neighbours.draw(np.array([40.0]), np.random.default_rng(1))
         >>> abs(row - 400) < 13
         True
     """
 
-    def __init__(self, points: np.ndarray) -> None:
+    def __init__(self, points: np.ndarray, number: int) -> None:
         self._tree = cKDTree(points)
-        self._number = min(NUMBER, len(points))
+        self._number = min(number, len(points))
 
     def draw(self, point: np.ndarray, rng: np.random.Generator) -> int:
         """The index of a row.
@@ -98,5 +97,5 @@ class Neighbours:
             0, self._number - 1)])
 
     def distance(self, points: np.ndarray, number: int) -> np.ndarray:
-        """Distance of the nearest row but ``number - 1``, shape [m], of points [m, d]."""
+        """Distance of the ``number``-th nearest row, of points [..., d]."""
         return self._tree.query(points, [min(number, self._tree.n)])[0][..., 0]

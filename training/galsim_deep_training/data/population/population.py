@@ -29,6 +29,9 @@ from .settings import PopulationSettings
 
 KERNEL = (0.3, 0.15, 0.15)
 """Standard deviations in magnitude, ln(size) and ln(z + 0.1) of the weight of similar rows."""
+NEAREST = (200, 60, 30)
+"""Number of nearest rows that one is drawn from: in magnitude; in magnitude and size; in all three.
+"""
 SMOOTHING = dict(size=0.05, redshift=0.03, n=0.06, q=0.02)
 """Standard deviations of the changes of a row, in ln(size), ln(z + 0.1), ln n and q: a tenth of the
 scatter at a given magnitude."""
@@ -130,11 +133,12 @@ class Population:
         self._residuals = self._relative(mag[joint], log_size[joint], log_z[joint])
         order = np.argsort(mag[joint])
         self._by_magnitude = mag[joint][order], self._residuals[order]
-        self._of_magnitude = Neighbours(mag[joint, None] / KERNEL[0])
+        self._of_magnitude = Neighbours(mag[joint, None] / KERNEL[0], NEAREST[0])
         self._of_size = Neighbours(np.stack(
-            [mag[joint], self._residuals[:, 0]], axis=-1) / KERNEL[:2])
+            [mag[joint], self._residuals[:, 0]], axis=-1) / KERNEL[:2], NEAREST[1])
         self._rows = Neighbours(np.stack(
-            [mag[joint], log_size[joint], log_z[joint]], axis=-1) / KERNEL)
+            [mag[joint], log_size[joint], log_z[joint]], axis=-1) / KERNEL,
+            NEAREST[2])
 
         self._n, self._q = n[has_shape], q[has_shape]
         self._typical_size = Trend(mag[has_shape], log_size[has_shape])
@@ -142,7 +146,7 @@ class Population:
             mag[has_shape], log_size[has_shape], log_z[has_shape])
         self._fill_redshifts(mag[has_shape], relative)
         self._shapes = Neighbours(
-            np.concatenate([mag[has_shape, None], relative], axis=-1) / KERNEL)
+            np.concatenate([mag[has_shape, None], relative], axis=-1) / KERNEL, NEAREST[2])
         self._edges, self._cumulative = self._number_counts(locate)
 
     def _relative(self, magnitude: np.ndarray, log_size: np.ndarray, log_z: np.ndarray
