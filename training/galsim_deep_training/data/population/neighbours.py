@@ -18,8 +18,8 @@ REACH = 2.5
 class Trend:
     """The mean of a quantity at a given magnitude.
 
-    A straight line is fitted around each magnitude.  Beyond the rows, the trend is the straight
-    line through its last `REACH` magnitudes.
+    A straight line is fitted around each magnitude.  Beyond the rows, the trend has the slope of
+    the last `REACH` magnitudes.
 
     Parameters:
         magnitude:  Shape [n].
@@ -45,10 +45,11 @@ class Trend:
             width = max(WIDTH, np.sort(np.abs(apart))[min(ROWS, len(apart)) - 1] / 2)
             weight = np.exp(-0.25 * (apart / width)**2)
             self._values[index] = np.polyfit(apart, values, 1, w=weight)[1]
+        few = min(ROWS, len(ordered))
         self._slopes = [
-            np.polyfit(self._grid[near], self._values[near], 1)[0] for near in
-            (self._grid <= max(low + REACH, self._grid[1]),
-             self._grid >= min(high - REACH, self._grid[-2]))]
+            np.polyfit(magnitude[near], values[near], 1)[0] for near in
+            (magnitude <= max(low + REACH, ordered[few - 1]),
+             magnitude >= min(high - REACH, ordered[-few]))]
 
     def __call__(self, magnitude: np.ndarray | float) -> np.ndarray:
         """The trend at magnitudes of any shape."""
@@ -62,8 +63,8 @@ class Trend:
 class Neighbours:
     """Draws rows near a point.
 
-    The weight of a row is a Gaussian in the distance, whose width is 1 or, where rows are few, half
-    the distance of the last of the nearest ones that are considered.
+    The weight of a row is a Gaussian in the distance, whose width is 1 or, where rows are few, the
+    distance within which an eighth of the nearest ones lies.
 
     Parameters:
         points:     Shape [n, d], in units of the width of the Gaussian.
@@ -90,7 +91,7 @@ class Neighbours:
         """
         distance, row = self._tree.query(point, self._number)
         distance, row = np.atleast_1d(distance), np.atleast_1d(row)
-        width = max(1.0, 0.5 * distance[-1])
+        width = max(1.0, distance[self._number // 8])
         weight = np.exp(-0.5 * (distance**2 - distance[0]**2) / width**2)
         total = np.cumsum(weight)
         return int(row[np.searchsorted(total, rng.random() * total[-1], side="right").clip(

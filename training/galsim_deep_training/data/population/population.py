@@ -237,7 +237,8 @@ class Population:
         first = max(0, min(int(np.searchsorted(magnitudes, clipped)) - EVEN_ROWS // 2,
                            len(magnitudes) - EVEN_ROWS))
         ranges = np.quantile(residuals[first:first + EVEN_ROWS], EVEN_RANGE, axis=0).T
-        limits = np.log([self.settings.half_light_radius, np.add(self.settings.redshift, 0.1)])
+        limits = np.log(np.array(
+            [self.settings.half_light_radius, np.add(self.settings.redshift, 0.1)]))
         drawn = [
             rng.uniform(*np.clip(float(trend(magnitude)) + ends, *allowed)) for trend, ends, allowed
             in zip(self._trends, ranges, limits, strict=True)]
