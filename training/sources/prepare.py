@@ -52,7 +52,8 @@ def _correlation(galaxy: Cleaned, found: dict[tuple[str, str], np.ndarray]) -> n
     if seen.correlation is not None:
         return seen.correlation
     if seen.own_correlation and galaxy.sums is not None:
-        return sky.correlation_of(*galaxy.sums)
+        # The sky of one stamp cannot tell more than that of nearest neighbours.
+        return sky.correlation_of(*galaxy.sums, reach=1)
     return found.get((seen.survey, seen.band))
 
 

@@ -40,8 +40,14 @@ def ellipse_of(image: np.ndarray, segment: np.ndarray,
         centre:     (x, y) [pixels].  [default: that of the light above half of its peak, if it is
                     near that of all light: an asymmetric disc does not move it off the nucleus]
     """
-    smooth = ndimage.gaussian_filter(np.where(segment, image, 0.0), 1.0).clip(0)
+    smooth = ndimage.gaussian_filter(np.where(segment, image, 0.0), 1.5).clip(0)
     y, x = np.indices(image.shape)
+    rim = np.ones(image.shape, bool)
+    rim[2:-2, 2:-2] = False
+    if (rim & segment).any():
+        # Isophotes that the frame cuts would make it the frame's shape.
+        closed = segment & (smooth > np.percentile(smooth[rim & segment], 90))
+        segment = closed if closed.sum() > 30 else segment
     light = np.where(segment, smooth, 0.0)
     if centre is None:
         whole = _centroid(light)

@@ -76,6 +76,8 @@ def alike(galaxies: Sequence[CollectedGalaxy]) -> list[tuple[int, int]]:
                     for galaxy in galaxies])
     rows = np.flatnonzero(radius > RESOLVED * psf)
     structures = {row: _structure(galaxies[row]) for row in rows}
+    if len(rows) < 2:
+        return []
     rings = [_rings(galaxies[row], structures[row]) for row in rows]
     pairs = []
     for one, two in np.argwhere(np.triu(_ring_correlations(np.stack(rings)) > LIKE_RINGS, 1)):

@@ -17,6 +17,9 @@ MARGIN = 8
 NO_LIGHT = 1.5
 """The Sersic fit to a galaxy cut at a segment takes it to be dark beyond this multiple of its
 radius."""
+TOO_LARGE = 1.6
+"""If its half-light radius is larger than this multiple of the observed one, it is fitted again with
+all pixels beyond the segment dark."""
 
 
 @dataclasses.dataclass
@@ -69,10 +72,11 @@ def cleaned(observed: Observed) -> Cleaned:
         ellipse = ellipse_of(image - level, segment & usable)
     image = np.where(usable, image - level, 0.0)
     pixels = sky.sky_pixels(usable, segment, ellipse)
-    if pixels.sum() < 200:
+    enough = pixels.sum() >= sky.ENOUGH
+    if not enough:
         pixels = usable & ~ndimage.binary_dilation(segment, iterations=2)
     sigma = observed.noise_sigma or sky.noise_of(image, pixels)
-    sums = sky.covariance_sums(image / sigma, pixels) if observed.correlation is None else None
+    sums = sky.covariance_sums(image / sigma, pixels) if enough else None
     return Cleaned(observed, image, usable, segment, ellipse, sigma, sums, how, level / sigma)
 
 
@@ -107,6 +111,12 @@ def prepared(clean: Cleaned, correlation: np.ndarray | None) -> CollectedGalaxy:
             shape = light.shape_of(
                 clean.image, fitted, ellipse, flux_radius, _fitted_reach(flux_radius, radius),
                 seen.psf, seen.psf_scale / seen.pixel_scale, sigma)
+            if seen.cut and shape.radius > TOO_LARGE * flux_radius:
+                # Only the segment keeps the fit from wings that are not there.
+                shape = light.shape_of(
+                    clean.image, clean.usable, ellipse, flux_radius,
+                    _fitted_reach(flux_radius, radius), seen.psf,
+                    seen.psf_scale / seen.pixel_scale, sigma)
             if np.hypot(shape.x - ellipse.x, shape.y - ellipse.y) < 0.5 * flux_radius + 1:
                 ellipse = ellipse_of(clean.image, clean.segment & clean.usable,
                                      (shape.x, shape.y))

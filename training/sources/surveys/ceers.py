@@ -23,8 +23,9 @@ SURVEYS = {"ceers": Survey(
     notes="The sky column of the set was too high and is not used. The band is the one of F115W, "
           "F150W, F200W and F277W nearest to 500 nm in the galaxy's frame.")}
 
-# Filled or cut over more than 8 to 10 % of their area, or seen to be bad; 6 and 44: bright columns.
-LEAVE_OUT = {6, 44, 9, 16, 18, 25, 29, 32, 43, 45, 53, 54, 59, 63, 64, 66, 75, 81, 86}
+# Filled or cut over more than 8 to 10 % of their area, or seen to be bad; 6 and 44: bright columns,
+# 92: a neighbour covers its edge.
+LEAVE_OUT = {6, 44, 92, 9, 16, 18, 25, 29, 32, 43, 45, 53, 54, 59, 63, 64, 66, 75, 81, 86}
 WAVELENGTHS = {"f115w": 1154.0, "f150w": 1501.0, "f200w": 1990.0, "f277w": 2786.0}
 REST_FRAME = 500.0
 """Wavelength that F814W images of galaxies at the redshifts of most training galaxies show [nm]."""

@@ -22,9 +22,9 @@ SURVEYS = {"cosmosweb": Survey(
     notes="The files do not name the survey; format and PSFs are those of COSMOS-Web. Their unit is "
           "taken to be MJy/sr. F444W is smooth: it serves for small and smooth galaxies only.")}
 
-# Bad sizes, large halos; 58 in F444W is not resolved.
+# Bad sizes, large halos; in F444W, neighbours that touch the galaxy, and 58, not resolved.
 LEAVE_OUT_F115W = {7, 8, 10, 14}
-LEAVE_OUT_F444W = {58}
+LEAVE_OUT_F444W = {39, 40, 41, 49, 52, 58}
 ZERO_POINTS = {"F115W": 28.0865, "F444W": 26.5813}
 """Of MJy/sr in pixels of 0.03 and 0.06 arcsec."""
 

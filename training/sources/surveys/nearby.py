@@ -85,17 +85,17 @@ def _sdss(key: str, image: np.ndarray, sky: float) -> Observed:
 
 def _kids(key: str, content: np.lib.npyio.NpzFile) -> Observed:
     image, sigma = content[key], content[f"{key}_sigma"]
-    segment, masked = content[f"{key}_segim"], content[f"{key}_mskim"]
+    masked = content[f"{key}_mskim"]
     psf = content[f"{key}_psfim"].astype(float)
-    # The mask is that of bad pixels; other objects are to be found.
-    _, others = find_segments(image, ~masked, 0.02)
+    image, sigma = UNIT * image.astype(float), UNIT * sigma.astype(float)
+    # The segment of the file has parts of other objects.
+    segment, others = find_segments(image, ~masked, 0.01)
     # The maps of the noise contain the photons of the galaxy.
     inside = segment & ~masked & np.isfinite(sigma)
-    image, sigma = UNIT * image.astype(float), UNIT * sigma.astype(float)
     photons = np.polyfit(image[inside], sigma[inside] ** 2, 1)[0]
     return Observed(
         name=f"kids-{key.removeprefix('kids_').lower()}", survey="kids", band="r", wavelength=625.0,
-        image=image, usable=~(masked | (others & ~segment)), segment=segment, psf=psf / psf.sum(), psf_scale=0.2,
+        image=image, usable=~(masked | others), segment=segment, psf=psf / psf.sum(), psf_scale=0.2,
         pixel_scale=0.2, zero_point=25.0, nearby=True, likely_redshift=0.1,
         photons=max(float(photons), 0.0))
 
