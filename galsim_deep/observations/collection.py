@@ -88,12 +88,16 @@ class CollectedGalaxy:
     x: Annotated[float, "centre [pixels from the middle of the first]"]
     y: Annotated[float, "centre [pixels from the middle of the first]"]
     radius_used: Annotated[float, "semi-major axis of the ellipse in which light is seen [pixels]"]
+    ellipse_axis_ratio: Annotated[float, "axis ratio of that ellipse, at least 0.25"]
+    ellipse_angle: Annotated[float, "position angle of that ellipse [degrees from x towards y]"]
     magnitude: Annotated[float, "total magnitude as used, without K-correction"]
     redshift: Annotated[float, "redshift as used", NOT_ALWAYS]
     half_light_radius: Annotated[float, "half-light radius of the Sersic fit before the PSF, "
                                         "sqrt(q) times its semi-major axis [arcsec as used]"]
     flux_radius: Annotated[float, "radius of the circle with half of the light, as observed "
                                   "[arcsec as used]"]
+    lost_light: Annotated[float, "share of the light in pixels that cannot be used, by the "
+                                 "elliptical profile"]
     sersic_n: Annotated[float, "Sersic index of the fit"]
     axis_ratio: Annotated[float, "minor over major axis of the fit, before the PSF"]
     position_angle: Annotated[float, "of the major axis of the fit [degrees from x towards y]"]

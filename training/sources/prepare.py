@@ -32,6 +32,8 @@ SEED = 20260
 modules have seen must not be held out later."""
 SIGNAL_TO_NOISE = 30.0
 """Galaxies with less are left out, except those for validation."""
+LOST_LIGHT = 0.1
+"""So are galaxies that lose more light to pixels that cannot be used."""
 
 
 def correlations(galaxies: Sequence[Cleaned]) -> dict[tuple[str, str], np.ndarray]:
@@ -44,6 +46,22 @@ def correlations(galaxies: Sequence[Cleaned]) -> dict[tuple[str, str], np.ndarra
     return {key: sky.correlation_of(*np.sum(parts, 0)) for key, parts in sums.items()}
 
 
+def _correlation(galaxy: Cleaned, found: dict[tuple[str, str], np.ndarray]) -> np.ndarray | None:
+    """The correlation of a galaxy's noise: known, its own, or that of its survey and band."""
+    seen = galaxy.observed
+    if seen.correlation is not None:
+        return seen.correlation
+    if seen.own_correlation and galaxy.sums is not None:
+        # The sky of one stamp cannot tell more than that of nearest neighbours.
+        return sky.correlation_of(*galaxy.sums, reach=1)
+    return found.get((seen.survey, seen.band))
+
+
+def _good(galaxy: CollectedGalaxy) -> bool:
+    return galaxy.judge_only or (galaxy.signal_to_noise > SIGNAL_TO_NOISE
+                                 and galaxy.lost_light < LOST_LIGHT)
+
+
 def _measured(task: tuple[Cleaned, np.ndarray | None]) -> CollectedGalaxy:
     return prepared(*task)
 
@@ -54,13 +72,13 @@ def collect(data: Path, processes: int, sets: Sequence = SETS) -> list[Collected
         observed = [seen for survey in sets for seen in survey.galaxies(data)]
         clean = list(pool.map(cleaned, observed, chunksize=8))
         found = correlations(clean)
-        tasks = [(galaxy, galaxy.observed.correlation if galaxy.observed.correlation is not None
-                  else found.get((galaxy.observed.survey, galaxy.observed.band)))
-                 for galaxy in clean]
+        tasks = [(galaxy, _correlation(galaxy, found)) for galaxy in clean]
         galaxies = list(pool.map(_measured, tasks, chunksize=4))
-    galaxies = [galaxy for galaxy in galaxies
-                if galaxy.judge_only or galaxy.signal_to_noise > SIGNAL_TO_NOISE]
-    groups = same_galaxies(galaxies)
+    left_out = [galaxy.name for galaxy in galaxies if not _good(galaxy)]
+    print(f"left out by their measurements: {', '.join(left_out)}")
+    galaxies = [galaxy for galaxy in galaxies if _good(galaxy)]
+    known = [group for survey in sets if hasattr(survey, "same") for group in survey.same(data)]
+    groups = same_galaxies(galaxies, known)
     galaxies = [dataclasses.replace(galaxy, group=group)
                 for galaxy, group in zip(galaxies, groups, strict=True)]
     judges = {galaxy.group for galaxy in galaxies if galaxy.judge_only}

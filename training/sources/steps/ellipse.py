@@ -27,22 +27,33 @@ class Ellipse:
         return np.hypot(along, across / self.q)
 
 
-def ellipse_of(image: np.ndarray, segment: np.ndarray) -> Ellipse:
+def ellipse_of(image: np.ndarray, segment: np.ndarray,
+               centre: tuple[float, float] | None = None) -> Ellipse:
     """The ellipse of the light of a segment, by its moments; sky must be near zero.
 
     The shape is that of the square root of the smoothed light, so that neither the bulge nor the
-    faint outskirts alone decide.  The centre is that of the light above half of its peak if that
-    is near the segment's, so that an asymmetric disc does not move it off the nucleus.
+    faint outskirts alone decide.
+
+    Parameters:
+        image:      Shape [h, w].
+        segment:    bool [h, w].
+        centre:     (x, y) [pixels].  [default: that of the light above half of its peak, if it is
+                    near that of all light: an asymmetric disc does not move it off the nucleus]
     """
-    smooth = ndimage.gaussian_filter(np.where(segment, image, 0.0), 1.0).clip(0)
+    smooth = ndimage.gaussian_filter(np.where(segment, image, 0.0), 1.5).clip(0)
     y, x = np.indices(image.shape)
-    inner = segment & (smooth > 0.5 * smooth[segment].max())
+    rim = np.ones(image.shape, bool)
+    rim[2:-2, 2:-2] = False
+    if (rim & segment).any():
+        # Isophotes that the frame cuts would make it the frame's shape.
+        closed = segment & (smooth > np.percentile(smooth[rim & segment], 90))
+        segment = closed if closed.sum() > 30 else segment
     light = np.where(segment, smooth, 0.0)
-    weight = np.where(inner, light, 0.0)
-    whole = [(light * axis).sum() / light.sum() for axis in (x, y)]
-    centre = [(weight * axis).sum() / weight.sum() for axis in (x, y)]
-    if np.hypot(*np.subtract(whole, centre)) > 0.25 * np.sqrt(segment.sum() / np.pi):
-        centre = whole
+    if centre is None:
+        whole = _centroid(light)
+        centre = _centroid(np.where(light > 0.5 * light.max(), light, 0.0))
+        if np.hypot(*np.subtract(whole, centre)) > 0.25 * np.sqrt(segment.sum() / np.pi):
+            centre = whole
     root = np.sqrt(light)
     dx, dy = x - centre[0], y - centre[1]
     xx, yy, xy = ((root * term).sum() / root.sum() for term in (dx * dx, dy * dy, dx * dy))
@@ -50,6 +61,11 @@ def ellipse_of(image: np.ndarray, segment: np.ndarray) -> Ellipse:
     e = min(np.hypot(e1, e2), 0.999)
     q = np.sqrt((1 - e) / (1 + e))
     return Ellipse(centre[0], centre[1], max(q, FLATTEST), 0.5 * np.arctan2(e2, e1))
+
+
+def _centroid(light: np.ndarray) -> tuple[float, float]:
+    y, x = np.indices(light.shape)
+    return float((light * x).sum() / light.sum()), float((light * y).sum() / light.sum())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,6 +29,13 @@ class Observed:
                         the sky, see ``sky_flux``.
         sky_flux:       Flux of the sky in a pixel that was taken off before, whose photons are the
                         noise of the sky; 0 if it is not known.
+        sky:            The sky, if it is known; None: it is to be measured.
+        noise_sigma:    The noise in a pixel, if it is known; None: it is to be measured.
+        correlation:    The correlation function of the noise, if it is known, [C, C]; None: it is
+                        to be measured.
+        own_correlation:    Whether it differs from galaxy to galaxy, so that it is measured on each
+                        one, not on all of a survey and band.
+        magnitude:      The total magnitude, if a catalogue knows it better than a stamp; else NaN.
         contrast:       Least share of the light of a part that is an object of its own when
                         segments are found; 1: segments are not divided.
     """
@@ -54,6 +61,8 @@ class Observed:
     sky: float | None = None
     noise_sigma: float | None = None
     correlation: np.ndarray | None = None
+    own_correlation: bool = False
+    magnitude: float = np.nan
     contrast: float = 1.0
     ra: float = np.nan
     dec: float = np.nan

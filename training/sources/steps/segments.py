@@ -14,6 +14,11 @@ GROWTH = 2
 _KERNEL = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0])
 
 
+def no_data(image: np.ndarray) -> np.ndarray:
+    """Areas where an image is exactly zero, bool [h, w]; single pixels are zero by rounding."""
+    return ndimage.binary_opening(image == 0, np.ones((3, 3)))
+
+
 def rough_sky(image: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
     """Sky and noise, from the darker half of the pixels about the mode."""
     values = image[usable]

@@ -54,7 +54,7 @@ def draw_panel(galaxy: CollectedGalaxy) -> Image.Image:
     rim = ~usable & ndimage.binary_dilation(usable)
     colour[rim] = 255, 60, 60
     y, x = np.indices(image.shape) * factor + 0.5 * (factor - 1)
-    angle, q = np.radians(galaxy.position_angle), max(galaxy.axis_ratio, 0.25)
+    angle, q = np.radians(galaxy.ellipse_angle), galaxy.ellipse_axis_ratio
     dx, dy = x - galaxy.x, y - galaxy.y
     distance = np.hypot(dx * np.cos(angle) + dy * np.sin(angle),
                         (dy * np.cos(angle) - dx * np.sin(angle)) / q)

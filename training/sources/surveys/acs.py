@@ -44,7 +44,6 @@ SURVEYS = {
 ZERO_POINT = 25.94
 PIXEL_SCALE = 0.03
 PSF_SIZE = 65
-LEAVE_OUT: dict[str, str] = {}
 _CATALOGUES = (("cosmos_f814w_50/real_galaxy_catalog.fits", PSF_SIZE),
                ("cosmos_misc/galsim_example_catalog/real_galaxy_catalog_23.5_example.fits",
                 PSF_SIZE))
@@ -76,21 +75,16 @@ def mean_psf(data: Path) -> np.ndarray:
 
 def galaxies(data: Path) -> Iterator[Observed]:
     """The stamps for validation, from the folder of data."""
-    for seen in _all(data):
-        if seen.name not in LEAVE_OUT:
-            yield seen
-
-
-def _all(data: Path) -> Iterator[Observed]:
     mean = mean_psf(data)
     correlation = read_correlation(data / "cosmos_f814w_50" / "acs_I_unrot_sci_20_cf.fits", 21)
     no_psf = "its own PSF is not known: the mean of COSMOS"
     catalog = RealCatalog(data / "cosmos_f814w_50" / "real_galaxy_catalog.fits")
     redshifts = catalog.column("ZPHOT")
+    magnitudes = catalog.column("MAG")
     ra, dec = catalog.column("RA"), catalog.column("DEC")
     for row in range(len(catalog)):
         yield _stamp(f"cosmos-{row:02d}", "cosmos", "F814W", catalog.stamp(row),
-                     catalog.psf_image(row, PSF_SIZE, PIXEL_SCALE), redshift=redshifts[row],
+                     catalog.psf_image(row, PSF_SIZE, PIXEL_SCALE), redshift=redshifts[row], magnitude=magnitudes[row],
                      ra=ra[row], dec=dec[row], sky=0.0, correlation=correlation,
                      noise_sigma=float(catalog.noise_sigma[row]))
     for folder, catalogue in (("paltas_10", "real_galaxy_catalog_23.5"),
@@ -124,7 +118,7 @@ def _all(data: Path) -> Iterator[Observed]:
 
 def _known(row: Table.Row, correlation: np.ndarray) -> dict:
     """What a catalogue says about a stamp, whose sky was taken off when it was made."""
-    return dict(ra=float(row["RA"]), dec=float(row["DEC"]), sky=0.0, correlation=correlation,
+    return dict(magnitude=float(row["MAG"]), ra=float(row["RA"]), dec=float(row["DEC"]), sky=0.0, correlation=correlation,
                 noise_sigma=float(np.sqrt(row["NOISE_VARIANCE"])))
 
 
@@ -135,4 +129,4 @@ def _stamp(name: str, survey: str, band: str, image: np.ndarray, psf: np.ndarray
     return Observed(
         name=name, survey=survey, band=band, wavelength=804.0 if band == "F814W" else 592.0,
         image=image, psf=psf, psf_scale=PIXEL_SCALE, pixel_scale=PIXEL_SCALE,
-        zero_point=zero_point, judge_only=True, contrast=0.01, **known)
+        zero_point=zero_point, judge_only=True, **known)

@@ -1,4 +1,4 @@
-"""Large galaxies from examples and tests of public programs: SDSS, KiDS, HSC, Spitzer."""
+"""Large galaxies from examples and tests of public programs: SDSS, KiDS, Spitzer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +11,7 @@ from galsim_deep.observations.collection import Survey
 from galsim_deep.observations.psf import psf_image
 
 from steps.observed import Observed
+from steps.segments import find_segments
 
 _MOVED = "Moved to where a pixel spans the size that 0.03 arcsec span, at most to redshift 1.6. "
 SURVEYS = {
@@ -32,14 +33,6 @@ SURVEYS = {
                  "(ProFit)",
         terms="KiDS images are public data of an ESO survey; the repository is under LGPL-3",
         notes=_MOVED + "Redshifts are not known; for magnitudes, 0.1 is assumed."),
-    "hsc": Survey(
-        title="An interacting spiral in HSC r",
-        origin="Subaru Telescope, Hyper Suprime-Cam; from github.com/Yash-10/galmask, commit "
-               "143cc11e",
-        citation="Aihara et al. 2022, PASJ 74, 247 (HSC-SSP)",
-        terms="HSC-SSP images are public data; the repository is under the MIT licence",
-        notes=_MOVED + "The PSF is a guess. Redshift and zero point are not stated; 0.05 and 27 "
-                       "are assumed."),
     "spitzer": Survey(
         title="NGC 5033 at 3.6 micrometres",
         origin="Spitzer Space Telescope, IRAC; from "
@@ -51,7 +44,8 @@ SURVEYS = {
                        "MJy/sr."),
 }
 
-# Blends, stars in the segment, or faint.
+# Blends, stars in the segment, or faint.  An interacting spiral of HSC is not used either: too much
+# sky had been taken off around it.
 LEAVE_OUT = {"1237667735062577326", "1237671124293910779", "1237655128770347419",
              "1237657776084222119"}
 
@@ -70,13 +64,12 @@ def galaxies(data: Path) -> Iterator[Observed]:
                 yield _sdss(key, content[key], float(row["sky"]))
             elif key.startswith("kids_"):
                 yield _kids(key, content)
-        yield Observed(
-            name="hsc-interacting", survey="hsc", band="r", wavelength=620.0,
-            image=content["hsc_interacting_r"], psf=_moffat(0.7, 0.168), psf_scale=0.168,
-            pixel_scale=0.168, zero_point=27.0, nearby=True, likely_redshift=0.05)
+        image = content["ngc5033_irac1"]
+        # It fills the frame: what is not connected with its segment is its arms.
+        segment, _ = find_segments(image, np.isfinite(image), 1.0)
         yield Observed(
             name="spitzer-ngc5033", survey="spitzer", band="IRAC 3.6", wavelength=3550.0,
-            image=content["ngc5033_irac1"], psf=_gaussian(1.7, 0.3662), psf_scale=0.3662,
+            image=image, segment=segment, psf=_gaussian(1.7, 0.3662), psf_scale=0.3662,
             pixel_scale=0.3662, zero_point=22.654, nearby=True, redshift=0.0029)
 
 
@@ -92,15 +85,17 @@ def _sdss(key: str, image: np.ndarray, sky: float) -> Observed:
 
 def _kids(key: str, content: np.lib.npyio.NpzFile) -> Observed:
     image, sigma = content[key], content[f"{key}_sigma"]
-    segment, masked = content[f"{key}_segim"], content[f"{key}_mskim"]
+    masked = content[f"{key}_mskim"]
     psf = content[f"{key}_psfim"].astype(float)
+    image, sigma = UNIT * image.astype(float), UNIT * sigma.astype(float)
+    # The segment of the file has parts of other objects.
+    segment, others = find_segments(image, ~masked, 0.01)
     # The maps of the noise contain the photons of the galaxy.
     inside = segment & ~masked & np.isfinite(sigma)
-    image, sigma = UNIT * image.astype(float), UNIT * sigma.astype(float)
     photons = np.polyfit(image[inside], sigma[inside] ** 2, 1)[0]
     return Observed(
         name=f"kids-{key.removeprefix('kids_').lower()}", survey="kids", band="r", wavelength=625.0,
-        image=image, usable=~masked, segment=segment, psf=psf / psf.sum(), psf_scale=0.2,
+        image=image, usable=~(masked | others), segment=segment, psf=psf / psf.sum(), psf_scale=0.2,
         pixel_scale=0.2, zero_point=25.0, nearby=True, likely_redshift=0.1,
         photons=max(float(photons), 0.0))
 

@@ -24,8 +24,9 @@ SURVEYS = {"sdss": Survey(
     notes="Moved to where a pixel of 0.396 arcsec spans the size that 0.03 arcsec span, at most to "
           "redshift 1.6.")}
 
-# Images with a wrong sky, stars in the segment or a bad mask, by eye.
-LEAVE_OUT = {105, 198, 212, 217}
+# Images with a wrong sky, stars in the segment or a bad mask, by eye; 21: dark around the galaxy,
+# which fills the stamp; 64: two galaxies.
+LEAVE_OUT = {21, 64, 105, 198, 212, 217}
 PIXEL_SCALE = 0.396
 SKY_FLUX = 0.7
 """Sky of the SDSS in a pixel in r [nanomaggies]: 20.9 magnitudes per square arcsec."""
@@ -48,7 +49,7 @@ def galaxies(data: Path) -> Iterator[Observed]:
                 usable=~masked & np.isfinite(image),
                 psf=with_wings(content[f"psf_{number:03d}"].astype(float)), psf_scale=PIXEL_SCALE,
                 pixel_scale=PIXEL_SCALE, zero_point=22.5, redshift=float(row["z"]), nearby=True,
-                sky_flux=SKY_FLUX, ra=float(row["ra"]), dec=float(row["dec"]),
+                sky_flux=SKY_FLUX, own_correlation=True, ra=float(row["ra"]), dec=float(row["dec"]),
                 p_bar=_number(row["p_bar"]), pitch_angle=_number(row["psi_gz2"]))
 
 
