@@ -23,9 +23,9 @@ read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct noise correlations
 =====================  =========  ===========================================================
 
 Attributes: ``format_version``, ``pixel_scale`` of the recipe [arcsec], ``seed`` and
-``recipe_sha256``, the hash of the parts of the recipe that a data set depends on.  If the stamps were clipped, also
-``clipping``: the threshold and the peak of `galsim_deep.observations.clipping`, in units of the
-noise.
+``recipe_sha256``, the hash of the parts of the recipe that a data set depends on.  If the stamps
+were clipped, also ``clipping``: the threshold and the peak of `galsim_deep.observations.clipping`,
+in units of the noise.
 
 Images are float32, indices int32.  Version 1 had no correlation of the noise; version 2 had one
 pixel scale for all examples, and profiles before the PSF in place of the stamps without noise.

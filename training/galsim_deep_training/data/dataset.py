@@ -251,8 +251,8 @@ class Dataset:
         path:   The HDF5 file.
 
     Attributes:
-        path, pixel_scale, pixel_scales, stamp_size, recipe_sha256, clipping, psfs, psf_index, noise_sigma,
-        noise_correlation, noise_index, source, label, columns:
+        path, pixel_scale, pixel_scales, stamp_size, recipe_sha256, clipping, psfs, psf_index,
+        noise_sigma, noise_correlation, noise_index, source, label, columns:
                             As of a `galsim_deep.observations.stamps_file.StampsFile`.
         train_indices:      Indices of the training examples.
         test_indices:       Indices of the test examples.
@@ -345,9 +345,8 @@ class Dataset:
         Returns:
             a dict of ``stamp`` [n, S, S], ``psf`` [n, P, P], ``noise_sigma`` [n], ``noise_power``
             [n, S, S//2+1], ``pixel_scale`` [n] (arcsec), ``label`` [n] and one entry [n] for each
-            column, all float32.  The
-            noise power is relative to white noise of the same sigma (`relative_power`).
-            The label is -1 if the class is not known.
+            column, all float32.  The noise power is relative to white noise of the same sigma
+            (`relative_power`).  The label is -1 if the class is not known.
         """
         rows = np.asarray(indices)
         stamps = np.stack([self._file.stamp(row) for row in rows])

@@ -121,9 +121,8 @@ class Observer:
         share = noise.profile.transform(*np.ravel(jacobian)).shift(*offset)
         drawn_share = share.drawImage(nx=self._size, ny=self._size, scale=self._scale,
                                       method="no_pixel", dtype=float).array
-        # A transformed profile keeps its flux; here its surface brightness is what is wanted.
-        drawn_share = drawn_share * determinant / self._scale**2
-        return Transplant(image, power, np.square(drawn_share.clip(0, 1)))
+        # The transformation keeps the surface brightness, and so the share.
+        return Transplant(image, power, np.square((drawn_share / self._scale**2).clip(0, 1)))
 
     def cut(self, field: np.ndarray) -> np.ndarray:
         """The stamp in the middle of a field, [F, F] -> [S, S]."""

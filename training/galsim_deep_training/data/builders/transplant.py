@@ -51,7 +51,7 @@ from ..population import Drawn, Population, PopulationSettings
 from ..sources import SourcesSettings, read_sources
 from .base import Builder
 
-QUANTITIES = ("half_light_radius", "magnitude", "redshift", "sersic_n", "axis_ratio")
+QUANTITIES = ("half_light_radius", "magnitude", "redshift", "sersic_index", "axis_ratio")
 """Quantities that columns may measure."""
 
 SIMILAR_LOG_N, SIMILAR_Q, SIMILAR_LOG_Z = 0.3, 0.12, 0.35
@@ -213,6 +213,11 @@ class Transplant(Builder, kind="transplant"):
         conditions = Collection(self.locate(settings.sources.collection)).conditions(
             settings.conditions)
         size, scale = stamp.psf_size, stamp.pixel_scale
+        if not np.isclose(conditions.pixel_scale, scale, rtol=1e-3):
+            raise GalSimConfigError(
+                f"The recipe {self.recipe.path}, stamp.pixel_scale, is {scale:g} arcsec; the noise "
+                f"of the conditions '{settings.conditions}' is known for pixels of "
+                f"{conditions.pixel_scale:g} arcsec only. Set pixel_scale to that.")
         factors = [1.0, settings.sharpness.factor] if settings.sharpness.share else [1.0]
         self._psf_images = np.array([
             psf_image(galsim.InterpolatedImage(galsim.Image(
@@ -223,7 +228,9 @@ class Transplant(Builder, kind="transplant"):
             np.arange(self._psf_count), settings.test_psfs, 1, "PSFs", "test_psfs")
         if not len(self._test_psfs):
             self._test_psfs = self._train_psfs
-        self._sigma = np.sqrt(conditions.noise_variance)
+        # In the unit of flux of the recipe.
+        self._sigma = np.sqrt(conditions.noise_variance) * self.recipe.flux_of_magnitude(
+            conditions.zero_point)
         self._correlations = conditions.noise_correlation[None]
         # After all PSFs, the observer has their mean, for each of the two kinds.
         means = self._psf_images.reshape(len(factors), self._psf_count, size, size).mean(1)
@@ -336,7 +343,8 @@ class Transplant(Builder, kind="transplant"):
         noise += np.sqrt(1 - transplant.leaked_share) * self._drawn(leaked, rng)
         properties = dict(
             half_light_radius=dilation * enlarged * source.radius, magnitude=galaxy.magnitude,
-            redshift=galaxy.redshift, sersic_n=source.sersic_n, axis_ratio=source.axis_ratio)
+            redshift=galaxy.redshift, sersic_index=source.sersic_n,
+            axis_ratio=source.axis_ratio)
         return Example(
             stamp=(transplant.image + noise).astype(np.float32), psf_index=psf, noise_sigma=sigma,
             source=source.group, test=test, noiseless=transplant.image if test else None,

@@ -114,7 +114,8 @@ def _without_small_pieces(segment: np.ndarray) -> np.ndarray:
 def _framed(image: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     """Cut or pad images alike, to a square about the bounding box of the first one's light."""
     rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
-    side = (max(np.ptp(rows), np.ptp(columns)) + 4) // 2 * 2
+    # At least one pixel without light on each side.
+    side = (max(np.ptp(rows), np.ptp(columns)) + 5) // 2 * 2
     corner = [(axis[0] + axis[-1]) // 2 - side // 2 for axis in (rows, columns)]
     square = tuple(slice(start + side, start + 2 * side) for start in corner)
     return [np.pad(array, side)[square] for array in (image, *others)]

@@ -5,7 +5,7 @@ PSF is divided out.  This is done in two steps, so that most of the work is done
 source.  First the PSF of the source is replaced by a Gaussian that is narrower (`sharpened`).  This
 amplifies noise, but the image is only an intermediate result.  Then the sharp image is transformed,
 drawn on the pixels of the survey, and convolved with (PSF of the survey / transformed Gaussian),
-whose Fourier transform is known exactly (`data.stamps`).
+whose Fourier transform is known exactly (`data.observer`).
 """
 
 __all__ = ["Sharp", "sharpened", "transfer_function"]
