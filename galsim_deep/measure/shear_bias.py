@@ -1,4 +1,4 @@
-"""The bias of a measured shear, end to end: a galaxy is sheared, observed by a survey, and measured.
+"""The bias of a measured shear, end to end: galaxies are sheared, observed again, and measured.
 
 The shape is measured by re-Gaussianization (Hirata & Seljak 2003, arXiv:astro-ph/0301054).  A
 galaxy is sheared by plus and minus 0.02 in each component, which is the same as a ring of four

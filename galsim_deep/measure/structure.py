@@ -1,7 +1,7 @@
 """Small-scale structure of profiles, and of stamps through the PSF with noise."""
 
-__all__ = ["EDGES", "aperture", "distances_from_centre", "observed_power", "peak_surface_brightness",
-           "ratio_of_medians", "small_scale_power"]
+__all__ = ["EDGES", "aperture", "distances_from_centre", "observed_power",
+           "peak_surface_brightness", "ratio_of_medians", "small_scale_power"]
 
 from collections.abc import Sequence
 
@@ -73,14 +73,14 @@ def observed_power(stamp: np.ndarray, model: np.ndarray, observation: Observatio
         return np.full(len(bounds) - 1, np.nan)
     weights = np.nan_to_num(observation.known(window))
     power = small_scale_power(
-        weights * (stamp - model), flux, observation.pixel_scale, bounds)
+        weights * (stamp - model), flux, observation.pixel_scale, edges)
     variance = observation.noise_sigma**2 + observation.photon_variance * np.clip(model, 0, None)
     noise = np.full(stamp.shape, (weights**2 * variance).sum() / flux**2)
     if observation.noise_correlation is not None:
         half = periodic_power(_fitting(observation.noise_correlation, stamp.shape), stamp.shape)
         noise *= _full_plane(half, stamp.shape)
     power -= _binned(noise, observation.pixel_scale, bounds)
-    passed = small_scale_power(observation.psf, 1.0, observation.pixel_scale, bounds)
+    passed = small_scale_power(observation.psf, 1.0, observation.pixel_scale, edges)
     short = bounds[:-1] < 1.999 * observation.pixel_scale
     return np.where(short | ~(passed >= LEAST_PASSED), np.nan, power)
 

@@ -95,13 +95,19 @@ class CollectionGalaxies(RealGalaxies):
         self.pixel_scales = np.asarray(chosen["pixel_scale"], float)
         self.stamp_sizes = 2 * np.clip(
             np.ceil(MARGIN * np.asarray(chosen["radius_used"])) + SKY, *HALF_SIZES).astype(int)
+        self._conditions = self._collection.conditions(NOISE)
+        sigma, correlation = self._added_noise(self._conditions.pixel_scale)
+        middle = len(self._conditions.psf) // 2
         self.natural = NaturalSize(
+            cosmos=Observation(
+                number=0, stamp=np.zeros((2, 2)), psf=self._conditions.psf[middle],
+                pixel_scale=self._conditions.pixel_scale, noise_sigma=sigma, columns={},
+                noise_correlation=correlation, zero_point=self._zero_point),
             parts=part[self._rows], surveys=np.asarray(chosen["survey"], str),
             has_wings=~np.asarray(chosen["cut"], bool),
             **{attribute: np.asarray(chosen[name], float) for attribute, name in (
                 ("magnitudes", "magnitude"), ("redshifts", "redshift"),
                 ("half_light_radii", "half_light_radius"), ("flux_radii", "flux_radius"))})
-        self._conditions = self._collection.conditions(NOISE)
 
     def observation(self, number: int) -> Observation:
         row = int(self._rows[number])

@@ -9,9 +9,9 @@ def filled(image: np.ndarray, usable: np.ndarray, offset: tuple[float, float] = 
            ) -> np.ndarray:
     """Replace the pixels of an image that cannot be used.
 
-    A pixel takes the value of the one opposite the centre of the galaxy, with its noise.  Where that
-    one cannot be used either, it takes the median of the usable pixels at the same distance from
-    the centre (to a pixel), and zero if there are none.
+    A pixel takes the value of the one on the other side of the galaxy's centre, with its noise.
+    Where that one cannot be used either, it takes the median of the usable pixels at the same
+    distance from the centre (to a pixel), and zero if there are none.
 
     Parameters:
         image:      Shape [S, S].

@@ -38,8 +38,8 @@ class Observation:
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, if the stamp
                             was clipped; None otherwise.
         usable:             False for pixels with a neighbour or a defect, bool [S, S]; None if
-                            there are none.  They were filled in (`galsim_deep.observations.filling`),
-                            and are in any other galaxy that is drawn here.
+                            there are none.  They were filled in (by `filling.filled`), and are in
+                            any other galaxy that is drawn here.
         offset:             Position (x, y) of the galaxy from the true centre of the stamp
                             [pixels].
         photon_variance:    Variance that a pixel of unit flux adds to the noise by its photons.

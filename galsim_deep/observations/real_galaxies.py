@@ -1,8 +1,8 @@
 """Real galaxies to compare a module with, from a GalSim catalogue folder or an HDF5 file.
 
 An HDF5 file is a training data set, or the collection of real galaxies at their natural size
-(`galsim_deep.observations.collection_galaxies`).  All are read as `RealGalaxies`, a sequence of `Observation`.  Galaxies that come in another form
-need another subclass.
+(`galsim_deep.observations.collection_galaxies`).  All are read as `RealGalaxies`, a
+sequence of `Observation`.  Galaxies that come in another form need another subclass.
 """
 
 __all__ = ["DATA_SET_SUFFIXES", "PARTS", "UNSEEN", "CatalogGalaxies", "DataSetGalaxies",
@@ -103,12 +103,16 @@ class NaturalSize:
         flux_radii:         Radius of half of the light, as observed [arcsec], float64 [N].
         has_wings:          Whether the light was observed as far as it goes, and was not cut at a
                             segment, bool [N].
+        cosmos:             How the COSMOS survey observes: an `Observation` of nothing, in the flux
+                            unit of the module.
 
     Example:
 
         >>> values = np.ones(1)
+        >>> nothing = Observation(number=0, stamp=np.zeros((8, 8)), psf=np.ones((1, 1)),
+        ...                       pixel_scale=0.03, noise_sigma=0.003, columns={})
         >>> natural = NaturalSize(np.array(["seen"]), np.array(["a survey"]), values, values,
-        ...                       values, values, np.ones(1, bool))
+        ...                       values, values, np.ones(1, bool), nothing)
         >>> str(natural.parts[0])
         'seen'
     """
@@ -120,6 +124,7 @@ class NaturalSize:
     half_light_radii: np.ndarray
     flux_radii: np.ndarray
     has_wings: np.ndarray
+    cosmos: Observation
 
 
 class RealGalaxies(abc.ABC):
@@ -300,7 +305,8 @@ class CatalogGalaxies(RealGalaxies):
         footprint[target] = True
         padding = Observation(
             number=number, stamp=np.zeros(footprint.shape), psf=self._psf(row),
-            pixel_scale=float(self._catalog.pixel_scales[row]), noise_sigma=float(self._catalog.noise_sigma[row]),
+            pixel_scale=float(self._catalog.pixel_scales[row]),
+            noise_sigma=float(self._catalog.noise_sigma[row]),
             footprint=None if footprint.all() else footprint,
             noise_correlation=self._catalog.noise_correlation(row),
             columns={name: float(values[number]) for name, values in self.columns.items()},

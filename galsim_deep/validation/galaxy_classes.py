@@ -30,15 +30,15 @@ class ClassSamples:
 
     Example, galaxy 4 as each of three classes:
 
-        >>> images = np.zeros((3, 1, 32, 32), np.float32)
+        >>> images = [[np.zeros((32, 32), np.float32)] for _ in range(3)]
         >>> samples = ClassSamples(rows=np.array([4]), generated=images, profile=images)
-        >>> samples.generated[2, 0].shape
+        >>> samples.generated[2][0].shape
         (32, 32)
     """
 
     rows: np.ndarray
-    generated: np.ndarray
-    profile: np.ndarray
+    generated: list[list[np.ndarray]]
+    profile: list[list[np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)

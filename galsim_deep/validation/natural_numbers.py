@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..measure.detections import KERNEL, detect
+from ..measure.detections import KERNEL, sources_within
 from ..measure.moments import adaptive_moments
 from ..measure.outer_light import outer_light
 from ..measure.parametric import ParametricFit, fit_sersic
 from ..measure.shear_bias import ring_shapes
-from ..measure.structure import EDGES, observed_power
+from ..measure.structure import EDGES, distances_from_centre, observed_power
 from ..measure.structure_map import ANGLES, RADII, structure_map
 from ..measure.surveys import EUCLID, RUBIN, observed_by
 from ..observations.observation import Observation
@@ -35,7 +35,8 @@ def natural_numbers(observation: Observation, stamp: np.ndarray, seed: int,
         fit:            The best Sersic fit, if it is known.  [default: None, it is made]
 
     Returns:
-        a dict of ``sersic_n``, ``sersic_q``, ``sersic_radius`` [arcsec] (NaN if the fit failed);
+        a dict of ``signal``, the mean signal-to-noise ratio of pixels within the half-light radius;
+        ``sersic_n``, ``sersic_q``, ``sersic_radius`` [arcsec] (NaN if the fit failed);
         ``power`` [4] (`structure.observed_power`); ``half_light``, ``ring`` and ``wings``
         (`outer_light`); for each survey, and ``hst`` for the stamp itself, ``found_NAME`` and
         ``shredded_NAME`` (`detections`); for each survey ``slope_NAME`` and ``square_NAME``
@@ -45,7 +46,7 @@ def natural_numbers(observation: Observation, stamp: np.ndarray, seed: int,
     numbers |= dict(power=np.full(len(EDGES) - 1, np.nan),
                     map=np.full(len(RADII) * ANGLES, np.nan), map_noise=np.nan)
     if not np.isfinite(stamp).all():
-        names = ["half_light", "ring", "wings", "found_hst", "shredded_hst"]
+        names = ["signal", "half_light", "ring", "wings", "found_hst", "shredded_hst"]
         names += [f"{name}_{survey.name}" for survey in SURVEYS
                   for name in ("found", "shredded", "slope", "square")]
         return numbers | dict.fromkeys(names, np.nan)
@@ -61,6 +62,10 @@ def natural_numbers(observation: Observation, stamp: np.ndarray, seed: int,
         if structure is not None:
             numbers |= dict(map=structure.values.ravel(), map_noise=structure.noise_share)
     numbers |= outer_light(stamp, observation)
+    within = distances_from_centre(observation) < numbers["half_light"]
+    numbers["signal"] = np.nan
+    if within.any():
+        numbers["signal"] = float(stamp[within].mean() / observation.noise_sigma)
     numbers |= _detections(observation, stamp, seed)
     for survey in SURVEYS:
         slope, square = np.nan, np.nan
@@ -76,32 +81,30 @@ def _detections(observation: Observation, stamp: np.ndarray, seed: int) -> dict[
     extent = observation.extent or 0.375 * min(stamp.shape)
     moments = adaptive_moments(observation.psf)
     width = 1.0 if moments is None else moments.moments_sigma
-    images = dict(hst=(stamp, observation.smoothed_sigma(KERNEL), _centre(stamp, observation, 1),
-                       extent, _FWHM * width))
-    numbers: dict[str, float] = {}
+    smoothed = observation.smoothed_sigma(KERNEL)
+    share = (smoothed / observation.noise_sigma)**2
+    found = dict(hst=float(sources_within(
+        stamp, smoothed, _centre(stamp, observation, 1), extent, _FWHM * width,
+        None if observation.usable is None else ~observation.usable,
+        observation.photon_variance * share)))
     for survey in SURVEYS:
         image = None
         if observation.zero_point is not None:
             image = observed_by(survey, stamp, observation)
         if image is None:
-            numbers |= {f"found_{survey.name}": np.nan, f"shredded_{survey.name}": np.nan}
+            found[survey.name] = np.nan
             continue
         assert observation.zero_point is not None
         sigma = survey.noise_sigma(observation.zero_point)
         rng = np.random.default_rng(_noise_seed(seed, observation.number, survey.name))
         ratio = observation.pixel_scale / survey.pixel_scale
-        images[survey.name] = (
+        found[survey.name] = float(sources_within(
             image + rng.normal(0.0, sigma, image.shape), sigma * float(np.sqrt((KERNEL**2).sum())),
             _centre(image, observation, ratio), max(extent * ratio, 2.0),
-            survey.psf_fwhm / survey.pixel_scale)
-    for name, (image, sigma, centre, radius, fwhm) in images.items():
-        masked = None
-        if name == "hst" and observation.usable is not None:
-            masked = ~observation.usable
-        found = detect(image, sigma, centre, radius, fwhm, masked)
-        numbers |= {f"found_{name}": float(found.number), f"shredded_{name}": float(
-            found.pieces > 1)}
-    return numbers
+            survey.psf_fwhm / survey.pixel_scale))
+    numbers = {f"found_{name}": number for name, number in found.items()}
+    return numbers | {f"shredded_{name}": np.nan if np.isnan(number) else float(number > 1)
+                      for name, number in found.items()}
 
 
 def _centre(image: np.ndarray, observation: Observation, ratio: float) -> tuple[float, float]:

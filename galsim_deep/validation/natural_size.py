@@ -4,7 +4,8 @@ All samples have the PSF, the noise, the pixels and the mask of the real galaxie
 observed.  All errors are bootstrapped over sources.
 """
 
-__all__ = ["BRIGHT", "NaturalSample", "compare_at_natural_size", "samples_of_parts"]
+__all__ = ["BRIGHT", "NaturalSample", "compare_at_natural_size", "null_test",
+           "samples_of_parts"]
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from ..measure.statistics import STATISTICS
 from ..measure.structure import EDGES, ratio_of_medians
 from ..measure.structure_map import ANGLES, RADII, largest_correlations
 from .diversity import cover, standardised, vendi_score
-from .estimates import UNKNOWN, Estimate, estimate, mean, median
+from .estimates import UNKNOWN, Estimate, estimate, mean, median, quantiles
 from .galaxy import SAMPLES
 from .measurements import Measurements
 from .natural_numbers import SURVEYS
@@ -41,8 +42,10 @@ CLEAR = 0.4
 """Largest norm of the noise in the map of a galaxy whose structure is compared."""
 EXTREME = 0.1
 """Share of the real galaxies that counts as very smooth, and as very structured."""
-STRUCTURE_BINS = slice(1, 3)
-"""The bins of small-scale power that say how structured a galaxy is: 0.15 to 0.33 arcsec."""
+STRUCTURE_BINS = slice(1, 4)
+"""The bins of small-scale power that say how structured a galaxy is: 0.15 to 0.5 arcsec."""
+SIGNAL = 5.0
+"""Structure is compared in galaxies whose pixels have at least this signal-to-noise ratio."""
 SPLITS = 20
 """Random halves of the real sample for the measures of diversity."""
 RELATED = ("concentration", "asymmetry", "smoothness", "gini", "m20")
@@ -61,6 +64,7 @@ class NaturalSample:
         numbers:        {name: [N] or [N, b]}, the `natural_numbers` of each sample.
         source:         Number of the galaxy of each stamp, int [N].
         parts:          The part that each galaxy belongs to, text [N].
+        surveys:        The survey that each stamp is from, text [N].
         magnitudes:     Float64 [N].
         sizes:          Half-light radii of the real galaxies before the PSF [arcsec], float64 [N].
         redshifts:      Float64 [N]; NaN if it is not known.
@@ -74,6 +78,7 @@ class NaturalSample:
     numbers: Mapping[str, np.ndarray]
     source: np.ndarray
     parts: np.ndarray
+    surveys: np.ndarray
     magnitudes: np.ndarray
     sizes: np.ndarray
     redshifts: np.ndarray
@@ -101,7 +106,7 @@ class NaturalSample:
                     for sample, statistics in self.values.items()},
             weights=self.weights[:, rows],
             **{name: getattr(self, name)[rows] for name in (
-                "source", "parts", "magnitudes", "sizes", "redshifts", "has_wings")})
+                "source", "parts", "surveys", "magnitudes", "sizes", "redshifts", "has_wings")})
 
 
 def samples_of_parts(measurements: Measurements, natural: Any, bootstraps: int,
@@ -117,7 +122,8 @@ def samples_of_parts(measurements: Measurements, natural: Any, bootstraps: int,
     """
     whole = NaturalSample(
         name="all", values=measurements.values, numbers=measurements.numbers,
-        source=measurements.source, parts=natural.parts, magnitudes=natural.magnitudes,
+        source=measurements.source, parts=natural.parts, surveys=natural.surveys,
+        magnitudes=natural.magnitudes,
         sizes=natural.half_light_radii, redshifts=natural.redshifts, has_wings=natural.has_wings,
         weights=bootstrap_weights(measurements.source, bootstraps, seed), seed=split_seed)
     groups = {"unseen": ("held-out", "judges"), "held-out": ("held-out",), "judges": ("judges",),
@@ -147,14 +153,15 @@ def compare_at_natural_size(sample: NaturalSample) -> dict[str, Any]:
 
 
 def power(sample: NaturalSample) -> dict[str, Any]:
-    """Small-scale power over that of real galaxies, by magnitude and size.
+    """Small-scale power over that of real galaxies, by magnitude, size and survey.
 
     The ratio of the medians in each bin of wavelength (`structure.observed_power`).
     """
     large = sample.sizes >= LARGE
     choices = {"bright": sample.bright, "faint": ~sample.bright,
                "bright, large": sample.bright & large, "bright, small": sample.bright & ~large,
-               "faint, large": ~sample.bright & large, "faint, small": ~sample.bright & ~large}
+               "faint, large": ~sample.bright & large, "faint, small": ~sample.bright & ~large,
+               **{str(survey): sample.surveys == survey for survey in np.unique(sample.surveys)}}
     results = {}
     for name, rows in choices.items():
         part = sample.chosen(rows)
@@ -314,14 +321,16 @@ def diversity(sample: NaturalSample) -> dict[str, Any]:
 
 
 def extremes(sample: NaturalSample) -> dict[str, Any]:
-    """Shares of very smooth and very structured bright galaxies, over those of real ones.
+    """Shares of very smooth and very structured galaxies, over those of real ones.
 
-    Galaxies are ordered by their small-scale power at 0.15 to 0.33 arcsec.  The tenth of the real
+    Of the galaxies with a good signal.  They are ordered by their small-scale power at 0.15 to 0.5
+    arcsec.  The tenth of the real
     ones with the least is very smooth, that with the most very structured.
     """
     structure = {other: sample.of("power", other)[:, STRUCTURE_BINS].sum(axis=1)
                  for other in SAMPLES}
-    known = sample.bright & np.all([np.isfinite(values) for values in structure.values()], axis=0)
+    known = (sample.of("signal", "real") > SIGNAL) & np.all(
+        [np.isfinite(values) for values in structure.values()], axis=0)
     results: dict[str, Any] = dict(n=int(known.sum()))
     if known.sum() < MIN_GALAXIES:
         return results | dict(smooth=dict(UNKNOWN), structured=dict(UNKNOWN))
@@ -358,6 +367,9 @@ def pairs(sample: NaturalSample) -> dict[str, Any]:
         shares[other] = (alike + 1, number + 1)
     for other in SAMPLES[1:]:
         (alike, number), (real_alike, real_number) = shares[other], shares["real"]
+        if min(number, real_number) < MIN_GALAXIES:
+            results[f"{other}_over_real"] = dict(UNKNOWN)
+            continue
         ratio = alike / number / (real_alike / real_number)
         results[f"{other}_over_real"] = dict(
             value=ratio, error=ratio * float(np.sqrt(1 / alike + 1 / real_alike)))
@@ -390,7 +402,7 @@ def classifier(sample: NaturalSample) -> dict[str, Any]:
     """
     choices = {"all": np.ones(len(sample), bool), "bright": sample.bright,
                "faint COSMOS": (sample.parts == "judges") & (sample.magnitudes > FAINT_JUDGES)}
-    results = {}
+    results: dict[str, dict[str, Any]] = {}
     for name, rows in choices.items():
         features = {other: np.stack([sample.values[other][statistic.name]
                                      for statistic in STATISTICS], axis=1) for other in SAMPLES}
@@ -409,6 +421,40 @@ def classifier(sample: NaturalSample) -> dict[str, Any]:
         real = [auc(features["real"][use], first, groups, sample.seed).value for first in splits]
         results[name]["real"] = dict(value=float(np.nanmean(real)), error=float(np.nanstd(real)))
     return results
+
+
+def null_test(first: NaturalSample, second: NaturalSample) -> dict[str, Any]:
+    """Compare real galaxies with other real ones, which should show no difference.
+
+    Parameters:
+        first, second:  Two parts of the collection, of similar galaxies.
+
+    Returns:
+        a dict of ``power``, the medians of the bright galaxies of the first over those of the
+        second, and ``classifier``, how well their galaxies are told apart (0.5: by chance only).
+        As the galaxies are not paired, the power scatters more than in `power`.
+    """
+    medians = []
+    for part in (first, second):
+        bright = part.chosen(part.bright)
+        values = bright.of("power", "real")
+        medians.append([
+            (np.nanmedian(values[:, number]) if np.isfinite(values[:, number]).any() else np.nan,
+             quantiles(values[known, number], bright.weights[:, known], (0.5,))[:, 0])
+            for number in range(values.shape[1])
+            for known in [np.isfinite(values[:, number])]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = [estimate(one[0] / other[0], one[1] / other[1])
+                  for one, other in zip(*medians, strict=True)]
+    features = [np.stack([part.values["real"][statistic.name] for statistic in STATISTICS], axis=1)
+                for part in (first, second)]
+    known = [np.isfinite(values).all(axis=1) for values in features]
+    both = np.concatenate([values[rows] for values, rows in zip(features, known, strict=True)])
+    labels = np.arange(len(both)) < known[0].sum()
+    groups = np.concatenate([part.source[rows]
+                             for part, rows in zip((first, second), known, strict=True)])
+    return dict(power=ratios,
+                classifier=dataclasses.asdict(auc(both, labels, groups, first.seed)))
 
 
 def _features(sample: NaturalSample, other: str) -> np.ndarray:
