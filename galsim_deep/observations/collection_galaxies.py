@@ -128,7 +128,7 @@ class CollectionGalaxies(RealGalaxies):
             resized_correlation(correlation, min(len(correlation), CORRELATION_SIZE)),
             source=int(self.source[number]), footprint=None if footprint.all() else footprint,
             usable=None if usable.all() else usable, offset=offset,
-            photon_variance=gain * galaxy.photon_variance, extent=galaxy.radius_used,
+            photon_variance=gain * galaxy.photon_variance, extent=_extent(galaxy),
             zero_point=self._zero_point)
         noise = bare.noise(np.random.default_rng([self._seed, row, PADDING]))
         light = gain * np.nan_to_num(image)
@@ -222,6 +222,15 @@ def _cut_out(galaxy: CollectedGalaxy, size: int
     image[tuple(to)] = galaxy.image[tuple(start)]
     usable[tuple(to)] = galaxy.usable[tuple(start)]
     return image, usable, (offset[1], offset[0])
+
+
+def _extent(galaxy: CollectedGalaxy) -> float:
+    """Radius of the region with light, as far as the image goes [pixels]."""
+    if galaxy.cut:
+        return galaxy.radius_used
+    edges = (galaxy.x, galaxy.y, galaxy.image.shape[1] - 1 - galaxy.x,
+             galaxy.image.shape[0] - 1 - galaxy.y)
+    return float(np.clip(galaxy.radius_used, 1.0, max(1.0, min(edges) + 0.5)))
 
 
 def _psf(galaxy: CollectedGalaxy) -> np.ndarray:

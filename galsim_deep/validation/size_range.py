@@ -22,6 +22,9 @@ FAINT = 0.1
 """Light at the edge above this share of the noise of COSMOS is visible."""
 COUNT = 6
 """Galaxies of each size and magnitude."""
+EDGE = 4
+"""Width of the edge of a stamp [pixels].  Modules make their light vanish in the outermost ones; a
+galaxy that is cut there is bright a few pixels further in."""
 
 
 def measure_sizes(module: Module, cosmos: Observation, seed: int) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def measure_sizes(module: Module, cosmos: Observation, seed: int) -> dict[str, A
 
 
 def edge_light(image: np.ndarray, pixel_scale: float, cosmos: Observation) -> float:
-    """The brightest light in the outermost pixels of a profile.
+    """The brightest light at the edge of a profile.
 
     Parameters:
         image:          Light before the PSF, shape [S, S].
@@ -87,10 +90,11 @@ def edge_light(image: np.ndarray, pixel_scale: float, cosmos: Observation) -> fl
 
         >>> nothing = Observation(number=0, stamp=np.zeros((8, 8)), psf=np.ones((1, 1)),
         ...                       pixel_scale=0.03, noise_sigma=2.0, columns={})
-        >>> edge_light(np.ones((8, 8)), 0.03, nothing)
+        >>> edge_light(np.ones((16, 16)), 0.03, nothing)
         0.5
     """
-    edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    edge = np.array(image, float)
+    edge[EDGE:-EDGE, EDGE:-EDGE] = 0
     return float(np.abs(edge).max() * (cosmos.pixel_scale / pixel_scale)**2 / cosmos.noise_sigma)
 
 

@@ -79,17 +79,18 @@ class Memorisation(Section):
             _canonical_images(copied, [planted_copy(observation, observation.stamp, rng)
                                        for observation in copied], rng)
             for rng in (streams.generator("planted copies", number) for number in range(2)))
-        images["planted"] = planted[0]
+        images["planted"], number = planted[0], len(training_images)
         sources = training.source[chosen[training_indices]]
         if len(np.unique(sources)) == len(sources):
             # Each training galaxy has one stamp; copies are as far from it as planted ones.
             training_images = training_images + twins[0]
             sources = np.concatenate([sources, sources[twins[1]]])
-        return memorisation_results({
+        results = memorisation_results({
             sample: memorisation(
                 images[sample], images["real"], training_images, sources,
                 comparison.measurements.source[bright[indices["real"]]], seed=streams.seed)
             for sample in (*SAMPLES[1:], "planted")})
+        return dict(results, n_training=number)
 
     template = """
 <h2>Memorisation</h2>

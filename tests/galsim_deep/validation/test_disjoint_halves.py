@@ -34,9 +34,11 @@ def made_up(spread, card=CARD):
 
 def test_models_that_agree():
     result = compare_halves(made_up(0.0), made_up(0.0), dict(a=np.zeros(6)))
-    assert result["images"] == pytest.approx(1, abs=1e-6) > result["images_others"]
+    assert result["images"] == pytest.approx(1, abs=1e-6)
+    assert result["images_others"] < 0.99
     assert result["n_structure"] == 6
-    assert result["structure"] == pytest.approx(1, abs=1e-6) > result["structure_others"] + 0.1
+    assert result["structure"] == pytest.approx(1, abs=1e-6)
+    assert result["structure_others"] < 0.9
 
 
 def test_models_that_do_not():

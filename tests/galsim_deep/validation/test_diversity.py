@@ -26,7 +26,7 @@ def test_a_sample_in_the_middle_covers_less():
     """It is precise, and lacks what is unusual."""
     narrow = cover(SAMPLE, 0.3 * OTHER)
     broad = cover(SAMPLE, OTHER)
-    assert narrow["precision"] > broad["precision"] + 0.1
+    assert narrow["precision"] > broad["precision"]
     assert narrow["recall"] < broad["recall"] - 0.3
     assert narrow["coverage"] < broad["coverage"] - 0.2
 

@@ -58,10 +58,18 @@ def test_copies_are_found(search):
 
 
 def test_each_row_shows_the_number_of_its_galaxies(search):
-    """No two stamps are of one source, so that there are other sources, but no copies."""
+    """No two stamps are of one source, so that copies are planted beside them."""
     results = search()
-    assert results["copies"]["n"] == 0
-    assert results["other_sources"]["n"] == results["n_training"] > 0
+    assert COUNT - 3 <= results["n_training"] <= COUNT
+    assert results["n_training"] < results["copies"]["n"] <= 2 * results["n_training"]
+    assert results["other_sources"]["n"] >= results["copies"]["n"]
+
+
+def test_the_control(search):
+    """Planted copies are found, and so are generated galaxies that are training galaxies."""
+    results = search()
+    assert results["planted"]["caught"] and results["generated"]["caught"]
+    assert results["planted"]["n"] > COUNT / 2
 
 
 @pytest.mark.parametrize("reason, change", [
