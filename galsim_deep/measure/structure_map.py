@@ -32,6 +32,13 @@ class StructureMap:
         values:         Float64 [R, A]: residual, with its mean over the map taken off, divided by
                         its norm.
         noise_share:    Norm that the noise is expected to have in it.
+
+    Example, of a galaxy with one arm:
+
+        >>> values = np.cos(2 * np.pi * np.arange(ANGLES) / ANGLES) * np.ones((len(RADII), 1))
+        >>> arm = StructureMap(values / np.sqrt((values**2).sum()), noise_share=0.1)
+        >>> largest_correlations(arm.values[None]).round(6)
+        array([[1.]])
     """
 
     values: np.ndarray
@@ -97,8 +104,8 @@ def largest_correlations(maps: np.ndarray) -> np.ndarray:
         >>> first, other = rng.normal(size=(2, 12, 36))
         >>> maps = np.stack([first, np.roll(first[:, ::-1], 5, axis=1), other])
         >>> maps /= np.sqrt((maps**2).sum((1, 2), keepdims=True))
-        >>> largest_correlations(maps).round(1)[0]
-        array([1. , 1. , 0.2])
+        >>> (largest_correlations(maps)[0] > 0.5).tolist()
+        [True, True, False]
     """
     spectra = fft.rfft(maps, axis=2)
     mirrored = fft.rfft(maps[:, :, ::-1], axis=2)

@@ -61,6 +61,19 @@ class CollectionGalaxies(RealGalaxies):
     Raises:
         galsim.GalSimError: if the collection cannot be read or lacks a quantity, or there is no
                             such part.
+
+    Example::
+
+        galaxies = open_real_galaxies("training/sources/real_galaxies.h5", card, parts=("seen",))
+        observation = galaxies.observation(0)
+
+    There must be such a file:
+
+        >>> card = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").card
+        >>> CollectionGalaxies(Path("no.h5"), card, None, 1, {}, PARTS)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        galsim.errors.GalSimError: There is no collection of galaxies no.h5. ...
     """
 
     def __init__(self, path: Path, card: ModuleCard, count: int | None, seed: int,

@@ -177,8 +177,8 @@ def _profile_numbers(profile: galsim.GSObject | None, convolved: np.ndarray, tas
     observation = task.observation
     numbers: dict[str, Any] = dict(check_profile(task.generated))
     measured = measured_columns(
-        np.asarray(task.generated, float), convolved, task.card, task.pixel_scale,
-        observation.pixel_scale)
+        np.asarray(task.generated, float), convolved, task.card,
+        observation.pixel_scale, task.pixel_scale)
     numbers.update({f"measured_{name}": value for name, value in measured.items()})
     names = ("size", "flux", "g")
     subpixel, response = dict.fromkeys(names, np.nan), np.nan

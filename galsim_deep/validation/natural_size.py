@@ -71,6 +71,17 @@ class NaturalSample:
         has_wings:      Whether the light was observed as far as it goes, bool [N].
         weights:        Bootstrap weights, float64 [B, N].
         seed:           Seed of random splits.
+
+    Example, of two galaxies:
+
+        >>> twice = np.ones(2)
+        >>> sample = NaturalSample(
+        ...     name="seen", values={}, numbers={}, source=np.arange(2),
+        ...     parts=np.full(2, "seen"), surveys=np.full(2, "a"), sizes=twice, redshifts=twice,
+        ...     magnitudes=np.array([21.0, 24.0]), has_wings=twice > 0, weights=np.ones((1, 2)),
+        ...     seed=1)
+        >>> sample.bright.tolist(), len(sample.chosen(sample.bright))
+        ([True, False], 1)
     """
 
     name: str

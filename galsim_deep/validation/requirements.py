@@ -27,6 +27,12 @@ class Requirement:
                     (`natural_size.compare_at_natural_size`), by what they are of; the results also
                     have ``size_range``.
         vanishes:   Whether the quantity is a difference that should be zero within its errors.
+
+    Example:
+
+        >>> wings = Requirement("wings", "0.9 to 1.1", 0.9, 1.1, lambda results: results["wings"])
+        >>> judged(wings, dict(wings={"": dict(value=1.0, error=0.1)})).verdict
+        'met'
     """
 
     quantity: str
@@ -47,6 +53,11 @@ class Check:
         measured:   {of what: value and error}.
         verdict:    ``met``, ``not met``, ``within errors`` (outside of the range by less than an
                     error) or ``unknown``; the worst of several numbers.
+
+    Example:
+
+        >>> Check("wings", "0.9 to 1.1", {}, "unknown").verdict
+        'unknown'
     """
 
     quantity: str

@@ -29,7 +29,8 @@ class Galaxies(types.SimpleNamespace):
         count = len(galaxies) if count is None else count
         super().__init__(
             columns={name: values[:count] for name, values in galaxies.columns.items()},
-            stamp_size=32, pixel_scale=0.03, source=galaxies.source[:count],
+            stamp_sizes=np.full(count, 32), pixel_scales=np.full(count, 0.03),
+            source=galaxies.source[:count],
             observation=lambda number: change(number, galaxies.observation(number)))
 
     def __len__(self):

@@ -1,4 +1,4 @@
-"""What is measured at natural size: a smooth galaxy and a knotty one, and what cannot be measured."""
+"""What is measured at natural size: a smooth galaxy, a knotty one, and nothing."""
 
 import galsim
 import numpy as np
