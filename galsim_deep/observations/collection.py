@@ -306,7 +306,8 @@ class Collection:
     def _member(self, part: str, name: str) -> Any:
         if name not in self._file[part]:
             names = ", ".join(sorted(self._file[part])) or "none"
-            raise GalSimError(f"The collection {self.path} has no {part} '{name}'; it has: {names}.")
+            raise GalSimError(
+                f"The collection {self.path} has no {part} '{name}'; it has: {names}.")
         return self._file[part][name]
 
 
