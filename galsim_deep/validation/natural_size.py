@@ -17,6 +17,7 @@ from ..measure.shear_bias import shear_bias
 from ..measure.statistics import STATISTICS
 from ..measure.structure import EDGES, ratio_of_medians
 from ..measure.structure_map import ANGLES, RADII, largest_correlations
+from ..observations.real_galaxies import NaturalSize
 from .diversity import cover, standardised, vendi_score
 from .estimates import UNKNOWN, Estimate, estimate, mean, median, quantiles
 from .galaxy import SAMPLES
@@ -120,7 +121,7 @@ class NaturalSample:
                 "source", "parts", "surveys", "magnitudes", "sizes", "redshifts", "has_wings")})
 
 
-def samples_of_parts(measurements: Measurements, natural: Any, bootstraps: int,
+def samples_of_parts(measurements: Measurements, natural: NaturalSize, bootstraps: int,
                      seed: np.random.SeedSequence, split_seed: int) -> list[NaturalSample]:
     """The samples that are compared: each part of the collection, and the unseen ones together.
 
