@@ -59,7 +59,11 @@ class Memorisation(Section):
         column = comparison.card.column_of("magnitude")
         assert training is not None and column is not None and comparison.magnitudes is not None
         stamps = comparison.measurements.stamps
-        bright = np.flatnonzero(comparison.magnitudes[:len(stamps["real"])] < MAGNITUDE_LIMIT)
+        searched = comparison.magnitudes < MAGNITUDE_LIMIT
+        if galaxies.natural is not None:
+            # Galaxies that the module was trained on cannot show how near others are to them.
+            searched &= galaxies.natural.parts != "seen"
+        bright = np.flatnonzero(searched[:len(stamps["real"])])
         observations = [galaxies.observation(int(number)) for number in bright]
         images, indices = {}, {}
         for number, sample in enumerate(SAMPLES):

@@ -26,7 +26,7 @@ def galaxies(observe):
         observations.append(dataclasses.replace(observation, stamp=observation.drawn_like(
             observation.convolved(profile), np.random.default_rng([2, number]))))
     return types.SimpleNamespace(
-        observation=lambda number: observations[number], source=np.arange(COUNT),
+        observation=lambda number: observations[number], source=np.arange(COUNT), natural=None,
         recipe_sha256="", columns=dict(mag_auto=np.full(COUNT, 21.0)))
 
 
@@ -86,3 +86,13 @@ def test_why_there_is_no_search(search, galaxies, without_magnitude, reason, cha
     if change == "faint":
         galaxies.columns["mag_auto"][:] = 25.0
     assert reason in search(**parts)["skipped"]
+
+
+def test_galaxies_that_were_trained_on_are_not_compared(search, galaxies):
+    """Those of the collection, if they are among the real galaxies."""
+    whole = search()
+    galaxies.natural = types.SimpleNamespace(
+        parts=np.where(np.arange(COUNT) < COUNT // 2, "seen", "held-out"))
+    assert search()["held_out"]["n"] < whole["held_out"]["n"]
+    galaxies.natural.parts[:] = "seen"
+    assert "too few" in search()["skipped"]
