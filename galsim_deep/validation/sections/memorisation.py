@@ -85,6 +85,9 @@ class Memorisation(Section):
             for rng in (streams.generator("planted copies", number) for number in range(2)))
         images["planted"], number = planted[0], len(training_images)
         sources = training.source[chosen[training_indices]]
+        if training.natural is not None:
+            # Images of one galaxy in several bands or surveys are no copies of each other.
+            sources = np.arange(number)
         if len(np.unique(sources)) == len(sources):
             # Each training galaxy has one stamp; copies are as far from it as planted ones.
             training_images = training_images + twins[0]
