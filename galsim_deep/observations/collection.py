@@ -64,6 +64,12 @@ class CollectedGalaxy:
         psf_scale:          Size of a pixel of the PSF [arcsec as used].
         noise_correlation:  Correlation function of the noise, float64 [C, C], C odd, 1 in the
                             middle; None if it is not known.
+
+    Example, where ``collection_file`` is a collection of two galaxies:
+
+        >>> galaxy = Collection(collection_file).galaxy(0)
+        >>> galaxy.name, galaxy.image.shape, galaxy.psf_scale, galaxy.noise_correlation is None
+        ('first', (24, 24), 0.03, True)
     """
 
     image: np.ndarray = dataclasses.field(repr=False)
@@ -223,7 +229,7 @@ class Collection:
     Example, where ``collection_file`` is a collection of two galaxies:
 
         >>> collection = Collection(collection_file)
-        >>> list(collection.table["name"])
+        >>> collection.table["name"].tolist()
         ['first', 'second']
         >>> galaxy = collection.galaxy("second")
         >>> galaxy.image.shape, galaxy.psf.shape, round(galaxy.magnitude, 1)
@@ -306,7 +312,8 @@ class Collection:
     def _member(self, part: str, name: str) -> Any:
         if name not in self._file[part]:
             names = ", ".join(sorted(self._file[part])) or "none"
-            raise GalSimError(f"The collection {self.path} has no {part} '{name}'; it has: {names}.")
+            raise GalSimError(
+                f"The collection {self.path} has no {part} '{name}'; it has: {names}.")
         return self._file[part][name]
 
 

@@ -1,20 +1,17 @@
-"""Make the collection of real galaxies, ``real_galaxies.h5``, from the folder of the surveys' files.
+"""Make the collection of real galaxies, ``real_galaxies.h5``, from a folder of surveys' files.
 
     python training/sources/prepare.py DATA [--output FILE] [--sheets FOLDER]
 
 README.md beside this file says where the files of DATA are from.  Each file of ``surveys`` reads
 one set and says what is left out and why; the files of ``steps`` do what is the same for all sets.
+It uses two processes; set OMP_NUM_THREADS=1, so that each of them uses one processor.
 """
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
 
 import numpy as np
 from steps import sky

@@ -1,4 +1,4 @@
-"""galsim_deep_training.data.collection_writer: what is written is read, and bad input is refused."""
+"""galsim_deep_training.data.collection_writer: what is written is read; bad input is refused."""
 
 import dataclasses
 

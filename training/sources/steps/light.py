@@ -98,11 +98,13 @@ def shape_of(image: np.ndarray, usable: np.ndarray, ellipse: Ellipse, flux_radiu
     size = 2 * int(min(0.5 * len(psf) * psf_in_pixels / factor + 1, 20)) + 1
     fit = fit_sersic(coarse, float(factor), psf_image(star, size, float(factor)), sigma * factor)
     if not fit.components:
-        return Shape(ellipse.x, ellipse.y, flux_radius, 1.0, ellipse.q, np.degrees(ellipse.angle), False)
+        return Shape(ellipse.x, ellipse.y, flux_radius, 1.0, ellipse.q, np.degrees(ellipse.angle),
+                     False)
     part = fit.components[0]
     # Both are measured from the middle of the square: its pixels start at x - half.
     middle_x, middle_y = x - 0.5, y - 0.5
-    return Shape(middle_x + fit.centre[0], middle_y + fit.centre[1], part.half_light_radius, part.n, part.q, np.degrees(part.angle), fit.success)
+    return Shape(middle_x + fit.centre[0], middle_y + fit.centre[1], part.half_light_radius,
+                 part.n, part.q, np.degrees(part.angle), fit.success)
 
 
 def half_light(light: np.ndarray) -> float:

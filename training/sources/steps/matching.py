@@ -80,13 +80,15 @@ def alike(galaxies: Sequence[CollectedGalaxy]) -> list[tuple[int, int]]:
         return []
     rings = [_rings(galaxies[row], structures[row]) for row in rows]
     pairs = []
-    for one, two in np.argwhere(np.triu(_ring_correlations(np.stack(rings)) > LIKE_RINGS, 1)):
+    likeness, straight_turn, mirrored_turn = _ring_correlations(np.stack(rings))
+    for one, two in np.argwhere(np.triu(likeness > LIKE_RINGS, 1)):
         a, b = rows[one], rows[two]
         larger, smaller = max(radius[a], radius[b]), min(radius[a], radius[b])
         if larger > SIMILAR * smaller or not _may_be_one(galaxies[a], galaxies[b]):
             continue
         straight, rotated = image_correlations(
-            galaxies[a], structures[a], galaxies[b], structures[b], larger)
+            galaxies[a], structures[a], galaxies[b], structures[b], larger,
+            straight_turn[one, two], mirrored_turn[one, two])
         if straight > LIKE_IMAGES or rotated > LIKE_ROTATED:
             pairs.append((int(a), int(b)))
     return pairs
@@ -131,41 +133,52 @@ def _rings(galaxy: CollectedGalaxy, structure: np.ndarray) -> np.ndarray:
     return values / max(np.sqrt((values**2).sum()), 1e-30)
 
 
-def _ring_correlations(rings: np.ndarray) -> np.ndarray:
-    """The largest correlation of the rings of each pair of images, float64 [n, n]."""
+def _ring_correlations(rings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The largest correlation of the rings of each pair of images, float64 [n, n].
+
+    Returns:
+        (correlation, angle by which the second image is to be turned for it [degrees], the same
+        for its mirror image).
+    """
     spectra = np.fft.rfft(rings, axis=2).transpose(2, 0, 1)
-    best = np.full((len(rings),) * 2, -1.0)
-    for other in (spectra, spectra.conj()):  # the latter is the mirror image
-        products = spectra @ other.conj().transpose(0, 2, 1)
-        best = np.maximum(best, np.fft.irfft(products, _ANGLES, axis=0).max(0))
-    return best
+    best, turns = [], []
+    for other, sign in ((spectra, -1), (spectra.conj(), 1)):  # the latter is the mirror image
+        products = np.fft.irfft(spectra @ other.conj().transpose(0, 2, 1), _ANGLES, axis=0)
+        best.append(products.max(0))
+        turns.append(sign * products.argmax(0) * 360 / _ANGLES)
+    return np.maximum(*best), turns[0], turns[1]
 
 
 def image_correlations(one: CollectedGalaxy, structure_one: np.ndarray, two: CollectedGalaxy,
-                       structure_two: np.ndarray, radius: float) -> tuple[float, float]:
+                       structure_two: np.ndarray, radius: float, turn: float,
+                       mirrored_turn: float) -> tuple[float, float]:
     """The largest correlations of two images, with small shifts.
 
     Parameters:
-        radius:     A sixth of the side of what is compared [arcsec on the sky].
+        radius:         A sixth of the side of what is compared [arcsec on the sky].
+        turn, mirrored_turn:    About how far the second image, and its mirror image, are to be
+                        turned [degrees].
 
     Returns:
-        (correlation in the same orientation, largest one of all orientations and their mirrors).
+        (correlation in the same orientation, the largest one of all).
     """
     scale = 6 * radius / _SIDE
     reference = _transform(_turned(one, structure_one, scale, 0.0, 1))
-    correlations = {}
-    for mirror in (1, -1):
-        for angle in np.arange(0, 360, 6):
-            turned = _turned(two, structure_two, scale, np.radians(angle), mirror)
-            product = np.fft.irfft2(reference * _transform(turned).conj())
-            near = np.roll(product, (_SHIFT, _SHIFT), (0, 1))[:2 * _SHIFT + 1, :2 * _SHIFT + 1]
-            correlations[mirror, angle] = float(near.max())
-    return correlations[1, 0], max(correlations.values())
+    orientations = [(1, 0.0)]
+    for step in (-4, 0, 4):
+        orientations += [(1, turn + step), (-1, mirrored_turn + step)]
+    correlations = []
+    for mirror, angle in orientations:
+        turned = _turned(two, structure_two, scale, np.radians(angle), mirror)
+        product = np.fft.irfft2(reference * _transform(turned).conj())
+        near = np.roll(product, (_SHIFT, _SHIFT), (0, 1))[:2 * _SHIFT + 1, :2 * _SHIFT + 1]
+        correlations.append(float(near.max()))
+    return correlations[0], max(correlations)
 
 
 def _turned(galaxy: CollectedGalaxy, structure: np.ndarray, scale: float, angle: float,
             mirror: int) -> np.ndarray:
-    """The structure about the centre in pixels of a size [arcsec], turned or mirrored, unit norm."""
+    """The structure about the centre in pixels of a size [arcsec], turned or mirrored, normed."""
     steps = (np.arange(_SIDE) - _SIDE // 2) * scale / galaxy.original_pixel_scale
     x, y = np.meshgrid(steps, mirror * steps)
     rows = galaxy.y + x * np.sin(angle) + y * np.cos(angle)

@@ -18,8 +18,8 @@ NO_LIGHT = 1.5
 """The Sersic fit to a galaxy cut at a segment takes it to be dark beyond this multiple of its
 radius."""
 TOO_LARGE = 1.6
-"""If its half-light radius is larger than this multiple of the observed one, it is fitted again with
-all pixels beyond the segment dark."""
+"""If its half-light radius is larger than this multiple of the observed one, it is fitted again
+with all pixels beyond the segment dark."""
 
 
 @dataclasses.dataclass

@@ -57,6 +57,8 @@ def find_segments(image: np.ndarray, usable: np.ndarray, contrast: float
     if number == 0 and labels.any():
         _, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
         number = labels[tuple(axis[middle] for axis in nearest)]
-    segment = ndimage.binary_fill_holes(labels == number) if number else np.zeros(usable.shape, bool)
+    segment = np.zeros(usable.shape, bool)
+    if number:
+        segment = ndimage.binary_fill_holes(labels == number)
     others = (labels != number) & (labels > 0) & ~segment
     return segment, ndimage.binary_dilation(others, iterations=GROWTH)

@@ -59,7 +59,8 @@ def draw_panel(galaxy: CollectedGalaxy) -> Image.Image:
     distance = np.hypot(dx * np.cos(angle) + dy * np.sin(angle),
                         (dy * np.cos(angle) - dx * np.sin(angle)) / q)
     colour[np.abs(distance - galaxy.radius_used) < 0.5 * factor] = 60, 200, 60
-    picture = Image.fromarray(colour[::-1]).resize((PANEL - 2, PANEL - 2), Image.Resampling.BILINEAR)
+    picture = Image.fromarray(colour[::-1]).resize(
+        (PANEL - 2, PANEL - 2), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(picture)
     name = galaxy.name.removeprefix(f"{galaxy.survey}-").removeprefix("dr7-")
     draw.text((3, 2), name[-14:], fill=(255, 255, 0) if galaxy.held_out else (120, 200, 255))

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from .ellipse import Ellipse, profile_of
+from .ellipse import Ellipse, Profile, profile_of
 
 BEYOND, FAR = 1.7, 2.5
 """Sky pixels lie beyond the first multiple of the radius of a segment; beyond the second one, or as
@@ -13,6 +13,8 @@ ENOUGH, PLENTY = 800, 4000
 BACKGROUND = 8.0
 """Structure of the sky that is wider than this is no noise [standard deviation of a Gaussian,
 pixels]: faint wings of galaxies and seams of the background."""
+DARKEST = 1.0
+"""Most light that a fitted disc may have where the stamp is darkest [noise in a pixel]."""
 LAGS = 3
 """Largest separation of the correlation of the noise [pixels]."""
 
@@ -62,13 +64,17 @@ def sky_of(image: np.ndarray, usable: np.ndarray, segment: np.ndarray, ellipse: 
     nearest = ellipse.radius(image.shape)[pixels].min() if number else 0.0
     if number >= PLENTY and nearest >= FAR * segment_radius(segment, ellipse):
         return mean, "pixels"
-    return min(mean, _constant_under_disc(image, usable, segment, ellipse)), "disc"
-
-
-def _constant_under_disc(image: np.ndarray, usable: np.ndarray, segment: np.ndarray,
-                         ellipse: Ellipse) -> float:
     profile = profile_of(image, usable, ellipse)
-    size = segment_radius(segment, ellipse)
+    known = profile.mean[profile.count >= 40]
+    darkest = (known if len(known) else profile.mean[profile.count > 0]).min()
+    # An extrapolation over many scale lengths says nothing.
+    lowest = darkest - DARKEST * noise_in_segment(image, usable)
+    constant = _constant_under_disc(profile, segment_radius(segment, ellipse))
+    return min(mean, max(constant, lowest)), "disc"
+
+
+def _constant_under_disc(profile: Profile, size: float) -> float:
+    """The constant under an exponential; ``size`` is the radius of the segment [pixels]."""
     chosen = (profile.radius > 0.5 * size) & (profile.count >= 12)
     if chosen.sum() < 5:
         chosen = (profile.radius > 0.25 * size) & (profile.count >= 8)

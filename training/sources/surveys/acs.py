@@ -7,13 +7,12 @@ import galsim
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
+from steps.observed import Observed
+from steps.psfs import centred_psf_image
 
 from galsim_deep.observations.collection import Conditions, Survey
 from galsim_deep.observations.noise import read_correlation
-from galsim_deep.observations.psf import psf_image
 from galsim_deep.observations.real_catalog import RealCatalog
-
-from steps.observed import Observed
 
 _TERMS = "HST images are public data of NASA/ESA (STScI); "
 SURVEYS = {
@@ -21,9 +20,11 @@ SURVEYS = {
         title="COSMOS galaxies in F814W, for validation",
         origin="HST/ACS, COSMOS, as galsim.RealGalaxyCatalog; from "
                "github.com/LSSTDESC/BlendingToolKit, commit 6901e8ce, "
-               "github.com/swagnercarena/paltas, commit 9dda83 of test_data/cosmos, "
-               "github.com/LSST-strong-lensing/slsim, commit 47f9dd765228ef52d43bab6df41d60c300ed9fd5,"
-               " github.com/GalSim-developers/GalSim, commit "
+               "github.com/swagnercarena/paltas, commit "
+               "3cebbd49b001f089a07634c488ea360fee9dda83, "
+               "github.com/LSST-strong-lensing/slsim, commit "
+               "47f9dd765228ef52d43bab6df41d60c300ed9fd5, "
+               "github.com/GalSim-developers/GalSim, commit "
                "ee177aa50424dbbc5cec4a71cadd6297109c2aa1 and github.com/dr-guangtou/hs_galphot, "
                "commit 3e1e376f",
         citation="Scoville et al. 2007, ApJS 172, 38; Koekemoer et al. 2007, ApJS 172, 196; "
@@ -35,8 +36,8 @@ SURVEYS = {
         origin="HST/ACS, AEGIS, as galsim.RealGalaxyCatalog; from "
                "github.com/GalSim-developers/GalSim, commit "
                "ee177aa50424dbbc5cec4a71cadd6297109c2aa1",
-        citation="Davis et al. 2007, ApJ 660, L1; Rowe et al. 2015, Astronomy and Computing 10, 121 "
-                 "(GalSim)",
+        citation="Davis et al. 2007, ApJ 660, L1; Rowe et al. 2015, Astronomy and Computing 10, "
+                 "121 (GalSim)",
         terms=_TERMS + "the repository states a BSD licence",
         notes="As observed: sky, noise and PSF are real. Never used for training."),
 }
@@ -69,8 +70,8 @@ def conditions(data: Path) -> Conditions:
 
 def mean_psf(data: Path) -> np.ndarray:
     """The mean effective PSF of COSMOS in F814W, [65, 65]."""
-    mean = conditions(data).psf.mean(0)
-    return mean / mean.sum()
+    mean = galsim.Image(conditions(data).psf.mean(0), scale=PIXEL_SCALE)
+    return centred_psf_image(galsim.InterpolatedImage(mean, flux=1.0), PSF_SIZE, PIXEL_SCALE)
 
 
 def galaxies(data: Path) -> Iterator[Observed]:
@@ -84,8 +85,9 @@ def galaxies(data: Path) -> Iterator[Observed]:
     ra, dec = catalog.column("RA"), catalog.column("DEC")
     for row in range(len(catalog)):
         yield _stamp(f"cosmos-{row:02d}", "cosmos", "F814W", catalog.stamp(row),
-                     catalog.psf_image(row, PSF_SIZE, PIXEL_SCALE), redshift=redshifts[row], magnitude=magnitudes[row],
-                     ra=ra[row], dec=dec[row], sky=0.0, correlation=correlation,
+                     centred_psf_image(catalog.galaxies.getPSF(row), PSF_SIZE, PIXEL_SCALE),
+                     redshift=redshifts[row], magnitude=magnitudes[row], ra=ra[row], dec=dec[row],
+                     sky=0.0, correlation=correlation,
                      noise_sigma=float(catalog.noise_sigma[row]))
     for folder, catalogue in (("paltas_10", "real_galaxy_catalog_23.5"),
                               ("slsim_2", "real_galaxy_catalog_23.5")):
@@ -108,17 +110,18 @@ def galaxies(data: Path) -> Iterator[Observed]:
             star = galsim.InterpolatedImage(
                 galsim.Image(psf.astype(float), scale=PIXEL_SCALE), flux=1.0)
             yield _stamp(f"aegis-{row['IDENT']}-{band.lower()}", "aegis", band, image,
-                         psf_image(star, 33, PIXEL_SCALE), **_known(row, correlation))
+                         centred_psf_image(star, 33, PIXEL_SCALE), **_known(row, correlation))
     with np.load(data / "misc_linear_resolved" / "misc_linear.npz") as content:
         image, psf = content["cosmos_1_f814w"], content["cosmos_1_f814w_psf"].astype(float)
     star = galsim.InterpolatedImage(galsim.Image(psf, scale=PIXEL_SCALE), flux=1.0)
     yield _stamp("cosmos-photometry-1", "cosmos", "F814W", image,
-                 psf_image(star, PSF_SIZE, PIXEL_SCALE))
+                 centred_psf_image(star, PSF_SIZE, PIXEL_SCALE))
 
 
 def _known(row: Table.Row, correlation: np.ndarray) -> dict:
     """What a catalogue says about a stamp, whose sky was taken off when it was made."""
-    return dict(magnitude=float(row["MAG"]), ra=float(row["RA"]), dec=float(row["DEC"]), sky=0.0, correlation=correlation,
+    return dict(magnitude=float(row["MAG"]), ra=float(row["RA"]), dec=float(row["DEC"]), sky=0.0,
+                correlation=correlation,
                 noise_sigma=float(np.sqrt(row["NOISE_VARIANCE"])))
 
 

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
-
-from galsim_deep.observations.collection import Survey
-
 from steps.observed import Observed
 from steps.segments import no_data
+
+from galsim_deep.observations.collection import Survey
 
 SURVEYS = {"ceers": Survey(
     title="CEERS galaxies at redshift 1 to 4.4, NIRCam",
     origin="JWST/NIRCam, programme ERS 1345; stamps of "
            "github.com/itzliquauhtli/finding_disk_galaxies_research, commit "
            "c664a689685b4f94d85b818189024babed3a0d51; PSFs of "
-           "github.com/zezhong233/GALFITS_examples, commit 24808bba27ce47f3543995865fe6aad060a3660b;"
-           " visual classes of CEERS-EPOCHS (Ferreira et al. 2023)",
+           "github.com/zezhong233/GALFITS_examples, commit "
+           "24808bba27ce47f3543995865fe6aad060a3660b; visual classes of CEERS-EPOCHS (Ferreira et "
+           "al. 2023)",
     citation="Finkelstein et al. 2023, ApJ 946, L13 (CEERS); Ferreira et al. 2023, ApJ 955, 94",
     terms="JWST images are public data of NASA/ESA/CSA (STScI); the repositories state no licence",
     notes="The sky column of the set was too high and is not used. The band is the one of F115W, "

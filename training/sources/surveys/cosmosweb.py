@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
-
-from galsim_deep.observations.collection import Survey
-
 from steps.observed import Observed
 from steps.segments import no_data
+
+from galsim_deep.observations.collection import Survey
 
 SURVEYS = {"cosmosweb": Survey(
     title="Galaxies of COSMOS-Web, NIRCam F115W and F444W",
@@ -19,8 +18,8 @@ SURVEYS = {"cosmosweb": Survey(
     citation="Casey et al. 2023, ApJ 954, 31 (COSMOS-Web); Nightingale et al. 2021, JOSS 6, 2825 "
              "(PyAutoLens)",
     terms="JWST images are public data of NASA/ESA/CSA (STScI); the repository states no licence",
-    notes="The files do not name the survey; format and PSFs are those of COSMOS-Web. Their unit is "
-          "taken to be MJy/sr. F444W is smooth: it serves for small and smooth galaxies only.")}
+    notes="The files do not name the survey; format and PSFs are those of COSMOS-Web. Their unit "
+          "is taken to be MJy/sr. F444W is smooth: it serves for small and smooth galaxies only.")}
 
 # Bad sizes, large halos; in F444W, neighbours that touch the galaxy, and 58, not resolved.
 LEAVE_OUT_F115W = {7, 8, 10, 14}

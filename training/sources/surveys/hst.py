@@ -5,11 +5,10 @@ from pathlib import Path
 
 import galsim
 import numpy as np
+from steps.observed import Observed
+from steps.psfs import centred_psf_image
 
 from galsim_deep.observations.collection import Survey
-from galsim_deep.observations.psf import psf_image
-
-from steps.observed import Observed
 
 SURVEYS = {"hst": Survey(
     title="Isolated HST galaxies in F814W",
@@ -67,4 +66,4 @@ def _psf(path: Path) -> np.ndarray:
     optics = galsim.InterpolatedImage(galsim.fits.read(str(path)), scale=0.0231, flux=1.0)
     parts = [optics, galsim.Pixel(0.05), galsim.Gaussian(sigma=0.02), galsim.Pixel(0.03),
              galsim.Gaussian(sigma=0.0285)]
-    return psf_image(galsim.Convolve(parts), PSF_SIZE, PSF_SCALE)
+    return centred_psf_image(galsim.Convolve(parts), PSF_SIZE, PSF_SCALE)

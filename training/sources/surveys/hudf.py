@@ -5,11 +5,10 @@ from pathlib import Path
 
 import galsim
 import numpy as np
+from steps.observed import Observed
+from steps.psfs import centred_psf_image
 
 from galsim_deep.observations.collection import Survey
-from galsim_deep.observations.psf import psf_image
-
-from steps.observed import Observed
 
 from . import acs
 
@@ -23,8 +22,8 @@ SURVEYS = {"hudf": Survey(
           "fluxes of the galaxies that are also in 'hst' agree with F606W. Fluxes of the two "
           "folders of the repository had been scaled; the zero points undo that.")}
 
-# Cut out along blocks, with pieces of sky, with holes or without parts of the galaxy; 23, 25, 26 and
-# 60 contain parts of another galaxy.
+# Cut out along blocks, with pieces of sky, with holes or without parts of the galaxy; 23, 25, 26
+# and 60 contain parts of another galaxy.
 LEAVE_OUT = {0, 23, 25, 26, 29, 33, 40, *range(54, 66), *range(68, 80), *range(81, 86)}
 ZERO_POINTS = {"doneall2": 33.19, "ivydoneall3": 26.75}
 """By the folder of the repository: 30, plus the median of the F606W magnitude minus that of the
@@ -57,4 +56,5 @@ def _psf(data: Path) -> np.ndarray:
     mean = galsim.InterpolatedImage(
         galsim.Image(acs.mean_psf(data), scale=PIXEL_SCALE), flux=1.0)
     broader = galsim.Gaussian(fwhm=np.sqrt(0.115**2 - 0.100**2))
-    return psf_image(galsim.Convolve(mean, galsim.Deconvolve(broader)), PSF_SIZE, PIXEL_SCALE)
+    psf = galsim.Convolve(mean, galsim.Deconvolve(broader))
+    return centred_psf_image(psf, PSF_SIZE, PIXEL_SCALE)

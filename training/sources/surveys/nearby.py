@@ -6,12 +6,11 @@ from pathlib import Path
 import galsim
 import numpy as np
 from astropy.table import Table
+from steps.observed import Observed
+from steps.segments import find_segments
 
 from galsim_deep.observations.collection import Survey
 from galsim_deep.observations.psf import psf_image
-
-from steps.observed import Observed
-from steps.segments import find_segments
 
 _MOVED = "Moved to where a pixel spans the size that 0.03 arcsec span, at most to redshift 1.6. "
 SURVEYS = {

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 from scipy import ndimage
+from steps.observed import Observed
 
 from galsim_deep.observations.collection import Survey
-
-from steps.observed import Observed
 
 SURVEYS = {"sdss": Survey(
     title="Nearby spirals of the SDSS, r band",
