@@ -59,7 +59,7 @@ class StampsFile:
     Attributes:
         path:               The file.
         pixel_scale:        Size of a pixel of the recipe [arcsec].
-        pixel_scales:       Size of a pixel of each example [arcsec], float32 [N].
+        pixel_scales:       Size of a pixel of each example [arcsec], float64 [N].
         stamp_size:         Pixels on a side of the stamps.
         recipe_sha256:      The hash of the settings that the data set depends on; empty if there
                             was none.

@@ -145,7 +145,7 @@ class DatasetWriter:
         self._create("noiseless", (size, size), np.float32)
         for name, dtype in [("psf_index", np.int32), ("noise_sigma", np.float32),
                             ("noise_index", np.int32), ("source", np.int32), ("test", bool),
-                            ("label", np.int32), ("pixel_scale", np.float32),
+                            ("label", np.int32), ("pixel_scale", float),
                             ("noiseless_index", np.int32)]:
             self._create(name, (), dtype)
         self._file.create_group("columns")
@@ -360,7 +360,7 @@ class Dataset:
         power = np.stack([self._noise_power(int(index), int(symmetry)) for index, symmetry in
                           zip(self.noise_index[rows], symmetries, strict=True)])
         batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[rows],
-                     noise_power=power, pixel_scale=self.pixel_scales[rows],
+                     noise_power=power, pixel_scale=np.float32(self.pixel_scales[rows]),
                      label=self.label[rows].astype(np.float32))
         batch.update({name: values[rows] for name, values in self.columns.items()})
         return batch
