@@ -1,7 +1,8 @@
 """Names that the examples in docstrings use without importing them.
 
 ``galsim``, ``galsim_deep`` and ``np`` are in all examples.  Those of reading and comparing galaxies
-also use ``catalogue_folder``, ``data_file`` and ``comparison``, which are made here once.
+also use ``catalogue_folder``, ``collection_file``, ``data_file`` and ``comparison``, which are made
+here once.
 """
 
 import galsim
@@ -10,7 +11,7 @@ import pytest
 
 import galsim_deep
 
-MADE_HERE = ("catalogue_folder", "data_file", "comparison")
+MADE_HERE = ("catalogue_folder", "collection_file", "data_file", "comparison")
 COUNT = 20
 """Galaxies of the data set and of the comparison."""
 
@@ -43,6 +44,36 @@ def catalogue_folder(tmp_path_factory):
     Table(dict(IDENT=[7], flux_radius=[6.0], zphot=[0.5])).write(
         folder / "real_galaxy_catalog_fits.fits")
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def collection_file(tmp_path_factory):
+    """A collection of two galaxies of magnitude 21, with the conditions of one survey."""
+    import h5py
+
+    from galsim_deep.observations.collection import COLUMNS
+
+    path = tmp_path_factory.mktemp("collection") / "galaxies.h5"
+    names = [b"first", b"second"]
+    kinds = {str: "S8", int: "i8", bool: "?", float: "f8"}
+    table = np.zeros(2, [(name, kinds[column.kind]) for name, column in COLUMNS.items()])
+    table["name"], table["psf"], table["magnitude"] = names, b"first", 21.0
+    psf = np.full((9, 9), 1 / 81, np.float32)
+    correlation = np.ones((1, 1), np.float32)
+    with h5py.File(path, "w") as file:
+        file.attrs["format_version"] = 1
+        file["table"] = table
+        for part in ("images", "usable", "psfs", "noise_correlations", "surveys", "catalogues"):
+            file.create_group(part)
+        for name in ("first", "second"):
+            file["images"][name] = np.zeros((24, 24), np.float32)
+        file["psfs/first"] = psf
+        file["psfs/first"].attrs["pixel_scale"] = 0.03
+        conditions = file.create_group("conditions/acs_f814w")
+        conditions.attrs.update(zero_point=25.94, pixel_scale=0.03)
+        conditions["psf"], conditions["noise_variance"] = [psf, psf], [4e-6, 5e-6]
+        conditions["noise_correlation"] = correlation
+    return str(path)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import galsim
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -18,6 +19,7 @@ from filelock import FileLock
 import galsim_deep
 from galsim_deep.modules.card import CARD_PATH
 from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH
+from galsim_deep.observations.collection import CollectedGalaxy
 
 REFERENCE_DATA = Path(os.environ.get(
     "GALSIM_DEEP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -58,6 +60,36 @@ def reference_data():
     if not REFERENCE_DATA.is_dir():
         pytest.skip(f"the reference data are not at {REFERENCE_DATA}")
     return REFERENCE_DATA
+
+
+@pytest.fixture(scope="session")
+def collected():
+    """``collected(name, **changes)``: a galaxy for a collection, an exponential disc."""
+    def make(name, **changes):
+        return CollectedGalaxy(**(collected_values(name) | changes))
+
+    return make
+
+
+def collected_values(name):
+    """What a `CollectedGalaxy` of this name is made from."""
+    psf = galsim.Gaussian(fwhm=0.1).drawImage(nx=9, ny=9, scale=0.03, dtype=float).array
+    galaxy = galsim.Exponential(half_light_radius=0.12, flux=100.0).shear(
+        q=0.6, beta=0 * galsim.degrees)
+    image = galsim.Convolve(galaxy, galsim.Gaussian(fwhm=0.1)).drawImage(
+        nx=24, ny=24, scale=0.03, method="no_pixel", dtype=float).array
+    correlation = np.zeros((7, 7))
+    correlation[3, 2:5] = 0.25, 1.0, 0.25
+    return dict(
+        image=image, usable=np.ones((24, 24), bool), psf=psf / psf.sum(), psf_scale=0.03,
+        noise_correlation=correlation, name=name, survey="made", band="F814W", group=0,
+        held_out=False, judge_only=False, pixel_scale=0.03, noise_sigma=0.02, photon_variance=0.0,
+        zero_point=26.0, cut=False, x=11.5, y=11.5, radius_used=11.0, ellipse_axis_ratio=0.6,
+        ellipse_angle=0.0, magnitude=21.0, redshift=0.5, half_light_radius=0.12, flux_radius=0.14,
+        lost_light=0.0, sersic_n=1.0, axis_ratio=0.6, position_angle=0.0, signal_to_noise=100.0,
+        wavelength=804.0, rest_wavelength=536.0, ra=np.nan, dec=np.nan,
+        original_pixel_scale=0.03, original_redshift=0.5, visual_class="", p_bar=np.nan,
+        pitch_angle=np.nan, notes="", noise_inside=0.02)
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = {"galsim_deep": "galsim_deep", "training/galsim_deep_training": "training"}
+PACKAGES = {"galsim_deep": "galsim_deep", "training/galsim_deep_training": "training",
+            "training/sources": "training/sources"}
 
 NOT_TESTED = {
     "galsim_deep/validation/settings.py": "numbers without behaviour",
     "training/galsim_deep_training/data/example.py": "a dataclass without behaviour",
+    "training/sources/steps/observed.py": "a dataclass without behaviour",
+    **{f"training/sources/surveys/{name}.py": "what is used of a set: test_real_galaxies.py"
+       for name in ("acs", "ceers", "cosmosweb", "nearby")},
 }
 """Source files without a test file of their own, each with the reason."""
 
@@ -32,6 +36,7 @@ WITHOUT_SOURCE = {
     "training/networks/flows/test_spline_flows.py": "what both flows of splines share",
     "training/test_short_fit.py": "one step of each phase, and an export, for the quick tests",
     "training/test_import.py": "which part of the training package imports which",
+    "training/sources/test_real_galaxies.py": "the collection in the repository",
     "training/test_validation.py": "galsim_deep.validation of what galsim_deep_training writes",
 }
 """Test files without a source file of their own, each with what they test."""

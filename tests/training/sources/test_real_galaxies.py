@@ -1,0 +1,137 @@
+"""The collection in the repository: what those who read it rely on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galsim_deep.measure.moments import adaptive_moments
+from galsim_deep.observations.collection import COLUMNS, Collection
+from galsim_deep_training.data.collection_writer import ROUNDING
+
+PATH = Path(__file__).resolve().parents[3] / "training" / "sources" / "real_galaxies.h5"
+
+
+@pytest.fixture(scope="module")
+def collection():
+    return Collection(PATH)
+
+
+@pytest.fixture(scope="module")
+def galaxies(collection):
+    return [collection.galaxy(row) for row in range(len(collection))]
+
+
+def test_size_and_numbers(collection):
+    assert PATH.stat().st_size < 30e6
+    assert len(collection) > 600
+    assert set(collection.table["survey"]) == set(collection.surveys)
+
+
+def test_surveys_say_where_they_are_from(collection):
+    for name, survey in collection.surveys.items():
+        for field in ("title", "origin", "citation", "terms"):
+            assert len(getattr(survey, field)) > 10, (name, field)
+        assert "github.com/" in survey.origin
+
+
+def test_values(collection):
+    table = collection.table
+    for name, column in COLUMNS.items():
+        if column.kind is float and column.known:
+            assert np.isfinite(table[name]).all(), name
+    for name in ("pixel_scale", "noise_inside", "half_light_radius", "flux_radius", "radius_used",
+                 "sersic_n", "signal_to_noise", "wavelength"):
+        assert (table[name] > 0).all(), name
+    assert ((table["axis_ratio"] > 0) & (table["axis_ratio"] <= 1)).all()
+    assert ((table["noise_sigma"] > 0) == ~table["cut"]).all()
+    assert ((table["magnitude"] > 15) & (table["magnitude"] < 29)).all()
+    assert set(table["survey"][table["cut"]]) == {"hst", "hudf"}
+
+
+def test_images(galaxies):
+    for galaxy in galaxies:
+        step = 2.0 ** np.floor(np.log2(galaxy.noise_inside / ROUNDING))
+        np.testing.assert_array_equal(galaxy.image, np.rint(galaxy.image / step) * step)
+        assert galaxy.usable.any() and (galaxy.image[galaxy.usable] != 0).any()
+        # The centre is on the stamp, with light.
+        x, y = round(galaxy.x), round(galaxy.y)
+        middle = galaxy.image[y - 2:y + 3, x - 2:x + 3]
+        assert middle.sum() > 5 * galaxy.noise_inside or galaxy.judge_only, galaxy.name
+
+
+def test_psfs_and_noise(galaxies):
+    for galaxy in galaxies:
+        side = len(galaxy.psf)
+        assert galaxy.psf.shape == (side, side) and side % 2 == 1
+        assert galaxy.psf.sum() == pytest.approx(1.0, abs=1e-5)
+        assert np.unravel_index(galaxy.psf.argmax(), galaxy.psf.shape) == (side // 2,) * 2
+        moments = adaptive_moments(galaxy.psf)
+        assert moments.moments_centroid.x == pytest.approx(side // 2, abs=0.15)
+        assert moments.moments_centroid.y == pytest.approx(side // 2, abs=0.15)
+        if galaxy.noise_correlation is not None:
+            middle = len(galaxy.noise_correlation) // 2
+            assert galaxy.noise_correlation[middle, middle] == 1
+            assert galaxy.noise_correlation.max() == 1
+
+
+def test_sky_is_zero_where_there_is_much_of_it(galaxies):
+    """The median over stamps, of the mean beyond the light, in units of the noise."""
+    means = []
+    for galaxy in galaxies:
+        y, x = np.indices(galaxy.image.shape)
+        beyond = galaxy.usable & (np.hypot(x - galaxy.x, y - galaxy.y) > galaxy.radius_used + 3)
+        filled = galaxy.cut or "fitted disc" in galaxy.notes
+        if not filled and not galaxy.judge_only and beyond.sum() > 4000:
+            means.append(galaxy.image[beyond].mean() / galaxy.noise_sigma)
+    assert len(means) > 100
+    assert abs(np.median(means)) < 0.03
+    assert np.abs(means).max() < 0.3
+
+
+def test_groups(collection):
+    table = collection.table
+    group = dict(zip(table["name"], table["group"], strict=True))
+    for one, two in [("hst-080", "hst-131"), ("hst-007", "hudf-066"), ("hst-005", "hudf-043"),
+                     ("hst-124", "hudf-022"), ("cosmosweb-f115w-00", "cosmosweb-f444w-001"),
+                     ("aegis-14886-f606w", "aegis-14886-f814w")]:
+        assert group[one] == group[two]
+    assert len(set(group.values())) > 580
+
+
+def test_held_out(collection):
+    table = collection.table
+    for number in set(table["group"]):
+        assert len(set(table["held_out"][table["group"] == number])) == 1
+    assert table["held_out"][table["judge_only"]].all()
+    assert set(table["survey"][table["judge_only"]]) == {"cosmos", "aegis"}
+    trained = ~table["judge_only"]
+    held_out = set(table["group"][trained & table["held_out"]])
+    assert len(held_out) >= 90
+    for survey in ("hst", "hudf", "ceers", "sdss", "cosmosweb"):
+        members = trained & (table["survey"] == survey)
+        share = (members & table["held_out"]).sum() / members.sum()
+        assert 0.12 < share < 0.28, survey
+
+
+def test_nearby_galaxies_are_moved(collection):
+    table = collection.table
+    moved = np.isin(table["survey"], ["sdss", "sdss_dr7", "kids", "spitzer"])
+    assert (table["pixel_scale"][moved] == 0.03).all()
+    assert (table["original_pixel_scale"][moved] > 0.1).all()
+    known = moved & np.isfinite(table["redshift"])
+    assert (table["redshift"][known] > table["original_redshift"][known]).all()
+    others = ~moved
+    np.testing.assert_array_equal(table["pixel_scale"][others],
+                                  table["original_pixel_scale"][others])
+
+
+def test_conditions_of_cosmos(collection):
+    conditions = collection.conditions("acs_f814w")
+    assert conditions.psf.shape[1:] == (65, 65) and len(conditions.psf) > 100
+    np.testing.assert_allclose(conditions.psf.sum((1, 2)), 1, atol=1e-5)
+    assert len({psf.tobytes() for psf in conditions.psf}) == len(conditions.psf)
+    assert ((conditions.noise_variance > 1e-6) & (conditions.noise_variance < 1e-4)).all()
+    assert (conditions.zero_point, conditions.pixel_scale) == (25.94, 0.03)
+    middle = len(conditions.noise_correlation) // 2
+    assert conditions.noise_correlation[middle, middle] == 1
