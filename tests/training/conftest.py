@@ -137,8 +137,10 @@ def _write_population(path, rng):
     """A catalogue in which fainter galaxies are smaller and farther, and larger ones flatter."""
     magnitude = np.sort(rng.uniform(20.0, 24.0, 80))
     apart = rng.standard_normal(80)
+    # Behind the PSF, half-light radii are 3.2 to 5.3 pixels.
+    observed = np.exp(1.4 - 0.05 * (magnitude - 24.0) + 0.15 * apart)
     Table(dict(
-        mag=magnitude, fr=np.exp(1.4 - 0.05 * (magnitude - 24.0) + 0.15 * apart),
+        mag=magnitude, r=SCALE * np.sqrt(np.maximum(observed**2 - 4.0, 1.0)),
         z=np.exp(-0.1 + 0.2 * (magnitude - 24.0) + 0.4 * rng.standard_normal(80)),
         n=np.exp(rng.uniform(-0.7, 0.7, 80)), q=np.clip(0.7 - 0.15 * apart, 0.2, 1.0),
     )).write(path, format="ascii.csv")
@@ -186,9 +188,9 @@ def transplant_settings(folder):
         psf_catalogs=[str(folder / "real_galaxy_catalog.fits")], test_psfs=0.25,
         noise_correlation=str(folder / "acs_I_unrot_sci_20_cf.fits"),
         population=dict(
-            magnitudes=[20.0, 24.0], counts=dict(slope=0.35), observed_radius=[3.2, 5.3],
+            magnitudes=[20.0, 24.0], counts=dict(slope=0.35), half_light_radius=[0.075, 0.147],
             redshift=[0.03, 5.0], catalogs=[dict(
-                file_name=str(folder / "population.csv"), magnitude="mag", observed_radius="fr",
+                file_name=str(folder / "population.csv"), magnitude="mag", half_light_radius="r",
                 redshift="z", sersic_n="n", axis_ratio="q")]))
 
 
