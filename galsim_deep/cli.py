@@ -96,8 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     validate = command("validate", _validate, "compare generated galaxies with real ones")
     validate.add_argument("module", help="a name, or any handle")
     validate.add_argument("--real", required=True, type=Path,
-                          help="real galaxies: a folder that galsim.RealGalaxyCatalog reads, or an "
-                               "HDF5 file of 'galsim-deep-train data'")
+                          help="real galaxies: the collection (training/sources/real_galaxies.h5 "
+                               "of the repository), a folder that galsim.RealGalaxyCatalog reads, "
+                               "or an HDF5 file of 'galsim-deep-train data'")
+    validate.add_argument("--part", action="append", choices=("held-out", "judges", "seen"),
+                          help="part of the collection: galaxies that no module may be trained on, "
+                               "COSMOS stamps for validation alone, or galaxies to train on; may "
+                               "be given several times [default: held-out and judges]")
     validate.add_argument("--output", required=True, type=Path,
                           help="folder for report.html, report.json, galaxies.fits and the figures")
     validate.add_argument("--count", type=_positive,
@@ -304,12 +309,15 @@ def _validate(options: argparse.Namespace) -> None:
         raise GalSimError(f"The command validate needs the package {err.name}. Install the extra "
                           "'validate' of galsim-deep (see README.md).") from err
     real = RealSample(options.real, count=options.count, columns=columns, split=options.split,
-                      zero_point=options.zero_point)
+                      zero_point=options.zero_point,
+                      **(dict(parts=tuple(options.part)) if options.part else {}))
     validation = validate(
         _handle(options.module), real, training=options.training,
         settings=Settings(seed=options.seed), processes=options.processes,
         progress=not options.quiet, cache=options.cache)
     print(write_report(validation, options.output).resolve())
+    for row in validation.results.get("requirements", []):
+        print(f"{row['verdict']:14s} {row['quantity']}: {row['required']}")
     test = validation.results.get("classes", {}).get("frequencies", {})
     if test.get("p") is not None and np.isfinite(test["p"]):
         print(f"classes of {test['draws']} draws: chi-square {test['chi_square']:.4g} with "

@@ -12,10 +12,10 @@ CARDS = sorted((ROOT / "hub_modules").glob("*/assets/galsim_module.json"))
 # Names of columns that are also words of their own.
 WORDS = {"size"}
 # The collection of real galaxies has columns of its own, one of them with such a name.
-OTHER_COLUMNS = ROOT / "galsim_deep/observations/collection.py"
-FILES = sorted([*(ROOT / "galsim_deep").rglob("*.py"),
-                *(ROOT / "training/galsim_deep_training").rglob("*.py")])
-FILES.remove(OTHER_COLUMNS)
+OTHER_COLUMNS = {ROOT / "galsim_deep/observations" / name
+                 for name in ("collection.py", "collection_galaxies.py")}
+FILES = sorted({*(ROOT / "galsim_deep").rglob("*.py"),
+                *(ROOT / "training/galsim_deep_training").rglob("*.py")} - OTHER_COLUMNS)
 
 
 def names_in(path):

@@ -7,7 +7,8 @@ galaxies respond like real ones.  The response of a real galaxy is measured by s
 metacalibration (Huff & Mandelbaum 2017, arXiv:1702.02600; Sheldon & Huff 2017, arXiv:1702.02601).
 """
 
-__all__ = ["profile_response", "shear_response", "target_sigma"]
+__all__ = ["deconvolved", "gaussian_transfer", "profile_response", "shear_response",
+           "target_sigma"]
 
 from collections.abc import Callable
 
@@ -58,14 +59,14 @@ def shear_response(observation: Observation, stamp: ArrayLike, shear: float = 0.
     sigma = target_sigma(observation)
     if not (np.isfinite(stamp).all() and np.isfinite(sigma)):
         return np.full(2, np.nan)
-    deconvolved = _deconvolved(stamp, observation.psf)
+    galaxy = deconvolved(stamp, observation.psf)
 
     def shape(applied: galsim.Shear) -> galsim.Shear | None:
         # With S a shear and * a convolution, S(galaxy) * target = S(galaxy * S^-1(target)), and
         # adaptive moments transform like the image under any linear map.  So it is enough to
         # convolve with a target that is sheared by the opposite amount, and to shear the measured
         # shape: no pixel is interpolated.
-        smooth = deconvolved * _gaussian_transfer(stamp.shape, sigma, -applied)
+        smooth = galaxy * gaussian_transfer(stamp.shape, sigma, -applied)
         moments = adaptive_moments(fft.irfft2(smooth, stamp.shape))
         return None if moments is None else applied + moments.observed_shape
 
@@ -118,7 +119,7 @@ def _response(shape: _Shape, shear: float) -> np.ndarray:
     return np.array(response)
 
 
-def _deconvolved(stamp: np.ndarray, psf: np.ndarray) -> np.ndarray:
+def deconvolved(stamp: np.ndarray, psf: np.ndarray) -> np.ndarray:
     """Transform (rfft2) of a stamp divided by that of its PSF."""
     centred = np.zeros(stamp.shape)
     rows, columns = (min(n, m) // 2 for n, m in zip(psf.shape, stamp.shape, strict=True))
@@ -130,7 +131,7 @@ def _deconvolved(stamp: np.ndarray, psf: np.ndarray) -> np.ndarray:
     return np.where(passed, fft.rfft2(stamp) / np.where(passed, transfer, 1.0), 0.0)
 
 
-def _gaussian_transfer(shape: tuple[int, ...], sigma: float, shear: galsim.Shear) -> np.ndarray:
+def gaussian_transfer(shape: tuple[int, ...], sigma: float, shear: galsim.Shear) -> np.ndarray:
     """Transform of a sheared round Gaussian on the grid of an rfft2 of this shape."""
     ky = 2 * np.pi * fft.fftfreq(shape[0])[:, None]
     kx = 2 * np.pi * fft.rfftfreq(shape[1])

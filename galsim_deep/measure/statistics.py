@@ -1,10 +1,10 @@
 """The statistics that are measured on every stamp, real, generated or parametric.
 
 Second moments are the adaptive ones of Hirata & Seljak (2003, arXiv:astro-ph/0301054), by
-`galsim.hsm`.  Concentration and asymmetry (Conselice 2003, arXiv:astro-ph/0303065), Gini and M20
-(Lotz et al. 2004, arXiv:astro-ph/0311352), and M, I and D (Freeman et al. 2013, arXiv:1306.1238)
-are those of statmorph (Rodriguez-Gomez et al. 2019, arXiv:1809.08239), with the segmentation of
-`galsim_deep.measure.segmentation`.
+`galsim.hsm`.  Concentration, asymmetry and smoothness (Conselice 2003, arXiv:astro-ph/0303065),
+Gini and M20 (Lotz et al. 2004, arXiv:astro-ph/0311352), and M, I and D (Freeman et al. 2013,
+arXiv:1306.1238) are those of statmorph (Rodriguez-Gomez et al. 2019, arXiv:1809.08239), with the
+segmentation of `galsim_deep.measure.segmentation`.
 
 A new statistic needs an entry in `STATISTICS`.  For one that statmorph measures, the name is that
 of statmorph's attribute, the group is ``morphology``, and nothing else is needed.  Three limits
@@ -69,6 +69,7 @@ STATISTICS = (
     Statistic("m20", "M20", "", "morphology"),
     Statistic("concentration", "C", "", "morphology"),
     Statistic("asymmetry", "A", "", "morphology"),
+    Statistic("smoothness", "S", "", "morphology"),
 )
 
 FLAGS = {

@@ -9,6 +9,7 @@ import galsim
 import numpy as np
 
 from .clipping import clipped
+from .filling import filled
 from .noise import NoiseField, smoothed_variance
 
 
@@ -36,6 +37,14 @@ class Observation:
                             it is known.
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, if the stamp
                             was clipped; None otherwise.
+        usable:             False for pixels with a neighbour or a defect, bool [S, S]; None if
+                            there are none.  They were filled in (by `filling.filled`), and are in
+                            any other galaxy that is drawn here.
+        offset:             Position (x, y) of the galaxy from the true centre of the stamp
+                            [pixels].
+        photon_variance:    Variance that a pixel of unit flux adds to the noise by its photons.
+        extent:             Radius of the region with light [pixels]; None if it is not known.
+        zero_point:         AB magnitude of unit flux; None if it is not known.
 
     Example::
 
@@ -63,6 +72,11 @@ class Observation:
     source: int = 0
     truth: np.ndarray | None = None
     clipping: tuple[float, float] | None = None
+    usable: np.ndarray | None = None
+    offset: tuple[float, float] = (0.0, 0.0)
+    photon_variance: float = 0.0
+    extent: float | None = None
+    zero_point: float | None = None
 
     @functools.cached_property
     def psf_profile(self) -> galsim.InterpolatedImage:
@@ -83,13 +97,13 @@ class Observation:
                                    gsparams=galsim.GSParams(folding_threshold=1e-2))
         return observed.drawImage(
             nx=self.stamp.shape[1], ny=self.stamp.shape[0], scale=self.pixel_scale,
-            method="no_pixel", dtype=float).array
+            method="no_pixel", dtype=float, offset=self.offset).array
 
     def drawn_like(self, model: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """An image as it would have been observed here.
 
-        The model is cut to the footprint, new noise is added, and the sum is clipped if this
-        observation was.
+        The model is cut to the footprint, new noise is added, pixels that are not usable are filled
+        in, and the result is clipped if this observation was.
 
         Parameters:
             model:  The image through the PSF, without noise, shape [S, S].
@@ -98,12 +112,25 @@ class Observation:
         Returns:
             float64, shape [S, S].
         """
-        image = self.cut(model) + self.noise(rng)
+        noise = self.noise(rng)
+        if self.photon_variance > 0:
+            # The photons of the galaxy are noise of the same correlation: both pass the same
+            # resampling.
+            noise = noise * np.sqrt(
+                1 + self.photon_variance * np.clip(model, 0, None) / self.noise_sigma**2)
+        image = self.cut(model) + noise
+        if self.usable is not None:
+            image = filled(image, self.usable, self.offset)
         return image if self.clipping is None else clipped(image, self.noise_sigma, *self.clipping)
 
     def cut(self, image: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """An image [S, S] with the value ``outside`` in all pixels beyond the footprint."""
         return image if self.footprint is None else np.where(self.footprint, image, outside)
+
+    def known(self, image: np.ndarray) -> np.ndarray:
+        """An image [S, S] with NaN in the pixels that were not observed or are not usable."""
+        image = self.cut(image, np.nan)
+        return image if self.usable is None else np.where(self.usable, image, np.nan)
 
     def noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise of the level and correlation of this observation.

@@ -1,16 +1,17 @@
-"""Real galaxies to compare a module with: a GalSim catalogue folder, or a training data set.
+"""Real galaxies to compare a module with, from a GalSim catalogue folder or an HDF5 file.
 
-Both are read as `RealGalaxies`, a sequence of `Observation`.  Galaxies that come in another form
-need another subclass.
+An HDF5 file is a training data set, or the collection of real galaxies at their natural size
+(`galsim_deep.observations.collection_galaxies`).  All are read as `RealGalaxies`, a
+sequence of `Observation`.  Galaxies that come in another form need another subclass.
 """
 
-__all__ = ["DATA_SET_SUFFIXES", "CatalogGalaxies", "DataSetGalaxies", "ModuleCard", "RealGalaxies",
-           "open_real_galaxies"]
+__all__ = ["DATA_SET_SUFFIXES", "PARTS", "UNSEEN", "CatalogGalaxies", "DataSetGalaxies",
+           "ModuleCard", "NaturalSize", "RealGalaxies", "is_collection", "open_real_galaxies"]
 
 import abc
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,11 @@ from .units import is_pixel
 
 DATA_SET_SUFFIXES = (".h5", ".hdf5")
 """Suffixes of data set files."""
+PARTS = ("held-out", "judges", "seen")
+"""The parts of the collection of real galaxies: those that no module may be trained on; stamps of
+COSMOS and AEGIS, which are used for validation alone; and those that modules are trained on."""
+UNSEEN = ("held-out", "judges")
+"""The parts that no module was trained on."""
 PSF_SIZE = 65
 """Pixels on a side of the PSF images that are drawn from a catalogue."""
 
@@ -32,8 +38,8 @@ PSF_SIZE = 65
 # are listed in `galsim_deep.validation.random_streams`.
 _CHOICE = 0
 """[seed, _CHOICE]: which galaxies are chosen if not all are used."""
-_PADDING = 1000
-"""[seed, row, _PADDING]: the noise that pads the stamp of a galaxy."""
+PADDING = 1000
+"""[seed, row, PADDING]: the noise that pads the stamp of a galaxy."""
 
 
 class CardColumn(Protocol):
@@ -47,6 +53,15 @@ class CardColumn(Protocol):
 
     @property
     def quantity(self) -> str: ...
+
+    @property
+    def as_observed(self) -> bool: ...
+
+    @property
+    def optional(self) -> bool: ...
+
+    @property
+    def usable_range(self) -> tuple[float, float]: ...
 
 
 class ModuleCard(Protocol):
@@ -71,19 +86,61 @@ class ModuleCard(Protocol):
     @property
     def pixel_scale(self) -> float: ...
 
+    @property
+    def zero_point(self) -> float: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class NaturalSize:
+    """What is known of galaxies that are observed as they are, besides their columns.
+
+    Attributes:
+        parts:              The part of the collection that each galaxy belongs to, text [N].
+        surveys:            The survey that each stamp is from, text [N].
+        magnitudes:         Float64 [N].
+        redshifts:          Float64 [N]; NaN if it is not known.
+        half_light_radii:   Of the Sersic fit, before the PSF [arcsec], float64 [N].
+        flux_radii:         Radius of half of the light, as observed [arcsec], float64 [N].
+        has_wings:          Whether the light was observed as far as it goes, and was not cut at a
+                            segment, bool [N].
+        cosmos:             How the COSMOS survey observes: an `Observation` of nothing, in the flux
+                            unit of the module.
+
+    Example:
+
+        >>> values = np.ones(1)
+        >>> nothing = Observation(number=0, stamp=np.zeros((8, 8)), psf=np.ones((1, 1)),
+        ...                       pixel_scale=0.03, noise_sigma=0.003, columns={})
+        >>> natural = NaturalSize(np.array(["seen"]), np.array(["a survey"]), values, values,
+        ...                       values, values, np.ones(1, bool), nothing)
+        >>> str(natural.parts[0])
+        'seen'
+    """
+
+    parts: np.ndarray
+    surveys: np.ndarray
+    magnitudes: np.ndarray
+    redshifts: np.ndarray
+    half_light_radii: np.ndarray
+    flux_radii: np.ndarray
+    has_wings: np.ndarray
+    cosmos: Observation
+
 
 class RealGalaxies(abc.ABC):
     """Real galaxies that a module is compared with.
 
     Attributes:
         name:           Their name in a report.
-        pixel_scale:    Size of a pixel of their stamps [arcsec].
-        stamp_size:     Pixels on a side of their stamps.
+        pixel_scales:   Size of a pixel of each stamp [arcsec], float64 [N].
+        stamp_sizes:    Pixels on a side of each stamp, int [N].
         columns:        The columns of the module, {name: float64 [N]}.
         source:         Number of the galaxy that each stamp was made from, int [N].
         recipe_sha256:  The hash of the settings that a training data set depends on; empty
                         otherwise.
         left_out:       Why galaxies of the file are not in the sample, {reason: number of them}.
+        natural:        What is known of galaxies at their natural size, a `NaturalSize`; None for
+                        others.
 
     Example, where ``data_file`` is a data set of twenty galaxies:
 
@@ -97,12 +154,13 @@ class RealGalaxies(abc.ABC):
     """
 
     name: str
-    pixel_scale: float
-    stamp_size: int
+    pixel_scales: np.ndarray
+    stamp_sizes: np.ndarray
     columns: dict[str, np.ndarray]
     source: np.ndarray
     left_out: dict[str, int]
     recipe_sha256: str = ""
+    natural: NaturalSize | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -112,15 +170,23 @@ class RealGalaxies(abc.ABC):
         """The `Observation` of galaxy ``number``, from 0 to N - 1."""
 
     def _choose(self, columns: Mapping[str, np.ndarray], source: np.ndarray, count: int | None,
-                seed: int) -> np.ndarray:
+                seed: int, may_lack: Collection[str] = ()) -> np.ndarray:
         """Keep the rows that have all columns, or ``count`` of these at random.
 
         Sets ``columns``, ``source`` and ``left_out``.
 
+        Parameters:
+            columns:    {name: [M]}.
+            source:     Number of the galaxy of each row, [M].
+            count:      Largest number of rows.
+            seed:       Seed of their choice.
+            may_lack:   Columns that need not be known.
+
         Returns:
             the rows that are kept, int [N].
         """
-        complete = np.all([np.isfinite(values) for values in columns.values()], axis=0)
+        complete = np.all([np.isfinite(values) for name, values in columns.items()
+                           if name not in may_lack] + [np.ones(len(source), bool)], axis=0)
         kept = np.flatnonzero(complete)
         self.left_out = {}
         if len(kept) < len(complete):
@@ -140,17 +206,19 @@ class RealGalaxies(abc.ABC):
 
 def open_real_galaxies(path: str | os.PathLike, card: ModuleCard, *, count: int | None = None,
                        seed: int = 1, columns: Mapping[str, str] | None = None,
-                       split: str = "test") -> RealGalaxies:
+                       split: str = "test", parts: Sequence[str] = UNSEEN) -> RealGalaxies:
     """Open real galaxies to compare a module with.
 
     Parameters:
-        path:       A folder (or main catalogue file) that `galsim.RealGalaxyCatalog` reads, or an
-                    HDF5 file made by ``galsim-deep-train data``.
+        path:       A folder (or main catalogue file) that `galsim.RealGalaxyCatalog` reads, an HDF5
+                    file made by ``galsim-deep-train data``, or the collection of real galaxies.
         card:       The card of the module.
         count:      Largest number of galaxies, chosen at random.  [default: all]
-        seed:       Seed of that choice, and of the noise that pads stamps of a catalogue.
-        columns:    {column of the module: its name in the catalogue}.  [default: the same name]
-        split:      ``test`` or ``train``: which part of an HDF5 file.
+        seed:       Seed of that choice, and of the noise that pads stamps.
+        columns:    {column of the module: its name in the catalogue}.  [default: the same name; in
+                    the collection, the column that measures the same quantity]
+        split:      ``test`` or ``train``: which part of a data set.
+        parts:      Which of the `PARTS` of the collection.  [default: `UNSEEN`]
 
     Returns:
         a `RealGalaxies`.
@@ -165,9 +233,25 @@ def open_real_galaxies(path: str | os.PathLike, card: ModuleCard, *, count: int 
         raise GalSimConfigError(
             f"The module {card.name} has no column {', '.join(unknown)}; it has: "
             f"{', '.join(column.name for column in card.columns)}.")
+    if path.suffix in DATA_SET_SUFFIXES and is_collection(path):
+        # That file builds on this one.
+        from .collection_galaxies import CollectionGalaxies
+
+        return CollectionGalaxies(path, card, count, seed, columns, parts)
     if path.suffix in DATA_SET_SUFFIXES:
         return DataSetGalaxies(path, card, count, seed, columns, split)
     return CatalogGalaxies(path, card, count, seed, columns)
+
+
+def is_collection(path: str | os.PathLike) -> bool:
+    """Whether a file is an HDF5 file with the table of a collection of real galaxies."""
+    try:
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            return "table" in file and "images" in file
+    except (ImportError, OSError):  # the reader of the file says what is wrong
+        return False
 
 
 class CatalogGalaxies(RealGalaxies):
@@ -181,7 +265,7 @@ class CatalogGalaxies(RealGalaxies):
     Parameters are those of `open_real_galaxies`.
 
     Raises:
-        galsim.GalSimError: if the catalogue cannot be read, lacks a column, or mixes pixel scales.
+        galsim.GalSimError: if the catalogue cannot be read or lacks a column.
 
     Example, where ``catalogue_folder`` holds one galaxy, on a stamp of 31 pixels of 0.05 arcsec:
 
@@ -196,13 +280,6 @@ class CatalogGalaxies(RealGalaxies):
                  columns: Mapping[str, str]) -> None:
         self._catalog = RealCatalog(path)
         self.name = self._catalog.path.resolve().parent.name
-        scales = self._catalog.pixel_scales
-        if np.ptp(scales) > 1e-5 * scales[0]:
-            raise GalSimError(f"The galaxies of the catalogue {path} have different pixel scales: "
-                              f"{np.unique(scales)} arcsec. Split the catalogue into one for each "
-                              "pixel scale.")
-        self.pixel_scale = float(scales[0])
-        self.stamp_size = 2 * round(card.stamp_size * card.pixel_scale / self.pixel_scale / 2)
         self._seed = seed
         quantities = [column.quantity for column in card.columns]
         values = {}
@@ -215,28 +292,34 @@ class CatalogGalaxies(RealGalaxies):
                 card.pixel_scale if is_pixel(column.unit) else None,
                 column.quantity if unique else "other")
         self._rows = self._choose(values, np.arange(len(self._catalog)), count, seed)
+        self.pixel_scales = self._catalog.pixel_scales[self._rows].astype(float)
+        self.stamp_sizes = 2 * np.round(
+            card.stamp_size * card.pixel_scale / self.pixel_scales / 2).astype(int)
 
     def observation(self, number: int) -> Observation:
         row = int(self._rows[number])
         image = self._catalog.stamp(row)
-        target, part = _centred((self.stamp_size, self.stamp_size), image.shape)
-        footprint = np.zeros((self.stamp_size, self.stamp_size), bool)
+        shape = (int(self.stamp_sizes[number]),) * 2
+        target, part = _centred(shape, image.shape)
+        footprint = np.zeros(shape, bool)
         footprint[target] = True
         padding = Observation(
             number=number, stamp=np.zeros(footprint.shape), psf=self._psf(row),
-            pixel_scale=self.pixel_scale, noise_sigma=float(self._catalog.noise_sigma[row]),
+            pixel_scale=float(self._catalog.pixel_scales[row]),
+            noise_sigma=float(self._catalog.noise_sigma[row]),
             footprint=None if footprint.all() else footprint,
             noise_correlation=self._catalog.noise_correlation(row),
             columns={name: float(values[number]) for name, values in self.columns.items()},
             source=int(self.source[number]))
-        stamp = padding.noise(np.random.default_rng([self._seed, row, _PADDING]))
+        stamp = padding.noise(np.random.default_rng([self._seed, row, PADDING]))
         stamp[target] = image[part]
         return dataclasses.replace(padding, stamp=stamp)
 
     def _psf(self, row: int) -> np.ndarray:
         """The PSF image of a galaxy; NaN if it cannot be read."""
         try:
-            return self._catalog.psf_image(row, PSF_SIZE, self.pixel_scale)
+            return self._catalog.psf_image(
+                row, PSF_SIZE, float(self._catalog.pixel_scales[row]))
         except galsim.GalSimError:
             return np.full((PSF_SIZE, PSF_SIZE), np.nan)
 
@@ -262,8 +345,6 @@ class DataSetGalaxies(RealGalaxies):
         if split not in ("test", "train"):
             raise GalSimConfigError(f"A data set has the parts test and train, not '{split}'.")
         self._file = StampsFile(path)
-        self.pixel_scale = self._file.pixel_scale
-        self.stamp_size = self._file.stamp_size
         self.recipe_sha256 = self._file.recipe_sha256
         self._psfs = self._file.psfs.astype(float)
         self._correlations = [_none_if_white(values.astype(float))
@@ -274,6 +355,8 @@ class DataSetGalaxies(RealGalaxies):
         values = {column.name: self._column(columns.get(column.name, column.name))[rows]
                   for column in card.columns}
         self._rows = rows[self._choose(values, self._file.source[rows], count, seed)]
+        self.pixel_scales = np.full(len(self._rows), self._file.pixel_scale)
+        self.stamp_sizes = np.full(len(self._rows), self._file.stamp_size)
 
     def _column(self, name: str) -> np.ndarray:
         if name not in self._file.columns:
@@ -287,7 +370,7 @@ class DataSetGalaxies(RealGalaxies):
         row = int(self._rows[number])
         return Observation(
             number=number, stamp=self._file.stamp(row).astype(float),
-            psf=self._psfs[self._file.psf_index[row]], pixel_scale=self.pixel_scale,
+            psf=self._psfs[self._file.psf_index[row]], pixel_scale=self._file.pixel_scale,
             noise_sigma=float(self._file.noise_sigma[row]),
             noise_correlation=self._correlations[self._file.noise_index[row]],
             columns={name: float(values[number]) for name, values in self.columns.items()},

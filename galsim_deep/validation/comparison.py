@@ -10,7 +10,7 @@ __all__ = ["KEPT_STAMPS", "Comparison", "RealSample", "compare"]
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,13 @@ from galsim import GalSimError
 from ..modules.card import Card
 from ..modules.module import Module, load
 from ..modules.resolve import resolve
-from ..observations.real_galaxies import DATA_SET_SUFFIXES, RealGalaxies, open_real_galaxies
+from ..observations.real_galaxies import (
+    DATA_SET_SUFFIXES,
+    UNSEEN,
+    RealGalaxies,
+    is_collection,
+    open_real_galaxies,
+)
 from ..runtime.threads import available_cores
 from .bins import Bin, magnitude_bins
 from .cache import Cache
@@ -39,12 +45,14 @@ class RealSample:
     """Which real galaxies to compare with.
 
     Attributes:
-        path:           A folder that `galsim.RealGalaxyCatalog` reads, or an HDF5 data set of
-                        ``galsim-deep-train data``.
+        path:           A folder that `galsim.RealGalaxyCatalog` reads, an HDF5 data set of
+                        ``galsim-deep-train data``, or the collection of real galaxies.
         count:          Largest number of galaxies, chosen at random.  None: all.
         columns:        {column of the module: its name in the catalogue}.  Default: the same names.
         split:          ``test`` or ``train``: which part of a data set.
-        zero_point:     AB magnitude of unit flux in the stamps.  None: that of the module.
+        zero_point:     AB magnitude of unit flux in the stamps.  None: that of the module.  The
+                        collection states one for each galaxy.
+        parts:          Which parts of the collection of real galaxies.
 
     Example::
 
@@ -57,6 +65,7 @@ class RealSample:
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     split: str = "test"
     zero_point: float | None = None
+    parts: Sequence[str] = UNSEEN
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,7 +139,7 @@ class Comparison:
         """
         # Stamps without any finite pixel cannot be shown.
         shown = np.flatnonzero(
-            np.isfinite(self.measurements.stamps["real"]).any(axis=(1, 2)))
+            [np.isfinite(stamp).any() for stamp in self.measurements.stamps["real"]])
         if self.magnitudes is not None:
             shown = shown[np.argsort(self.magnitudes[shown])]
         shown = shown[:max(min(count, len(shown)), round(share * len(shown)))]
@@ -169,7 +178,7 @@ def compare(file_name: str | os.PathLike, real: str | os.PathLike | RealSample, 
             f"The module {card.name} has the bands {', '.join(band.name for band in card.bands)}. "
             "This release validates modules of one band only.")
     galaxies = open_real_galaxies(sample.path, card, count=sample.count, seed=settings.seed,
-                                  columns=sample.columns, split=sample.split)
+                                  columns=sample.columns, split=sample.split, parts=sample.parts)
     trained_on = _training_galaxies(sample, training, card, settings.seed)
     units = FluxUnits.between(sample.zero_point, card.band().zero_point)
     streams = RandomStreams(settings.seed)
@@ -191,7 +200,11 @@ def _training_galaxies(sample: RealSample, training: str | os.PathLike | None, c
                        seed: int) -> RealGalaxies | None:
     """The training galaxies; None if none are given and the real ones are no data set."""
     if training is not None:
-        return open_real_galaxies(training, card, columns=sample.columns, split="train", seed=seed)
+        return open_real_galaxies(training, card, columns=sample.columns, split="train", seed=seed,
+                                  parts=("seen",))
+    if is_collection(sample.path):
+        return open_real_galaxies(sample.path, card, columns=sample.columns, seed=seed,
+                                  parts=("seen",))
     if Path(sample.path).suffix not in DATA_SET_SUFFIXES:
         return None
     try:

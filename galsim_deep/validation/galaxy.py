@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..measure import shear, structure
-from ..measure.parametric import fit_sersic
+from ..measure.parametric import ParametricFit, fit_sersic
 from ..measure.statistics import measure
 from ..observations.observation import Observation
+from .natural_numbers import natural_numbers
 
 SAMPLES = ("real", "generated", "parametric")
 """The three samples of a validation, in the order of their numbers."""
@@ -43,8 +44,9 @@ class GalaxyMeasurements:
 
 
 def measure_samples(observation: Observation, samples: Mapping[str, np.ndarray],
-                    numbers: Mapping[str, Any], stamps: Mapping[str, np.ndarray]
-                    ) -> GalaxyMeasurements:
+                    numbers: Mapping[str, Any], stamps: Mapping[str, np.ndarray], *,
+                    natural: bool = False, seed: int = 1,
+                    fits: Mapping[str, ParametricFit] | None = None) -> GalaxyMeasurements:
     """Measure the stamps of some samples of a galaxy.
 
     Parameters:
@@ -52,6 +54,9 @@ def measure_samples(observation: Observation, samples: Mapping[str, np.ndarray],
         samples:        {sample: [S, S]}.
         numbers:        Other numbers of the result: {name: number or array}.
         stamps:         Stamps of the result: {name: [S, S]}.
+        natural:        Whether to measure the `natural_numbers` too.
+        seed:           The seed of the noise that these add.
+        fits:           Sersic fits that are known already, {sample: fit}.
 
     Returns:
         the `GalaxyMeasurements` of these samples; its numbers also have ``response_SAMPLE``, the
@@ -64,10 +69,16 @@ def measure_samples(observation: Observation, samples: Mapping[str, np.ndarray],
     measured = {sample: measure(stamp, observation) for sample, stamp in samples.items()}
     responses = {f"response_{sample}": np.mean(shear.shear_response(observation, stamp))
                  for sample, stamp in samples.items()}
+    more: dict[str, Any] = {}
+    if natural:
+        for sample, stamp in samples.items():
+            fit = (fits or {}).get(sample)
+            more.update({f"{name}_{sample}": value for name, value in natural_numbers(
+                observation, stamp, seed, fit).items()})
     return GalaxyMeasurements(
         values={sample: values for sample, (values, _) in measured.items()},
         flags={sample: flags for sample, (_, flags) in measured.items()},
-        numbers={**numbers, **responses},
+        numbers={**numbers, **responses, **more},
         stamps={name: np.asarray(stamp, np.float32) for name, stamp in stamps.items()})
 
 

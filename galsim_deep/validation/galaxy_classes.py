@@ -13,7 +13,7 @@ from ..modules.module import Module
 from ..observations.observation import Observation
 from ..observations.real_galaxies import RealGalaxies
 from .flux_units import FluxUnits
-from .generate import BLOCK, generate
+from .generate import BLOCK, Generated, generate
 from .measure_generated import Task, draw_generated
 from .random_streams import RandomStreams
 from .reconstructor import Reconstructor
@@ -25,20 +25,20 @@ class ClassSamples:
 
     Attributes:
         rows:       Their n indices among the real galaxies, int [n].
-        generated:  As they would have been observed, float32 [C, n, S, S].
-        profile:    Before PSF and noise, float32 [C, n, S, S].
+        generated:  As they would have been observed: for each class, n arrays of float32 [S, S].
+        profile:    Before PSF and noise, likewise.
 
     Example, galaxy 4 as each of three classes:
 
-        >>> images = np.zeros((3, 1, 32, 32), np.float32)
+        >>> images = [[np.zeros((32, 32), np.float32)] for _ in range(3)]
         >>> samples = ClassSamples(rows=np.array([4]), generated=images, profile=images)
-        >>> samples.generated[2, 0].shape
+        >>> samples.generated[2][0].shape
         (32, 32)
     """
 
     rows: np.ndarray
-    generated: np.ndarray
-    profile: np.ndarray
+    generated: list[list[np.ndarray]]
+    profile: list[list[np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +91,15 @@ def classify(galaxies: RealGalaxies, module: Module, reconstructor: Reconstructo
     for first in tqdm(blocks, unit="block", disable=not progress, desc="classifying"):
         numbers = range(first, min(first + BLOCK, len(galaxies)))
         observations = [galaxies.observation(number) for number in numbers]
-        images, classes = generate(galaxies, module, streams, numbers)
-        drawn.append(np.asarray(classes))
+        generated = generate(galaxies, module, streams, numbers)
+        drawn.append(np.asarray(generated.classes))
         noise_sigma += [observation.noise_sigma for observation in observations]
         if reconstructor is None:
             continue
         stamps = dict(
             real=[observation.stamp for observation in observations],
-            generated=[_drawn_stamps(observation, image, module.card, units, streams)["generated"]
-                       for observation, image in zip(observations, images, strict=True)])
+            generated=[stamps["generated"] for stamps in _drawn_stamps(
+                observations, generated, module.card, units, streams)])
         for sample, sample_stamps in stamps.items():
             encoded[sample].append(
                 _encoded_classes(reconstructor, sample_stamps, observations, units))
@@ -126,27 +126,31 @@ def draw_class_samples(galaxies: RealGalaxies, module: Module, rows: Sequence[in
     """
     rows = np.asarray(rows, int)
     observations = [galaxies.observation(int(number)) for number in rows]
-    shape = (len(module.card.classes), len(rows), galaxies.stamp_size, galaxies.stamp_size)
-    stamps = dict(generated=np.empty(shape, np.float32), profile=np.empty(shape, np.float32))
-    if len(rows):
-        for number in range(len(module.card.classes)):
-            images, _ = generate(galaxies, module, streams, rows, number)
-            for n, (observation, image) in enumerate(zip(observations, images, strict=True)):
-                drawn = _drawn_stamps(observation, image, module.card, units, streams)
-                for name, stamp in drawn.items():
-                    stamps[name][number, n] = stamp
+    stamps: dict[str, list[list[np.ndarray]]] = dict(generated=[], profile=[])
+    for number in range(len(module.card.classes)):
+        drawn = []
+        if len(rows):
+            drawn = _drawn_stamps(observations, generate(galaxies, module, streams, rows, number),
+                                  module.card, units, streams)
+        for name, of_classes in stamps.items():
+            of_classes.append([galaxy[name].astype(np.float32) for galaxy in drawn])
     return ClassSamples(rows, **stamps)
 
 
-def _drawn_stamps(observation: Observation, image: np.ndarray, card: Card, units: FluxUnits,
-                  streams: RandomStreams) -> dict[str, np.ndarray]:
+def _drawn_stamps(observations: Sequence[Observation], generated: Generated, card: Card,
+                  units: FluxUnits, streams: RandomStreams) -> list[dict[str, np.ndarray]]:
     """The stamps of `draw_generated`; NaN if the noise level or the PSF cannot be used."""
-    try:
-        return draw_generated(Task(
-            observation=observation, generated=image, reconstructed=None, card=card, units=units,
-            streams=streams, keep_stamps=False))
-    except GalSimError:
-        return dict.fromkeys(("generated", "profile"), np.full(observation.stamp.shape, np.nan))
+    drawn = []
+    for observation, image, pixel_scale in zip(
+            observations, generated.images, generated.pixel_scales, strict=True):
+        try:
+            drawn.append(draw_generated(Task(
+                observation=observation, generated=image, reconstructed=None, card=card,
+                pixel_scale=float(pixel_scale), units=units, streams=streams, keep_stamps=False)))
+        except GalSimError:
+            drawn.append(dict.fromkeys(
+                ("generated", "profile"), np.full(observation.stamp.shape, np.nan)))
+    return drawn
 
 
 def _encoded_classes(reconstructor: Reconstructor, stamps: Sequence[np.ndarray],

@@ -1,15 +1,14 @@
 """The generated galaxies of a validation: one for the columns of each real galaxy."""
 
-__all__ = ["BLOCK", "generate", "generator_inputs"]
+__all__ = ["BLOCK", "Generated", "generate", "generator_inputs"]
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from galsim import GalSimError
 from numpy.typing import NDArray
 
 from .. import latents
-from ..modules.card import Card
 from ..modules.module import Module
 from ..observations.real_galaxies import RealGalaxies
 from .random_streams import RandomStreams
@@ -39,9 +38,29 @@ def generator_inputs(galaxies: RealGalaxies, module: Module, streams: RandomStre
     return columns, latents.draw_latents(keys, module.card.latent_size)
 
 
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """Galaxies of a module.
+
+    Attributes:
+        images:         Light before PSF and pixel in the flux unit of the module, n arrays of
+                        float32 [S, S].
+        pixel_scales:   Size of a pixel of each [arcsec], float64 [n].
+        classes:        The class of each, int [n]; None for a module without classes.
+
+    Example:
+
+        >>> Generated([np.ones((8, 8), np.float32)], np.array([0.03]), None).images[0].shape
+        (8, 8)
+    """
+
+    images: list[NDArray[np.float32]]
+    pixel_scales: np.ndarray
+    classes: np.ndarray | None
+
+
 def generate(galaxies: RealGalaxies, module: Module, streams: RandomStreams,
-             numbers: Sequence[int] | np.ndarray, galaxy_class: int = -1
-             ) -> tuple[np.ndarray, np.ndarray | None]:
+             numbers: Sequence[int] | np.ndarray, galaxy_class: int = -1) -> Generated:
     """Generate galaxies for the columns of real ones.
 
     Unlike `GenerativeGalaxyModel`, this does not raise an error if a stamp is not finite; the
@@ -53,28 +72,15 @@ def generate(galaxies: RealGalaxies, module: Module, streams: RandomStreams,
                         drawn]
 
     Returns:
-        (images, classes): float32 [n, S, S] in the flux unit of the module; and the class of each,
-        int [n], or None for a module without classes.
+        the `Generated` galaxies.
 
     Raises:
-        galsim.GalSimError: if a class is not on the card of the module, or galaxies have another
-            pixel scale than that of the card.
+        galsim.GalSimError: if a class is not on the card of the module.
     """
     columns, normal = generator_inputs(galaxies, module, streams, numbers)
-    if not module.card.classes:
-        outputs = module.sample(columns, normal)
-        _check_pixel_scale(outputs, module.card)
-        return outputs["image"][..., 0], None
-    wanted = np.full(len(normal), galaxy_class, np.int32)
+    wanted = np.full(len(normal), galaxy_class, np.int32) if module.card.classes else None
     outputs = module.sample(columns, normal, wanted)
-    _check_pixel_scale(outputs, module.card)
-    return outputs["image"][..., 0], outputs["galaxy_class"].astype(int)
-
-
-def _check_pixel_scale(outputs: dict[str, np.ndarray], card: Card) -> None:
-    """Raise if a galaxy has a scale of its own: stamps are compared on the pixels of the card."""
-    scales = outputs.get("pixel_scale")
-    if scales is not None and not np.allclose(scales, card.pixel_scale, rtol=1e-5, atol=0):
-        raise GalSimError(f"The module {card.name} gives galaxies pixel scales from "
-                          f"{scales.min():g} to {scales.max():g} arcsec. A validation needs the "
-                          f"scale of its card, {card.pixel_scale:g} arcsec, for all galaxies.")
+    scales = np.broadcast_to(outputs.get("pixel_scale", module.card.pixel_scale), len(normal))
+    return Generated(
+        images=list(outputs["image"][..., 0]), pixel_scales=scales.astype(float),
+        classes=outputs["galaxy_class"].astype(int) if module.card.classes else None)

@@ -37,17 +37,20 @@ class Task:
         reconstructed:  The module's best profile for the real stamp, likewise; None for a module
                         that does not encode.
         card:           The card of the module.
+        pixel_scale:    Size of a pixel of the generated profile [arcsec].
         units:          The flux units of the real stamps and of the module.
         streams:        The random numbers.
         keep_stamps:    Whether the result should hold the stamps.
         cache:          Keeps what does not depend on the module; None for no cache.
+        natural:        Whether the real galaxy is at its natural size, so that
+                        `galsim_deep.validation.natural_numbers` are measured too.
 
     Example, for the first galaxy of a ``comparison``:
 
         >>> galaxy = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").images(
         ...     dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5), seeds=[7])[0, ..., 0]
         >>> task = Task(comparison.galaxies.observation(0), galaxy, None, comparison.card,
-        ...             comparison.units, comparison.streams, keep_stamps=False)
+        ...             0.03, comparison.units, comparison.streams, keep_stamps=False)
         >>> draw_generated(task)["generated"].shape
         (32, 32)
     """
@@ -56,16 +59,18 @@ class Task:
     generated: np.ndarray
     reconstructed: np.ndarray | None
     card: Card
+    pixel_scale: float
     units: FluxUnits
     streams: RandomStreams
     keep_stamps: bool
     cache: Cache | None = None
+    natural: bool = False
 
     @property
     def same_pixels(self) -> bool:
         """Whether the real stamps and the module have pixels of the same size."""
         return bool(np.isclose(
-            self.observation.pixel_scale, self.card.pixel_scale, rtol=1e-5))
+            self.observation.pixel_scale, self.pixel_scale, rtol=1e-5))
 
     @property
     def truth_is_comparable(self) -> bool:
@@ -92,7 +97,8 @@ def measure_generated(task: Task) -> GalaxyMeasurements:
     profile, convolved, stamps = _drawn(task)
     numbers = _profile_numbers(profile, convolved, task)
     if task.reconstructed is not None:
-        reconstructed = _convolved(_in_stamp_units(task.reconstructed, task), observation)
+        reconstructed = _convolved(_in_stamp_units(
+            task.reconstructed, task.card.pixel_scale, task), observation)
         numbers["chi2_reconstructed"] = chi_square_per_pixel(reconstructed, observation)
         stamps["model_reconstructed"] = reconstructed
         if observation.truth is not None:
@@ -103,7 +109,8 @@ def measure_generated(task: Task) -> GalaxyMeasurements:
     if task.truth_is_comparable:
         numbers.update(light_statistics(
             np.asarray(task.generated, float), observation.pixel_scale, "generated"))
-    return measure_samples(observation, dict(generated=stamps["generated"]), numbers, stamps)
+    return measure_samples(observation, dict(generated=stamps["generated"]), numbers, stamps,
+                           natural=task.natural, seed=task.streams.seed)
 
 
 def draw_generated(task: Task) -> dict[str, np.ndarray]:
@@ -126,16 +133,16 @@ def draw_generated(task: Task) -> dict[str, np.ndarray]:
 def _drawn(task: Task) -> tuple[galsim.GSObject | None, np.ndarray, dict[str, np.ndarray]]:
     """The generated galaxy: its profile, its image through the PSF, and its stamps."""
     observation = task.observation
-    profile = _in_stamp_units(task.generated, task)
+    profile = _in_stamp_units(task.generated, task.pixel_scale, task)
     convolved = _convolved(profile, observation)
     noise = task.streams.noise(observation.number, SAMPLES.index("generated"))
     return profile, convolved, dict(generated=observation.drawn_like(convolved, noise),
                                     profile=_on_stamp_pixels(profile, task))
 
 
-def _in_stamp_units(image: np.ndarray, task: Task) -> galsim.GSObject | None:
+def _in_stamp_units(image: np.ndarray, pixel_scale: float, task: Task) -> galsim.GSObject | None:
     """An image of the module as a GSObject in the flux unit of the real stamps."""
-    return _profile_or_none(task.units.image_to_stamps(image), task.card.pixel_scale)
+    return _profile_or_none(task.units.image_to_stamps(image), pixel_scale)
 
 
 def _profile_or_none(image: np.ndarray, pixel_scale: float) -> galsim.GSObject | None:
@@ -160,7 +167,8 @@ def _on_stamp_pixels(profile: galsim.GSObject | None, task: Task) -> np.ndarray:
     if task.generated.shape == shape and task.same_pixels:
         return task.units.image_to_stamps(task.generated)
     return profile.drawImage(
-        nx=shape[1], ny=shape[0], scale=scale, method="no_pixel", dtype=float).array
+        nx=shape[1], ny=shape[0], scale=scale, method="no_pixel", dtype=float,
+        offset=task.observation.offset).array
 
 
 def _profile_numbers(profile: galsim.GSObject | None, convolved: np.ndarray, task: Task
@@ -169,7 +177,8 @@ def _profile_numbers(profile: galsim.GSObject | None, convolved: np.ndarray, tas
     observation = task.observation
     numbers: dict[str, Any] = dict(check_profile(task.generated))
     measured = measured_columns(
-        np.asarray(task.generated, float), convolved, task.card, observation.pixel_scale)
+        np.asarray(task.generated, float), convolved, task.card,
+        observation.pixel_scale, task.pixel_scale)
     numbers.update({f"measured_{name}": value for name, value in measured.items()})
     names = ("size", "flux", "g")
     subpixel, response = dict.fromkeys(names, np.nan), np.nan

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..measure.parametric import fit_parametric
+from ..measure.parametric import fit_parametric, fit_sersic
 from ..observations.observation import Observation
 from .cache import Cache, key_of
 from .flux_units import FluxUnits
@@ -30,22 +30,25 @@ from .random_streams import RandomStreams
 
 _CODE = ("measure", "observations", "runtime/atomic_files.py", "validation/cache.py",
          "validation/flux_units.py", "validation/galaxy.py", "validation/measure_observed.py",
-         "validation/random_streams.py")
+         "validation/natural_numbers.py", "validation/random_streams.py")
 """The folders and files of galsim_deep with the code that `measure_observed` runs."""
-_LIBRARIES = ("galsim", "numpy", "scipy", "statmorph", "astropy", "photutils", "scikit-image")
+_LIBRARIES = ("galsim", "numpy", "scipy", "statmorph", "astropy", "photutils", "scikit-image",
+              "sep")
 """The libraries that it uses."""
 _UNUSED = ("columns", "source")
 """Attributes of an `Observation` that `measure_observed` does not use."""
 
 
-def measure_observed(observation: Observation, streams: RandomStreams, units: FluxUnits
-                     ) -> GalaxyMeasurements:
+def measure_observed(observation: Observation, streams: RandomStreams, units: FluxUnits,
+                     natural: bool = False) -> GalaxyMeasurements:
     """Measure a real galaxy, its parametric fit and its true profile.
 
     Parameters:
         observation:    The real galaxy, with its true profile if that is to be measured.
         streams:        The random numbers of the noise.
         units:          Converts the true profile to the flux unit of the module.
+        natural:        Whether the galaxy is at its natural size.  The fit is then a Sersic
+                        profile, never a bulge with a disc: what it leaves over is measured.
 
     Returns:
         the `GalaxyMeasurements` of the samples real and parametric; its stamps are the parametric
@@ -56,8 +59,11 @@ def measure_observed(observation: Observation, streams: RandomStreams, units: Fl
                             odd size.
     """
     # The fit leaves out pixels that are NaN.
-    fit = fit_parametric(
-        dataclasses.replace(observation, stamp=observation.cut(observation.stamp, np.nan)))
+    known = observation.known(observation.stamp)
+    if natural:
+        fit = fit_sersic(known, observation.pixel_scale, observation.psf, observation.noise_sigma)
+    else:
+        fit = fit_parametric(dataclasses.replace(observation, stamp=known))
     noise = streams.noise(observation.number, SAMPLES.index("parametric"))
     samples = dict(real=observation.stamp, parametric=observation.drawn_like(fit.stamp, noise))
     numbers: dict[str, Any] = dict(
@@ -68,22 +74,23 @@ def measure_observed(observation: Observation, streams: RandomStreams, units: Fl
             units.image_to_module(observation.truth), observation.pixel_scale, "truth"))
     return measure_samples(
         observation, samples, numbers,
-        dict(parametric=samples["parametric"], model_parametric=fit.stamp))
+        dict(parametric=samples["parametric"], model_parametric=fit.stamp),
+        natural=natural, seed=streams.seed, fits=dict(real=fit))
 
 
 def measure_observed_cached(observation: Observation, streams: RandomStreams, units: FluxUnits,
-                            cache: Cache | None) -> GalaxyMeasurements:
+                            cache: Cache | None, natural: bool = False) -> GalaxyMeasurements:
     """`measure_observed`, from a cache if it has been done before.
 
     Parameters are those of `measure_observed`, and the `Cache`; None for no cache.
     """
     if cache is None:
-        return measure_observed(observation, streams, units)
-    key = key_of(_ingredients(observation, streams, units))
+        return measure_observed(observation, streams, units, natural)
+    key = key_of(dict(_ingredients(observation, streams, units), natural=natural))
     arrays = cache.get(key)
     if arrays is not None:
         return _from_arrays(arrays)
-    measurements = measure_observed(observation, streams, units)
+    measurements = measure_observed(observation, streams, units, natural)
     cache.put(key, _as_arrays(measurements))
     return measurements
 

@@ -11,7 +11,7 @@ from ..observations.units import arcsec_of
 
 
 def measured_columns(stamp: np.ndarray, convolved: np.ndarray, card: Card,
-                     pixel_scale: float) -> dict[str, float]:
+                     pixel_scale: float, profile_scale: float | None = None) -> dict[str, float]:
     """Half-light radius and magnitude of a generated galaxy, without noise.
 
     Parameters:
@@ -19,6 +19,7 @@ def measured_columns(stamp: np.ndarray, convolved: np.ndarray, card: Card,
         convolved:      The profile through the PSF, without noise, on pixels of ``pixel_scale``.
         card:           The card of the module.
         pixel_scale:    Size of a pixel of ``convolved`` [arcsec].
+        profile_scale:  Size of a pixel of ``stamp`` [arcsec].  [default: that of the card]
 
     Returns:
         a dict of ``size``, the half-light radius in the unit of the column that measures it (of the
@@ -38,6 +39,6 @@ def measured_columns(stamp: np.ndarray, convolved: np.ndarray, card: Card,
             has_image = 0 < convolved.sum() < np.inf
             radius = measured_radius(convolved) * pixel_scale if has_image else np.nan
         else:
-            radius = measured_radius(stamp) * card.pixel_scale
+            radius = measured_radius(stamp) * (profile_scale or card.pixel_scale)
         measured["size"] = radius / arcsec_of(column.unit, card.pixel_scale)
     return measured

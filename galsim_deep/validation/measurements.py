@@ -36,7 +36,8 @@ class Measurements:
         flags:      {sample: {flag: bool [N]}}.
         numbers:    {name: float64 [N] or [N, b]}: numbers that are not measured on all samples,
                     such as those of the generated profiles; NaN if they are not known.
-        stamps:     {name: float32 [K, S, S]}: of the first K galaxies.
+        stamps:     {name: the stamps of the first K galaxies}: float32 [K, S, S]; if they differ
+                    in size, an array [K] of objects, each float32 [S, S].
 
     Example, where the generated galaxies of a ``comparison`` are larger by a tenth than the real:
 
@@ -103,7 +104,6 @@ def measure_galaxies(galaxies: RealGalaxies, module: Module, reconstructor: Reco
     names = dict.fromkeys(name for galaxy in measured for name in galaxy.numbers)
     kept = measured[:keep]
     stamp_names = dict.fromkeys(name for galaxy in kept for name in galaxy.stamps)
-    unknown = np.full((galaxies.stamp_size, galaxies.stamp_size), np.nan, np.float32)
     return Measurements(
         columns=galaxies.columns, source=galaxies.source,
         values={sample: {statistic.name: np.array([galaxy.values[sample][statistic.name]
@@ -113,8 +113,20 @@ def measure_galaxies(galaxies: RealGalaxies, module: Module, reconstructor: Reco
                         for flag in FLAGS} for sample in SAMPLES},
         numbers={name: _stacked([galaxy.numbers.get(name, np.nan) for galaxy in measured])
                  for name in names},
-        stamps={name: np.stack([galaxy.stamps.get(name, unknown) for galaxy in kept])
+        stamps={name: _stacked_stamps([
+                    galaxy.stamps.get(name, np.full((size, size), np.nan, np.float32))
+                    for galaxy, size in zip(kept, galaxies.stamp_sizes[:keep], strict=True)])
                 for name in stamp_names})
+
+
+def _stacked_stamps(stamps: Sequence[np.ndarray]) -> np.ndarray:
+    """Stamps as one array [K, S, S]; of objects [K] if they have different sizes."""
+    if len({stamp.shape for stamp in stamps}) == 1:
+        return np.stack(stamps)
+    stacked = np.empty(len(stamps), object)
+    for number, stamp in enumerate(stamps):
+        stacked[number] = stamp
+    return stacked
 
 
 def _stacked(values: list) -> np.ndarray:
@@ -130,15 +142,17 @@ def _tasks(galaxies: RealGalaxies, module: Module, reconstructor: Reconstructor 
     for first in range(0, len(galaxies), BLOCK):
         numbers = range(first, min(first + BLOCK, len(galaxies)))
         observations = [galaxies.observation(number) for number in numbers]
-        generated, _ = generate(galaxies, module, streams, numbers)
+        generated = generate(galaxies, module, streams, numbers)
         reconstructed: Sequence[np.ndarray | None] = [None] * len(observations)
         if reconstructor is not None:
             reconstructed = list(reconstructor.reconstruct(
                 [units.to_module(observation) for observation in observations]))
         for n, number in enumerate(numbers):
-            yield Task(observation=observations[n], generated=generated[n],
-                       reconstructed=reconstructed[n], card=module.card, units=units,
-                       streams=streams, keep_stamps=number < keep, cache=cache)
+            yield Task(observation=observations[n], generated=generated.images[n],
+                       reconstructed=reconstructed[n], card=module.card,
+                       pixel_scale=float(generated.pixel_scales[n]), units=units, streams=streams,
+                       keep_stamps=number < keep, cache=cache,
+                       natural=galaxies.natural is not None)
 
 
 _Mapper = Callable[[Iterable[Task]], Iterator[GalaxyMeasurements]]

@@ -8,11 +8,14 @@ distances of generated and of held-out data to the training data in the same way
 """
 
 __all__ = [
+    "JITTER",
     "canonical",
     "copy_distances",
+    "is_caught",
     "memorisation",
     "nearest_distances",
     "other_source_distances",
+    "planted_copy",
 ]
 
 from collections.abc import Sequence
@@ -30,6 +33,8 @@ _EXTENT = 3.0
 PSF)."""
 _BLUR = 0.4
 """Sigma of the PSF that every galaxy is convolved to, in the same unit."""
+JITTER = (0.01, 0.1)
+"""Smallest and largest change of a planted copy, a share of its size, shape and light."""
 
 
 def canonical(observation: Observation, stamp: np.ndarray, rng: np.random.Generator,
@@ -85,6 +90,46 @@ def canonical(observation: Observation, stamp: np.ndarray, rng: np.random.Genera
     added = np.sqrt((noise_share / sigma)**2 - 1) if sigma > 0 else 0.0
     image += added * _sampled(_smoothed(observation.noise(rng), kernel), points) * inside
     return (image / np.sqrt((image**2).sum())).astype(np.float32)
+
+
+def planted_copy(observation: Observation, stamp: np.ndarray, rng: np.random.Generator
+                 ) -> np.ndarray:
+    """A stamp as a model would make it that repeats its training galaxies with small changes.
+
+    The positive control of the search for copies.  The galaxy is turned and mirrored at random,
+    dilated and sheared by up to a tenth, and its light is multiplied by a smooth random field that
+    varies by the same share; noise of the observation is added.
+
+    Parameters:
+        observation:    The `Observation` with the PSF and noise of the stamp.
+        stamp:          Shape [S, S].
+        rng:            The random numbers.
+
+    Returns:
+        float64 [S, S].
+    """
+    jitter = rng.uniform(*JITTER)
+    angle = rng.uniform(0, 2 * np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    mirror = np.diag([1.0, rng.choice([-1.0, 1.0])])
+    shear = galsim.Shear(g=0.5 * jitter, beta=rng.uniform(0, np.pi) * galsim.radians).getMatrix()
+    matrix = (1 + rng.uniform(-jitter, jitter)) * turn @ mirror @ shear
+    middle = 0.5 * (np.array(stamp.shape) - 1) + observation.offset[::-1]
+    moved = ndimage.affine_transform(
+        np.asarray(stamp, float), matrix, offset=middle - matrix @ middle, order=3)
+    field = ndimage.gaussian_filter(rng.standard_normal(stamp.shape), 0.05 * len(stamp))
+    return moved * (1 + jitter * field / field.std()) + observation.noise(rng)
+
+
+def is_caught(result: dict[str, float]) -> bool:
+    """Whether the numbers of `memorisation` show that a model repeats its training galaxies.
+
+    So they do if the share of its galaxies that are as near as copies exceeds that of real galaxies
+    that cannot be copies, by more than 0.1 and three errors.
+    """
+    excess = result["share_copies"] - result["held_out_share_copies"]
+    error = np.hypot(result["share_copies_error"], result["held_out_share_copies_error"])
+    return bool(excess > max(0.1, 3 * error))
 
 
 def nearest_distances(queries: ArrayLike, training: ArrayLike, exclude: ArrayLike | None = None

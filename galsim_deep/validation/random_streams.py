@@ -13,6 +13,8 @@ STREAMS = {
     "choice of training galaxies": "the training galaxies that are searched for copies",
     "canonical images": "noise that is added to canonical images [number of the sample]",
     "canonical training images": "the same for training galaxies",
+    "planted copies": "copies of training galaxies that the search should find [number of the set]",
+    "bootstrap at natural size": "bootstrap samples of galaxies at their natural size",
     "bootstrap": "bootstrap samples of sources",
     "halves": "random halves of the real sample, for the floor [name of the statistic]",
     "halves for the classifier": "random halves of the real sample, for the classifier",

@@ -40,12 +40,12 @@ class Reconstructor:
         for signature in ("encode", "decode"):
             if signature not in card.signatures:
                 raise GalSimError(f"The module {card.name} has no signature '{signature}'.")
-        same_pixels = np.isclose(galaxies.pixel_scale, card.pixel_scale, rtol=1e-5)
-        if galaxies.stamp_size != card.stamp_size or not same_pixels:
+        same_pixels = np.isclose(galaxies.pixel_scales, card.pixel_scale, rtol=1e-5)
+        if not ((galaxies.stamp_sizes == card.stamp_size) & same_pixels).all():
             raise GalSimError(
                 f"The module {card.name} encodes stamps of {card.stamp_size} pixels of "
-                f"{card.pixel_scale} arcsec; these are {galaxies.stamp_size} of "
-                f"{galaxies.pixel_scale}.")
+                f"{card.pixel_scale} arcsec; these are {_range(galaxies.stamp_sizes)} of "
+                f"{_range(galaxies.pixel_scales)}.")
         self._columns = [column.name for column in card.columns]
         outputs = module.tensorflow.signature_outputs("encode")
         if card.classes and "log_class_probability" not in outputs:
@@ -125,6 +125,12 @@ class Reconstructor:
         """The columns, {name: float32 [n]}."""
         return {name: np.array([observation.columns[name] for observation in observations],
                                np.float32) for name in self._columns}
+
+
+def _range(values: np.ndarray) -> str:
+    """The smallest and the largest value as text; one if they are the same."""
+    low, high = values.min(), values.max()
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _resized_psf(psf: np.ndarray, size: int) -> np.ndarray:

@@ -124,8 +124,9 @@ def validate(file_name: str | os.PathLike, real: str | os.PathLike | RealSample,
         module=dict(name=card.name, version=card.version, family=card.family,
                     saved_model_sha256=card.files["saved_model.pb"]),
         real=dict(name=galaxies.name, n=len(galaxies), sources=len(np.unique(galaxies.source)),
-                  left_out=galaxies.left_out, stamp_size=galaxies.stamp_size,
-                  pixel_scale=galaxies.pixel_scale),
+                  left_out=galaxies.left_out, natural=galaxies.natural is not None,
+                  stamp_size=_limits(galaxies.stamp_sizes),
+                  pixel_scale=_limits(galaxies.pixel_scales)),
         settings=dataclasses.asdict(settings),
         bins=[dict(name=magnitude_bin.name, low=magnitude_bin.low, high=magnitude_bin.high,
                    n=int(magnitude_bin.rows.sum()),
@@ -141,12 +142,18 @@ def validate(file_name: str | os.PathLike, real: str | os.PathLike | RealSample,
     return Validation(comparison, sections, results)
 
 
+def _limits(values: np.ndarray) -> list[float]:
+    """The smallest and the largest value; only one if they are the same."""
+    return np.unique([values.min(), values.max()]).tolist()
+
+
 def _check_packages() -> None:
     """Raise a `galsim.GalSimError` if a package of the extra ``validate`` is missing."""
     try:
         import h5py  # noqa: F401
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
+        import sep  # noqa: F401
         import sklearn  # noqa: F401
         import statmorph  # noqa: F401
         import tqdm  # noqa: F401

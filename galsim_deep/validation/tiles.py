@@ -1,6 +1,6 @@
 """Stamps side by side, as one picture."""
 
-__all__ = ["GAP", "Stretch", "mosaic"]
+__all__ = ["GAP", "Stretch", "mosaic", "resized"]
 
 import dataclasses
 from collections.abc import Sequence
@@ -63,19 +63,37 @@ class Stretch:
         return colormaps["RdBu_r"](np.clip(np.asarray(stamp) / (12 * self.sigma) + 0.5, 0, 1))
 
 
+def resized(tile: np.ndarray, size: int) -> np.ndarray:
+    """Colours of a stamp on another number of pixels, each that of the nearest pixel.
+
+    Parameters:
+        tile:   Shape [S, S, 4].
+        size:   Pixels on a side of the result.
+
+    Example:
+
+        >>> resized(np.arange(4.0).reshape(2, 2, 1), 4)[0, :, 0]
+        array([0., 0., 1., 1.])
+    """
+    index = (np.arange(size) * len(tile)) // size
+    return tile[index][:, index]
+
+
 def mosaic(tiles: Sequence[Sequence[np.ndarray]], labels: Sequence[str]
            ) -> "matplotlib.figure.Figure":
     """A figure of stamps in a grid.
 
     Parameters:
         tiles:      Rows of colours [S, S, 4], as `Stretch` makes them; all rows have the same
-                    length.
+                    length.  Stamps of different sizes are shown equally large.
         labels:     A label for each row.
 
     Returns:
         a matplotlib figure; a unit of its axes is a pixel.
     """
-    size = len(tiles[0][0]) + GAP
+    largest = max(len(tile) for row in tiles for tile in row)
+    tiles = [[resized(tile, largest) for tile in row] for row in tiles]
+    size = largest + GAP
     picture = np.ones((size * len(tiles) - GAP, size * len(tiles[0]) - GAP, 3))
     for j, row in enumerate(tiles):
         for i, tile in enumerate(row):

@@ -33,7 +33,8 @@ def measure_galaxy(task: Task) -> GalaxyMeasurements:
     if not task.truth_is_comparable:
         observation = dataclasses.replace(observation, truth=None)
     try:
-        parts = (measure_observed_cached(observation, task.streams, task.units, task.cache),
+        parts = (measure_observed_cached(observation, task.streams, task.units, task.cache,
+                                         task.natural),
                  measure_generated(task))
     except galsim.GalSimError:
         return _not_usable(task)

@@ -58,6 +58,61 @@ def write_catalog():
     return write
 
 
+@pytest.fixture(scope="session")
+def natural_file(tmp_path_factory):
+    """A collection of eight galaxies of magnitude 21, in the layout of `Collection`.
+
+    Two are held out, two are judges, and four are to be trained on.  The first has pixels of 0.06
+    arcsec and no sky; in the second a neighbour is masked; the last is too faint for most modules.
+    """
+    from galsim_deep.observations.collection import COLUMNS, FORMAT_VERSION
+
+    path = tmp_path_factory.mktemp("natural") / "galaxies.h5"
+    psf = galsim.Gaussian(fwhm=0.1)
+    kinds = {str: "S40", bool: "?", int: "i8", float: "f8"}
+    table = np.zeros(8, [(name, kinds[column.kind]) for name, column in COLUMNS.items()])
+    with h5py.File(path, "w") as file:
+        file.attrs["format_version"] = FORMAT_VERSION
+        for group in ("images", "usable", "psfs", "noise_correlations", "surveys", "catalogues",
+                      "conditions"):
+            file.create_group(group)
+        conditions = file["conditions"].create_group("acs_f814w")
+        correlation = np.array([[0.1, 0.3, 0.1], [0.3, 1.0, 0.3], [0.1, 0.3, 0.1]])
+        fine = psf.drawImage(nx=33, ny=33, scale=0.03, method="no_pixel", dtype=float).array
+        conditions["psf"] = fine[None] / fine.sum()
+        conditions["noise_variance"] = [0.003**2]
+        conditions["noise_correlation"] = correlation
+        conditions.attrs.update(zero_point=25.94, pixel_scale=0.03)
+        file["noise_correlations/a"] = correlation
+        for row in range(8):
+            name, scale = f"galaxy-{row}", 0.06 if row == 0 else 0.03
+            image = psf.drawImage(nx=33, ny=33, scale=scale, method="no_pixel", dtype=float).array
+            file[f"psfs/{name}"] = image / image.sum()
+            file[f"psfs/{name}"].attrs["pixel_scale"] = scale
+            galaxy = galsim.Exponential(half_light_radius=0.3, flux=94.6).shear(g1=0.1 * row / 7)
+            stamp = galsim.Convolve(galaxy, psf).drawImage(
+                nx=95, ny=91, scale=scale, method="no_pixel", dtype=float,
+                offset=(2.25, -1.0)).array
+            stamp += 0 if row == 0 else np.random.default_rng(row).normal(0, 0.003, stamp.shape)
+            if row == 1:
+                stamp[20:26, 60:66] = 10.0
+                usable = np.ones(stamp.shape, bool)
+                usable[20:26, 60:66] = False
+                file[f"usable/{name}"] = usable
+            file[f"images/{name}"] = stamp.astype("f4")
+            values = dict(
+                name=name, survey="a", band="F814W", group=row, held_out=row < 4,
+                judge_only=row in (2, 3), psf=name, noise_correlation="a" if row > 2 else "",
+                pixel_scale=scale, noise_sigma=0.0 if row == 0 else 0.003, cut=row == 0,
+                photon_variance=1e-5, zero_point=25.94, x=49.25, y=44.0, radius_used=30.0,
+                magnitude=29.0 if row == 7 else 21.0, redshift=np.nan if row == 0 else 0.5,
+                half_light_radius=0.3, flux_radius=0.31, sersic_n=1.0, axis_ratio=0.9)
+            for key, value in values.items():
+                table[key][row] = value
+        file["table"] = table
+    return path
+
+
 SHAPES = 48
 
 

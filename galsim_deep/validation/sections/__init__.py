@@ -13,6 +13,7 @@ from .distributions import Distributions
 from .flags import Flags
 from .latents import Latents
 from .memorisation import Memorisation
+from .natural_size import NaturalSizeSection
 from .profiles import Profiles
 from .provenance import Provenance
 from .reconstruction import Reconstruction
@@ -22,6 +23,6 @@ from .truth import Truth
 from .verdict import Verdict
 
 SECTIONS: tuple[type[Section], ...] = (
-    Verdict, Classifier, Samples, Distributions, Flags, Conditioning, Classes, Latents,
-    Reconstruction, Truth, Profiles, Shear, Memorisation, Provenance)
+    NaturalSizeSection, Verdict, Classifier, Samples, Distributions, Flags, Conditioning, Classes,
+    Latents, Reconstruction, Truth, Profiles, Shear, Memorisation, Provenance)
 """The sections in their order on the page."""

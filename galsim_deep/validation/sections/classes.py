@@ -130,7 +130,7 @@ class Classes(Section):
         """Mean signal-to-noise ratio of the pixels within two sigma of the adaptive Gaussian, [N].
         """
         values = self.comparison.measurements.values[sample]
-        area = 4 * np.pi * (values["size"] / self.comparison.galaxies.pixel_scale) ** 2
+        area = 4 * np.pi * (values["size"] / self.comparison.galaxies.pixel_scales) ** 2
         with np.errstate(invalid="ignore", divide="ignore"):
             return (10 ** values["amplitude"] * (1 - np.exp(-2)) / area
                     / self.classification.noise_sigma)

@@ -9,13 +9,15 @@ import numpy as np
 
 from ...observations.observation import Observation
 from ..galaxy import SAMPLES
-from ..memorisation import canonical, memorisation
+from ..memorisation import canonical, is_caught, memorisation, planted_copy
 from .base import Section
 
 MAGNITUDE_LIMIT = 22.5
 """Copies are searched for among galaxies up to this magnitude, since noise hides little in them."""
 TRAINING = 4000
 """Largest number of training galaxies that are searched."""
+PLANTED = 200
+"""Largest number of copies that are planted."""
 
 
 class Memorisation(Section):
@@ -23,6 +25,8 @@ class Memorisation(Section):
 
     The method is that of `galsim_deep.validation.memorisation`.  The parametric sample is compared
     too: it cannot be a copy, but it is smooth, and smooth galaxies are near to any other galaxy.
+    As a positive control, copies of training galaxies with small changes are planted, which must
+    be found.
 
     Example, for a ``comparison`` without training galaxies:
 
@@ -55,7 +59,11 @@ class Memorisation(Section):
         column = comparison.card.column_of("magnitude")
         assert training is not None and column is not None and comparison.magnitudes is not None
         stamps = comparison.measurements.stamps
-        bright = np.flatnonzero(comparison.magnitudes[:len(stamps["real"])] < MAGNITUDE_LIMIT)
+        searched = comparison.magnitudes < MAGNITUDE_LIMIT
+        if galaxies.natural is not None:
+            # Galaxies that the module was trained on cannot show how near others are to them.
+            searched &= galaxies.natural.parts != "seen"
+        bright = np.flatnonzero(searched[:len(stamps["real"])])
         observations = [galaxies.observation(int(number)) for number in bright]
         images, indices = {}, {}
         for number, sample in enumerate(SAMPLES):
@@ -70,12 +78,26 @@ class Memorisation(Section):
             streams.generator("canonical training images"))
         if not (training_images and images["real"] and images["generated"]):
             return dict(skipped="too few galaxies are bright and large enough")
-        return memorisation_results({
+        copied = [trained[index] for index in training_indices[:PLANTED]]
+        planted, twins = (
+            _canonical_images(copied, [planted_copy(observation, observation.stamp, rng)
+                                       for observation in copied], rng)
+            for rng in (streams.generator("planted copies", number) for number in range(2)))
+        images["planted"], number = planted[0], len(training_images)
+        sources = training.source[chosen[training_indices]]
+        if training.natural is not None:
+            # Images of one galaxy in several bands or surveys are no copies of each other.
+            sources = np.arange(number)
+        if len(np.unique(sources)) == len(sources):
+            # Each training galaxy has one stamp; copies are as far from it as planted ones.
+            training_images = training_images + twins[0]
+            sources = np.concatenate([sources, sources[twins[1]]])
+        results = memorisation_results({
             sample: memorisation(
-                images[sample], images["real"], training_images,
-                training.source[chosen[training_indices]],
+                images[sample], images["real"], training_images, sources,
                 comparison.measurements.source[bright[indices["real"]]], seed=streams.seed)
-            for sample in SAMPLES[1:]})
+            for sample in (*SAMPLES[1:], "planted")})
+        return dict(results, n_training=number)
 
     template = """
 <h2>Memorisation</h2>
@@ -88,6 +110,7 @@ class Memorisation(Section):
 <tbody>
 {% for key, text in [
   ("generated", "generated galaxies"), ("parametric", "parametric fits"),
+  ("planted", "planted copies of training galaxies, changed by 1 to 10 %"),
   ("held_out", "real galaxies that were not trained on"),
   ("other_sources", "training galaxies, to those of other sources"),
   ("copies", "training galaxies, to others of the same source (copies)")] %}
@@ -100,7 +123,10 @@ class Memorisation(Section):
 frame in which rotated, mirrored, dilated and dimmed stamps of one galaxy look alike. If a model
 repeats its training galaxies, about half of its galaxies are as near as copies. If it does not,
 this share is the same as for real galaxies that were not used in training. Smooth galaxies
-are near to any other galaxy, as the parametric fits show.</p>
+are near to any other galaxy, as the parametric fits show. The search
+{{ "finds" if results.memorisation.planted.caught else "does not find" }} the planted copies, and
+{{ "finds that the model repeats" if results.memorisation.generated.caught else
+"does not find that the model repeats" }} its training galaxies.</p>
 {% endif %}
 """
 
@@ -109,8 +135,8 @@ def memorisation_results(distances: Mapping[str, Mapping[str, float]]) -> dict[s
     """The numbers of the section.
 
     Parameters:
-        distances:      The results of `memorisation` for the samples ``generated`` and
-                        ``parametric``, by their names.
+        distances:      The results of `memorisation` for the samples ``generated``,
+                        ``parametric`` and ``planted``, by their names.
 
     Returns:
         a dict of ``copies``, ``other_sources``, ``held_out`` and one entry for each sample, each a
@@ -131,7 +157,7 @@ def memorisation_results(distances: Mapping[str, Mapping[str, float]]) -> dict[s
         results[sample] = dict(
             n=result["n_generated"], median=number(result, "generated_median"),
             share_copies=number(result, "share_copies"),
-            share_nearer=number(result, "share_nearer"))
+            share_nearer=number(result, "share_nearer"), caught=is_caught(dict(result)))
     return results
 
 

@@ -20,8 +20,9 @@ class Provenance(Section):
 <dl>
 <dt>module</dt><dd>{{ results.module.name }} {{ results.module.version }}, family
 {{ results.module.family }}, sha256 of saved_model.pb {{ results.module.saved_model_sha256 }}</dd>
-<dt>real galaxies</dt><dd>{{ results.real.name }}; stamps of {{ results.real.stamp_size }} pixels of
-{{ results.real.pixel_scale }}″</dd>
+<dt>real galaxies</dt><dd>{{ results.real.name }}; stamps of
+{{ results.real.stamp_size | join(" to ") }} pixels of
+{{ results.real.pixel_scale | join(" to ") }}″</dd>
 <dt>seed</dt><dd>{{ results.settings.seed }}</dd>
 <dt>software</dt><dd>galsim-deep {{ results.galsim_deep }}, GalSim {{ results.galsim }}</dd>
 </dl>

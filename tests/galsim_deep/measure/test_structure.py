@@ -6,6 +6,8 @@ import pytest
 
 from galsim_deep.measure.structure import (
     EDGES,
+    aperture,
+    observed_power,
     peak_surface_brightness,
     ratio_of_medians,
     small_scale_power,
@@ -142,3 +144,48 @@ def test_unknown_values_are_left_out_of_both():
     ratio, error = ratio_of_medians(top, bottom, groups, seed=1)
     np.testing.assert_array_equal(np.isnan(ratio), [False, True, False])
     assert np.isnan(ratio_of_medians(values, values, 0 * groups, seed=1)[1]).all()
+
+
+def test_power_of_a_stamp_without_its_noise(observe):
+    """The mean over many stamps of noise is that of the structure alone."""
+    correlation = np.array([[0.1, 0.3, 0.1], [0.3, 1.0, 0.3], [0.1, 0.3, 0.1]])
+    observation = observe(noise_sigma=0.01, noise_correlation=correlation, extent=30.0)
+    y, x = np.indices(observation.stamp.shape) - 47.5
+    smooth = np.exp(-0.5 * (x**2 + y**2) / 8**2)
+    waves = 0.05 * smooth * np.cos(2 * np.pi * x * 0.03 / 0.3)
+    clean = observed_power(smooth + waves, smooth, observe(noise_sigma=0.0, extent=30.0))
+    powers, rng = [], np.random.default_rng(3)
+    for _ in range(60):
+        powers.append(observed_power(
+            smooth + waves + observation.noise(rng), smooth, observation))
+    error = np.std(powers, axis=0) / np.sqrt(60)
+    measured = np.mean(powers, axis=0)
+    assert clean[2] > 10 * error[2]
+    np.testing.assert_array_less(np.abs(measured - clean)[1:], 4 * error[1:])
+
+
+def test_bins_that_cannot_be_measured(observe):
+    stamp = np.random.default_rng(1).normal(size=(96, 96)) + 1
+    fine, coarse = observe(), observe(pixel_scale=0.06, psf_sigma=0.7)
+    wide = observe(psf_sigma=5.0)
+    model = np.ones_like(stamp)
+    assert np.isfinite(observed_power(stamp, model, fine)).any()
+    assert np.isnan(observed_power(stamp, model, coarse)).tolist() == [True, False, False, False]
+    assert np.isnan(observed_power(stamp, model, wide))[:2].all()
+    assert np.isnan(observed_power(-stamp, model, fine)).all()
+
+
+def test_masked_pixels_do_not_count(observe):
+    usable = np.ones((96, 96), bool)
+    usable[40:44, 50:54] = False
+    observation = observe(usable=usable, extent=30.0)
+    model = aperture(observation)
+    spoilt = np.where(usable, model, 100.0)
+    good, bad = (observed_power(stamp, model, observation)[2] for stamp in (model, spoilt))
+    assert abs(bad) < 1e-6 and abs(good) < 1e-6
+
+
+def test_aperture(observe):
+    window = aperture(observe(extent=20.0, offset=(5.0, 0.0)))
+    assert window[48, 53] == 1 and window[48, 53 + 26] == 0
+    assert window[48, 53 + 22] == pytest.approx(0.5, abs=0.2)

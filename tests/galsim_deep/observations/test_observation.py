@@ -105,3 +105,37 @@ def test_convolved_fills_the_stamp_with_rows_as_y(observe):
     y, x = np.indices(image.shape) - 29.5
     assert (x * image).sum() / image.sum() == pytest.approx(10, abs=0.01)
     assert (y * image).sum() / image.sum() == pytest.approx(-5, abs=0.01)
+
+
+def test_drawn_where_the_galaxy_is(observe):
+    galaxy = galsim.Gaussian(sigma=0.1)
+    image = observe(size=64, offset=(3.25, -2.0)).convolved(galaxy)
+    y, x = np.indices(image.shape) - 31.5
+    assert (x * image).sum() / image.sum() == pytest.approx(3.25, abs=0.01)
+    assert (y * image).sum() / image.sum() == pytest.approx(-2.0, abs=0.01)
+
+
+def test_noise_of_photons(observe):
+    """The variance grows with the light, and the correlation stays that of the noise."""
+    correlation = np.array([[0, 0.2, 0], [0.4, 1, 0.4], [0, 0.2, 0]])
+    observation = observe(size=64, noise_sigma=0.1, noise_correlation=correlation,
+                          photon_variance=0.5)
+    model = np.zeros((64, 64))
+    model[:, 32:] = 2.0
+    noise = np.array([observation.drawn_like(model, np.random.default_rng(seed)) - model
+                      for seed in range(30)])
+    assert noise[:, :, :30].var() == pytest.approx(0.01, rel=0.05)
+    assert noise[:, :, 34:].var() == pytest.approx(0.01 + 0.5 * 2.0, rel=0.05)
+    right = noise[:, :, 34:]
+    assert (right[:, :, 1:] * right[:, :, :-1]).mean() / right.var() == pytest.approx(
+        0.4, abs=0.03)
+
+
+def test_what_is_filled_in_is_not_known(observe):
+    usable, footprint = np.ones((2, 64, 64), bool)
+    usable[10:14, 20:24] = footprint[:, :5] = False
+    observation = observe(size=64, usable=usable, footprint=footprint)
+    model = np.ones((64, 64))
+    drawn = observation.drawn_like(model, np.random.default_rng(1))
+    assert drawn[10:14, 20:24] == pytest.approx(1, abs=0.01)  # as on the other side
+    assert np.isnan(observation.known(drawn)).sum() == 16 + 5 * 64

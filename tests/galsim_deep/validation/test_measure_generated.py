@@ -23,8 +23,8 @@ def make_task(observe, card):
         observation.stamp[:] = observation.convolved(galsim.InterpolatedImage(
             galsim.Image(profile, scale=0.03))) + noise
         return Task(observation=observation, generated=profile / GAIN,
-                    reconstructed=profile / GAIN, card=card, units=FluxUnits(GAIN),
-                    streams=RandomStreams(3), keep_stamps=False)
+                    reconstructed=profile / GAIN, card=card, pixel_scale=0.03,
+                    units=FluxUnits(GAIN), streams=RandomStreams(3), keep_stamps=False)
 
     return make
 

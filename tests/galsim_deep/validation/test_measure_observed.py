@@ -76,6 +76,8 @@ def other(value):
     """Something that is not the same."""
     if value is None:
         return (3.0, 5.0)
+    if isinstance(value, tuple):
+        return (value[0] + 1, *value[1:])
     return not value if isinstance(value, bool) else value + 1
 
 
@@ -96,6 +98,7 @@ def changes(galaxy):
         yield (f"no {name}", (dataclasses.replace(galaxy, **{name: None}), STREAMS, UNITS), True)
     yield "seed", (galaxy, RandomStreams(4), UNITS), True
     yield "gain", (galaxy, STREAMS, FluxUnits(2.5)), True
+    yield "natural", (galaxy, STREAMS, UNITS, None, True), True
 
 
 def test_all_that_matters_is_in_the_key(galaxy, tmp_path, monkeypatch):
@@ -108,7 +111,7 @@ def test_all_that_matters_is_in_the_key(galaxy, tmp_path, monkeypatch):
     measure_observed_cached(galaxy, STREAMS, UNITS, cache)
     for name, arguments, matters in changes(galaxy):
         before = len(calls)
-        measure_observed_cached(*arguments, cache)
+        measure_observed_cached(*arguments[:3], cache, *arguments[4:])
         assert len(calls) - before == matters, name
     for name in ("_code", "_libraries"):
         before = len(calls)
@@ -168,7 +171,8 @@ def test_versions_are_those_that_are_imported(monkeypatch, tmp_path):
 def test_the_gain_matters_to_the_true_profile_alone(galaxy, tmp_path, monkeypatch):
     monkeypatch.setattr(
         module, "measure_observed",
-        lambda galaxy, streams, units: GalaxyMeasurements({}, {}, dict(gain=units.gain), {}))
+        lambda galaxy, streams, units, natural: GalaxyMeasurements(
+            {}, {}, dict(gain=units.gain), {}))
     cache = Cache.at(tmp_path)
 
     def gains(galaxy):

@@ -8,9 +8,11 @@ from galsim_deep.observations.observation import Observation
 from galsim_deep.validation.memorisation import (
     canonical,
     copy_distances,
+    is_caught,
     memorisation,
     nearest_distances,
     other_source_distances,
+    planted_copy,
 )
 
 _SCALE = 0.03
@@ -215,3 +217,28 @@ def test_an_empty_set_gives_nan(sets):
     found = judge(dict(sets, none=sets["fresh"][:0]), "none", count=5)
     assert np.isnan(found["generated_median"]) and np.isnan(found["share_nearer"])
     assert np.isfinite(found["held_out_median"])
+
+
+@pytest.mark.long
+def test_a_module_that_repeats_its_training_galaxies_is_caught():
+    """The positive control: stamps of training galaxies, changed by 1 to 10 %, and new galaxies."""
+    rng = np.random.default_rng(5)
+
+    def images(numbers, copies=False):
+        """Canonical images of those that have one, and their numbers."""
+        result = {}
+        for number in numbers:
+            observation, stamp = observe(galaxy(number), 0.003, rng)
+            if copies:
+                stamp = planted_copy(observation, stamp, rng)
+            result[number] = canonical(observation, stamp, rng)
+        kept = [number for number, image in result.items() if image is not None]
+        return np.array([result[number] for number in kept]), kept
+
+    (training, first), (twins, second) = images(range(24)), images(range(24), copies=True)
+    (held_out, _), (new, _) = images(range(100, 124)), images(range(200, 224))
+    planted, _ = images(range(24), copies=True)
+    whole = np.concatenate([training, twins])
+    assert len(planted) > 15
+    assert is_caught(memorisation(planted, held_out, whole, first + second))
+    assert not is_caught(memorisation(new, held_out, whole, first + second))

@@ -107,6 +107,8 @@ def test_a_module_that_cannot(shapes_folder, shapes_galaxies, tmp_path, signatur
 
 
 def test_stamps_of_another_size(shapes_module, shapes_galaxies, monkeypatch):
-    monkeypatch.setattr(shapes_galaxies, "stamp_size", 64)
-    with pytest.raises(galsim.GalSimError, match="32 pixels .* 64"):
+    sizes = np.full(len(shapes_galaxies), 32)
+    sizes[3] = 64
+    monkeypatch.setattr(shapes_galaxies, "stamp_sizes", sizes)
+    with pytest.raises(galsim.GalSimError, match="32 pixels .* 32 to 64 of 0.03"):
         Reconstructor(shapes_module, shapes_galaxies)

@@ -34,7 +34,7 @@ def report(shapes_validation, tmp_path_factory):
     images /= np.sqrt((images**2).sum(axis=(1, 2), keepdims=True))
     distances = memorisation(images[:10], images[10:15], images, np.arange(30) // 3)
     results = dict(shapes_validation.results, memorisation=memorisation_results(
-        dict(generated=distances, parametric=distances)))
+        dict(generated=distances, parametric=distances, planted=distances)))
     return write_report(dataclasses.replace(shapes_validation, results=results),
                         tmp_path_factory.mktemp("report"))
 

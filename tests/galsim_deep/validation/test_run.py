@@ -94,7 +94,8 @@ def test_results(validation):
     results = validation.results
     assert results["real"] == dict(
         name="cosmos_f814w_50", n=COUNT, sources=COUNT,
-        left_out={"not selected at random": 50 - COUNT}, stamp_size=128, pixel_scale=0.03)
+        left_out={"not selected at random": 50 - COUNT}, natural=False, stamp_size=[128],
+        pixel_scale=[0.03])
     assert [row["statistic"] for row in results["verdict"]["all"]] == [
         statistic.name for statistic in STATISTICS]
     # So few galaxies are not judged.
@@ -237,7 +238,8 @@ def test_galaxies_in_other_pixels(altered, tmp_path):
         table["PIXEL_SCALE"] = np.float32(0.06)
 
     validation = validate("hub:acs_flow_vae", RealSample(altered(change), count=2), processes=1)
-    assert validation.galaxies.stamp_size == 64 and validation.galaxies.pixel_scale == 0.06
+    assert set(validation.galaxies.stamp_sizes) == {64}
+    assert set(validation.galaxies.pixel_scales) == {np.float32(0.06)}
     assert "64 of 0.06" in validation.results["no_reconstruction"]
     assert validation.measurements.stamps["profile"].shape == (2, 64, 64)
     assert write_report(validation, tmp_path / "report").is_file()

@@ -55,7 +55,7 @@ def section_of(make_comparison):
 
     def make(measurements, classification, frequencies=FREQUENCIES):
         section = Classes(make_comparison(
-            CARD, measurements, galaxies=types.SimpleNamespace(pixel_scale=0.03)))
+            CARD, measurements, galaxies=types.SimpleNamespace(pixel_scales=0.03)))
         vars(section).update(classification=classification, frequencies=frequencies)
         return section
 

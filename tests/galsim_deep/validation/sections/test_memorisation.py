@@ -26,7 +26,7 @@ def galaxies(observe):
         observations.append(dataclasses.replace(observation, stamp=observation.drawn_like(
             observation.convolved(profile), np.random.default_rng([2, number]))))
     return types.SimpleNamespace(
-        observation=lambda number: observations[number], source=np.arange(COUNT),
+        observation=lambda number: observations[number], source=np.arange(COUNT), natural=None,
         recipe_sha256="", columns=dict(mag_auto=np.full(COUNT, 21.0)))
 
 
@@ -58,10 +58,18 @@ def test_copies_are_found(search):
 
 
 def test_each_row_shows_the_number_of_its_galaxies(search):
-    """No two stamps are of one source, so that there are other sources, but no copies."""
+    """No two stamps are of one source, so that copies are planted beside them."""
     results = search()
-    assert results["copies"]["n"] == 0
-    assert results["other_sources"]["n"] == results["n_training"] > 0
+    assert COUNT - 3 <= results["n_training"] <= COUNT
+    assert results["n_training"] < results["copies"]["n"] <= 2 * results["n_training"]
+    assert results["other_sources"]["n"] >= results["copies"]["n"]
+
+
+def test_the_control(search):
+    """Planted copies are found, and so are generated galaxies that are training galaxies."""
+    results = search()
+    assert results["planted"]["caught"] and results["generated"]["caught"]
+    assert results["planted"]["n"] > COUNT / 2
 
 
 @pytest.mark.parametrize("reason, change", [
@@ -78,3 +86,13 @@ def test_why_there_is_no_search(search, galaxies, without_magnitude, reason, cha
     if change == "faint":
         galaxies.columns["mag_auto"][:] = 25.0
     assert reason in search(**parts)["skipped"]
+
+
+def test_galaxies_that_were_trained_on_are_not_compared(search, galaxies):
+    """Those of the collection, if they are among the real galaxies."""
+    whole = search()
+    galaxies.natural = types.SimpleNamespace(
+        parts=np.where(np.arange(COUNT) < COUNT // 2, "seen", "held-out"))
+    assert search()["held_out"]["n"] < whole["held_out"]["n"]
+    galaxies.natural.parts[:] = "seen"
+    assert "too few" in search()["skipped"]

@@ -11,12 +11,12 @@ def test_the_page_says_how_the_report_was_made(random_measurements, card, make_c
     assert section.compute() == {} and list(section.figures({})) == []
     results = dict(
         module=dict(name="tiny", version="0.0.1", family="none", saved_model_sha256="f00"),
-        real=dict(name="stamps.h5", stamp_size=32, pixel_scale=0.03), settings=dict(seed=17),
-        galsim_deep="0.4", galsim="2.7")
+        real=dict(name="stamps.h5", stamp_size=[32, 48], pixel_scale=[0.03]),
+        settings=dict(seed=17), galsim_deep="0.4", galsim="2.7")
     template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(section.template)
     page = template.render(results=results)
-    for fact in ("tiny 0.0.1", "f00", "stamps.h5", "32 pixels", "0.03", "<dd>17</dd>", "0.4",
-                 "2.7"):
+    for fact in ("tiny 0.0.1", "f00", "stamps.h5", "32 to 48 pixels", "\n0.03″", "<dd>17</dd>",
+                 "0.4", "2.7"):
         assert fact in page
 
 
