@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from catalogues import catalogues
 from steps import sky
 from steps.held_out import held_out_groups
 from steps.matching import same_galaxies
@@ -21,7 +22,7 @@ from steps.prepared import Cleaned, cleaned, prepared
 from surveys import acs, ceers, cosmosweb, hst, hudf, nearby, sdss
 
 from galsim_deep.observations.collection import CollectedGalaxy
-from galsim_deep_training.data.collection_writer import write_collection
+from galsim_deep_training.data.collection_writer import add_catalogue, write_collection
 
 SETS = (hst, hudf, ceers, sdss, cosmosweb, nearby, acs)
 SEED = 20260
@@ -98,6 +99,8 @@ def main() -> None:
     surveys = {name: survey for part in SETS for name, survey in part.SURVEYS.items()}
     write_collection(arguments.output, galaxies, surveys,
                      conditions={"acs_f814w": acs.conditions(arguments.data)})
+    for name, catalogue in catalogues(arguments.data).items():
+        add_catalogue(arguments.output, name, catalogue)
     print(f"{len(galaxies)} galaxies, {arguments.output.stat().st_size / 1e6:.1f} MB")
     if arguments.sheets:
         from steps.sheets import draw_sheets
