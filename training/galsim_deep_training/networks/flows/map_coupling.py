@@ -57,8 +57,9 @@ class MapCouplingFlow(MapFlow, kind="map_coupling"):
         shapes = [shape for shape in shapes if np.prod(shape)]
         super().__init__(sum(int(np.prod(shape)) for shape in shapes))
         hidden, shared = settings.hidden, settings.shared
-        self.grid = min(height for height, _, _ in shapes)
-        self.channels = self.latent_size // self.grid**2
+        self.grid = min(shape[:2] for shape in shapes)
+        cells = self.grid[0] * self.grid[1]
+        self.channels = self.latent_size // cells
         order = _order_on_grid(shapes, self.grid).reshape(-1, self.channels)
         permutation = np.random.default_rng(seed).permutation(self.channels)
         self.order: NDArray[np.int_] = order[:, permutation].ravel()
@@ -68,9 +69,9 @@ class MapCouplingFlow(MapFlow, kind="map_coupling"):
                 "A flow of maps needs two or more channels on the grid of the lowest resolution, "
                 "but there is only one. Increase the number of maps of latents in the recipe, or "
                 "set all of them to 0.")
-        self.entry = Conditioner((2 * hidden,), self.grid**2 * shared,
+        self.entry = Conditioner((2 * hidden,), cells * shared,
                                  output_initializer="glorot_uniform")
-        self.unfold = keras.layers.Reshape((self.grid, self.grid, shared), dtype="float32")
+        self.unfold = keras.layers.Reshape((*self.grid, shared), dtype="float32")
         self.conditioners = [MapConditioner(hidden, 2 * (self.channels - self.kept))
                              for _ in range(settings.layers)]
         self.final = keras.layers.Conv2D(
@@ -78,16 +79,16 @@ class MapCouplingFlow(MapFlow, kind="map_coupling"):
 
     def build(self, conditions_shape: Shape) -> None:
         self.entry.build((None, 0), conditions_shape)
-        condition_map = (None, self.grid, self.grid, self.unfold.target_shape[-1])
+        condition_map = (None, *self.grid, self.unfold.target_shape[-1])
         for conditioner in self.conditioners:
-            conditioner.build((None, self.grid, self.grid, self.kept), condition_map)
+            conditioner.build((None, *self.grid, self.kept), condition_map)
         self.final.build(condition_map)
         super().build(conditions_shape)
 
     def transforms(self, conditions: tf.Tensor) -> list[tfb.Bijector]:
         condition_map = self.unfold(self.entry(conditions[:, :0], conditions))
         shift, log_scale = tf.split(self.final(condition_map), 2, axis=-1)
-        grid = [self.grid, self.grid, self.channels]
+        grid = [*self.grid, self.channels]
         couplings = [
             CouplingBijector(self.kept, _univariate(conditioner, condition_map),
                              keep_last=bool(number % 2))
@@ -150,15 +151,17 @@ def _univariate(conditioner: MapConditioner,
     return functions
 
 
-def _order_on_grid(shapes: Sequence[tuple[int, int, int]], grid: int) -> NDArray[np.int_]:
-    """Indices of the numbers of the flattened maps in the order of the grid, [G * G * channels]."""
+def _order_on_grid(shapes: Sequence[tuple[int, int, int]],
+                   grid: tuple[int, int]) -> NDArray[np.int_]:
+    """Indices of the numbers of the flattened maps in the order of the grid, [G * H * channels]."""
     blocks, start = [], 0
     for height, width, count in shapes:
-        if height != width or height % grid:
-            raise ValueError(f"Maps of {height} x {width} do not fit on a grid of {grid} x {grid}.")
-        factor = height // grid
+        factor = height // grid[0]
+        if (height, width) != (factor * grid[0], factor * grid[1]):
+            raise ValueError(f"Maps of {height} x {width} do not fit on a grid of {grid[0]} x "
+                             f"{grid[1]}.")
         number = start + np.arange(height * width * count).reshape(
-            grid, factor, grid, factor, count)
-        blocks.append(number.transpose(0, 2, 1, 3, 4).reshape(grid, grid, -1))
+            grid[0], factor, grid[1], factor, count)
+        blocks.append(number.transpose(0, 2, 1, 3, 4).reshape(*grid, -1))
         start += height * width * count
     return np.concatenate(blocks, axis=-1).ravel()

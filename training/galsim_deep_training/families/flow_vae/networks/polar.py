@@ -1,0 +1,211 @@
+"""Encoder and decoder on polar grids, whose last column is next to the first.
+
+The decoder makes the logarithm of the structure of a galaxy: what its light is multiplied by,
+relative to the mean of each ring.  Each resolution adds detail to that of the resolution before, so
+that a small galaxy needs the first ones only.
+"""
+
+__all__ = ["PolarDecoder", "PolarEncoder"]
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from ....networks.blocks import Shape, bounded_scale, mlp
+from ....networks.upsampling import depth_to_space
+
+
+def wrapped(x: tf.Tensor, width: int = 1) -> tf.Tensor:
+    """Pad [N, R, A, C]: the columns periodically, the rows with copies of the first and last."""
+    x = tf.concat([x[:, :, -width:], x, x[:, :, :width]], axis=2)
+    return tf.concat([*[x[:, :1]] * width, x, *[x[:, -1:]] * width], axis=1)
+
+
+class PolarBlock(keras.layers.Layer):
+    """As `networks.blocks.ResidualBlock`, on a polar grid."""
+
+    scale = 0.2
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = (
+            keras.layers.Conv2D(channels, 3, padding="valid", kernel_initializer="he_normal")
+            for _ in range(2))
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        y = self.first(wrapped(tf.nn.relu(x)))
+        return x + self.scale * self.second(wrapped(tf.nn.relu(y)))
+
+
+class PolarEncoder(keras.Model):
+    """Residual network from polar views to a diagonal Gaussian q(z | views) and to feature maps.
+
+    Parameters:
+        latent_size:    Dimension L of the Gaussian.
+        channels:       Channels at each resolution, the highest first.
+        hidden:         Units of the two hidden layers before the output.
+    """
+
+    def __init__(self, latent_size: int, channels: Sequence[int], hidden: int) -> None:
+        super().__init__(name="encoder", dtype="float32")
+        self.pool = keras.layers.AveragePooling2D(2)
+        self.entry = keras.layers.Conv2D(channels[0], 3, padding="valid")
+        self.change_channels = [keras.layers.Conv2D(count, 1) for count in channels]
+        self.blocks = [PolarBlock(count) for count in channels]
+        self.flatten = keras.Sequential([keras.layers.Conv2D(12, 1), keras.layers.Flatten()])
+        self.head = mlp(2 * latent_size, (hidden, hidden), output_initializer="zeros")
+
+    def call(self, views: tf.Tensor, rings: tf.Tensor, conditions: tf.Tensor
+             ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Encode views.
+
+        Parameters:
+            views:          [N, R, A, K].
+            rings:          Numbers of each ring, such as its mean, [N, R * k].
+            conditions:     [N, C].
+
+        Returns:
+            (mean [N, L], scale [N, L], feature maps [N, h, w, c], the highest resolution first).
+        """
+        x = self.pool(self.entry(wrapped(views)))
+        features = []
+        for level, (change_channels, block) in enumerate(
+                zip(self.change_channels, self.blocks, strict=True)):
+            x = block(change_channels(self.pool(x) if level else x))
+            features.append(x)
+        flat = tf.concat([self.flatten(tf.nn.relu(x)), rings, conditions], axis=-1)
+        mean, raw_scale = tf.split(self.head(flat), 2, axis=-1)
+        return mean, bounded_scale(raw_scale - 1.0), features
+
+
+class PolarLevel(keras.layers.Layer):
+    """One resolution of a `PolarDecoder`: upsampling, latent maps, a residual block and an output.
+
+    Parameters:
+        channels:       Channels of the features.
+        maps:           Number of latent maps; 0 for none.
+        doubles:        Whether the resolution is twice that of the input.
+    """
+
+    def __init__(self, channels: int, maps: int, doubles: bool) -> None:
+        super().__init__()
+        self.doubles, self.maps = doubles, maps
+        self.change_channels = keras.layers.Conv2D(4 * channels if doubles else channels, 1)
+        self.block = PolarBlock(channels)
+        self.output_layer = keras.layers.Conv2D(1, 3, padding="valid",
+                                                kernel_initializer="zeros")
+        if maps:
+            half = max(channels // 2, 12)
+            self.gate = keras.layers.Conv2D(maps, 1)
+            self.inject = keras.layers.Conv2D(channels, 1)
+            self.posterior_first = keras.layers.Conv2D(half, 3, padding="valid")
+            self.posterior_second = keras.layers.Conv2D(
+                2 * maps, 3, padding="valid", kernel_initializer="zeros")
+
+    def build(self, *_: Shape) -> None:
+        """Nothing to do: the layers within are built when they are called first."""
+
+    def upsample(self, x: tf.Tensor) -> tf.Tensor:
+        """Change channels and resolution: [N, h, w, c] -> [N, 2 h, 2 w, channels] if it doubles."""
+        x = self.change_channels(x)
+        return depth_to_space(x, 2) if self.doubles else x
+
+    def posterior(self, x: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Posterior (mean, scale) of the maps, [N, h, w, maps] each."""
+        both = tf.nn.relu(tf.concat([x, features], axis=-1))
+        both = self.posterior_second(wrapped(tf.nn.relu(self.posterior_first(wrapped(both)))))
+        mean, raw_scale = tf.split(both, 2, axis=-1)
+        return mean, bounded_scale(raw_scale)
+
+    def call(self, x: tf.Tensor, maps: tf.Tensor | None) -> tf.Tensor:
+        """Add latent maps [N, h, w, maps] to upsampled features [N, h, w, channels]."""
+        if maps is not None:
+            x += self.inject(maps * self.gate(tf.nn.relu(x)))
+        return self.block(x)
+
+    def structure(self, x: tf.Tensor, coarse: tf.Tensor | None) -> tf.Tensor:
+        """The output at this resolution, [N, h, w], added to that of the one before."""
+        detail = self.output_layer(wrapped(tf.nn.relu(x)))[..., 0]
+        if coarse is None:
+            return detail
+        return detail + (doubled(coarse) if self.doubles else coarse)
+
+
+def doubled(maps: tf.Tensor) -> tf.Tensor:
+    """Interpolate maps [N, h, w] linearly to twice the resolution."""
+    before = tf.concat([maps[:, :, -1:], maps[:, :, :-1]], axis=2)
+    after = tf.concat([maps[:, :, 1:], maps[:, :, :1]], axis=2)
+    maps = _interleaved(0.75 * maps + 0.25 * before, 0.75 * maps + 0.25 * after, 2)
+    before = tf.concat([maps[:, :1], maps[:, :-1]], axis=1)
+    after = tf.concat([maps[:, 1:], maps[:, -1:]], axis=1)
+    return _interleaved(0.75 * maps + 0.25 * before, 0.75 * maps + 0.25 * after, 1)
+
+
+def _interleaved(first: tf.Tensor, second: tf.Tensor, axis: int) -> tf.Tensor:
+    shape = [-1, first.shape[1], first.shape[2]]
+    shape[axis] *= 2
+    return tf.reshape(tf.stack([first, second], axis=axis + 1), shape)
+
+
+class PolarDecoder(keras.Model):
+    """Decodes a latent vector and latent maps to an envelope and structure on a polar grid.
+
+    Parameters:
+        base:           (rows, columns) of the lowest resolution.
+        channels:       Channels at each resolution, the lowest first.
+        maps:           Number of latent maps at each; 0 for none.
+        hidden:         Units of the hidden layers that make the envelope, and the first features.
+        start:          Channels of the first feature map.
+        envelope_size:  Number of numbers that describe the envelope, E.
+    """
+
+    def __init__(self, base: tuple[int, int], channels: Sequence[int], maps: Sequence[int],
+                 hidden: int, start: int, envelope_size: int) -> None:
+        super().__init__(name="decoder", dtype="float32")
+        self.base, self.start = base, start
+        self.envelope_head = mlp(envelope_size, (hidden, hidden), output_initializer="zeros")
+        self.entry = mlp(base[0] * base[1] * start, (hidden,))
+        self.levels = [PolarLevel(count, level_maps, doubles=level > 0)
+                       for level, (count, level_maps) in enumerate(
+                           zip(channels, maps, strict=True))]
+        self.map_shapes = [(base[0] * 2**level, base[1] * 2**level, count)
+                           for level, count in enumerate(maps)]
+
+    @property
+    def structure_variables(self) -> list[keras.Variable]:
+        """The trainable variables that determine the structure, and not the envelope."""
+        return [variable for part in (self.entry, *self.levels)
+                for variable in part.trainable_variables]
+
+    def envelope(self, vector: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
+        """The numbers of the envelope, [N, E]."""
+        return self.envelope_head(tf.concat([vector, conditions], axis=-1))
+
+    def structure(self, vector: tf.Tensor, conditions: tf.Tensor, maps: Sequence[tf.Tensor]
+                  ) -> tf.Tensor:
+        """The structure at the resolution of the last of ``maps`` that are given, [N, R, A]."""
+        x, output = self._first_features(vector, conditions), None
+        for level, latent in zip(self.levels, maps):
+            x = level(level.upsample(x), latent if level.maps else None)
+            output = level.structure(x, output)
+        return output
+
+    def infer(self, vector: tf.Tensor, conditions: tf.Tensor, features: Sequence[tf.Tensor],
+              noise: Sequence[tf.Tensor]
+              ) -> tuple[tf.Tensor, list[tuple[tf.Tensor, tf.Tensor]]]:
+        """As `structure`, with latent maps drawn from their posterior, given features."""
+        x, output, posteriors = self._first_features(vector, conditions), None, []
+        for level, encoder_features, normal in zip(self.levels, features, noise, strict=True):
+            x, latent = level.upsample(x), None
+            if level.maps:
+                mean, scale = level.posterior(x, encoder_features)
+                posteriors.append((mean, scale))
+                latent = mean + scale * normal
+            x = level(x, latent)
+            output = level.structure(x, output)
+        return output, posteriors
+
+    def _first_features(self, vector: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
+        x = self.entry(tf.concat([vector, conditions], axis=-1))
+        return tf.reshape(x, [-1, *self.base, self.start])

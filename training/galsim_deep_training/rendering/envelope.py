@@ -1,0 +1,102 @@
+"""The smooth light of a galaxy as a sum of Gaussians, whose size and flux are known exactly.
+
+A multi-Gaussian expansion (Emsellem et al. 1994, A&A 285, 723; Cappellari 2002, MNRAS 333, 400,
+arXiv:astro-ph/0201430) can have any profile that falls with radius, and an axis ratio that changes
+with it, as in a round bulge within an inclined disc.  It is smooth and positive everywhere, its
+light ends where its widest Gaussian ends, and the blur by a pixel is a small change of widths.
+"""
+
+__all__ = ["Envelope", "SIGMAS", "half_light_radius"]
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+SIGMAS = np.geomspace(0.02, 3.5, 13).astype(np.float32)
+"""Standard deviations of the Gaussians along the major axis, in the unit of length of the frame."""
+_ANGLE = (np.arange(8) + 0.5) * np.pi / 16
+_COS2, _SIN2 = (np.square(f(_ANGLE)).astype(np.float32) for f in (np.cos, np.sin))
+_RADII = np.geomspace(0.08, 4.0, 24).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Envelope:
+    """The smooth light of N galaxies in their frames, whose x axis is the major axis.
+
+    Attributes:
+        weights:    Share of each Gaussian in the flux, [N, K], K as `SIGMAS`.
+        ratios:     Minor over major axis of each, [N, K].
+        unit:       Pixels in the unit of length of the frame, [N].
+        blur:       Standard deviation of the Gaussian that the light is convolved with [pixels].
+
+    >>> weights = tf.one_hot([7], 13)  # one Gaussian
+    >>> envelope = Envelope(weights, tf.ones([1, 13]), tf.constant([5.0]))
+    >>> sigma = 5.0 * SIGMAS[7]
+    >>> x = tf.constant([[0.0, sigma]])
+    >>> image = envelope.at(x, 0.0 * x)  # flux per pixel
+    >>> bool(abs(image[0, 0] * 2 * np.pi * (sigma**2 + 0.25) - 1) < 1e-5)
+    True
+    """
+
+    weights: tf.Tensor
+    ratios: tf.Tensor
+    unit: tf.Tensor
+    blur: float = 0.5
+
+    def at(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Flux per pixel at positions relative to the centre [pixels], of any shape [N, ...]."""
+        square_x, square_y = tf.square(x), tf.square(y)
+        shape = [-1] + [1] * (x.shape.rank - 1)
+        major2 = tf.square(self.unit[:, None] * SIGMAS)
+        minor2 = major2 * tf.square(self.ratios) + self.blur**2
+        major2 += self.blur**2
+        amplitude = self.weights * tf.math.rsqrt(major2 * minor2) / (2 * np.pi)
+        light = None
+        for number in range(len(SIGMAS)):
+            along, across, peak = (tf.reshape(values[:, number], shape) for values in (
+                -0.5 / major2, -0.5 / minor2, amplitude))
+            gaussian = peak * tf.exp(along * square_x + across * square_y)
+            light = gaussian if light is None else light + gaussian
+        return light
+
+    def extent(self, left_out: float) -> tf.Tensor:
+        """Radius along the major axis beyond which a share of the light lies [pixels], [N]."""
+        radii = np.geomspace(1.0, 3.6 * SIGMAS[-1], 24).astype(np.float32)
+        beyond = tf.matmul(self.weights, np.exp(
+            -0.5 * np.square(radii / SIGMAS[:, None])).astype(np.float32))
+        # The share beyond an ellipse falls with its radius.
+        count = tf.reduce_sum(tf.cast(beyond > left_out, tf.int32), axis=1)
+        return self.unit * tf.gather(radii, tf.minimum(count, len(radii) - 1))
+
+
+def half_light_radius(weights: tf.Tensor, ratios: tf.Tensor, blur: tf.Tensor) -> tf.Tensor:
+    """Radius of the circle that holds half of the light of envelopes, in the unit of the frame.
+
+    Parameters:
+        weights, ratios:    As of an `Envelope`, [N, K].
+        blur:               As of an `Envelope`, but in the unit of the frame, [N].
+
+    Returns:
+        [N].
+
+    >>> gaussian = tf.one_hot([7], 13)
+    >>> radius = half_light_radius(gaussian, tf.ones([1, 13]), tf.zeros([1]))
+    >>> round(float(radius[0]) / (1.1774 * SIGMAS[7]), 2)
+    1.0
+    """
+    blur2 = tf.square(blur)[:, None]
+    major2 = tf.constant(SIGMAS**2) + blur2
+    minor2 = tf.square(SIGMAS * ratios) + blur2
+    # In the direction of an eccentric angle, a Gaussian has this variance.
+    variance = major2[..., None] * _COS2 + minor2[..., None] * _SIN2
+    within = 1 - tf.reduce_mean(
+        tf.exp(-0.5 * tf.square(_RADII) / variance[..., None]), axis=2)
+    share = tf.einsum("nk,nkr->nr", weights, within)
+    index = tf.clip_by_value(
+        tf.reduce_sum(tf.cast(share < 0.5, tf.int32), axis=1), 1, len(_RADII) - 1)
+    low, high = (tf.gather(share, index - step, batch_dims=1) for step in (1, 0))
+    fraction = (0.5 - low) / tf.maximum(high - low, 1e-6)
+    log_step = float(np.log(_RADII[1] / _RADII[0]))
+    return tf.exp(float(np.log(_RADII[0])) + log_step * (
+        tf.cast(index - 1, tf.float32) + fraction))
