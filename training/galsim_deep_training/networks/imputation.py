@@ -112,14 +112,15 @@ def imputed(imputation: Imputation, conditions: Conditions, columns: Mapping[str
         normal:         Standard normal numbers, [N, C].  [default: zeros, conditional medians]
 
     Returns:
-        columns, [N] each; drawn values are limited to the range of the training set.
+        columns, [N] each; drawn values are limited to the range of the training set.  Other entries
+        of ``columns``, such as ``pixel_scale``, are kept.
     """
     values = conditions(columns)
     observed = tf.stack(
         [tf.math.is_finite(columns[column.name]) for column in conditions.columns], axis=-1)
     drawn = conditions.columns_of(imputation(
         values, observed, tf.zeros_like(values) if normal is None else normal))
-    return {column.name: tf.where(
+    return dict(columns) | {column.name: tf.where(
                 observed[:, number], columns[column.name],
                 tf.clip_by_value(drawn[column.name], conditions.lowest[number],
                                  conditions.highest[number]))

@@ -17,7 +17,7 @@ SIGMAS = np.geomspace(0.02, 3.5, 13).astype(np.float32)
 """Standard deviations of the Gaussians along the major axis, in the unit of length of the frame."""
 _ANGLE = (np.arange(8) + 0.5) * np.pi / 16
 _COS2, _SIN2 = (np.square(f(_ANGLE)).astype(np.float32) for f in (np.cos, np.sin))
-_RADII = np.geomspace(0.08, 4.0, 24).astype(np.float32)
+_RADII = np.geomspace(0.03, 6.0, 32).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
