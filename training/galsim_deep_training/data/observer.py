@@ -1,8 +1,8 @@
 """Sources observed again through the PSFs of a survey, with their own PSF divided out.
 
 A source has a narrow Gaussian in place of its own PSF (`sources.sharpened`).  The transformation
-that turns it into another galaxy transforms this Gaussian too.  In Fourier space the drawn source is
-multiplied by (PSF of the survey / transformed Gaussian).
+that turns it into another galaxy transforms this Gaussian too.  In Fourier space the drawn source
+is multiplied by (PSF of the survey / transformed Gaussian).
 
 Compared with the stamp of the source, no mode is amplified by more than `LARGEST_AMPLIFICATION`:
 where the transformed PSF of the source is much wider than that of the survey, the detail is not
@@ -15,7 +15,6 @@ __all__ = ["LARGEST_AMPLIFICATION", "Observer", "Transplant"]
 import dataclasses
 from collections.abc import Iterable
 
-import galsim
 import numpy as np
 from scipy import fft
 

@@ -107,7 +107,8 @@ def test_columns_are_found_by_their_quantity(make_recipe, builder):
         size, magnitude, redshift = content["columns"]
         size.update(name="r50", unit="arcsec", valid_range=[0.05, 0.5])
         magnitude["name"] = "brightness"
-        shapes = [dict(name="index", quantity="sersic_index"), dict(name="q", quantity="axis_ratio")]
+        shapes = [dict(name="index", quantity="sersic_index"),
+                  dict(name="q", quantity="axis_ratio")]
         content["columns"] = [redshift, size, magnitude, *(
             dict(shape, unit="", meaning="of a fit", valid_range=[0.1, 6.0]) for shape in shapes)]
 
