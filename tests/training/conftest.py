@@ -154,9 +154,11 @@ def _write_collection(path, folder, noise=1e-5):
                  else image + rng.normal(0, noise, image.shape))
         galaxies.append(CollectedGalaxy(
             image=image, usable=np.ones(image.shape, bool),
-            psf=psf_image.array / psf_image.array.sum(), psf_scale=SOURCE_SCALE, noise_correlation=None, name=f"made-{number:02d}",
+            psf=psf_image.array / psf_image.array.sum(), psf_scale=SOURCE_SCALE,
+            noise_correlation=None, name=f"made-{number:02d}",
             survey="cut" if is_cut else "sky", band="F814W",
-            group=SOURCE_GROUPS.get(number, number), held_out=number in HELD_OUT_SOURCES, judge_only=False, pixel_scale=SOURCE_SCALE,
+            group=SOURCE_GROUPS.get(number, number), held_out=number in HELD_OUT_SOURCES,
+            judge_only=False, pixel_scale=SOURCE_SCALE,
             noise_sigma=0.0 if is_cut else noise, photon_variance=0.0, zero_point=ZERO_POINT,
             cut=is_cut, x=23.5, y=23.5, radius_used=23.0, ellipse_axis_ratio=q, ellipse_angle=angle,
             magnitude=22.0, redshift=np.nan if number == 7 else 0.1 * (1 + number),

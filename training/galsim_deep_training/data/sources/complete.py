@@ -197,7 +197,8 @@ class _Profile:
             elif number > last + 2:
                 break
         self._radii, self._values = mean(radius)[:last + 1], values[:last + 1]
-        self.end = float(self._radii[-1])
+        # At least a pixel, also for a galaxy of which only the core exceeds the noise.
+        self.end = max(float(self._radii[-1]), SMALLEST_RING)
         weight = (np.square(self._values / error[:last + 1])
                   * known[:last + 1] * (self._values > 0))
         self.scale_length = self._fitted_scale(weight, expected_scale(self.end))
