@@ -88,13 +88,14 @@ def data_file(tmp_path_factory):
     psf_image = psf.drawImage(nx=17, ny=17, scale=0.03, method="no_pixel", dtype=float).array
     path = tmp_path_factory.mktemp("data") / "data.h5"
     with h5py.File(path, "w") as file:
-        file.attrs.update(format_version=2, pixel_scale=0.03, seed=1, recipe_sha256="")
+        file.attrs.update(format_version=3, pixel_scale=0.03, seed=1, recipe_sha256="")
         parts = dict(
             stamp=np.float32(stamp + noise), psf=np.float32([psf_image / psf_image.sum()]),
             psf_index=np.zeros(COUNT, int), noise_sigma=np.full(COUNT, 0.02, np.float32),
             noise_correlation=np.ones((1, 1, 1), np.float32), noise_index=np.zeros(COUNT, int),
-            source=np.arange(COUNT) // 2, test=np.ones(COUNT, bool), truth_index=np.zeros(0, int),
-            truth=np.zeros((0, 32, 32), np.float32))
+            source=np.arange(COUNT) // 2, test=np.ones(COUNT, bool),
+            pixel_scale=np.full(COUNT, 0.03), noiseless_index=np.zeros(0, int),
+            noiseless=np.zeros((0, 32, 32), np.float32))
         columns = dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5)
         parts.update({f"columns/{name}": np.full(COUNT, value, np.float32)
                       for name, value in columns.items()})
@@ -133,13 +134,13 @@ def comparison(data_file):
     numbers = {name: np.zeros(COUNT) for name in (
         "not_finite", "negative", "edge_flux", "ring_flux", "offset_x", "offset_y", "e1", "e2",
         "subpixel_size", "subpixel_flux", "subpixel_g", "sersic_failed_generated",
-        "sersic_failed_truth")}
+        "sersic_failed_noiseless")}
     numbers.update({f"response_{name}": np.full(COUNT, 0.75) for name in (*SAMPLES, "profile")})
     numbers.update(
         measured_size=1.1 * galaxies.columns["flux_radius"],
         measured_magnitude=galaxies.columns["mag_auto"] + 0.5,
-        peak_generated=np.ones(COUNT), peak_truth=np.full(COUNT, 2.0),
-        power_generated=np.ones((COUNT, 4)), power_truth=np.full((COUNT, 4), 2.0))
+        peak_generated=np.ones(COUNT), peak_noiseless=np.full(COUNT, 2.0),
+        power_generated=np.ones((COUNT, 4)), power_noiseless=np.full((COUNT, 4), 2.0))
     stamps = np.stack([galaxies.observation(number).stamp for number in range(COUNT)])
     settings = Settings()
     return Comparison(

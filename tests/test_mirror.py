@@ -34,7 +34,6 @@ WITHOUT_SOURCE = {
     "training/export/test_module_with_classes.py":
         "all files of the export, for a model with classes, which needs a fit of its own",
     "training/networks/flows/test_spline_flows.py": "what both flows of splines share",
-    "training/sources/test_catalogues.py": "the script of the public catalogues",
     "training/test_short_fit.py": "one step of each phase, and an export, for the quick tests",
     "training/test_import.py": "which part of the training package imports which",
     "training/sources/test_real_galaxies.py": "the collection in the repository",

@@ -33,8 +33,7 @@ class Observation:
                             the light of the galaxy ends at the edge of the footprint.
         source:             Number of the galaxy that the stamp was made from.  Stamps of the same
                             source are not independent of each other.
-        truth:              The profile before PSF and noise, shape [S, S], flux per pixel, if
-                            it is known.
+        noiseless:          The stamp without noise, shape [S, S], if it is known.
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, if the stamp
                             was clipped; None otherwise.
         usable:             False for pixels with a neighbour or a defect, bool [S, S]; None if
@@ -70,7 +69,7 @@ class Observation:
     noise_correlation: np.ndarray | None = None
     footprint: np.ndarray | None = None
     source: int = 0
-    truth: np.ndarray | None = None
+    noiseless: np.ndarray | None = None
     clipping: tuple[float, float] | None = None
     usable: np.ndarray | None = None
     offset: tuple[float, float] = (0.0, 0.0)

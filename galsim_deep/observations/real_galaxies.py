@@ -349,13 +349,13 @@ class DataSetGalaxies(RealGalaxies):
         self._psfs = self._file.psfs.astype(float)
         self._correlations = [_none_if_white(values.astype(float))
                               for values in self._file.noise_correlation]
-        self._truth = {int(row): i for i, row in enumerate(self._file.truth_index)}
+        self._noiseless = {int(row): i for i, row in enumerate(self._file.noiseless_index)}
         self.name = f"{path.stem} ({split})"
         rows = np.flatnonzero(self._file.test == (split == "test"))
         values = {column.name: self._column(columns.get(column.name, column.name))[rows]
                   for column in card.columns}
         self._rows = rows[self._choose(values, self._file.source[rows], count, seed)]
-        self.pixel_scales = np.full(len(self._rows), self._file.pixel_scale)
+        self.pixel_scales = self._file.pixel_scales[self._rows]
         self.stamp_sizes = np.full(len(self._rows), self._file.stamp_size)
 
     def _column(self, name: str) -> np.ndarray:
@@ -370,12 +370,13 @@ class DataSetGalaxies(RealGalaxies):
         row = int(self._rows[number])
         return Observation(
             number=number, stamp=self._file.stamp(row).astype(float),
-            psf=self._psfs[self._file.psf_index[row]], pixel_scale=self._file.pixel_scale,
+            psf=self._psfs[self._file.psf_index[row]], pixel_scale=float(self.pixel_scales[number]),
             noise_sigma=float(self._file.noise_sigma[row]),
             noise_correlation=self._correlations[self._file.noise_index[row]],
             columns={name: float(values[number]) for name, values in self.columns.items()},
             source=int(self.source[number]),
-            truth=self._file.truth(self._truth[row]).astype(float) if row in self._truth else None,
+            noiseless=(self._file.noiseless(self._noiseless[row]).astype(float)
+                       if row in self._noiseless else None),
             clipping=self._file.clipping)
 
 

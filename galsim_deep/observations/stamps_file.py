@@ -16,17 +16,19 @@ read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct noise correlations
 ``test``               [N]        True for the test split; a source is in one split only
 ``label``              [N]        class of each example by its number, -1 if it is not known;
                                   optional, -1 for all if it is absent
+``pixel_scale``        [N]        size of a pixel of the stamp and of the PSF image [arcsec]
 ``columns/NAME``       [N]        catalogue columns
-``truth_index``        [T]        examples whose noiseless profile before the PSF is known
-``truth``              [T, S, S]  these profiles, band limited to what the pixels can represent
+``noiseless_index``    [T]        examples whose stamp is known without noise
+``noiseless``          [T, S, S]  these stamps, with PSF and without noise
 =====================  =========  ===========================================================
 
-Attributes: ``format_version``, ``pixel_scale`` [arcsec], ``seed`` and ``recipe_sha256``, the hash
-of the parts of the recipe that a data set depends on.  If the stamps were clipped, also
-``clipping``: the threshold and the peak of `galsim_deep.observations.clipping`, in units of the
-noise.
+Attributes: ``format_version``, ``pixel_scale`` of the recipe [arcsec], ``seed`` and
+``recipe_sha256``, the hash of the parts of the recipe that a data set depends on.  If the stamps
+were clipped, also ``clipping``: the threshold and the peak of `galsim_deep.observations.clipping`,
+in units of the noise.
 
-Images are float32, indices int32.  Version 1 had no correlation of the noise.
+Images are float32, indices int32.  Version 1 had no correlation of the noise; version 2 had one
+pixel scale for all examples, and profiles before the PSF in place of the stamps without noise.
 """
 
 __all__ = ["FORMAT_VERSION", "StampsFile"]
@@ -41,22 +43,23 @@ from galsim import GalSimError
 if TYPE_CHECKING:
     import h5py
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 PARTS = ("stamp", "psf", "psf_index", "noise_sigma", "noise_correlation", "noise_index", "source",
-         "test", "columns", "truth_index", "truth")
+         "test", "pixel_scale", "columns", "noiseless_index", "noiseless")
 
 
 class StampsFile:
     """A data set file, open for reading.
 
-    Everything but the stamps and true profiles is read at once; these are read one by one.
+    Everything but the images is read at once; these are read one by one.
 
     Parameters:
         path:       The HDF5 file.
 
     Attributes:
         path:               The file.
-        pixel_scale:        Size of a pixel [arcsec].
+        pixel_scale:        Size of a pixel of the recipe [arcsec].
+        pixel_scales:       Size of a pixel of each example [arcsec], float64 [N].
         stamp_size:         Pixels on a side of the stamps.
         recipe_sha256:      The hash of the settings that the data set depends on; empty if there
                             was none.
@@ -72,7 +75,7 @@ class StampsFile:
         test:               True for the test split, bool [N].
         label:              The number of the class of each example, int [N]; -1 if it is not known.
         columns:            The catalogue columns, {name: float32 [N]}.
-        truth_index:        The examples whose true profile is known, int [T].
+        noiseless_index:    The examples whose stamp is known without noise, int [T].
 
     Raises:
         galsim.GalSimError: if there is no such file, or it is no data set file of this version.
@@ -102,9 +105,10 @@ class StampsFile:
         self.label = (self._file["label"][:] if "label" in self._file
                       else np.full(len(self.psf_index), -1, np.int32))
         self.columns = {name: data[:] for name, data in self._file["columns"].items()}
-        self.truth_index = self._file["truth_index"][:]
+        self.pixel_scales = self._file["pixel_scale"][:]
+        self.noiseless_index = self._file["noiseless_index"][:]
         # Kept, since looking up an HDF5 data set by name takes longer than reading a stamp.
-        self._stamps, self._truths = self._file["stamp"], self._file["truth"]
+        self._stamps, self._noiseless = self._file["stamp"], self._file["noiseless"]
 
     def __len__(self) -> int:
         return len(self.psf_index)
@@ -113,9 +117,9 @@ class StampsFile:
         """The observed stamp of an example, float32, shape [S, S]."""
         return self._stamps[row]
 
-    def truth(self, index: int) -> np.ndarray:
-        """The true profile of example ``truth_index[index]``, float32, shape [S, S]."""
-        return self._truths[index]
+    def noiseless(self, index: int) -> np.ndarray:
+        """The stamp of example ``noiseless_index[index]`` without noise, float32, shape [S, S]."""
+        return self._noiseless[index]
 
 
 def _open(path: Path) -> "h5py.File":

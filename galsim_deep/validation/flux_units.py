@@ -46,12 +46,13 @@ class FluxUnits:
                             [default: None, the observed one]
 
         Returns:
-            an `Observation` whose stamp, noise and truth are converted.
+            an `Observation` whose stamps and noise are converted.
         """
         stamp = observation.stamp if stamp is None else stamp
         return dataclasses.replace(
             observation, stamp=stamp / self.gain, noise_sigma=observation.noise_sigma / self.gain,
-            truth=None if observation.truth is None else self.image_to_module(observation.truth))
+            noiseless=(None if observation.noiseless is None
+                       else self.image_to_module(observation.noiseless)))
 
     def image_to_module(self, image: np.ndarray) -> np.ndarray:
         """An image of real stamps in the flux unit of the module, of the same shape."""

@@ -99,22 +99,24 @@ def chi_square_per_pixel(model: np.ndarray, observation: Observation) -> float:
     return float(squares[finite].mean()) if finite.any() else np.nan
 
 
-def light_statistics(profile: np.ndarray, pixel_scale: float, name: str) -> dict[str, Any]:
-    """Statistics of a profile without noise and before the PSF, generated or true.
+def light_statistics(stamp: np.ndarray, pixel_scale: float, psf: np.ndarray,
+                     name: str) -> dict[str, Any]:
+    """Statistics of a stamp without noise, of a real or a generated galaxy.
 
     Parameters:
-        profile:        Float64, shape [S, S].
+        stamp:          Float64, shape [S, S].
         pixel_scale:    Size of a pixel [arcsec].
-        name:           ``generated`` or ``truth``.
+        psf:            Its effective PSF, shape [P, P], P odd.
+        name:           ``generated`` or ``noiseless``.
 
     Returns:
         a dict of ``peak_NAME`` (`structure.peak_surface_brightness`), ``power_NAME``
         (`structure.small_scale_power` of the residual of the best Sersic profile; NaN if that fit
         failed) and ``sersic_failed_NAME`` (1 if it failed, otherwise 0).
     """
-    fit = fit_sersic(profile, pixel_scale)
+    fit = fit_sersic(stamp, pixel_scale, psf)
     power = np.full(len(structure.EDGES) - 1, np.nan)
     if fit.success:
-        power = structure.small_scale_power(profile - fit.stamp, profile.sum(), pixel_scale)
-    return {f"peak_{name}": structure.peak_surface_brightness(profile, pixel_scale),
+        power = structure.small_scale_power(stamp - fit.stamp, stamp.sum(), pixel_scale)
+    return {f"peak_{name}": structure.peak_surface_brightness(stamp, pixel_scale),
             f"power_{name}": power, f"sersic_failed_{name}": float(not fit.success)}

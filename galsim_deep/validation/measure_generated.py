@@ -72,12 +72,6 @@ class Task:
         return bool(np.isclose(
             self.observation.pixel_scale, self.pixel_scale, rtol=1e-5))
 
-    @property
-    def truth_is_comparable(self) -> bool:
-        """Whether there is a true profile on the same pixels as the generated one."""
-        truth = self.observation.truth
-        return truth is not None and self.generated.shape == truth.shape and self.same_pixels
-
 
 def measure_generated(task: Task) -> GalaxyMeasurements:
     """Measure the generated galaxy and the reconstruction of the real one.
@@ -101,14 +95,13 @@ def measure_generated(task: Task) -> GalaxyMeasurements:
             task.reconstructed, task.card.pixel_scale, task), observation)
         numbers["chi2_reconstructed"] = chi_square_per_pixel(reconstructed, observation)
         stamps["model_reconstructed"] = reconstructed
-        if observation.truth is not None:
+        if observation.noiseless is not None:
             # The chi-square of a perfect model.  Fits have a lower one: they follow the noise too.
-            true = _convolved(
-                _profile_or_none(observation.truth, observation.pixel_scale), observation)
-            numbers["chi2_truth"] = chi_square_per_pixel(true, observation)
-    if task.truth_is_comparable:
+            numbers["chi2_noiseless"] = chi_square_per_pixel(observation.noiseless, observation)
+    if observation.noiseless is not None:
         numbers.update(light_statistics(
-            np.asarray(task.generated, float), observation.pixel_scale, "generated"))
+            task.units.image_to_module(convolved), observation.pixel_scale, observation.psf,
+            "generated"))
     return measure_samples(observation, dict(generated=stamps["generated"]), numbers, stamps,
                            natural=task.natural, seed=task.streams.seed)
 

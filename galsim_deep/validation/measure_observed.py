@@ -69,9 +69,10 @@ def measure_observed(observation: Observation, streams: RandomStreams, units: Fl
     numbers: dict[str, Any] = dict(
         bulge_and_disc=float(fit.kind == "bulge+disc"), fit_failed=float(not fit.success),
         chi2_parametric=chi_square_per_pixel(fit.stamp, observation))
-    if observation.truth is not None:
+    if observation.noiseless is not None:
         numbers.update(light_statistics(
-            units.image_to_module(observation.truth), observation.pixel_scale, "truth"))
+            units.image_to_module(observation.noiseless), observation.pixel_scale,
+            observation.psf, "noiseless"))
     return measure_samples(
         observation, samples, numbers,
         dict(parametric=samples["parametric"], model_parametric=fit.stamp),
@@ -101,7 +102,7 @@ def _ingredients(observation: Observation, streams: RandomStreams, units: FluxUn
     ingredients = {field.name: getattr(observation, field.name)
                    for field in dataclasses.fields(observation) if field.name not in _UNUSED}
     return dict(ingredients, seed=streams.seed,
-                gain=None if observation.truth is None else float(units.gain),
+                gain=None if observation.noiseless is None else float(units.gain),
                 code=_code(), libraries=_libraries())
 
 

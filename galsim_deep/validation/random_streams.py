@@ -19,7 +19,7 @@ STREAMS = {
     "halves": "random halves of the real sample, for the floor [name of the statistic]",
     "halves for the classifier": "random halves of the real sample, for the classifier",
     "halves for the mean of ratios": "random halves, for the floor of the mean distance ratio",
-    "bootstrap of true profiles": "bootstrap samples for the comparison with true profiles",
+    "bootstrap of noiseless stamps": "bootstrap samples for the comparison without noise",
     "bootstrap of classes": "bootstrap samples for the section on classes",
     "class frequencies": "rows and latents of the galaxies whose class is counted",
     "shuffled classes": "classes that are assigned at random [number of the comparison]",

@@ -5,7 +5,6 @@ It needs no TensorFlow, and runs in worker processes.
 
 __all__ = ["measure_galaxy", "single_threaded"]
 
-import dataclasses
 from collections.abc import Callable
 
 import galsim
@@ -30,8 +29,6 @@ def measure_galaxy(task: Task) -> GalaxyMeasurements:
         is set.
     """
     observation = task.observation
-    if not task.truth_is_comparable:
-        observation = dataclasses.replace(observation, truth=None)
     try:
         parts = (measure_observed_cached(observation, task.streams, task.units, task.cache,
                                          task.natural),
@@ -64,10 +61,10 @@ def _not_usable(task: Task) -> GalaxyMeasurements:
 
 
 def _input_stamps(task: Task) -> dict[str, np.ndarray]:
-    """The stamps that are not drawn here: the real one, and the true profile."""
+    """The stamps that are not drawn here: the real one, with and without noise."""
     stamps = dict(real=np.asarray(task.observation.stamp, np.float32))
-    if task.observation.truth is not None:
-        stamps["truth"] = np.asarray(task.observation.truth, np.float32)
+    if task.observation.noiseless is not None:
+        stamps["noiseless"] = np.asarray(task.observation.noiseless, np.float32)
     return stamps
 
 

@@ -5,6 +5,7 @@ Nothing here needs data from elsewhere; tests that do ask for ``reference_data``
 
 import contextlib
 import copy
+import functools
 import os
 import shutil
 import warnings
@@ -20,6 +21,10 @@ import tensorflow as tf
 import yaml
 from astropy.table import Table
 
+from galsim_deep.observations.collection import CollectedGalaxy, Conditions, Survey
+from galsim_deep.observations.noise import read_correlation
+from galsim_deep_training.data.collection_writer import write_collection
+
 # The little survey: as COSMOS in everything but the number and the size of the stamps.
 SCALE, ZERO_POINT, VARIANCE = 0.03, 25.94, 4.2e-6
 GALAXIES = 12
@@ -27,8 +32,11 @@ GALAXIES = 12
 STAMP_SIZES = (40, 24, 41, 29, 36, 33, 28, 48, 35, 26, 38, 44)
 NO_REDSHIFT = 5  # the galaxy whose redshift is not known
 BLENDED, FAILED = 3, 8  # galaxies that quality cuts take out
+NOISE_FILE = "acs_I_unrot_sci_20_cf.fits"
+# Real galaxies of the collection: two are never sources, and some are stamps of the same galaxy.
 SOURCES, SOURCE_SIZE, SOURCE_SCALE = 12, 48, 0.06
-FAINT_SOURCES = (4, 9)  # fainter than the recipes allow
+HELD_OUT_SOURCES, CUT_SOURCES = (4, 9), (1, 6, 11)
+SOURCE_GROUPS = {5: 0, 8: 2, 11: 2}
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +60,8 @@ def without_graphs():
 
 @pytest.fixture(scope="session")
 def survey(shared):
-    """A folder that `galsim.RealGalaxyCatalog` and `galsim.COSMOSCatalog` read, and sources.npz."""
+    """A folder that `galsim.RealGalaxyCatalog` and `galsim.COSMOSCatalog` read, with a collection
+    of real galaxies and a catalogue of a population."""
     with shared("survey") as root:
         folder, begun = root / "survey", root / "begun"
         if not folder.exists():
@@ -63,9 +72,12 @@ def survey(shared):
     return folder
 
 
+def _survey_psf(number):
+    return galsim.Moffat(beta=3.5, fwhm=0.10 + 0.002 * number).shear(g1=0.03, g2=-0.02)
+
+
 def _write_survey(folder):
-    noise_file = "acs_I_unrot_sci_20_cf.fits"
-    shutil.copy(Path(galsim.meta_data.share_dir) / noise_file, folder)
+    shutil.copy(Path(galsim.meta_data.share_dir) / NOISE_FILE, folder)
     rng = np.random.default_rng(11)
     magnitudes = rng.uniform(20.5, 23.5, GALAXIES)
     radii = rng.uniform(0.06, 0.16, GALAXIES)
@@ -74,14 +86,14 @@ def _write_survey(folder):
     images, psfs = [], []
     for i, size in enumerate(STAMP_SIZES):
         # The PSF stamps are oblong, as those of the real catalogues are.
-        psf = galsim.Moffat(beta=3.5, fwhm=0.10 + 0.002 * i).shear(g1=0.03, g2=-0.02)
+        psf = _survey_psf(i)
         psfs.append(psf.drawImage(nx=25, ny=33, scale=SCALE, dtype=float))
         galaxy = galsim.Sersic(0.8 + 0.2 * i, half_light_radius=radii[i]).shear(g1=0.2, g2=0.1)
         flux = 10 ** (-0.4 * (magnitudes[i] - ZERO_POINT))
         image = galsim.Convolve(galaxy.withFlux(flux), psf).drawImage(
             nx=size, ny=size, scale=SCALE, dtype=float)
         image.addNoise(galsim.getCOSMOSNoise(
-            str(folder / noise_file), rng=galsim.BaseDeviate(100 + i), cosmos_scale=SCALE,
+            str(folder / NOISE_FILE), rng=galsim.BaseDeviate(100 + i), cosmos_scale=SCALE,
             variance=VARIANCE))
         images.append(image)
     galsim.fits.writeMulti(images, str(folder / "real_galaxy_images.fits"))
@@ -95,7 +107,7 @@ def _write_survey(folder):
         PSF_FILENAME=["real_galaxy_PSF_images.fits"] * GALAXIES,
         GAL_HDU=number, PSF_HDU=number, PIXEL_SCALE=np.full(GALAXIES, SCALE),
         NOISE_MEAN=np.zeros(GALAXIES), NOISE_VARIANCE=VARIANCE * (1 + 0.01 * number),
-        NOISE_FILENAME=[noise_file] * GALAXIES,
+        NOISE_FILENAME=[NOISE_FILE] * GALAXIES,
         stamp_flux=[image.array.sum() for image in images],
     )).write(folder / "real_galaxy_catalog.fits")
     status = np.ones((GALAXIES, 5), np.int32)
@@ -112,25 +124,57 @@ def _write_survey(folder):
         average_mask_adjacent_pixel_count=np.zeros(GALAXIES),
         peak_image_pixel_count=np.ones(GALAXIES),
     )).write(folder / "real_galaxy_catalog_selection.fits")
-    _write_sources(folder / "sources.npz", rng)
+    _write_collection(folder / "galaxies.h5", folder=folder)
     _write_population(folder / "population.csv", rng)
 
 
-def _write_sources(path, rng):
-    """Galaxies without noise, larger than the survey's, with exactly no light outside a circle."""
-    stamps = []
-    for i in range(SOURCES):
-        # Gaussians: still well sampled when they are shrunk to the pixels of the survey.
-        disc = galsim.Gaussian(half_light_radius=rng.uniform(0.3, 0.4)).shear(
-            g1=rng.uniform(-0.3, 0.3), g2=rng.uniform(-0.3, 0.3))
-        knot = galsim.Gaussian(sigma=0.15).shift(*rng.uniform(-0.3, 0.3, 2)) * 0.3
-        image = (disc + knot).drawImage(
-            nx=SOURCE_SIZE, ny=SOURCE_SIZE, scale=SOURCE_SCALE, dtype=float).array
-        axis = np.arange(SOURCE_SIZE) - 0.5 * (SOURCE_SIZE - 1)
-        stamps.append((10 + i) * image * (np.hypot(*np.meshgrid(axis, axis)) < 23))
-    magnitudes = np.linspace(20.0, 22.0, SOURCES)
-    magnitudes[list(FAINT_SOURCES)] = 24.0, np.nan
-    np.savez(path, images=np.array(stamps, np.float32), magnitudes=magnitudes)
+def _write_collection(path, folder, noise=1e-5):
+    """Galaxies that are larger than the survey's, on sky or cut at an isophote, and its conditions.
+
+    Parameters:
+        path:       The file.
+        folder:     The survey that they are transplanted into.
+        noise:      Standard deviation of the noise, for a flux of 10 to 21.
+    """
+    psf = galsim.Gaussian(fwhm=0.14)
+    psf_image = psf.drawImage(nx=17, ny=17, scale=SOURCE_SCALE, method="no_pixel", dtype=float)
+    galaxies = []
+    for number in range(SOURCES):
+        rng = np.random.default_rng([5, number])
+        radius, q, angle = rng.uniform(0.3, 0.4), rng.uniform(0.5, 0.95), rng.uniform(0, 180)
+        disc = galsim.Exponential(half_light_radius=radius).shear(
+            q=q, beta=angle * galsim.degrees)
+        knot = galsim.Gaussian(sigma=0.1).shift(*rng.uniform(-0.2, 0.2, 2))
+        galaxy = (0.9 * disc + 0.1 * knot) * (10 + number)
+        image = galsim.Convolve(galaxy, psf).drawImage(
+            nx=SOURCE_SIZE, ny=SOURCE_SIZE, scale=SOURCE_SCALE, method="no_pixel",
+            dtype=float).array
+        is_cut = number in CUT_SOURCES
+        image = (np.where(image > 0.01 * image.max(), image, 0.0) if is_cut
+                 else image + rng.normal(0, noise, image.shape))
+        galaxies.append(CollectedGalaxy(
+            image=image, usable=np.ones(image.shape, bool),
+            psf=psf_image.array / psf_image.array.sum(), psf_scale=SOURCE_SCALE,
+            noise_correlation=None, name=f"made-{number:02d}",
+            survey="cut" if is_cut else "sky", band="F814W",
+            group=SOURCE_GROUPS.get(number, number), held_out=number in HELD_OUT_SOURCES,
+            judge_only=False, pixel_scale=SOURCE_SCALE,
+            noise_sigma=0.0 if is_cut else noise, photon_variance=0.0, zero_point=ZERO_POINT,
+            cut=is_cut, x=23.5, y=23.5, radius_used=23.0, ellipse_axis_ratio=q, ellipse_angle=angle,
+            magnitude=22.0, redshift=np.nan if number == 7 else 0.1 * (1 + number),
+            half_light_radius=radius, flux_radius=1.1 * radius, lost_light=0.0,
+            sersic_n=0.6 + 0.1 * number, axis_ratio=q, position_angle=angle, signal_to_noise=1e4,
+            wavelength=804.0, rest_wavelength=np.nan, ra=np.nan, dec=np.nan,
+            original_pixel_scale=SOURCE_SCALE, original_redshift=np.nan, visual_class="",
+            p_bar=np.nan, pitch_angle=np.nan, notes="", noise_inside=noise))
+    images, variances = [], VARIANCE * (1 + 0.01 * np.arange(GALAXIES))
+    for number in range(GALAXIES):
+        image = _survey_psf(number).drawImage(nx=25, ny=25, scale=SCALE, dtype=float).array
+        images.append(image / image.sum())
+    made = Survey("Made here", "none", "none", "public domain", "")
+    write_collection(path, galaxies, dict(sky=made, cut=made), dict(acs_f814w=Conditions(
+        psf=np.array(images), noise_variance=variances, zero_point=ZERO_POINT, pixel_scale=SCALE,
+        noise_correlation=read_correlation(folder / NOISE_FILE))))
 
 
 def _write_population(path, rng):
@@ -182,11 +226,8 @@ TINY_FAMILIES = {
 def transplant_settings(folder):
     return dict(
         examples=40, test_examples=12, test_sources=0.3,
-        sources=dict(made=dict(file_name=str(folder / "sources.npz"), magnitudes="magnitudes",
-                               pixel_scale=SOURCE_SCALE, faintest=23.0)),
-        same=[dict(made=[0, 5]), dict(made=[2, 8]), dict(made=[8, 11])],
-        psf_catalogs=[str(folder / "real_galaxy_catalog.fits")], test_psfs=0.25,
-        noise_correlation=str(folder / "acs_I_unrot_sci_20_cf.fits"),
+        sources=dict(collection=str(folder / "galaxies.h5")), conditions="acs_f814w",
+        test_psfs=0.25,
         population=dict(
             magnitudes=[20.0, 24.0], counts=dict(slope=0.35), half_light_radius=[0.075, 0.147],
             redshift=[0.03, 5.0], catalogs=[dict(
@@ -208,9 +249,9 @@ def tiny_recipe(folder, builder="transplant", family="flow_vae"):
         stamp=dict(size=32, pixel_scale=SCALE, psf_size=17),
         bands=[dict(name="F814W", zero_point=ZERO_POINT)],
         columns=[
-            dict(name="flux_radius", unit="pix", meaning="observed half-light radius",
-                 quantity="half_light_radius", band="F814W", as_observed=True,
-                 valid_range=[2.0, 8.0], scale="log"),
+            dict(name="flux_radius", unit="pix", meaning="half-light radius",
+                 quantity="half_light_radius", band="F814W", as_observed=builder != "transplant",
+                 valid_range=[1.0, 8.0], scale="log"),
             dict(name="mag_auto", unit="mag", meaning="total magnitude", quantity="magnitude",
                  band="F814W", valid_range=[19.5, 25.0]),
             dict(name="zphot", unit="", meaning="photometric redshift", quantity="redshift",
@@ -218,6 +259,12 @@ def tiny_recipe(folder, builder="transplant", family="flow_vae"):
         training_data=dict(description="Galaxies made up.", citation="none", licence="CC0"),
         data=dict(settings[builder](folder), kind=builder),
         model=dict(tiny["model"], kind=family), fit=tiny["fit"]))
+
+
+@pytest.fixture(scope="session")
+def survey_collection(survey):
+    """``survey_collection(path, noise=...)``: that of the survey, with more noise."""
+    return functools.partial(_write_collection, folder=survey)
 
 
 @pytest.fixture(scope="session")

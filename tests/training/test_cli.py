@@ -136,7 +136,7 @@ def test_new_examples(sources, recipe, data_file, tmp_path):
     side = old.test_indices if sources == "held-out" else old.train_indices
     assert set(new.source) <= set(old.source[side])
     assert not np.isin(new.columns["mag_auto"], old.columns["mag_auto"]).any()
-    assert len(new.truth()[0]) == len(new)
+    assert len(new.noiseless()[0]) == len(new)
     assert main(["data", str(recipe.path), "--quiet", "--new", sources, "--count", "9",
                  "--output", str(tmp_path / "again.h5")]) == 0
     again = Dataset(tmp_path / "again.h5")

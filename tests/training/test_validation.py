@@ -30,25 +30,25 @@ def test_the_test_split_is_used(validation, dataset):
         dataset.columns["mag_auto"][dataset.test_indices])
 
 
-def test_truth(validation, dataset):
-    """The true profiles belong to their galaxies, and their power is that of the true profile."""
-    _, profiles = dataset.truth()
-    np.testing.assert_array_equal(validation.measurements.stamps["truth"], profiles)
-    truth = validation.results["truth"]["all"]
-    assert truth["n"] == len(profiles)
-    assert len(truth["power"]) == len(EDGES) - 1
-    assert np.isfinite(truth["peak"]["value"])
-    for name, failed in truth["fits_failed"].items():
+def test_noiseless(validation, dataset):
+    """The stamps without noise belong to their galaxies."""
+    _, stamps = dataset.noiseless()
+    np.testing.assert_array_equal(validation.measurements.stamps["noiseless"], stamps)
+    noiseless = validation.results["noiseless"]["all"]
+    assert noiseless["n"] == len(stamps)
+    assert len(noiseless["power"]) == len(EDGES) - 1
+    assert np.isfinite(noiseless["peak"]["value"])
+    for name, failed in noiseless["fits_failed"].items():
         assert failed == validation.measurements.numbers[f"sersic_failed_{name}"].sum()
-    assert (validation.measurements.numbers["power_truth"] > 0).all()
+    assert (validation.measurements.numbers["power_noiseless"] > 0).all()
 
 
 def test_from_the_cache(validation, module_folder, data_file, cache):
-    """Truth and all: what was kept gives the same report."""
+    """Noiseless and all: what was kept gives the same report."""
     again = validate(module_folder, data_file, processes=1, cache=cache)
     assert json.dumps(again.results) == json.dumps(validation.results)
-    np.testing.assert_array_equal(again.measurements.numbers["power_truth"],
-                                  validation.measurements.numbers["power_truth"])
+    np.testing.assert_array_equal(again.measurements.numbers["power_noiseless"],
+                                  validation.measurements.numbers["power_noiseless"])
 
 
 def test_memorisation(validation):
@@ -61,11 +61,11 @@ def test_stamps_of_training_galaxies(module_folder, data_file, dataset):
     validation = validate(
         module_folder, RealSample(data_file, split="train", count=2), processes=1)
     assert set(validation.measurements.source) <= set(dataset.source[dataset.train_indices])
-    assert "truth" not in validation.results
+    assert "noiseless" not in validation.results
 
 
 def test_command(module_folder, data_file, tmp_path):
     assert main(["validate", str(module_folder), "--real", str(data_file), "--count", "3",
                  "--processes", "1", "--quiet", "--output", str(tmp_path)]) == 0
     assert json.loads((tmp_path / "report.json").read_text())["real"]["name"] == "data (test)"
-    assert (tmp_path / "truth.png").is_file()
+    assert (tmp_path / "noiseless.png").is_file()

@@ -375,11 +375,20 @@ class Recipe(Settings):
         """Number of stamp pixels per unit of a column that holds a length or an angle."""
         return arcsec_of(column.unit, self.stamp.pixel_scale) / self.stamp.pixel_scale
 
+    def arcsec(self, column: Column) -> float:
+        """Size of the unit of a column that holds a length or an angle [arcsec]."""
+        return arcsec_of(column.unit, self.stamp.pixel_scale)
+
     def half_light_radius(self, columns: Mapping[str, Any]) -> Any:
-        """The half-light radius [pixels] of galaxies with these columns, [N] each."""
+        """The half-light radius [pixels] of galaxies with these columns, [N] each.
+
+        Pixels are those of the recipe, or of ``pixel_scale`` [arcsec] if that is among the columns.
+        """
         column = self.required_column(
             "half_light_radius", "the conversion to half-light radii")
         values, pixels = columns[column.name], self.pixels(column)
+        if "pixel_scale" in columns:
+            return self.arcsec(column) * values / columns["pixel_scale"]
         return values if pixels == 1 else pixels * values
 
     def flux(self, columns: Mapping[str, Any]) -> Any:

@@ -14,15 +14,15 @@ from .flags import Flags
 from .latents import Latents
 from .memorisation import Memorisation
 from .natural_size import NaturalSizeSection
+from .noiseless import Noiseless
 from .profiles import Profiles
 from .provenance import Provenance
 from .reconstruction import Reconstruction
 from .samples import Samples
 from .shear import Shear
-from .truth import Truth
 from .verdict import Verdict
 
 SECTIONS: tuple[type[Section], ...] = (
     NaturalSizeSection, Verdict, Classifier, Samples, Distributions, Flags, Conditioning, Classes,
-    Latents, Reconstruction, Truth, Profiles, Shear, Memorisation, Provenance)
+    Latents, Reconstruction, Noiseless, Profiles, Shear, Memorisation, Provenance)
 """The sections in their order on the page."""

@@ -54,13 +54,14 @@ class Reconstruction(Section):
         weights = self.comparison.weights[:, use]
         reconstructed = numbers["chi2_reconstructed"][use]
         fit = numbers["chi2_parametric"][use]
-        truth = {}
-        if "chi2_truth" in numbers:
-            true = numbers["chi2_truth"][use]
+        noiseless = {}
+        if "chi2_noiseless" in numbers:
+            true = numbers["chi2_noiseless"][use]
             better = np.where(np.isfinite(true), true < fit, np.nan)
-            truth = dict(truth=median(true, weights), truth_better=mean(better, weights))
+            noiseless = dict(noiseless=median(true, weights),
+                             noiseless_better=mean(better, weights))
         return dict(
-            **truth,
+            **noiseless,
             n=int(use.sum()), reconstructed=median(reconstructed, weights),
             parametric=median(fit, weights), mean_reconstructed=mean(reconstructed, weights),
             mean_parametric=mean(fit, weights),
@@ -130,7 +131,7 @@ class Reconstruction(Section):
             numbers = results["reconstruction"][name]
             yield f"chi2_reconstructed_{suffix}", numbers["reconstructed"]
             yield f"reconstruction_better_{suffix}", numbers["better"]
-            yield f"truth_better_{suffix}", numbers.get("truth_better")
+            yield f"noiseless_better_{suffix}", numbers.get("noiseless_better")
         for magnitude_bin in results["bins"]:
             # The chi-square of fainter galaxies is close to 1 for any model.
             high = magnitude_bin["high"]
@@ -143,14 +144,14 @@ class Reconstruction(Section):
 {% if results.reconstruction is defined %}
 <div class="scroll"><table><thead><tr><th>median chi-square per pixel</th><th>n</th>
 <th>encode and decode</th><th>parametric fit</th><th>share better<br>than the fit</th>
-{% if "truth" in results.reconstruction["all"] %}
-<th>truth</th><th>share of truths<br>better than<br>the fit</th>
+{% if "noiseless" in results.reconstruction["all"] %}
+<th>without<br>noise</th><th>share of those<br>better than<br>the fit</th>
 {% endif %}<th>fits with<br>bulge and disc</th><th>failed,<br>decoded, fit</th></tr></thead><tbody>
 {% for name, numbers in results.reconstruction.items() %}
 <tr><td>{{ name }}</td><td>{{ numbers.n }}</td><td>{{ numbers.reconstructed | value }}</td>
 <td>{{ numbers.parametric | value }}</td><td>{{ numbers.better | value }}</td>
-{% if "truth" in numbers %}
-<td>{{ numbers.truth | value }}</td><td>{{ numbers.truth_better | value }}</td>
+{% if "noiseless" in numbers %}
+<td>{{ numbers.noiseless | value }}</td><td>{{ numbers.noiseless_better | value }}</td>
 {% endif %}
 <td>{{ numbers.bulge_and_disc | number }}</td>
 <td>{{ numbers.failed }}, {{ numbers.fits_failed }}</td></tr>

@@ -39,9 +39,9 @@ class Samples(Section):
         stamps = self.comparison.measurements.stamps
         names = [*SAMPLES, "profile"]
         labels = [*SAMPLES, "profile,\nno PSF or noise"]
-        if "truth" in stamps:
-            names.append("truth")
-            labels.append("true profile")
+        if "noiseless" in stamps:
+            names.append("noiseless")
+            labels.append("real,\nno noise")
         figure = stamp_grid(self.comparison, [(stamps[name].__getitem__, False) for name in names],
                             labels)
         if figure is not None:

@@ -43,7 +43,7 @@ def test_all_galaxies_of_cosmos(cosmos, card):
     observation = galaxies.observation(17)
     assert (observation.number, observation.source) == (17, 17)
     assert observation.columns == {name: galaxies.columns[name][17] for name in COLUMNS}
-    assert observation.truth is None
+    assert observation.noiseless is None
 
 
 def test_stamps_are_those_of_the_catalogue_and_noise_around_them(cosmos, card):
@@ -253,7 +253,7 @@ def test_nothing_there(tmp_path, card):
 # ---- a data set file ------------------------------------------------------------------------
 
 _TEST = np.array([True, False, False, True, True, False, True, False])
-_TRUTH = [6, 1, 3]  # rows whose profile is known, in no order
+_NOISELESS = [6, 1, 3]  # rows that are known without noise, in no order
 _CORRELATIONS = np.array([[[0, 0, 0], [0, 1, 0], [0, 0, 0]],
                           [[0, 0.25, 0], [0.5, 1, 0.5], [0, 0.25, 0]]])
 
@@ -262,7 +262,7 @@ def data_set(path):
     """Eight galaxies of 16 pixels, in the layout of ``galsim-deep-train data``."""
     number = np.arange(8)
     with h5py.File(path, "w") as file:
-        file.attrs.update(format_version=2, pixel_scale=0.03, seed=1, recipe_sha256="")
+        file.attrs.update(format_version=3, pixel_scale=0.03, seed=1, recipe_sha256="")
         file["stamp"] = (number[:, None, None] + np.zeros((8, 16, 16))).astype("f4")
         file["psf"] = np.eye(3, dtype="f4")[:, None] * np.ones((3, 3, 1), "f4") / 3
         file["psf_index"] = number % 3
@@ -273,8 +273,10 @@ def data_set(path):
         file["test"] = _TEST
         for i, name in enumerate(sorted(COLUMNS)):
             file[f"columns/{name}"] = (10 * i + number).astype("f4")
-        file["truth_index"] = _TRUTH
-        file["truth"] = (np.array(_TRUTH)[:, None, None] / 2 + np.zeros((3, 16, 16))).astype("f4")
+        file["pixel_scale"] = 0.03 * (1 + number // 2)
+        file["noiseless_index"] = _NOISELESS
+        file["noiseless"] = np.float32(
+            np.array(_NOISELESS)[:, None, None] / 2 + np.zeros((3, 16, 16)))
     return path
 
 
@@ -287,13 +289,15 @@ def file(tmp_path):
 def test_both_parts_of_a_data_set(file, card, split, rows):
     galaxies = open_real_galaxies(file, card, split=split)
     assert len(galaxies) == 4 and galaxies.left_out == {}
-    assert set(galaxies.pixel_scales) == {0.03} and set(galaxies.stamp_sizes) == {16}
+    assert set(galaxies.stamp_sizes) == {16}
+    np.testing.assert_array_equal(galaxies.pixel_scales, 0.03 * (1 + np.array(rows) // 2))
     np.testing.assert_array_equal(galaxies.source, np.array(rows) // 2 + 100)
     for number, row in enumerate(rows):
         observation = galaxies.observation(number)
         assert observation.stamp.shape == (16, 16) and observation.stamp.dtype == float
         assert (observation.stamp == row).all()
         assert observation.noise_sigma == pytest.approx(1 + row / 10)
+        assert observation.pixel_scale == galaxies.pixel_scales[number]
         if row < 4:  # white
             assert observation.noise_correlation is None
         else:
@@ -302,10 +306,11 @@ def test_both_parts_of_a_data_set(file, card, split, rows):
         assert (observation.number, observation.source) == (number, row // 2 + 100)
         assert observation.columns == {
             name: 10.0 * i + row for i, name in enumerate(sorted(COLUMNS))}
-        if row in _TRUTH:
-            assert (observation.truth == row / 2).all() and observation.truth.shape == (16, 16)
+        if row in _NOISELESS:
+            assert observation.noiseless.shape == (16, 16)
+            assert (observation.noiseless == row / 2).all()
         else:
-            assert observation.truth is None
+            assert observation.noiseless is None
 
 
 def test_what_was_clipped_clips_what_is_drawn_like_it(file, card):
@@ -340,7 +345,7 @@ def test_what_lacks_a_column_is_left_out_of_a_data_set(file, card):
     galaxies = open_real_galaxies(file, card)
     assert galaxies.left_out == {"a column is missing": 1}
     assert [galaxies.observation(n).stamp[0, 0] for n in range(3)] == [0, 4, 6]
-    assert (galaxies.observation(2).truth == 3.0).all()
+    assert (galaxies.observation(2).noiseless == 3.0).all()
 
 
 def test_columns_of_a_data_set_can_be_renamed(file, card):
@@ -359,7 +364,7 @@ def test_a_data_set_without_a_column(file, card):
 def test_a_data_set_of_another_version(file, card):
     with h5py.File(file, "a") as opened:
         opened.attrs["format_version"] = 1
-    with pytest.raises(galsim.GalSimError, match="version 1; .* version 2"):
+    with pytest.raises(galsim.GalSimError, match="version 1; .* version 3"):
         open_real_galaxies(file, card)
 
 
@@ -372,7 +377,7 @@ def test_a_file_that_is_not_hdf5(tmp_path, card):
 
 @pytest.mark.parametrize("part", ["stamp", "psf", "psf_index", "noise_sigma", "noise_correlation",
                                   "noise_index", "source", "test",
-                                  "columns", "truth_index", "truth"])
+                                  "columns", "noiseless_index", "noiseless"])
 def test_a_data_set_that_lacks_a_part(file, card, part):
     with h5py.File(file, "a") as opened:
         del opened[part]

@@ -24,8 +24,9 @@ def path(tmp_path):
         file["source"] = [5, 5, 6]
         file["test"] = [0, 0, 1]
         file["columns/size"] = np.array([1, 2, 3], "f4")
-        file["truth_index"] = [2]
-        file["truth"] = np.full((1, 4, 4), 7, "f4")
+        file["pixel_scale"] = np.array([0.05, 0.05, 0.1], "f4")
+        file["noiseless_index"] = [2]
+        file["noiseless"] = np.full((1, 4, 4), 7, "f4")
     return path
 
 
@@ -33,13 +34,14 @@ def test_what_is_in_it(path):
     file = StampsFile(path)
     assert len(file) == 3 and file.path == path
     assert (file.pixel_scale, file.stamp_size, file.recipe_sha256) == (0.05, 4, "")
+    np.testing.assert_allclose(file.pixel_scales, [0.05, 0.05, 0.1])
     np.testing.assert_array_equal(file.stamp(1), np.arange(16, 32).reshape(4, 4))
-    np.testing.assert_array_equal(file.truth(0), np.full((4, 4), 7))
+    np.testing.assert_array_equal(file.noiseless(0), np.full((4, 4), 7))
     assert file.psfs.shape == (2, 3, 3) and file.noise_correlation.shape == (1, 1, 1)
     assert file.test.dtype == bool and file.test.tolist() == [False, False, True]
     assert file.source.tolist() == [5, 5, 6] and file.psf_index.tolist() == [0, 1, 1]
     assert file.noise_index.tolist() == [0, 0, 0] and file.noise_sigma.tolist() == [1, 2, 3]
-    assert file.columns.keys() == {"size"} and file.truth_index.tolist() == [2]
+    assert file.columns.keys() == {"size"} and file.noiseless_index.tolist() == [2]
 
 
 def test_labels(path):

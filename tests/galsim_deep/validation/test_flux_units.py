@@ -16,12 +16,12 @@ def test_the_gain_is_that_of_the_zero_points():
 
 
 def test_an_observation_in_units_of_the_module(observe):
-    truth = np.full((8, 8), 3.0)
+    noiseless = np.full((8, 8), 3.0)
     observation = dataclasses.replace(
-        observe(size=8, noise_sigma=2.0, truth=truth), stamp=np.full((8, 8), 10.0))
+        observe(size=8, noise_sigma=2.0, noiseless=noiseless), stamp=np.full((8, 8), 10.0))
     converted = FluxUnits(10.0).to_module(observation)
     assert (converted.stamp == 1.0).all() and converted.noise_sigma == 0.2
-    np.testing.assert_allclose(converted.truth, 0.3)
+    np.testing.assert_allclose(converted.noiseless, 0.3)
     np.testing.assert_array_equal(converted.psf, observation.psf)
     other = FluxUnits(10.0).to_module(observation, np.full((8, 8), 5.0))
     assert (other.stamp == 0.5).all() and (observation.stamp == 10.0).all()

@@ -23,17 +23,16 @@ STREAMS, UNITS = RandomStreams(3), FluxUnits(2.0)
 
 @pytest.fixture(scope="module")
 def galaxy(observe):
-    """A faint disc whose true profile is known, in correlated noise, cut at one edge."""
+    """A faint disc that is known without noise, in correlated noise, cut at one edge."""
     disc = galsim.Exponential(half_light_radius=0.25, flux=3.0).shear(g1=0.2)
     footprint = np.ones((64, 64), bool)
     footprint[:2] = False
     correlation = np.zeros((3, 3))
     correlation[1] = [0.3, 1.0, 0.3]
-    empty = observe(size=64, noise_sigma=0.002, footprint=footprint, noise_correlation=correlation,
-                    truth=disc.drawImage(nx=64, ny=64, scale=0.03, method="no_pixel",
-                                         dtype=float).array)
-    return dataclasses.replace(
-        empty, stamp=empty.drawn_like(empty.convolved(disc), np.random.default_rng(1)))
+    empty = observe(size=64, noise_sigma=0.002, footprint=footprint, noise_correlation=correlation)
+    noiseless = empty.convolved(disc)
+    return dataclasses.replace(empty, noiseless=noiseless,
+                               stamp=empty.drawn_like(noiseless, np.random.default_rng(1)))
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +57,8 @@ def same(one, other):
 def test_what_is_measured(measurements):
     assert set(measurements.values) == set(measurements.flags) == {"real", "parametric"}
     assert measurements.numbers["chi2_parametric"] == pytest.approx(1.0, abs=0.1)
-    assert measurements.numbers["sersic_failed_truth"] == 0
-    assert (measurements.numbers["power_truth"] > 0).all()
+    assert measurements.numbers["sersic_failed_noiseless"] == 0
+    assert (measurements.numbers["power_noiseless"] > 0).all()
     assert set(measurements.stamps) == {"parametric", "model_parametric"}
 
 
@@ -94,7 +93,7 @@ def changes(galaxy):
             changed = other(value)
         yield (field.name, (dataclasses.replace(galaxy, **{field.name: changed}), STREAMS, UNITS),
                field.name not in ("columns", "source"))
-    for name in ("truth", "footprint", "noise_correlation"):
+    for name in ("noiseless", "footprint", "noise_correlation"):
         yield (f"no {name}", (dataclasses.replace(galaxy, **{name: None}), STREAMS, UNITS), True)
     yield "seed", (galaxy, RandomStreams(4), UNITS), True
     yield "gain", (galaxy, STREAMS, FluxUnits(2.5)), True
@@ -168,7 +167,7 @@ def test_versions_are_those_that_are_imported(monkeypatch, tmp_path):
     assert "statmorph=98.0" in module._libraries.__wrapped__()
 
 
-def test_the_gain_matters_to_the_true_profile_alone(galaxy, tmp_path, monkeypatch):
+def test_the_gain_matters_to_the_stamp_without_noise_alone(galaxy, tmp_path, monkeypatch):
     monkeypatch.setattr(
         module, "measure_observed",
         lambda galaxy, streams, units, natural: GalaxyMeasurements(
@@ -179,7 +178,7 @@ def test_the_gain_matters_to_the_true_profile_alone(galaxy, tmp_path, monkeypatc
         return [measure_observed_cached(galaxy, STREAMS, FluxUnits(gain), cache).numbers["gain"]
                 for gain in (2.0, 5.0)]
 
-    assert gains(dataclasses.replace(galaxy, truth=None)) == [2.0, 2.0]
+    assert gains(dataclasses.replace(galaxy, noiseless=None)) == [2.0, 2.0]
     assert gains(galaxy) == [2.0, 5.0]
 
 

@@ -103,7 +103,7 @@ def test_results(validation):
     assert results["conditioning"]["magnitude"]["noiseless"][0]["scatter"] < 1e-3
     assert results["reconstruction"]["all"]["n"] == COUNT
     assert 0.9 < results["reconstruction"]["all"]["parametric"]["value"] < 1.3
-    assert "truth" not in results and "classes" not in results
+    assert "noiseless" not in results and "classes" not in results
     assert "skipped" in results["memorisation"]
     latents = validation.section("latents").samples
     assert latents.real.shape == latents.generated.shape == (COUNT, 5)

@@ -28,8 +28,8 @@ def make_example(n):
     return Example(
         stamp=rng.standard_normal((6, 6)), psf_index=n % 3, noise_sigma=0.1 + n, source=n // 2,
         test=n // 2 % 5 == 0, columns=dict(size=float(n), mag=-float(n), unused=0.0),
-        truth=rng.random((6, 6)) if n // 2 % 5 == 0 else None, noise_index=n % 2,
-        label=n % 4 - 1)
+        noiseless=rng.random((6, 6)) if n // 2 % 5 == 0 else None, noise_index=n % 2,
+        label=n % 4 - 1, pixel_scale=0.05 + 0.01 * n if n % 3 else None)
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_round_trip(small):
     assert sorted([*small.test_indices, *small.train_indices]) == list(range(23))
     assert set(small.columns) == {"size", "mag"}
     batch = small.read([7, 2, 7])
-    assert set(batch) == {"stamp", "psf", "noise_sigma", "noise_power", "label", "size",
-                          "mag"}
+    assert set(batch) == {"stamp", "psf", "noise_sigma", "noise_power", "pixel_scale", "label",
+                          "size", "mag"}
     assert all(value.dtype == np.float32 for value in batch.values())
     for row, n in enumerate([7, 2, 7]):
         example = make_example(n)
@@ -70,6 +70,10 @@ def test_round_trip(small):
                                    relative_power(CORRELATIONS[n % 2], 6), rtol=1e-5)
         assert batch["size"][row] == n and batch["mag"][row] == -n
         assert batch["label"][row] == n % 4 - 1
+        assert batch["pixel_scale"][row] == np.float32(0.05 + 0.01 * n)
+    # Examples that have no pixel scale of their own have that of the recipe.
+    np.testing.assert_allclose(
+        small.pixel_scales, [0.05 + 0.01 * n if n % 3 else 0.05 for n in range(23)], rtol=1e-6)
     assert small.label.dtype == np.int32
     assert small.label.tolist() == [n % 4 - 1 for n in range(23)]
 
@@ -85,25 +89,26 @@ def test_unknown_classes(tmp_path, path):
         np.testing.assert_array_equal(dataset.read([0])["label"], [-1])
 
 
-def test_truth(small):
-    indices, truth = small.truth()
+def test_stamps_without_noise(small):
+    indices, stamps = small.noiseless()
     np.testing.assert_array_equal(indices, small.test_indices)
-    for n, profile in zip(indices, truth, strict=True):
-        np.testing.assert_allclose(profile, make_example(n).truth, rtol=1e-6)
+    assert stamps.dtype == np.float32
+    for n, stamp in zip(indices, stamps, strict=True):
+        np.testing.assert_allclose(stamp, make_example(n).noiseless, rtol=1e-6)
 
 
 def test_the_attributes_of_the_file(path):
     with h5py.File(path) as file:
-        assert dict(file.attrs) == dict(format_version=2, pixel_scale=0.05, recipe_sha256="abc",
+        assert dict(file.attrs) == dict(format_version=3, pixel_scale=0.05, recipe_sha256="abc",
                                         seed=5)
 
 
-def test_no_truth_is_known(tmp_path):
+def test_no_stamp_is_known_without_noise(tmp_path):
     path = tmp_path / "data.h5"
     with DatasetWriter(path, STAMP, COLUMNS, PSFS) as writer:
-        writer.add(dataclasses.replace(make_example(0), truth=None))
-    indices, truth = Dataset(path).truth()
-    assert indices.shape == (0,) and truth.shape == (0, 6, 6)
+        writer.add(dataclasses.replace(make_example(0), noiseless=None))
+    indices, stamps = Dataset(path).noiseless()
+    assert indices.shape == (0,) and stamps.shape == (0, 6, 6)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -230,10 +235,10 @@ def test_a_new_file_takes_the_place_of_the_old(path):
 def test_unreadable_files(tmp_path, path):
     with pytest.raises(galsim.GalSimError, match="absent.h5.*galsim-deep-train data"):
         Dataset(tmp_path / "absent.h5")
-    for version in (1, 3):
+    for version in (2, 4):
         with h5py.File(path, "r+") as file:
             file.attrs["format_version"] = version
-        with pytest.raises(galsim.GalSimError, match=f"data.h5 .*{version}.*2"):
+        with pytest.raises(galsim.GalSimError, match=f"data.h5 .*{version}.*3"):
             Dataset(path)
     with h5py.File(path, "r+") as file:
         del file.attrs["format_version"]
@@ -355,9 +360,9 @@ def test_more_examples_than_are_written_at_a_time(tmp_path):
     dataset = Dataset(path)
     assert len(dataset) == 2 * BUFFER + 3
     np.testing.assert_array_equal(dataset.columns["size"], np.arange(len(dataset)))
-    indices, truth = dataset.truth()
+    indices, stamps = dataset.noiseless()
     np.testing.assert_array_equal(indices, dataset.test_indices)
-    np.testing.assert_allclose(truth[-1], make_example(indices[-1]).truth, rtol=1e-6)
+    np.testing.assert_allclose(stamps[-1], make_example(indices[-1]).noiseless, rtol=1e-6)
 
 
 def test_the_data_set_of_a_recipe(recipe, data_file, make_recipe):

@@ -1,11 +1,10 @@
-"""Drawn and observed profiles compared with analytic results and with GalSim."""
+"""Drawn profiles compared with analytic results and with GalSim."""
 
 import galsim
 import numpy as np
 import pytest
 
-from galsim_deep.observations.psf import psf_image
-from galsim_deep_training.data.stamps import Observer, band_limited, read_psfs
+from galsim_deep_training.data.stamps import band_limited
 
 
 def fourier(image):
@@ -50,44 +49,3 @@ def test_band_limited_leaves_smooth_profiles_alone():
     profile = galsim.Gaussian(sigma=3.0).shear(g1=0.2)
     expected = profile.drawImage(nx=64, ny=64, scale=1.0, method="no_pixel", dtype=float).array
     np.testing.assert_allclose(band_limited(profile, 64, 1.0, 2), expected, atol=1e-7)
-
-
-@pytest.fixture
-def observer():
-    psf = galsim.Moffat(beta=3.0, fwhm=0.1)
-    return Observer(64, 0.03, [psf_image(psf, 33, 0.03), psf_image(psf.shear(g1=0.2), 33, 0.03)])
-
-
-@pytest.mark.parametrize("radius, extent", [(0.05, 0.4), (0.2, 1.4)])
-@pytest.mark.parametrize("psf", [0, 1])
-def test_observed_as_galsim_would(observer, radius, extent, psf):
-    galaxy = galsim.Gaussian(half_light_radius=radius, flux=5.0).shear(g2=0.3).shift(0.02, -0.01)
-    truth, observed = observer.observe(galaxy, extent, psf)
-    assert truth.shape == observed.shape == (64, 64)
-    image = psf_image(galsim.Moffat(beta=3.0, fwhm=0.1).shear(g1=[0.0, 0.2][psf]), 33, 0.03)
-    expected = galsim.Convolve(galaxy, galsim.InterpolatedImage(
-        galsim.Image(image, scale=0.03), flux=1.0)).drawImage(
-            nx=64, ny=64, scale=0.03, method="no_pixel", dtype=float).array
-    np.testing.assert_allclose(observed, expected, atol=3e-3 * expected.max())
-    assert observed.sum() == pytest.approx(expected.sum(), rel=2e-3)
-    assert truth.sum() == pytest.approx(5.0, rel=1e-3)
-
-
-def test_light_does_not_wrap_around(observer):
-    """A star at the edge leaves the opposite edge dark."""
-    star = galsim.Gaussian(sigma=0.02).shift(31 * 0.03, 0.0)
-    truth, observed = observer.observe(star, 1.2, 0)
-    assert observed[:, -1].sum() > 0.1
-    assert abs(observed[:, :8]).max() < 1e-4 * observed.max()
-
-
-def test_read_psfs(survey):
-    catalog = survey / "real_galaxy_catalog.fits"
-    images, variances = read_psfs(catalog, 17, 0.03)
-    assert images.shape == (12, 17, 17)
-    np.testing.assert_allclose(images.sum(axis=(1, 2)), 1.0, atol=1e-12)
-    original = galsim.RealGalaxyCatalog(str(catalog))
-    np.testing.assert_array_equal(variances, original.variance)
-    # 25 x 33 pixels of the same size: the 17 x 17 in the middle, but for the norm.
-    middle = original.getPSFImage(4).array[8:25, 4:21]
-    np.testing.assert_allclose(images[4], middle / middle.sum(), atol=1e-4 * middle.max())

@@ -7,7 +7,9 @@ import numpy as np
 import pydantic
 import pytest
 import tensorflow as tf
+from scipy import signal
 
+from galsim_deep.measure.half_light import measured_radius
 from galsim_deep_training.rendering.drawing import Pose
 from galsim_deep_training.rendering.galaxy_renderer import GalaxyRenderer, GalaxyRendererSettings
 
@@ -56,32 +58,47 @@ def test_core_has_to_fit_into_the_grid():
         GalaxyRendererSettings(cells=8, core_cells=10)
 
 
-def test_sizes_have_to_include_the_psf(make_recipe):
-    """The half-light radius is imposed on the profile as the mean PSF shows it."""
+@pytest.mark.parametrize("as_observed", [False, True])
+@pytest.mark.parametrize("pixel_scale", [0.03, 0.06])
+def test_half_light_radius(as_observed, pixel_scale, make_recipe):
+    """It is imposed before the PSF, or as the PSF shows it; for pixels of any size."""
     def change(content):
-        content["columns"][0]["as_observed"] = False
+        content["columns"][0].update(as_observed=as_observed, unit="arcsec",
+                                     valid_range=[0.06, 0.3])
 
-    with pytest.raises(galsim.GalSimConfigError,
-                       match="'flux_radius' without 'as_observed: true'.*frame of the galaxy"):
-        GalaxyRenderer(GalaxyRendererSettings(), make_recipe(change))
+    recipe = make_recipe(change)
+    renderer = GalaxyRenderer(GalaxyRendererSettings(
+        cells=16, core_cells=8, psf_radius=1.6), recipe)
+    psf = galsim.Gaussian(half_light_radius=1.6).drawImage(nx=17, ny=17, scale=1.0).array
+    renderer.prepare(types.SimpleNamespace(
+        columns=dict(flux_radius=np.full(2, 5 * pixel_scale)), mean_psf=lambda: psf,
+        pixel_scales=np.full(2, pixel_scale)))
+    columns = dict(flux_radius=tf.fill([2], 5.0 * pixel_scale), mag_auto=tf.constant([20.0, 22.5]),
+                   pixel_scale=tf.fill([2], pixel_scale))
+    outputs = [tf.zeros((2, grid.cells, grid.cells)) for grid in renderer.drawing.grids]
+    pose = Pose(renderer.orientation(tf.ones([2, 3]), tf.zeros([2])))
+    image = renderer.draw(outputs, pose, columns)[0].numpy().astype(float)
+    if as_observed:
+        image = signal.fftconvolve(image, psf, mode="same")
+    assert measured_radius(image) == pytest.approx(5.0, rel=0.03)
 
 
-@pytest.mark.parametrize("valid_range", [[2.0, 60.0], [1.0, 8.0]])
+@pytest.mark.parametrize("valid_range", [[2.0, 60.0], [0.5, 8.0]])
 def test_sizes_that_cannot_be_drawn_are_refused(valid_range, make_recipe):
     def change(content):
         content["columns"][0]["valid_range"] = valid_range
 
-    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
+    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 1 to 48 pixels"):
         GalaxyRenderer(GalaxyRendererSettings(), make_recipe(change))
 
 
-@pytest.mark.parametrize("radii", [[1.5, 6.0], [4.0, 49.0], [4.0, np.nan]])
+@pytest.mark.parametrize("radii", [[0.9, 6.0], [4.0, 49.0], [4.0, np.nan]])
 def test_data_with_sizes_that_cannot_be_drawn(radii, renderer):
     """They would be drawn with another size; rounding errors of the limits do not matter."""
     dataset = types.SimpleNamespace(
         path="data.h5", columns=dict(flux_radius=np.float32(radii)),
-        mean_psf=lambda: np.ones((3, 3)))
+        mean_psf=lambda: np.ones((3, 3)), pixel_scales=np.full(2, 0.03))
     with pytest.raises(galsim.GalSimError, match="data.h5 has half-light radii from .* pixels"):
         renderer.prepare(dataset)
-    dataset.columns = dict(flux_radius=np.float32([1.9999999, 48.000001]))
+    dataset.columns = dict(flux_radius=np.float32([0.9999999, 48.000001]))
     renderer.prepare(dataset)

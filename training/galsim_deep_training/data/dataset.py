@@ -112,6 +112,7 @@ class DatasetWriter:
                  clipping: tuple[float, float] | None = None) -> None:
         self.path = Path(path)
         self.columns = tuple(columns)
+        self._pixel_scale = stamp.pixel_scale
         self._written = 0
         self._waiting: list[Example] = []
         with contextlib.ExitStack() as stack:
@@ -141,10 +142,11 @@ class DatasetWriter:
         self._file.create_dataset(
             "noise_correlation", data=np.asarray(noise_correlation, np.float32))
         self._create("stamp", (size, size), np.float32)
-        self._create("truth", (size, size), np.float32)
+        self._create("noiseless", (size, size), np.float32)
         for name, dtype in [("psf_index", np.int32), ("noise_sigma", np.float32),
                             ("noise_index", np.int32), ("source", np.int32), ("test", bool),
-                            ("label", np.int32), ("truth_index", np.int32)]:
+                            ("label", np.int32), ("pixel_scale", float),
+                            ("noiseless_index", np.int32)]:
             self._create(name, (), dtype)
         self._file.create_group("columns")
         for name in self.columns:
@@ -195,11 +197,14 @@ class DatasetWriter:
         self._waiting.clear()
 
     def _write_waiting(self) -> None:
-        truths = {self._written + index: example.truth
-                  for index, example in enumerate(self._waiting) if example.truth is not None}
-        if truths:
-            self._append("truth_index", list(truths))
-            self._append("truth", np.stack(list(truths.values())))
+        noiseless = {self._written + index: example.noiseless
+                     for index, example in enumerate(self._waiting)
+                     if example.noiseless is not None}
+        if noiseless:
+            self._append("noiseless_index", list(noiseless))
+            self._append("noiseless", np.stack(list(noiseless.values())))
+        self._append("pixel_scale", [example.pixel_scale or self._pixel_scale
+                                     for example in self._waiting])
         for name in ("stamp", "psf_index", "noise_sigma", "noise_index", "source", "test",
                      "label"):
             self._append(name, np.stack([getattr(example, name) for example in self._waiting]))
@@ -246,8 +251,8 @@ class Dataset:
         path:   The HDF5 file.
 
     Attributes:
-        path, pixel_scale, stamp_size, recipe_sha256, clipping, psfs, psf_index, noise_sigma,
-        noise_correlation, noise_index, source, label, columns:
+        path, pixel_scale, pixel_scales, stamp_size, recipe_sha256, clipping, psfs, psf_index,
+        noise_sigma, noise_correlation, noise_index, source, label, columns:
                             As of a `galsim_deep.observations.stamps_file.StampsFile`.
         train_indices:      Indices of the training examples.
         test_indices:       Indices of the test examples.
@@ -277,6 +282,7 @@ class Dataset:
         self.path = Path(path)
         self._file = StampsFile(path)
         self.pixel_scale = self._file.pixel_scale
+        self.pixel_scales = self._file.pixel_scales
         self.stamp_size = self._file.stamp_size
         self.recipe_sha256 = self._file.recipe_sha256
         self.clipping = self._file.clipping
@@ -338,9 +344,9 @@ class Dataset:
 
         Returns:
             a dict of ``stamp`` [n, S, S], ``psf`` [n, P, P], ``noise_sigma`` [n], ``noise_power``
-            [n, S, S//2+1], ``label`` [n] and one entry [n] for each column, all float32.  The
-            noise power is relative to white noise of the same sigma (`relative_power`).
-            The label is -1 if the class is not known.
+            [n, S, S//2+1], ``pixel_scale`` [n] (arcsec), ``label`` [n] and one entry [n] for each
+            column, all float32.  The noise power is relative to white noise of the same sigma
+            (`relative_power`).  The label is -1 if the class is not known.
         """
         rows = np.asarray(indices)
         stamps = np.stack([self._file.stamp(row) for row in rows])
@@ -354,7 +360,8 @@ class Dataset:
         power = np.stack([self._noise_power(int(index), int(symmetry)) for index, symmetry in
                           zip(self.noise_index[rows], symmetries, strict=True)])
         batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[rows],
-                     noise_power=power, label=self.label[rows].astype(np.float32))
+                     noise_power=power, pixel_scale=np.float32(self.pixel_scales[rows]),
+                     label=self.label[rows].astype(np.float32))
         batch.update({name: values[rows] for name, values in self.columns.items()})
         return batch
 
@@ -365,17 +372,17 @@ class Dataset:
                 with_symmetry(self.noise_correlation[index], symmetry), self.stamp_size)
         return self._powers[index, symmetry]
 
-    def truth(self) -> tuple[np.ndarray, np.ndarray]:
-        """The examples whose noiseless profile before the PSF is known.
+    def noiseless(self) -> tuple[np.ndarray, np.ndarray]:
+        """The examples whose stamp is known without noise.
 
         Returns:
-            (indices of these examples, int [T]; profiles, float32 [T, S, S]).
+            (indices of these examples, int [T]; stamps without noise, float32 [T, S, S]).
         """
-        indices = self._file.truth_index
-        profiles = np.empty((len(indices), self.stamp_size, self.stamp_size), np.float32)
+        indices = self._file.noiseless_index
+        stamps = np.empty((len(indices), self.stamp_size, self.stamp_size), np.float32)
         for row in range(len(indices)):
-            profiles[row] = self._file.truth(row)
-        return indices, profiles
+            stamps[row] = self._file.noiseless(row)
+        return indices, stamps
 
     def batch_indices(self, step: int, batch_size: int, seed: int) -> np.ndarray:
         """The training examples of one step.

@@ -19,7 +19,8 @@ class Example:
         columns:        {name: value} of the catalogue columns.
         source:         Number of the galaxy that the example was made from.
         test:           Whether it belongs to the test split.
-        truth:          Noiseless profile before the PSF, shape [S, S], if it is known.
+        pixel_scale:    Size of a pixel [arcsec]; None for that of the recipe.
+        noiseless:      The stamp without noise, shape [S, S], if it is known.
         noise_index:    Number of its noise correlation among `Builder.noise_correlations`.
         label:          Number of its class; -1 if it is not known.
 
@@ -27,7 +28,7 @@ class Example:
 
         >>> example = Example(stamp=np.zeros([32, 32]), psf_index=0, noise_sigma=0.1,
         ...                   columns=dict(mag_auto=22.5), source=7, test=False)
-        >>> example.label, example.truth is None
+        >>> example.label, example.noiseless is None
         (-1, True)
     """
 
@@ -37,6 +38,7 @@ class Example:
     columns: Mapping[str, float]
     source: int
     test: bool
-    truth: np.ndarray | None = None
+    pixel_scale: float | None = None
+    noiseless: np.ndarray | None = None
     noise_index: int = 0
     label: int = -1

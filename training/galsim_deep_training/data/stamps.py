@@ -1,15 +1,10 @@
-"""Drawing profiles on pixels without aliasing, and observing them through PSF images."""
+"""Drawing profiles on pixels without aliasing."""
 
-__all__ = ["Observer", "band_limited", "read_psfs"]
-
-import os
-from collections.abc import Iterable
+__all__ = ["band_limited"]
 
 import galsim
 import numpy as np
 from scipy import fft
-
-from galsim_deep.observations.real_catalog import RealCatalog
 
 TAPER = (0.85, 1.0)
 """Frequencies between which a profile is tapered to zero, in units of the Nyquist frequency.  The
@@ -59,83 +54,3 @@ def _taper(frequency: np.ndarray) -> np.ndarray:
     low, high = TAPER
     fraction = np.clip((frequency - low) / (high - low), 0, 1)
     return 0.5 * (1 + np.cos(np.pi * fraction))
-
-
-class Observer:
-    """Convolves profiles with PSF images in Fourier space, as the training does.
-
-    Parameters:
-        size:           Pixels on a side of the stamps, S.
-        pixel_scale:    Size of a pixel [arcsec].
-        psfs:           PSF images, centred on the middle pixel, shape [P, P] each, P odd.
-
-    Example::
-
-        >>> from galsim_deep.observations.psf import psf_image
-        >>> observer = Observer(64, 0.03, [psf_image(galsim.Gaussian(fwhm=0.1), 33, 0.03)])
-        >>> galaxy = galsim.Gaussian(sigma=0.1, flux=3.0)
-        >>> truth, observed = observer.observe(galaxy, extent=0.6, psf=0)
-        >>> observed.shape, round(float(observed.sum()), 2), bool(observed.max() < truth.max())
-        ((64, 64), 3.0, True)
-    """
-
-    def __init__(self, size: int, pixel_scale: float, psfs: Iterable[np.ndarray]) -> None:
-        self._size, self._scale = size, pixel_scale
-        # The field is larger than the stamp: light from beyond the edge of the stamp is scattered
-        # into it, and light that leaves it must not wrap around to the opposite edge.
-        self._field = size + 2 * int(np.ceil(size / 8))
-        self._small = self._field // 4 * 2 + self._field % 2
-        self._psfs = [self._transform(psf) for psf in psfs]
-
-    def _transform(self, psf: np.ndarray) -> np.ndarray:
-        """The Fourier transform of a PSF [P, P] on the field, with the PSF about its corner."""
-        lags = np.arange(len(psf)) - len(psf) // 2
-        inside = np.abs(lags) < self._field / 2
-        field = np.zeros((self._field, self._field))
-        field[np.ix_(lags[inside], lags[inside])] = psf[np.ix_(inside, inside)]
-        return fft.rfft2(field).astype(np.complex64)
-
-    def observe(self, profile: galsim.GSObject, extent: float,
-                psf: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a profile before and after a PSF, without noise.
-
-        Parameters:
-            profile:    A profile that can be drawn in real space, about the true centre.
-            extent:     Distance from the centre beyond which it has no light [arcsec].
-            psf:        Number of the PSF.
-
-        Returns:
-            (truth, observed): the `band_limited` profile, and the same convolved with the PSF; both
-            float64, shape [S, S], flux per pixel.
-        """
-        if extent < 0.45 * self._small * self._scale:
-            # Small galaxies have finer detail, and fit into a smaller field.
-            margin = (self._field - self._small) // 2
-            truth = np.pad(band_limited(profile, self._small, self._scale, 4), margin)
-        else:
-            truth = band_limited(profile, self._field, self._scale, 2)
-        observed = fft.irfft2(fft.rfft2(truth) * self._psfs[psf], truth.shape)
-        corner = (self._field - self._size) // 2
-        stamp = slice(corner, corner + self._size)
-        return truth[stamp, stamp], observed[stamp, stamp]
-
-
-def read_psfs(path: str | os.PathLike, size: int,
-              pixel_scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Read the PSFs and the noise levels of a `galsim.RealGalaxyCatalog`.
-
-    Parameters:
-        path:           The main file of the catalogue.
-        size:           Pixels on a side of the PSF images, P, odd.
-        pixel_scale:    Size of a pixel of these images [arcsec].
-
-    Returns:
-        (PSF images, float64 [K, P, P]; variances of the noise of their galaxies, float64 [K]).
-        The PSFs of such catalogues are effective ones: they include the pixel response.
-
-    Raises:
-        galsim.GalSimError: if there is no such catalogue.
-    """
-    catalog = RealCatalog(path)
-    images = np.stack([catalog.psf_image(row, size, pixel_scale) for row in range(len(catalog))])
-    return images, np.asarray(catalog.galaxies.variance, float)

@@ -44,7 +44,8 @@ class Drawing(keras.layers.Layer):
 
     Parameters:
         grids:          `GalaxyGrid`s, the widest first.
-        psf_radius:     Half-light radius of the PSF through which sizes are observed [pixels].
+        psf_radius:     Half-light radius of the PSF through which sizes are observed [pixels]; zero
+                        for sizes before the PSF.
 
     >>> grid = GalaxyGrid(stamp_size=48, cells=32)
     >>> drawing = Drawing([grid], psf_radius=2.5)

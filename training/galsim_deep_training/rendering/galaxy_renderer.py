@@ -5,19 +5,23 @@ __all__ = ["GalaxyRenderer", "GalaxyRendererSettings"]
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+import numpy as np
 import pydantic
 import tensorflow as tf
 from galsim import GalSimConfigError, GalSimError
 
 from ..data.dataset import Dataset
 from ..networks.nested_grids import Grids
-from ..recipe import Recipe
+from ..recipe import Column, Recipe
 from ..settings import EvenCells, HalfWidth, PositivePixels, Settings, Subcells, check_grid
 from .drawing import Drawing, Pose
 from .grid import GalaxyGrid
 from .half_light import SIZES
 from .orientation import Orientation, orientation_from_latents
 from .views import view_in_galaxy_frame
+
+NO_PSF = np.pad([[1.0]], 4)
+"""The PSF image of sizes before the PSF."""
 
 
 class GalaxyRendererSettings(Settings):
@@ -45,7 +49,8 @@ class GalaxyRendererSettings(Settings):
     core_view_subcells: Subcells = 8
     """As ``view_subcells``, in the central part."""
     psf_radius: PositivePixels = 2.5
-    """Half-light radius of the PSF of the survey [pixels]."""
+    """Half-light radius of the PSF of the survey [pixels], if sizes are those observed through it.
+    """
 
     @pydantic.field_validator("core_cells")
     @classmethod
@@ -86,9 +91,10 @@ class GalaxyRenderer:
         settings:       `GalaxyRendererSettings`.
         recipe:         The `Recipe`, with columns for the half-light radius and the magnitude.
 
-    Raises a `galsim.GalSimConfigError` if the recipe lacks one of the two columns, does not say
-    that the half-light radius includes the PSF (``as_observed``), or has a valid range of the
-    half-light radius that exceeds the table of `rendering.half_light`.
+    The half-light radius is that before the PSF, or that observed through it (``as_observed``).
+
+    Raises a `galsim.GalSimConfigError` if the recipe lacks one of the two columns, or has a valid
+    range of a half-light radius in pixels that exceeds the table of `rendering.half_light`.
 
     A family uses it twice, on the way from stamps to networks and back::
 
@@ -98,7 +104,7 @@ class GalaxyRenderer:
     >>> from galsim_deep_training.recipe import read_recipe
     >>> recipe = read_recipe("training/recipes/acs_mpcc.yaml")  # zero point 25.94
     >>> renderer = GalaxyRenderer(GalaxyRendererSettings(cells=8, core_cells=4), recipe)
-    >>> columns = dict(flux_radius=tf.constant([6.0]), mag_auto=tf.constant([25.94]))
+    >>> columns = dict(hlr=tf.constant([0.18]), mag_auto=tf.constant([25.94]))
     >>> outputs = [tf.zeros([1, cells * n, cells * n])
     ...            for cells, n in renderer.settings.render_grids]
     >>> pose = Pose(renderer.orientation(tf.ones([1, 3]), tf.zeros([1])))
@@ -112,14 +118,16 @@ class GalaxyRenderer:
     def __init__(self, settings: GalaxyRendererSettings, recipe: Recipe) -> None:
         self.settings, self.recipe = settings, recipe
         recipe.required_column("magnitude", "the frame of the galaxy")
-        self._check_size_column()
-        self.view_grids = self._galaxy_grids(settings.view_grids)
-        self.drawing = Drawing(self._galaxy_grids(settings.render_grids), settings.psf_radius)
-
-    def _check_size_column(self) -> None:
-        recipe = self.recipe
         column = recipe.required_column("half_light_radius", "the frame of the galaxy")
-        recipe.check_as_observed(column, "the frame of the galaxy")
+        self._as_observed = column.as_observed
+        if column.as_observed:
+            self._check_sizes(column)
+        self.view_grids = self._galaxy_grids(settings.view_grids)
+        self.drawing = Drawing(self._galaxy_grids(settings.render_grids),
+                               settings.psf_radius if column.as_observed else 0.0)
+
+    def _check_sizes(self, column: Column) -> None:
+        recipe = self.recipe
         low, high = (recipe.pixels(column) * limit for limit in column.valid_range)
         if not (SIZES[0] <= low and high <= SIZES[-1]):
             raise GalSimConfigError(
@@ -133,19 +141,21 @@ class GalaxyRenderer:
                 for cells, subcells in grids]
 
     def prepare(self, dataset: Dataset) -> None:
-        """Adapt to the mean PSF of a data set, through which sizes are observed.
+        """Adapt to the PSF through which sizes are observed, the mean of those of a data set.
 
         Raises a `galsim.GalSimError` if the data set has sizes that exceed the table of
         `rendering.half_light`.
         """
-        radii = self.recipe.half_light_radius(dataset.columns)
+        radii = self.recipe.half_light_radius(
+            dict(dataset.columns, pixel_scale=dataset.pixel_scales))
         # Catalogues and conversions of units round.
         if not (SIZES[0] <= 1.00001 * radii.min() and radii.max() <= 1.00001 * SIZES[-1]):
             raise GalSimError(
                 f"The data set {dataset.path} has half-light radii from {radii.min():.3g} to "
                 f"{radii.max():.3g} pixels; galaxies are drawn with {SIZES[0]:g} to "
                 f"{SIZES[-1]:g} pixels. Leave the others out, by the settings of the builder.")
-        self.drawing.half_light.adapt(dataset.mean_psf())
+        self.drawing.half_light.adapt(
+            dataset.mean_psf() if self._as_observed else NO_PSF)
 
     def orientation(self, position_angle_latents: tf.Tensor,
                     ellipticity_latent: tf.Tensor) -> Orientation:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .grid import GalaxyGrid
 
-SIZES = np.geomspace(2.0, 48.0, 41)
+SIZES = np.geomspace(1.0, 48.0, 49)
 """Half-light radii for which the table is made [pixels]."""
 RADII = np.linspace(0.0, 160.0, 321)
 """Distances of the light from the centre for which the table is made [pixels]."""

@@ -25,18 +25,18 @@ def test_reconstructions_that_failed_are_not_better(measurements, card, make_com
     assert (everything["n"], everything["failed"]) == (45, 15)
     assert everything["better"]["value"] == pytest.approx(30 / 45)
     assert everything["reconstructed"]["value"] == 1.1
-    assert "truth" not in everything
+    assert "noiseless" not in everything
 
 
-def test_the_truth_is_compared_with_the_same_fits(measurements, card, make_comparison):
-    measurements.numbers["chi2_truth"] = np.where(np.arange(50) < 20, 1.0, 1.3)
+def test_the_noiseless_is_compared_with_the_same_fits(measurements, card, make_comparison):
+    measurements.numbers["chi2_noiseless"] = np.where(np.arange(50) < 20, 1.0, 1.3)
     section = Reconstruction(make_comparison(card, measurements))
     everything = section.compute()["reconstruction"]["all"]
-    assert everything["truth_better"]["value"] == pytest.approx(15 / 45)
-    assert everything["truth"]["value"] == 1.3
-    # A truth that is not known does not count.
-    measurements.numbers["chi2_truth"][20:] = np.nan
-    assert section.compute()["reconstruction"]["all"]["truth_better"]["value"] == 1.0
+    assert everything["noiseless_better"]["value"] == pytest.approx(15 / 45)
+    assert everything["noiseless"]["value"] == 1.3
+    # A stamp that is not known without noise does not count.
+    measurements.numbers["chi2_noiseless"][20:] = np.nan
+    assert section.compute()["reconstruction"]["all"]["noiseless_better"]["value"] == 1.0
 
 
 def test_a_module_that_does_not_encode(random_measurements, card, make_comparison):

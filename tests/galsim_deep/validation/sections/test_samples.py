@@ -19,7 +19,7 @@ def test_a_column_for_each_galaxy(shapes_validation):
 
 def test_the_true_profile_is_shown_where_it_is_known(shapes_validation):
     measurements = shapes_validation.measurements
-    stamps = dict(measurements.stamps, truth=measurements.stamps["profile"])
+    stamps = dict(measurements.stamps, noiseless=measurements.stamps["profile"])
     comparison = dataclasses.replace(
         shapes_validation.comparison, measurements=dataclasses.replace(measurements, stamps=stamps))
     figure, = Samples(comparison).figures({})

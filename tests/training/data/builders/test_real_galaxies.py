@@ -115,7 +115,7 @@ def test_examples(builder, catalog):
         example = builder.example(number)
         assert (example.psf_index, example.source) == (number, number)
         assert example.noise_sigma == pytest.approx(np.sqrt(catalog.variance[number]))
-        assert example.truth is None
+        assert example.noiseless is None
         original = catalog.getPSFImage(number).array[8:25, 4:21]
         np.testing.assert_allclose(psfs[example.psf_index], original / original.sum(),
                                    atol=1e-4 * psfs.max())
@@ -184,7 +184,7 @@ def test_the_file(real_recipe, tmp_path):
     assert 2 <= len(dataset.test_indices) <= 3
     assert not set(dataset.source[dataset.test_indices]) & set(
         dataset.source[dataset.train_indices])
-    assert dataset.truth()[0].shape == (0,)
+    assert dataset.noiseless()[0].shape == (0,)
 
 
 @pytest.mark.parametrize("variance", [0.0, np.nan, -1.0])

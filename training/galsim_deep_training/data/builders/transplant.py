@@ -1,71 +1,77 @@
 """The transplant builder: well-resolved galaxies observed again as a survey would observe them.
 
-Stamps of bright, well-resolved galaxies (HST, high signal to noise, isolated, sky exactly zero) are
-rotated, mirrored, shrunk, dimmed and observed through real PSFs of the survey, with noise at the
-survey's level.  Shrinking makes the galaxy's own PSF small compared with the survey's, so that a
-model can learn structure that the survey's PSF hides.
+Galaxies of the collection (`sources`) are rotated, mirrored, dilated, dimmed and observed through
+PSFs of a survey, with noise at the survey's level.  Their own PSF is divided out (`observer`), so
+that a transplant has the structure that the survey would see.
 
-The properties of a galaxy are drawn from real catalogues (`population`): magnitude, size, redshift,
-Sersic index n and axis ratio q.  A source is then drawn with the weight ::
+The properties of a galaxy are drawn from real catalogues (`population`): magnitude, half-light
+radius, redshift, Sersic index n and axis ratio q.  A source is then drawn with the weight ::
 
-    exp(-(ln n_source - ln n)^2 / (2 * 0.3^2)) exp(-(q_source - q)^2 / (2 * 0.12^2))
-        / (1 + (dilation / 0.55)^4)
+    w exp(-(ln n_source - ln n)^2 / (2 * 0.3^2)) exp(-(q_source - q)^2 / (2 * 0.12^2))
+      exp(-(ln(1 + z_source) - ln(1 + z))^2 / (2 * 0.35^2))
 
-so that morphology is correlated with the columns as it is in the survey, and sources that are
-shrunk by a large factor are preferred.  No source is enlarged by more than the setting
-``enlargement``.  If fewer than ten sources are large enough for that, the ten that need the
-smallest factor are used.
+with its own weight w, so that morphology is correlated with the columns as it is in the catalogues.
+Only sources that can be dilated as much without losing detail are used
+(`Observer.largest_dilation`).
 
-The columns of an example describe the stamp: the half-light radius is measured on the noiseless,
-PSF-convolved stamp, and the magnitude is that of the exact total flux.
+Large galaxies are observed with larger pixels, through a PSF that is wider by the same factor, so
+that each galaxy fits into its stamp, and detail is not missing.  The pixel scale is part of the
+example.
 
-Some of the training examples can have less noise than the survey: the structure of faint galaxies
-can be learned only if it is brighter than the noise.  Sources and PSFs of the test split are not
-used in training, and the noise of its examples is that of the survey.
+The columns of an example describe the galaxy: its half-light radius is that of the circle that
+holds half of the light, before the PSF, and its magnitude that of its exact total flux.
+
+Some of the training examples can have less noise than the survey, and a sharper PSF: the structure
+of faint and small galaxies can be learned only if it is brighter than the noise, and resolved.  The
+noise of the source, as far as it is seen in the transplant, is part of the noise of the example.
+
+Galaxies that the collection holds out are not used at all.  Of the others, those of the test split
+are not used in training; their examples have the noise and PSF of the survey.
 """
 
 __all__ = ["Transplant"]
 
+import dataclasses
 import functools
 
 import galsim
 import numpy as np
 from galsim import GalSimConfigError
+from scipy import fft
 
-from galsim_deep.measure.half_light import measured_radius
-from galsim_deep.observations.noise import NoiseField, read_correlation, white_correlation
+from galsim_deep.observations.collection import Collection
+from galsim_deep.observations.noise import periodic_power
+from galsim_deep.observations.psf import psf_image
 
 from ...recipe import Recipe
-from ...settings import (
-    Count,
-    Multiple,
-    Pixels,
-    PositiveShare,
-    Row,
-    Settings,
-    Share,
-    Steps,
-    Text,
-)
+from ...settings import Count, Multiple, Pixels, PositiveShare, Settings, Share, Steps, Text
 from ..example import Example
+from ..observer import Observer
 from ..population import Drawn, Population, PopulationSettings
-from ..sources import Stamps, read_sources
-from ..stamps import Observer, read_psfs
+from ..sources import SourcesSettings, read_sources
 from .base import Builder
 
-QUANTITIES = ("half_light_radius", "magnitude", "redshift")
+QUANTITIES = ("half_light_radius", "magnitude", "redshift", "sersic_index", "axis_ratio")
 """Quantities that columns may measure."""
 
-SIMILAR_LOG_N, SIMILAR_Q = 0.3, 0.12
-"""Standard deviations in ln n and q of the weight of sources, see the module's docstring."""
-SHRUNK = 0.55
-"""Dilation below which the weight of sources hardly depends on the dilation."""
+SIMILAR_LOG_N, SIMILAR_Q, SIMILAR_LOG_Z = 0.3, 0.12, 0.35
+"""Standard deviations in ln n, q and ln(1 + z) of the weight of sources, see above."""
+LARGEST = 14.0
+"""Half-light radius above which galaxies are observed with larger pixels [pixels of the survey]."""
+COARSER = 1.5
+"""Those pixels are larger than necessary by a factor between 1 and this, uniform in its logarithm.
+"""
+CHOICE = 20
+"""Pixels are also made larger until this many sources can be dilated as much."""
 INSIDE = 0.9
 """Smallest fraction of the light of a galaxy that its stamp must contain."""
 ATTEMPTS = 50
-"""Number of galaxies that are drawn for an example until one fits into the stamp and the ranges."""
+"""Number of galaxies that are drawn for an example until one fits into the stamp."""
 MAX_SHEAR = 0.05
 """Largest reduced shear |g| that is applied to a source."""
+LEAKED = 0.9
+"""Largest share of the noise of the source in the noise of an example, at any wavelength.  If it is
+larger, the example has more noise than the survey."""
 
 
 class Depth(Settings):
@@ -77,6 +83,15 @@ class Depth(Settings):
     """Their noise is multiplied by a factor between this and 1, uniform in its logarithm."""
 
 
+class Sharpness(Settings):
+    """Training examples with a narrower PSF than that of the survey."""
+
+    share: Share = 0.0
+    """Fraction of the training examples with a narrower PSF."""
+    factor: PositiveShare = 0.65
+    """Width of these PSFs, in units of those of the survey."""
+
+
 class TransplantSettings(Settings):
     """Settings of the ``transplant`` builder."""
 
@@ -86,23 +101,34 @@ class TransplantSettings(Settings):
     """Number of test examples."""
     test_sources: Share = 0.15
     """Fraction of the source galaxies in the test split."""
-    sources: dict[str, Stamps]
-    """Files of source galaxies, by a name."""
-    same: tuple[dict[str, tuple[Row, ...]], ...] = ()
-    """Groups of stamps that show the same galaxy: {name: rows}; each group is in one split only."""
-    psf_catalogs: tuple[Text, ...]
-    """RealGalaxyCatalog files whose PSFs and noise levels are used."""
+    sources: SourcesSettings
+    conditions: Text
+    """The PSFs and the noise of the survey: a name among the conditions of the collection."""
     test_psfs: Share = 0.2
     """Fraction of the PSFs in the test split; 0 to use all PSFs in both splits."""
-    noise_correlation: Text | None = None
-    """A FITS image of the correlation of the noise between pixels, as `galsim.getCOSMOSNoise`
-    reads it.  [default: white noise]"""
     depth: Depth = Depth()
+    sharpness: Sharpness = Sharpness()
     population: PopulationSettings
     enlargement: Multiple = 1.0
-    """Largest factor by which a source may be enlarged."""
+    """Largest factor by which a source may be enlarged, in pixels of the example."""
     offset: Pixels = 0.5
     """Largest displacement of a centroid along each axis, uniformly distributed [pixels]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Traits:
+    """What a source is chosen by; shape [sources] each.
+
+    ``largest`` [PSF kinds, sources] is the largest half-light radius to which it may be dilated, in
+    pixels of the survey; the other attributes are those of `Source`.
+    """
+
+    circularised: np.ndarray
+    log_n: np.ndarray
+    axis_ratio: np.ndarray
+    log_z: np.ndarray
+    weight: np.ndarray
+    largest: np.ndarray
 
 
 class Transplant(Builder, kind="transplant"):
@@ -111,16 +137,16 @@ class Transplant(Builder, kind="transplant"):
     See `Builder` for the parameters.
 
     Raises:
-        galsim.GalSimError: if the survey data cannot be read, or the columns or splits of the
-            recipe cannot be made from them.
+        galsim.GalSimError: if the collection cannot be read, or the columns or splits of the
+            recipe cannot be made from it.
 
     The settings, as a recipe has them::
 
         >>> from galsim_deep_training.recipe import read_recipe
         >>> recipe = read_recipe("training/recipes/acs_mpcc.yaml")
         >>> settings = Builder.choose(recipe.data, recipe, "data").settings
-        >>> settings.examples, sorted(settings.sources), settings.population.magnitudes
-        (100000, ['hst', 'hudf'], (19.5, 26.2))
+        >>> settings.examples, settings.conditions, settings.sources.weights
+        (100000, 'acs_f814w', {'sdss': 0.25, 'sdss_dr7': 0.25})
     """
 
     Settings = TransplantSettings
@@ -132,26 +158,23 @@ class Transplant(Builder, kind="transplant"):
         for column in recipe.columns:
             if column.quantity not in QUANTITIES:
                 raise GalSimConfigError(
-                    f"The recipe {recipe.path} has the column '{column.name}' of the quantity "
+                    f"The {where} has the column '{column.name}' of the quantity "
                     f"'{column.quantity}'; the transplant builder makes {', '.join(QUANTITIES)}.")
-            if column.quantity == "half_light_radius":
-                recipe.check_as_observed(column, "the transplant builder")
+            if column.as_observed:
+                raise GalSimConfigError(
+                    f"The {where}, columns, has the column '{column.name}' with 'as_observed: "
+                    "true'. The transplant builder gives sizes before the PSF. Remove it.")
         if settings.test_examples and settings.test_sources == 0:
             raise GalSimConfigError(f"The {where}, data, has test_examples: "
                                     f"{settings.test_examples}, but test_sources is 0, so that no "
                                     "source galaxies are reserved for the test. Set a positive "
                                     "test_sources, or test_examples: 0.")
-        stamp = recipe.stamp
-        self._population = Population(settings.population, stamp.pixel_scale, self.locate, where)
-        self._sources = read_sources(settings.sources, settings.same, self.locate, where)
+        self._population = Population(settings.population, self.locate, where)
+        self._sources = read_sources(settings.sources, self.locate, where)
         self._train, self._test = self._split(
             np.array([source.group for source in self._sources]), settings.test_sources, 0,
             "source galaxies", "test_sources")
-        self._read_psfs(where)
-        correlation = (white_correlation() if settings.noise_correlation is None
-                       else read_correlation(self.locate(settings.noise_correlation)))
-        self._correlations = correlation[None]
-        self._noise = NoiseField(correlation, stamp.size)
+        self._read_conditions()
 
     def _split(self, groups: np.ndarray, test_fraction: float, stream: int, label: str,
                setting: str) -> tuple[np.ndarray, np.ndarray]:
@@ -180,30 +203,40 @@ class Transplant(Builder, kind="transplant"):
         held_out = np.isin(groups, names[permutation[:count]])
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
-    def _read_psfs(self, where: str) -> None:
-        stamp = self.recipe.stamp
-        if not self.settings.psf_catalogs:
-            raise GalSimConfigError(f"The {where} lists no psf_catalogs.")
-        catalogs = [read_psfs(self.locate(path), stamp.psf_size, stamp.pixel_scale)
-                    for path in self.settings.psf_catalogs]
-        self._psf_images, self._variances = (
-            np.concatenate(values) for values in zip(*catalogs, strict=True))
-        wrong = np.flatnonzero(~(np.isfinite(self._variances) & (self._variances >= 0)))
-        if len(wrong):
-            raise GalSimConfigError(f"The {where}: row {wrong[0]} of the psf_catalogs has the "
-                                    f"noise variance {self._variances[wrong[0]]}.")
-        self._psf_radius = np.array([measured_radius(image) for image in self._psf_images])
-        # Galaxies that are close to each other in the survey may have the same PSF.
-        _, groups = np.unique(self._psf_images.reshape(len(self._psf_images), -1), axis=0,
-                              return_inverse=True)
+    def _read_conditions(self) -> None:
+        """PSFs and noise of the survey.
+
+        The last PSFs of the observer, and of `psfs`, are the sharper ones.
+        """
+        settings, stamp = self.settings, self.recipe.stamp
+        conditions = Collection(self.locate(settings.sources.collection)).conditions(
+            settings.conditions)
+        size, scale = stamp.psf_size, stamp.pixel_scale
+        if not np.isclose(conditions.pixel_scale, scale, rtol=1e-3):
+            raise GalSimConfigError(
+                f"The recipe {self.recipe.path}, stamp.pixel_scale, is {scale:g} arcsec; the noise "
+                f"of the conditions '{settings.conditions}' is known for pixels of "
+                f"{conditions.pixel_scale:g} arcsec only. Set pixel_scale to that.")
+        factors = [1.0, settings.sharpness.factor] if settings.sharpness.share else [1.0]
+        self._psf_images = np.array([
+            psf_image(galsim.InterpolatedImage(galsim.Image(
+                psf, scale=factor * conditions.pixel_scale), flux=1.0), size, scale)
+            for factor in factors for psf in conditions.psf])
+        self._psf_count = len(conditions.psf)
         self._train_psfs, self._test_psfs = self._split(
-            groups.ravel(), self.settings.test_psfs, 1, "PSFs", "test_psfs")
+            np.arange(self._psf_count), settings.test_psfs, 1, "PSFs", "test_psfs")
         if not len(self._test_psfs):
             self._test_psfs = self._train_psfs
-        # The last PSF of the observer is the mean of all.
-        mean = self._psf_images.mean(axis=0)
-        self._mean_psf_radius = measured_radius(mean)
-        self._observer = Observer(stamp.size, stamp.pixel_scale, [*self._psf_images, mean])
+        # In the unit of flux of the recipe.
+        self._sigma = np.sqrt(conditions.noise_variance) * self.recipe.flux_of_magnitude(
+            conditions.zero_point)
+        self._correlations = conditions.noise_correlation[None]
+        # After all PSFs, the observer has their mean, for each of the two kinds.
+        means = self._psf_images.reshape(len(factors), self._psf_count, size, size).mean(1)
+        self._observer = Observer(stamp.size, scale, [*self._psf_images, *means])
+        self._mean_psfs = range(len(self._psf_images), len(self._psf_images) + len(factors))
+        field = self._observer.field
+        self._noise_power = periodic_power(conditions.noise_correlation, (field, field))
 
     def __len__(self) -> int:
         return self.settings.examples + self.settings.test_examples
@@ -214,68 +247,51 @@ class Transplant(Builder, kind="transplant"):
     def noise_correlations(self) -> np.ndarray:
         return self._correlations
 
-    @functools.cache  # noqa: B019 - there is one builder per process, for all its life
-    def _profile(self, source: int) -> galsim.GSObject:
-        return self._sources[source].profile()
-
     @functools.cached_property
-    def _traits(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Radius [arcsec], ln n, q and weight of all sources, shape [sources] each."""
+    def _traits(self) -> _Traits:
         sources = self._sources
-        return (np.array([source.radius for source in sources]),
-                np.log([source.sersic_n for source in sources]),
-                np.array([source.axis_ratio for source in sources]),
-                np.array([1 / source.members for source in sources]))
+        log_z = np.log1p([source.redshift for source in sources])
+        largest = [[source.circularised / self.recipe.stamp.pixel_scale
+                    * min(self.settings.enlargement, self._observer.largest_dilation(source, psf))
+                    for source in sources] for psf in self._mean_psfs]
+        return _Traits(
+            circularised=np.array([source.circularised for source in sources]),
+            log_n=np.log([source.sersic_n for source in sources]),
+            axis_ratio=np.array([source.axis_ratio for source in sources]), log_z=log_z,
+            weight=np.array([source.weight for source in sources]), largest=np.array(largest))
 
-    def _pick_source(self, galaxy: Drawn, radius: float, candidates: np.ndarray,
+    def _pick_source(self, galaxy: Drawn, pixels: float, kind: int, candidates: np.ndarray,
                      rng: np.random.Generator) -> int:
         """Draw a source with the weight given in the module's docstring.
 
         Parameters:
             galaxy:         The properties that it should have.
-            radius:         Half-light radius before the PSF [arcsec].
+            pixels:         Half-light radius in pixels of the example.
+            kind:           0 for the PSFs of the survey, 1 for the sharper ones.
             candidates:     Numbers of the sources to choose from.
             rng:            The random numbers.
         """
-        radii, log_n, q, weight = (values[candidates] for values in self._traits)
-        dilation = radius / radii
-        weight = weight / (1 + (dilation / SHRUNK)**4)
-        allowed = dilation <= self.settings.enlargement
-        if allowed.sum() < min(10, len(candidates)):
-            allowed = np.isin(np.arange(len(candidates)), np.argsort(dilation)[:10])
-        log_weight = (-0.5 * ((log_n - np.log(galaxy.sersic_n)) / SIMILAR_LOG_N)**2
-                      - 0.5 * ((q - galaxy.axis_ratio) / SIMILAR_Q)**2)
-        log_weight = np.where(allowed, log_weight + np.log(weight), -np.inf)
+        traits = self._traits
+        squared = (np.square((traits.log_n - np.log(galaxy.sersic_n)) / SIMILAR_LOG_N)
+                   + np.square((traits.axis_ratio - galaxy.axis_ratio) / SIMILAR_Q)
+                   # Where the redshift is not known, it may be anything.
+                   + np.nan_to_num(np.square(
+                       (traits.log_z - np.log1p(galaxy.redshift)) / SIMILAR_LOG_Z), nan=1.0))
+        log_weight = (np.log(traits.weight) - 0.5 * squared)[candidates]
+        log_weight[traits.largest[kind, candidates] < pixels] = -np.inf
         weight = np.exp(log_weight - log_weight.max())
         return int(candidates[rng.choice(len(candidates), p=weight / weight.sum())])
 
-    @functools.cache  # noqa: B019
-    def _size_correction(self, source: int) -> tuple[np.ndarray, np.ndarray]:
-        """Correction to adding radii in quadrature, for one source.
-
-        Returns:
-            (x, y), x = ln a and y = ln(r / a), shape [n] each, x increasing.  Here r is the radius
-            before the PSF and a^2 = r_obs^2 - r_PSF^2, with the radius r_obs after the PSF and that
-            of the mean PSF, r_PSF [pixels].
-        """
-        stamp = self.recipe.stamp
-        intrinsic = np.geomspace(0.4, 0.3 * stamp.size, 7)
-        measured = []
-        for radius in intrinsic:
-            dilation = radius * stamp.pixel_scale / self._sources[source].radius
-            profile = self._profile(source).dilate(dilation)
-            _, observed = self._observe(source, profile, dilation, -1)
-            measured.append(measured_radius(observed))
-        added = np.sqrt(np.maximum(np.array(measured)**2 - self._mean_psf_radius**2, 1e-4))
-        added = np.maximum.accumulate(added) * (1 + 1e-9 * np.arange(len(added)))
-        return np.log(added), np.log(intrinsic / added)
-
-    def _observe(self, source: int, profile: galsim.GSObject, dilation: float,
-                 psf: int) -> tuple[np.ndarray, np.ndarray]:
-        """(truth, observed) of a source that was dilated and may be sheared and displaced."""
-        extent = dilation * (1 + MAX_SHEAR) / (1 - MAX_SHEAR) * self._sources[source].extent
-        margin = 2 * self.settings.offset * self.recipe.stamp.pixel_scale
-        return self._observer.observe(profile, extent + margin, psf)
+    def _pixel_scale(self, radius: float, kind: int, candidates: np.ndarray,
+                     rng: np.random.Generator) -> float:
+        """The pixel scale [arcsec] of the stamp of a galaxy with a half-light radius [arcsec]."""
+        largest = np.sort(self._traits.largest[kind, candidates])
+        possible = min(LARGEST, float(largest[-min(CHOICE, len(largest))]))
+        scale = self.recipe.stamp.pixel_scale
+        needed = radius / (scale * possible)
+        if needed <= 1:
+            return scale
+        return scale * needed * COARSER**rng.random()
 
     def example(self, number: int) -> Example | None:
         test = number >= self.settings.examples
@@ -294,63 +310,68 @@ class Transplant(Builder, kind="transplant"):
     def _make(self, rng: np.random.Generator, candidates: np.ndarray,
               test: bool) -> Example | None:
         """Observe one of the candidate sources; None if no galaxy fits into the stamp."""
+        depth, kind = 1.0, 0
+        if not test:
+            if rng.random() < self.settings.depth.share:
+                depth = self.settings.depth.deepest ** rng.random()
+            kind = int(rng.random() < self.settings.sharpness.share)
         for _ in range(ATTEMPTS):
             galaxy = self._population.draw(rng)
+            pixel_scale = self._pixel_scale(galaxy.half_light_radius, kind, candidates, rng)
+            # From here on, lengths are in units of the pixels of the survey.
+            enlarged = pixel_scale / self.recipe.stamp.pixel_scale
+            source = self._sources[self._pick_source(
+                galaxy, galaxy.half_light_radius / pixel_scale, kind, candidates, rng)]
+            dilation = galaxy.half_light_radius / enlarged / source.circularised
             psf = int(rng.choice(self._test_psfs if test else self._train_psfs))
-            source, profile, dilation = self._transformed(galaxy, psf, candidates, rng)
-            truth, noiseless = self._observe(source, profile, dilation, psf)
-            if noiseless.sum() < INSIDE * profile.flux:
-                continue
-            radius = measured_radius(noiseless)
-            low, high = self.settings.population.observed_radius
-            if low <= radius <= high:
+            psf += kind * self._psf_count
+            flux = self.recipe.flux_of_magnitude(galaxy.magnitude)
+            offset = rng.uniform(-1, 1, 2) * self.settings.offset * self.recipe.stamp.pixel_scale
+            transplant = self._observer.observe(
+                source, _jacobian(dilation, rng), (offset[0], offset[1]), flux, psf)
+            if transplant.image.sum() >= INSIDE * flux:
                 break
         else:
             return None
-        depth = 1.0
-        if not test and rng.random() < self.settings.depth.share:
-            depth = self.settings.depth.deepest ** rng.random()
-        sigma = depth * float(np.sqrt(self._variances[psf]))
+        sigma = depth * float(rng.choice(self._sigma))
+        power, leaked = self._noise_power, transplant.leaked_power
+        relevant = power > 1e-3 * power.mean()
+        sigma = max(sigma, float(np.sqrt((leaked[relevant] / power[relevant]).max() / LEAKED)))
+        # What the source does not contribute: all of it where there is no light of the source.
+        noise = self._drawn(np.clip(sigma**2 * power - leaked, 0, None), rng)
+        noise += np.sqrt(1 - transplant.leaked_share) * self._drawn(leaked, rng)
+        properties = dict(
+            half_light_radius=dilation * enlarged * source.radius, magnitude=galaxy.magnitude,
+            redshift=galaxy.redshift, sersic_index=source.sersic_n,
+            axis_ratio=source.axis_ratio)
         return Example(
-            stamp=(noiseless + sigma * self._noise.draw(rng)).astype(np.float32), psf_index=psf,
-            noise_sigma=sigma, source=self._sources[source].group, test=test,
-            truth=truth if test else None,
-            columns=self._columns(radius, galaxy.magnitude, galaxy.redshift))
+            stamp=(transplant.image + noise).astype(np.float32), psf_index=psf, noise_sigma=sigma,
+            source=source.group, test=test, noiseless=transplant.image if test else None,
+            pixel_scale=pixel_scale, columns=self._columns(properties))
 
-    def _columns(self, radius: float, magnitude: float, redshift: float) -> dict[str, float]:
-        """The columns of the recipe, in their units; ``radius`` in pixels."""
-        values = dict(zip(QUANTITIES, (radius, magnitude, redshift), strict=True))
+    def _drawn(self, power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A stamp of noise with a power spectrum on the field of the observer."""
+        field = self._observer.field
+        white = rng.standard_normal((field, field), np.float32)
+        return self._observer.cut(fft.irfft2(fft.rfft2(white) * np.sqrt(power), (field, field)))
+
+    def _columns(self, properties: dict[str, float]) -> dict[str, float]:
+        """The columns of the recipe, in their units; a radius is in arcsec."""
         columns = {}
         for column in self.recipe.columns:
-            value = values[column.quantity]
+            value = properties[column.quantity]
             if column.quantity == "half_light_radius":
-                value /= self.recipe.pixels(column)
+                value /= self.recipe.arcsec(column)
             columns[column.name] = value
         return columns
 
-    def _transformed(self, galaxy: Drawn, psf: int, candidates: np.ndarray,
-                     rng: np.random.Generator) -> tuple[int, galsim.GSObject, float]:
-        """Choose a source and transform it to a drawn galaxy.
 
-        Returns:
-            (number of the source, its profile, the dilation).
-        """
-        settings, stamp = self.settings, self.recipe.stamp
-        # Sizes add in quadrature approximately; the rest is calibrated for each source.
-        added = np.sqrt(max(galaxy.observed_radius**2 - self._psf_radius[psf]**2, 0.25))
-        source = self._pick_source(galaxy, added * stamp.pixel_scale, candidates, rng)
-        log_added, correction = self._size_correction(source)
-        intrinsic = added * np.exp(np.interp(np.log(added), log_added, correction))
-        dilation = intrinsic * stamp.pixel_scale / self._sources[source].radius
-        shear = galsim.Shear(g=MAX_SHEAR * np.sqrt(rng.random()),
-                             beta=rng.uniform(0, np.pi) * galsim.radians)
-        profile = self._profile(source)
-        if rng.random() < 0.5:
-            profile = profile.transform(1, 0, 0, -1)
-        offset = rng.uniform(-settings.offset, settings.offset, 2) * stamp.pixel_scale
-        profile = (profile.rotate(rng.uniform(0, 360) * galsim.degrees)
-                   .shear(shear)
-                   .dilate(dilation)
-                   .withFlux(self.recipe.flux_of_magnitude(galaxy.magnitude))
-                   .shift(*offset))
-        return source, profile, dilation
+def _jacobian(dilation: float, rng: np.random.Generator) -> np.ndarray:
+    """A rotation and perhaps a reflection, a shear, and a dilation, [2, 2]."""
+    angle = rng.uniform(0, 2 * np.pi)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if rng.random() < 0.5:
+        rotation[:, 1] *= -1
+    shear = galsim.Shear(g=MAX_SHEAR * np.sqrt(rng.random()),
+                         beta=rng.uniform(0, np.pi) * galsim.radians)
+    return dilation * shear.getMatrix() @ rotation

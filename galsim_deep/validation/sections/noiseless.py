@@ -1,6 +1,6 @@
-"""Generated profiles against true ones, if these are known."""
+"""Generated galaxies without noise against real ones, where these are known without noise."""
 
-__all__ = ["Truth"]
+__all__ = ["Noiseless"]
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,95 +18,95 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 
-class Truth(Section):
-    """Peak surface brightness and small-scale power, generated over true.
+class Noiseless(Section):
+    """Peak surface brightness and small-scale power behind the PSF, generated over real.
 
     The definitions are those of `galsim_deep.measure.structure`.
 
-    Example, for a ``comparison`` whose generated profiles have half the peak of the true ones:
+    Example, for a ``comparison`` whose generated galaxies have half the peak of the real ones:
 
-        >>> ratios = Truth(comparison).compute()["truth"]["all"]
+        >>> ratios = Noiseless(comparison).compute()["noiseless"]["all"]
         >>> ratios["n"], ratios["peak"]["value"], ratios["power"][0]["value"]
         (20, 0.5, 0.5)
     """
 
-    name = "truth"
+    name = "noiseless"
 
     def compute(self) -> dict[str, Any]:
-        if "peak_truth" not in self.comparison.measurements.numbers:
+        if "peak_noiseless" not in self.comparison.measurements.numbers:
             return {}
-        return dict(truth={magnitude_bin.name: self._ratios(magnitude_bin)
+        return dict(noiseless={magnitude_bin.name: self._ratios(magnitude_bin)
                            for magnitude_bin in self.comparison.bins})
 
     def _ratios(self, magnitude_bin: Bin) -> dict[str, Any]:
         numbers, groups = self.comparison.measurements.numbers, self.comparison.measurements.source
-        seed = self.comparison.streams.sequence("bootstrap of true profiles")
-        peak, true_peak = numbers["peak_generated"], numbers["peak_truth"]
-        power, true_power = numbers["power_generated"], numbers["power_truth"]
-        measured = magnitude_bin.rows & np.isfinite(peak) & np.isfinite(true_peak)
-        fitted = magnitude_bin.rows & np.all(np.isfinite(power) & np.isfinite(true_power), axis=1)
+        seed = self.comparison.streams.sequence("bootstrap of noiseless stamps")
+        peak, real_peak = numbers["peak_generated"], numbers["peak_noiseless"]
+        power, real_power = numbers["power_generated"], numbers["power_noiseless"]
+        measured = magnitude_bin.rows & np.isfinite(peak) & np.isfinite(real_peak)
+        fitted = magnitude_bin.rows & np.all(np.isfinite(power) & np.isfinite(real_power), axis=1)
         ratios: dict[str, Any] = dict(
             n=int(measured.sum()), n_power=int(fitted.sum()),
             fits_failed={name: int(np.nansum(numbers[f"sersic_failed_{name}"][magnitude_bin.rows]))
-                         for name in ("generated", "truth")},
+                         for name in ("generated", "noiseless")},
             wavelengths=[float(edge) for edge in structure.EDGES],
             peak=dict(UNKNOWN), power=[])
         if measured.any():
             weights = bootstrap_weights(
                 groups[measured], self.comparison.settings.bootstraps, seed)
-            ratios["peak"] = median(peak[measured] / true_peak[measured], weights)
+            ratios["peak"] = median(peak[measured] / real_peak[measured], weights)
         if fitted.any():
             values, errors = structure.ratio_of_medians(
-                power[fitted], true_power[fitted], groups[fitted], seed)
+                power[fitted], real_power[fitted], groups[fitted], seed)
             ratios["power"] = [dict(value=float(value), error=float(error))
                                for value, error in zip(values, errors, strict=True)]
         return ratios
 
     def figures(self, results: Mapping[str, Any]) -> Iterator[Figure]:
-        truth = results.get("truth", {})
-        if any(ratios["power"] for ratios in truth.values()):
+        noiseless = results.get("noiseless", {})
+        if any(ratios["power"] for ratios in noiseless.values()):
             yield Figure(
-                "truth", "Small-scale power of the profiles after subtraction of their best Sersic "
-                "profile. The shaded band is 0.7 to 1.3.", _draw_power(truth))
+                "noiseless", "Small-scale power without noise after subtraction of the best Sersic "
+                "profile. The shaded band is 0.7 to 1.3.", _draw_power(noiseless))
 
     @classmethod
     def card_figures(cls, results: Mapping[str, Any]) -> CardFigures:
-        everything = results.get("truth", {}).get("all", {})
-        yield "peak_over_truth", everything.get("peak")
+        everything = results.get("noiseless", {}).get("all", {})
+        yield "peak_over_noiseless", everything.get("peak")
         for number, power in enumerate(everything.get("power", [])):
             low, high = everything["wavelengths"][number:number + 2]
-            yield f"power_over_truth_{low:.2f}_{high:.2f}_arcsec", power
+            yield f"power_over_noiseless_{low:.2f}_{high:.2f}_arcsec", power
 
     template = """
-<h2>Truth</h2>
-{% if results.truth is defined %}
-<div class="scroll"><table><thead><tr><th>generated over true</th><th>n</th>
+<h2>Without noise</h2>
+{% if results.noiseless is defined %}
+<div class="scroll"><table><thead><tr><th>generated over real</th><th>n</th>
 <th>median peak<br>surface brightness</th>
-{% set edges = results.truth["all"].wavelengths %}
-<th>Sersic fits failed,<br>generated, true</th>
+{% set edges = results.noiseless["all"].wavelengths %}
+<th>Sersic fits failed,<br>generated, real</th>
 {% for n in range(edges | length - 1) %}
 <th>small-scale power<br>{{ edges[n] | number(2) }} to {{ edges[n + 1] | number(2) }}″</th>
 {% endfor %}</tr></thead><tbody>
-{% for name, ratios in results.truth.items() %}
+{% for name, ratios in results.noiseless.items() %}
 <tr><td>{{ name }}</td><td>{{ ratios.n }} ({{ ratios.n_power }})</td>
 <td>{{ ratios.peak | value }}</td>
-<td>{{ ratios.fits_failed.generated }}, {{ ratios.fits_failed.truth }}</td>
+<td>{{ ratios.fits_failed.generated }}, {{ ratios.fits_failed.noiseless }}</td>
 {% for power in ratios.power %}<td>{{ power | value }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody></table></div>
-<p class="note">Noiseless profiles before the PSF. Small-scale power is that of the residual of the
-best Sersic profile, averaged over angle; the table shows ratios of medians. The number in brackets
-is that of the galaxies for which both profiles could be fitted.</p>
-{% else %}<p>The true profiles of these galaxies are not known.</p>{% endif %}
+<p class="note">Both behind the PSF. Small-scale power is that of the residual of the best
+Sersic profile, averaged over angle; the table shows ratios of medians. The number in brackets is
+that of the galaxies for which both could be fitted.</p>
+{% else %}<p>These galaxies are not known without noise.</p>{% endif %}
 {{ figures }}
 """
 
 
-def _draw_power(truth: Mapping[str, Any]) -> "matplotlib.figure.Figure":
+def _draw_power(noiseless: Mapping[str, Any]) -> "matplotlib.figure.Figure":
     """Ratio of small-scale power against wavelength, a line for each bin."""
     figure = new_figure(6, 3.4)
     axis = figure.subplots()
-    for i, (name, ratios) in enumerate(truth.items()):
+    for i, (name, ratios) in enumerate(noiseless.items()):
         if not ratios["power"]:
             continue
         edges = np.array(ratios["wavelengths"])
@@ -119,6 +119,6 @@ def _draw_power(truth: Mapping[str, Any]) -> "matplotlib.figure.Figure":
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlabel("wavelength [arcsec]", fontsize=8)
-    axis.set_ylabel("small-scale power,\ngenerated / true", fontsize=8)
+    axis.set_ylabel("small-scale power,\ngenerated / real", fontsize=8)
     axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
