@@ -2,7 +2,7 @@
 """Transplants against what they should be, for each survey of a collection of real galaxies.
 
     python benchmarks/transplants.py training/sources/real_galaxies.h5 [--conditions acs_f814w]
-                                     [--galaxies 20] [--output transplants.md]
+                                     [--galaxies 20] [--leave-out NAME ...]
 
 Prints three tables, as Markdown:
 
@@ -17,11 +17,12 @@ Prints three tables, as Markdown:
 * How many sources can be dilated to a half-light radius, in pixels of the conditions.
 """
 
+import argparse
 from pathlib import Path
 
 import galsim
 import numpy as np
-from common import Report, command_line
+from common import Report
 from scipy import fft
 
 from galsim_deep.measure.outer_light import outer_light
@@ -198,15 +199,18 @@ def surveys_of(collection):
 
 
 def main():
-    parser = command_line(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collection", type=Path)
     parser.add_argument("--conditions", default="acs_f814w")
     parser.add_argument("--galaxies", type=int, default=20, help="of each survey")
+    parser.add_argument("--leave-out", nargs="*", default=(), help="galaxies that are not used")
     arguments = parser.parse_args()
     collection = Collection(arguments.collection)
     conditions = collection.conditions(arguments.conditions)
     closed_loop(collection, conditions)
-    sources = read_sources(SourcesSettings(collection=str(arguments.collection)), Path, "benchmark")
+    settings = SourcesSettings(collection=str(arguments.collection),
+                               leave_out=arguments.leave_out)
+    sources = read_sources(settings, Path, "benchmark")
     usable_sources(sources, conditions)
     against_real(collection, sources, arguments.galaxies)
 

@@ -19,6 +19,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+from galsim import GalSimError
 from scipy import ndimage
 
 SIGNIFICANT = 3.0
@@ -64,7 +65,7 @@ class Smooth:
         >>> float(smooth.radius((9, 9))[0, 4]), float(smooth.radius((9, 9))[4, 6])
         (4.0, 4.0)
         >>> round(smooth.scale_length(20.0), 2)  # that of an exponential disc at all radii
-        1.8
+        1.79
     """
 
     x: float
@@ -124,6 +125,9 @@ def completed(image: np.ndarray, usable: np.ndarray, noise_sigma: float,
 
     Returns:
         a `Completed`.
+
+    Raises:
+        galsim.GalSimError: if no light is found about the centre.
 
     Example::
 
@@ -197,8 +201,9 @@ class _Profile:
             elif number > last + 2:
                 break
         self._radii, self._values = mean(radius)[:last + 1], values[:last + 1]
-        # At least a pixel, also for a galaxy of which only the core exceeds the noise.
-        self.end = max(float(self._radii[-1]), SMALLEST_RING)
+        if last == 0:
+            raise GalSimError("the rings about its centre do not exceed the noise")
+        self.end = float(self._radii[-1])
         weight = (np.square(self._values / error[:last + 1])
                   * known[:last + 1] * (self._values > 0))
         self.scale_length = self._fitted_scale(weight, expected_scale(self.end))

@@ -107,6 +107,9 @@ def prepared(galaxy: "CollectedGalaxy", weight: float) -> Source:
 
     Returns:
         the galaxy: complete, of unit flux, with its own PSF replaced.
+
+    Raises:
+        galsim.GalSimError: if no light is found about its centre.
     """
     smooth = Smooth(
         x=galaxy.x, y=galaxy.y, sersic_n=galaxy.sersic_n, axis_ratio=galaxy.axis_ratio,
@@ -120,8 +123,13 @@ def prepared(galaxy: "CollectedGalaxy", weight: float) -> Source:
         image = extrapolated_beyond_edge(galaxy.image, smooth.scale_length(edge))
         sigma, share = galaxy.noise_inside, (image > 0).astype(float)
     else:
-        whole = completed(galaxy.image, galaxy.usable, galaxy.noise_sigma, smooth,
-                          1.0 if correlation is None else max(1.0, float(correlation.sum())))
+        try:
+            whole = completed(galaxy.image, galaxy.usable, galaxy.noise_sigma, smooth,
+                              1.0 if correlation is None else max(1.0, float(correlation.sum())))
+        except galsim.GalSimError as err:
+            raise galsim.GalSimError(
+                f"The galaxy '{galaxy.name}' of the collection cannot be a source: {err}. Name it "
+                "in data.sources.leave_out of the recipe.") from err
         image, sigma, share = whole.image, galaxy.noise_sigma, whole.noise
     variance = np.square(share) * (
         sigma**2 + galaxy.photon_variance * ndimage.gaussian_filter(image, 2.0).clip(0))
