@@ -103,6 +103,12 @@ class Completed:
         end:        Radius beyond which the image is the extrapolated profile [pixels along the
                     major axis].
         scale_length:   Of the extrapolated profile [pixels along the major axis].
+
+    Example::
+
+        >>> whole = Completed(np.ones((8, 8)), np.ones((8, 8)), end=3.0, scale_length=1.2)
+        >>> whole.image.shape
+        (8, 8)
     """
 
     image: np.ndarray

@@ -34,6 +34,14 @@ class SourceNoise:
         power:          Power relative to white noise, averaged over directions, float64 [m].
         share:          Share of ``sigma`` that each pixel of the stamp has, from 0 to 1, float32
                         [s, s], on the field of `Source.sharp`.
+
+    Example::
+
+        >>> noise = SourceNoise(
+        ...     sigma=0.01, pixel_scale=0.03, frequencies=np.array([0.0, 10.0]),
+        ...     power=np.array([2.0, 1.0]), share=np.ones((8, 8), np.float32))
+        >>> float(noise.power_at(5.0))
+        1.5
     """
 
     sigma: float
@@ -74,6 +82,14 @@ class Source:
         sersic_n:       Sersic index.
         axis_ratio:     Minor over major axis.
         redshift:       Redshift; NaN if it is not known.
+
+    Example::
+
+        >>> from galsim_deep.observations.collection import Collection
+        >>> galaxy = Collection("training/sources/real_galaxies.h5").galaxy("hudf-010")
+        >>> source = prepared(galaxy, weight=1.0)
+        >>> source.survey, round(source.profile.flux, 6), source.sharp.pixel_scale
+        ('hudf', 1.0, 0.015)
     """
 
     name: str
