@@ -93,8 +93,9 @@ def data_file(tmp_path_factory):
             stamp=np.float32(stamp + noise), psf=np.float32([psf_image / psf_image.sum()]),
             psf_index=np.zeros(COUNT, int), noise_sigma=np.full(COUNT, 0.02, np.float32),
             noise_correlation=np.ones((1, 1, 1), np.float32), noise_index=np.zeros(COUNT, int),
-            source=np.arange(COUNT) // 2, test=np.ones(COUNT, bool), pixel_scale=np.full(COUNT, 0.03),
-            noiseless_index=np.zeros(0, int), noiseless=np.zeros((0, 32, 32), np.float32))
+            source=np.arange(COUNT) // 2, test=np.ones(COUNT, bool),
+            pixel_scale=np.full(COUNT, 0.03), noiseless_index=np.zeros(0, int),
+            noiseless=np.zeros((0, 32, 32), np.float32))
         columns = dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5)
         parts.update({f"columns/{name}": np.full(COUNT, value, np.float32)
                       for name, value in columns.items()})

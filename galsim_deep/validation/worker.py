@@ -5,7 +5,6 @@ It needs no TensorFlow, and runs in worker processes.
 
 __all__ = ["measure_galaxy", "single_threaded"]
 
-import dataclasses
 from collections.abc import Callable
 
 import galsim

@@ -142,8 +142,9 @@ def shapes_file(shapes, tmp_path_factory):
             stamp=stamps.astype("f4"), psf=psf.array[None].astype("f4"),
             psf_index=np.zeros(SHAPES, int), noise_sigma=np.full(SHAPES, 0.05, "f4"),
             noise_correlation=np.ones((1, 1, 1), "f4"), noise_index=np.zeros(SHAPES, int),
-            source=np.arange(SHAPES) // 2, test=np.ones(SHAPES, bool), pixel_scale=np.full(SHAPES, 0.03),
-            noiseless_index=np.zeros(0, int), noiseless=np.zeros((0, 32, 32), "f4"))
+            source=np.arange(SHAPES) // 2, test=np.ones(SHAPES, bool),
+            pixel_scale=np.full(SHAPES, 0.03), noiseless_index=np.zeros(0, int),
+            noiseless=np.zeros((0, 32, 32), "f4"))
         parts.update({f"columns/{name}": np.float32(values) for name, values in columns.items()})
         for name, values in parts.items():
             file[name] = values

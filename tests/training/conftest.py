@@ -60,8 +60,8 @@ def without_graphs():
 
 @pytest.fixture(scope="session")
 def survey(shared):
-    """A folder that `galsim.RealGalaxyCatalog` and `galsim.COSMOSCatalog` read, with a collection of
-    real galaxies and a catalogue of a population."""
+    """A folder that `galsim.RealGalaxyCatalog` and `galsim.COSMOSCatalog` read, with a collection
+    of real galaxies and a catalogue of a population."""
     with shared("survey") as root:
         folder, begun = root / "survey", root / "begun"
         if not folder.exists():
@@ -147,15 +147,18 @@ def _write_collection(path, folder, noise=1e-5):
         knot = galsim.Gaussian(sigma=0.1).shift(*rng.uniform(-0.2, 0.2, 2))
         galaxy = (0.9 * disc + 0.1 * knot) * (10 + number)
         image = galsim.Convolve(galaxy, psf).drawImage(
-            nx=SOURCE_SIZE, ny=SOURCE_SIZE, scale=SOURCE_SCALE, method="no_pixel", dtype=float).array
+            nx=SOURCE_SIZE, ny=SOURCE_SIZE, scale=SOURCE_SCALE, method="no_pixel",
+            dtype=float).array
         is_cut = number in CUT_SOURCES
         image = (np.where(image > 0.01 * image.max(), image, 0.0) if is_cut
                  else image + rng.normal(0, noise, image.shape))
         galaxies.append(CollectedGalaxy(
-            image=image, usable=np.ones(image.shape, bool), psf=psf_image.array / psf_image.array.sum(),
-            psf_scale=SOURCE_SCALE, noise_correlation=None, name=f"made-{number:02d}",
-            survey="cut" if is_cut else "sky", band="F814W", group=SOURCE_GROUPS.get(number, number),
-            held_out=number in HELD_OUT_SOURCES, judge_only=False, pixel_scale=SOURCE_SCALE,
+            image=image, usable=np.ones(image.shape, bool),
+            psf=psf_image.array / psf_image.array.sum(), psf_scale=SOURCE_SCALE,
+            noise_correlation=None, name=f"made-{number:02d}",
+            survey="cut" if is_cut else "sky", band="F814W",
+            group=SOURCE_GROUPS.get(number, number), held_out=number in HELD_OUT_SOURCES,
+            judge_only=False, pixel_scale=SOURCE_SCALE,
             noise_sigma=0.0 if is_cut else noise, photon_variance=0.0, zero_point=ZERO_POINT,
             cut=is_cut, x=23.5, y=23.5, radius_used=23.0, ellipse_axis_ratio=q, ellipse_angle=angle,
             magnitude=22.0, redshift=np.nan if number == 7 else 0.1 * (1 + number),
@@ -260,7 +263,7 @@ def tiny_recipe(folder, builder="transplant", family="flow_vae"):
 
 @pytest.fixture(scope="session")
 def survey_collection(survey):
-    """``survey_collection(path, noise=...)``: a collection as that of the survey, with more noise."""
+    """``survey_collection(path, noise=...)``: that of the survey, with more noise."""
     return functools.partial(_write_collection, folder=survey)
 
 

@@ -55,8 +55,8 @@ def test_a_recipe_that_is_wrong(capsys, write_recipe, recipe_content):
 
 def test_files_that_are_not_there(capsys, write_recipe, recipe_content, tmp_path):
     content = recipe_content()
-    content["data"]["sources"]["made"]["file_name"] = "absent.npz"
-    assert "absent.npz" in fails(capsys, "data", write_recipe(content), "--run", tmp_path)
+    content["data"]["sources"]["collection"] = "absent.h5"
+    assert "absent.h5" in fails(capsys, "data", write_recipe(content), "--run", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -332,7 +332,7 @@ def test_lengths_are_converted_to_pixels(make_recipe):
     recipe, other = make_recipe(), make_recipe(arcsec)
     assert recipe.half_light_radius(dict(flux_radius=4.0)) == 4.0
     assert other.half_light_radius(dict(flux_radius=0.12)) == pytest.approx(4.0)
-    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 2 to 48 pixels"):
+    with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 1 to 48 pixels"):
         make_family(make_recipe(_set(["columns", 0, "unit"], "arcsec"), builder="real_galaxies"))
 
 

@@ -58,7 +58,8 @@ class Reconstruction(Section):
         if "chi2_noiseless" in numbers:
             true = numbers["chi2_noiseless"][use]
             better = np.where(np.isfinite(true), true < fit, np.nan)
-            noiseless = dict(noiseless=median(true, weights), noiseless_better=mean(better, weights))
+            noiseless = dict(noiseless=median(true, weights),
+                             noiseless_better=mean(better, weights))
         return dict(
             **noiseless,
             n=int(use.sum()), reconstructed=median(reconstructed, weights),

@@ -336,6 +336,9 @@ def test_a_quarter_turn_changes_the_sign_of_the_ellipticity_alone(measured, name
     before = dict(measured(name))
     after = measured(name, turns=1)
     before.update(g1=-before["g1"], g2=-before["g2"])
+    # What is smoothed is cut at whole pixels, and the centre lies anywhere within one.
+    after = dict(after)
+    assert after.pop("smoothness") == pytest.approx(before.pop("smoothness"), abs=4e-3)
     assert after == pytest.approx(before, rel=2e-3, abs=5e-4)
 
 

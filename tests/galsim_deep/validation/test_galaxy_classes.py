@@ -52,9 +52,9 @@ def test_classes_of_a_validation(section, shapes_galaxies):
 def test_the_drawn_classes_are_those_of_the_galaxies_that_were_measured(
         section, shapes_validation, shapes_module, shapes_galaxies):
     profiles = shapes_validation.measurements.stamps["profile"]
-    images, classes = generate(shapes_galaxies, shapes_module, STREAMS, range(len(profiles)))
-    np.testing.assert_array_equal(profiles, images)
-    np.testing.assert_array_equal(section.classification.drawn, classes)
+    drawn = generate(shapes_galaxies, shapes_module, STREAMS, range(len(profiles)))
+    np.testing.assert_array_equal(profiles, drawn.images)
+    np.testing.assert_array_equal(section.classification.drawn, drawn.classes)
 
 
 def test_samples_of_each_class(section, shapes_validation):
@@ -68,7 +68,7 @@ def test_samples_of_each_class(section, shapes_validation):
     assert magnitude[samples.rows].max() <= np.median(magnitude)
     for n, row in enumerate(samples.rows):
         for name in ("generated", "profile"):
-            np.testing.assert_allclose(getattr(samples, name)[drawn[row], n],
+            np.testing.assert_allclose(getattr(samples, name)[drawn[row]][n],
                                        measurements.stamps[name][row], atol=1e-5)
     flux = np.sum(samples.profile, axis=(2, 3))
     np.testing.assert_allclose(flux, np.broadcast_to(flux[0], flux.shape), rtol=1e-3)

@@ -60,7 +60,7 @@ def test_headings_in_order(text):
     assert headings == [
         "Verdict", "By magnitude", "Classifier", "Distributions",
         "Stamps that could not be measured, or are unusual", "Conditioning", "Classes", "Latents",
-        "Reconstruction", "Truth", "Physical checks", "Shear response", "Memorisation",
+        "Reconstruction", "Without noise", "Physical checks", "Shear response", "Memorisation",
         "How this report was made"]
 
 

@@ -30,7 +30,7 @@ def test_card(module, recipe, dataset, family):
     assert card.code_version == galsim_deep.__version__
     assert card.training_data.sources == len(set(dataset.source[train]))
     assert card.column_of("half_light_radius").name == "flux_radius"
-    assert card.column_of("half_light_radius").as_observed
+    assert not card.column_of("half_light_radius").as_observed
     assert len(card.columns) == 3
     assert all(column.optional for column in card.columns)
     assert [column.above for column in card.columns] == [

@@ -86,7 +86,7 @@ def test_half_light_radius(as_observed, pixel_scale, make_recipe):
 @pytest.mark.parametrize("valid_range", [[2.0, 60.0], [0.5, 8.0]])
 def test_sizes_that_cannot_be_drawn_are_refused(valid_range, make_recipe):
     def change(content):
-        content["columns"][0]["valid_range"] = valid_range
+        content["columns"][0].update(valid_range=valid_range, as_observed=True)
 
     with pytest.raises(galsim.GalSimConfigError, match="flux_radius.*from 1 to 48 pixels"):
         GalaxyRenderer(GalaxyRendererSettings(), make_recipe(change))

@@ -1,8 +1,8 @@
 """Sources observed again through the PSFs of a survey, with their own PSF divided out.
 
 A source has a narrow Gaussian in place of its own PSF (`sources.sharpened`).  The transformation
-that turns it into another galaxy transforms this Gaussian too.  In Fourier space the drawn source is
-multiplied by (PSF of the survey / transformed Gaussian).
+that turns it into another galaxy transforms this Gaussian too.  In Fourier space the drawn source
+is multiplied by (PSF of the survey / transformed Gaussian).
 
 Compared with the stamp of the source, no mode is amplified by more than `LARGEST_AMPLIFICATION`:
 where the transformed PSF of the source is much wider than that of the survey, the detail is not
@@ -15,7 +15,6 @@ __all__ = ["LARGEST_AMPLIFICATION", "Observer", "Transplant"]
 import dataclasses
 from collections.abc import Iterable
 
-import galsim
 import numpy as np
 from scipy import fft
 
@@ -42,6 +41,11 @@ class Transplant:
                         relative to white noise of unit variance, float64 [F, F//2 + 1], in the
                         layout of `numpy.fft.rfft2` for the larger field of the observer.
         leaked_share:   Share of that power in each pixel of the stamp, float64 [S, S].
+
+    Example::
+
+        >>> Transplant(np.zeros((64, 64)), np.zeros((80, 41)), np.zeros((64, 64))).image.shape
+        (64, 64)
     """
 
     image: np.ndarray
@@ -56,6 +60,18 @@ class Observer:
         size:           Pixels on a side of the stamps, S.
         pixel_scale:    Size of a pixel [arcsec].
         psfs:           PSF images, centred on the middle pixel, shape [P, P] each, P odd.
+
+    Example, a galaxy half as large and turned by a quarter::
+
+        >>> from galsim_deep.observations.collection import Collection
+        >>> from galsim_deep_training.data.sources import prepared
+        >>> collection = Collection("training/sources/real_galaxies.h5")
+        >>> source = prepared(collection.galaxy("hudf-010"), weight=1.0)
+        >>> observer = Observer(96, 0.03, collection.conditions("acs_f814w").psf[:1])
+        >>> smaller = np.array([[0.0, -0.5], [0.5, 0.0]])
+        >>> transplant = observer.observe(source, smaller, offset=(0.0, 0.0), flux=10.0, psf=0)
+        >>> transplant.image.shape, bool(abs(transplant.image.sum() - 10.0) < 0.2)
+        ((96, 96), True)
     """
 
     def __init__(self, size: int, pixel_scale: float, psfs: Iterable[np.ndarray]) -> None:

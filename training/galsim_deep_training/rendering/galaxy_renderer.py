@@ -104,7 +104,7 @@ class GalaxyRenderer:
     >>> from galsim_deep_training.recipe import read_recipe
     >>> recipe = read_recipe("training/recipes/acs_mpcc.yaml")  # zero point 25.94
     >>> renderer = GalaxyRenderer(GalaxyRendererSettings(cells=8, core_cells=4), recipe)
-    >>> columns = dict(flux_radius=tf.constant([6.0]), mag_auto=tf.constant([25.94]))
+    >>> columns = dict(hlr=tf.constant([0.18]), mag_auto=tf.constant([25.94]))
     >>> outputs = [tf.zeros([1, cells * n, cells * n])
     ...            for cells, n in renderer.settings.render_grids]
     >>> pose = Pose(renderer.orientation(tf.ones([1, 3]), tf.zeros([1])))

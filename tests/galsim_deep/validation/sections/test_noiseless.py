@@ -16,8 +16,9 @@ def measurements(random_measurements):
     power = rng.lognormal(size=(40, len(EDGES) - 1))
     peak = rng.lognormal(size=40)
     measurements.numbers.update(
-        peak_noiseless=peak, peak_generated=0.9 * peak, power_noiseless=power, power_generated=0.5 * power,
-        sersic_failed_noiseless=np.zeros(40), sersic_failed_generated=np.zeros(40))
+        peak_noiseless=peak, peak_generated=0.9 * peak, power_noiseless=power,
+        power_generated=0.5 * power, sersic_failed_noiseless=np.zeros(40),
+        sersic_failed_generated=np.zeros(40))
     return measurements
 
 

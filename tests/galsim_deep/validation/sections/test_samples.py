@@ -17,14 +17,14 @@ def test_a_column_for_each_galaxy(shapes_validation):
         4 * (32 + GAP) - GAP, COUNT * (32 + GAP) - GAP, 3)
 
 
-def test_the_true_profile_is_shown_where_it_is_known(shapes_validation):
+def test_the_stamp_without_noise_is_shown_where_it_is_known(shapes_validation):
     measurements = shapes_validation.measurements
     stamps = dict(measurements.stamps, noiseless=measurements.stamps["profile"])
     comparison = dataclasses.replace(
         shapes_validation.comparison, measurements=dataclasses.replace(measurements, stamps=stamps))
     figure, = Samples(comparison).figures({})
     labels = [label.get_text() for label in figure.drawing.axes[0].get_yticklabels()]
-    assert labels[-1] == "true profile"
+    assert labels[-1] == "real,\nno noise"
 
 
 def test_no_galaxy_can_be_shown(shapes_validation):

@@ -1,13 +1,17 @@
 """The transplant builder: light, sizes, noise, pixels and the splits of what it makes."""
 
+from pathlib import Path
+
 import galsim
 import numpy as np
 import pytest
+import yaml
 
 from galsim_deep.measure.half_light import measured_radius
 from galsim_deep.observations.collection import Collection
 from galsim_deep_training.data.builders import make_builder
 from galsim_deep_training.data.population import Drawn
+from galsim_deep_training.recipe import read_recipe
 
 # Numbers of the galaxies of the collection: 4 and 9 are held out, and these are the same galaxy.
 GROUPS = {0: {0, 5}, 2: {2, 8, 11}}
@@ -107,7 +111,8 @@ def test_columns_are_found_by_their_quantity(make_recipe, builder):
         size, magnitude, redshift = content["columns"]
         size.update(name="r50", unit="arcsec", valid_range=[0.05, 0.5])
         magnitude["name"] = "brightness"
-        shapes = [dict(name="index", quantity="sersic_index"), dict(name="q", quantity="axis_ratio")]
+        shapes = [dict(name="index", quantity="sersic_index"),
+                  dict(name="q", quantity="axis_ratio")]
         content["columns"] = [redshift, size, magnitude, *(
             dict(shape, unit="", meaning="of a fit", valid_range=[0.1, 6.0]) for shape in shapes)]
 
@@ -452,3 +457,32 @@ def test_no_test_split(changed):
     assert builder.new_example(0, "training").test
     with pytest.raises(galsim.GalSimConfigError, match="test_sources"):
         builder.new_example(0, "held-out")
+
+
+# ---- with real galaxies ---------------------------------------------------------------------
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc"])
+def test_the_shipped_recipes(name, write_recipe):
+    """Some examples of their data sets, of the sources of one survey: preparing all of them takes a
+    minute."""
+    shipped = Path(__file__).parents[4] / "training" / "recipes" / f"{name}.yaml"
+    text = shipped.read_text().replace("../sources", str(shipped.parents[1] / "sources"))
+    content = yaml.safe_load(text)
+    sources = content["data"]["sources"]
+    collection = Collection(sources["collection"])
+    sources.update(weights={survey: float(survey == "hudf") for survey in collection.surveys},
+                   leave_out=[])
+    builder = make_builder(read_recipe(write_recipe(content)))
+    table = collection.table
+    used = (table["survey"] == "hudf") & ~table["held_out"]
+    assert [source.name for source in builder._sources] == list(table["name"][used])
+    count = content["data"]["examples"]
+    for number in [*range(12), *range(count, count + 6)]:
+        example = builder.example(number)
+        assert np.isfinite(example.stamp).all() and example.stamp.shape == (128, 128)
+        flux = 10 ** (-0.4 * (example.columns["mag_auto"] - 25.94))
+        assert 0.05 < example.columns["hlr"] < 8 and 16 <= example.columns["mag_auto"] <= 28
+        if example.test:
+            assert 0.88 < example.noiseless.sum() / flux < 1.01

@@ -105,3 +105,9 @@ def test_the_angle_of_a_galaxy_does_not_matter(observed):
     one, other = prepared(galaxy, 1.0), prepared(mirrored, 1.0)
     assert one.radius == pytest.approx(other.radius, rel=1e-3)
     assert one.extent == pytest.approx(other.extent, rel=0.05)
+
+
+def test_a_stamp_without_a_galaxy(observed):
+    galaxy = observed()
+    with pytest.raises(galsim.GalSimError, match="'disc' .*exceed the noise.*leave_out"):
+        prepared(dataclasses.replace(galaxy, image=0 * galaxy.image), 1.0)

@@ -18,8 +18,8 @@ Large galaxies are observed with larger pixels, through a PSF that is wider by t
 that each galaxy fits into its stamp, and detail is not missing.  The pixel scale is part of the
 example.
 
-The columns of an example describe the galaxy: its half-light radius is that of the circle that holds
-half of the light, before the PSF, and its magnitude that of its exact total flux.
+The columns of an example describe the galaxy: its half-light radius is that of the circle that
+holds half of the light, before the PSF, and its magnitude that of its exact total flux.
 
 Some of the training examples can have less noise than the survey, and a sharper PSF: the structure
 of faint and small galaxies can be learned only if it is brighter than the noise, and resolved.  The
@@ -55,8 +55,7 @@ QUANTITIES = ("half_light_radius", "magnitude", "redshift", "sersic_index", "axi
 """Quantities that columns may measure."""
 
 SIMILAR_LOG_N, SIMILAR_Q, SIMILAR_LOG_Z = 0.3, 0.12, 0.35
-"""Standard deviations in ln n, q and ln(1 + z) of the weight of sources, see the module's docstring.
-"""
+"""Standard deviations in ln n, q and ln(1 + z) of the weight of sources, see above."""
 LARGEST = 14.0
 """Half-light radius above which galaxies are observed with larger pixels [pixels of the survey]."""
 COARSER = 1.5

@@ -1,8 +1,8 @@
 """Real galaxies of the collection, prepared to be observed again.
 
-`read` reads them, `source` prepares one of them: a galaxy on real sky is completed (`complete`), one
-that was cut out along a segment is continued (`segment_edge`), and its PSF is replaced by a narrow
-Gaussian (`sharpened`).
+`read` reads them, `source` prepares one of them: a galaxy on real sky is completed (`complete`),
+one that was cut out along a segment is continued (`segment_edge`), and its PSF is replaced by a
+narrow Gaussian (`sharpened`).
 """
 
 from .read import SourcesSettings, read_sources

@@ -19,6 +19,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+from galsim import GalSimError
 from scipy import ndimage
 
 SIGNIFICANT = 3.0
@@ -64,7 +65,7 @@ class Smooth:
         >>> float(smooth.radius((9, 9))[0, 4]), float(smooth.radius((9, 9))[4, 6])
         (4.0, 4.0)
         >>> round(smooth.scale_length(20.0), 2)  # that of an exponential disc at all radii
-        1.8
+        1.79
     """
 
     x: float
@@ -102,6 +103,12 @@ class Completed:
         end:        Radius beyond which the image is the extrapolated profile [pixels along the
                     major axis].
         scale_length:   Of the extrapolated profile [pixels along the major axis].
+
+    Example::
+
+        >>> whole = Completed(np.ones((8, 8)), np.ones((8, 8)), end=3.0, scale_length=1.2)
+        >>> whole.image.shape
+        (8, 8)
     """
 
     image: np.ndarray
@@ -124,6 +131,9 @@ def completed(image: np.ndarray, usable: np.ndarray, noise_sigma: float,
 
     Returns:
         a `Completed`.
+
+    Raises:
+        galsim.GalSimError: if no light is found about the centre.
 
     Example::
 
@@ -197,6 +207,8 @@ class _Profile:
             elif number > last + 2:
                 break
         self._radii, self._values = mean(radius)[:last + 1], values[:last + 1]
+        if last == 0:
+            raise GalSimError("the rings about its centre do not exceed the noise")
         self.end = float(self._radii[-1])
         weight = (np.square(self._values / error[:last + 1])
                   * known[:last + 1] * (self._values > 0))

@@ -26,8 +26,8 @@ class SourcesSettings(Settings):
     collection: Text
     """A collection of real galaxies, see `galsim_deep.observations.collection`."""
     weights: dict[str, Weight] = {}
-    """Weight of a galaxy among the sources, by the name of its survey; zero to use none of a survey.
-    [default: 1 for each]"""
+    """Weight of a galaxy among the sources, by the name of its survey; zero for a survey that is
+    not used.  [default: 1 for each]"""
     leave_out: tuple[Text, ...] = ()
     """Names of galaxies that are not used."""
 

@@ -34,6 +34,14 @@ class SourceNoise:
         power:          Power relative to white noise, averaged over directions, float64 [m].
         share:          Share of ``sigma`` that each pixel of the stamp has, from 0 to 1, float32
                         [s, s], on the field of `Source.sharp`.
+
+    Example::
+
+        >>> noise = SourceNoise(
+        ...     sigma=0.01, pixel_scale=0.03, frequencies=np.array([0.0, 10.0]),
+        ...     power=np.array([2.0, 1.0]), share=np.ones((8, 8), np.float32))
+        >>> float(noise.power_at(5.0))
+        1.5
     """
 
     sigma: float
@@ -74,6 +82,14 @@ class Source:
         sersic_n:       Sersic index.
         axis_ratio:     Minor over major axis.
         redshift:       Redshift; NaN if it is not known.
+
+    Example::
+
+        >>> from galsim_deep.observations.collection import Collection
+        >>> galaxy = Collection("training/sources/real_galaxies.h5").galaxy("hudf-010")
+        >>> source = prepared(galaxy, weight=1.0)
+        >>> source.survey, round(source.profile.flux, 6), source.sharp.pixel_scale
+        ('hudf', 1.0, 0.015)
     """
 
     name: str
@@ -107,6 +123,9 @@ def prepared(galaxy: "CollectedGalaxy", weight: float) -> Source:
 
     Returns:
         the galaxy: complete, of unit flux, with its own PSF replaced.
+
+    Raises:
+        galsim.GalSimError: if no light is found about its centre.
     """
     smooth = Smooth(
         x=galaxy.x, y=galaxy.y, sersic_n=galaxy.sersic_n, axis_ratio=galaxy.axis_ratio,
@@ -120,8 +139,13 @@ def prepared(galaxy: "CollectedGalaxy", weight: float) -> Source:
         image = extrapolated_beyond_edge(galaxy.image, smooth.scale_length(edge))
         sigma, share = galaxy.noise_inside, (image > 0).astype(float)
     else:
-        whole = completed(galaxy.image, galaxy.usable, galaxy.noise_sigma, smooth,
-                          1.0 if correlation is None else max(1.0, float(correlation.sum())))
+        try:
+            whole = completed(galaxy.image, galaxy.usable, galaxy.noise_sigma, smooth,
+                              1.0 if correlation is None else max(1.0, float(correlation.sum())))
+        except galsim.GalSimError as err:
+            raise galsim.GalSimError(
+                f"The galaxy '{galaxy.name}' of the collection cannot be a source: {err}. Name it "
+                "in data.sources.leave_out of the recipe.") from err
         image, sigma, share = whole.image, galaxy.noise_sigma, whole.noise
     variance = np.square(share) * (
         sigma**2 + galaxy.photon_variance * ndimage.gaussian_filter(image, 2.0).clip(0))

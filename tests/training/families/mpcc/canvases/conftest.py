@@ -65,7 +65,7 @@ def make_canvas(canvas_recipe, gaussian):
         canvas = choice.make(canvas_recipe)
         canvas.prepare(types.SimpleNamespace(
             path="data.h5", columns={name: np.array(values) for name, values in COLUMNS.items()},
-            mean_psf=lambda: gaussian(17, 1.5)))
+            mean_psf=lambda: gaussian(17, 1.5), pixel_scales=np.ones(3)))
         return canvas
     return make
 

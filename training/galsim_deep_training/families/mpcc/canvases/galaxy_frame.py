@@ -29,7 +29,7 @@ class GalaxyFrameCanvas(Canvas, kind="galaxy_frame"):
         >>> recipe = read_recipe("training/recipes/acs_mpcc.yaml")
         >>> canvas = GalaxyFrameCanvas(GalaxyRendererSettings(cells=8, core_cells=4), recipe)
         >>> outputs = [tf.zeros([1, cells * n, cells * n]) for cells, n in canvas.render_grids]
-        >>> columns = dict(flux_radius=tf.constant([6.0]), mag_auto=tf.constant([22.0]))
+        >>> columns = dict(hlr=tf.constant([0.18]), mag_auto=tf.constant([22.0]))
         >>> canvas.render(outputs, tf.zeros([1, 1]), tf.ones([1, 3]), columns).shape
         TensorShape([1, 128, 128])
     """
