@@ -82,7 +82,7 @@ def half_light_radius(weights: tf.Tensor, ratios: tf.Tensor, blur: tf.Tensor) ->
 
     >>> gaussian = tf.one_hot([7], 13)
     >>> radius = half_light_radius(gaussian, tf.ones([1, 13]), tf.zeros([1]))
-    >>> round(float(radius[0]) / (1.1774 * SIGMAS[7]), 2)
+    >>> round(float(radius[0] / (1.1774 * SIGMAS[7])), 2)
     1.0
     """
     blur2 = tf.square(blur)[:, None]

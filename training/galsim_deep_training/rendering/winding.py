@@ -22,9 +22,9 @@ def measured_winding(grid: PolarGrid, maps: tf.Tensor, weight: tf.Tensor
                      ) -> tuple[tf.Tensor, tf.Tensor]:
     """Measure winding and handedness.
 
-    For each winding w, ``P(w) = sum over m |sum over radii a_m exp(i m w ln r)|^2`` with the Fourier
-    coefficients a_m of each ring, m = 1 to 6.  What matters is P(w) - P(-w): bars, and rings with a
-    wrong axis ratio, are the same for both.
+    For each winding w, ``P(w) = sum over m |sum over radii a_m exp(i m w ln r)|^2`` with the
+    Fourier coefficients a_m of each ring, m = 1 to 6.  What matters is P(w) - P(-w): bars, and
+    rings with a wrong axis ratio, are the same for both.
 
     Parameters:
         grid:       The grid, without winding.

@@ -23,7 +23,6 @@ from ..shared.signatures import (
     sample_signature,
 )
 from .model import FlowVAEModel
-from .phases.adversarial import Adversarial
 from .phases.autoencoder import AutoencoderPhase, Structure
 from .phases.latent_flow import LatentFlow
 from .phases.matching import Matching
@@ -48,9 +47,8 @@ class FlowVAE(FlowVAEModel, kind="flow_vae"):
     TensorShape([1, 128, 128])
     """
 
-    phase_types = (AutoencoderPhase, Structure, LatentFlow, Adversarial, Matching,
-                   ColumnImputation)
-    optional_phases = ("structure", "adversarial", "matching")
+    phase_types = (AutoencoderPhase, Structure, LatentFlow, Matching, ColumnImputation)
+    optional_phases = ("structure", "matching")
 
     def signatures(self) -> dict[str, Signature]:
         size = self.autoencoder.latent_size

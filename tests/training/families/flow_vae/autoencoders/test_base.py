@@ -15,6 +15,8 @@ TINY = {
                          channels=[8, 8, 4], maps=[2, 1, 1], encoder_channels=[4, 4, 4], hidden=16,
                          start=4),
     "lanusse2021": dict(latent_size=4, depth=4, max_depth=8, stages=3, blocks=1),
+    "polar_frame": dict(latent_size=4, rows=16, channels=[6, 4, 4, 4], maps=[2, 1, 1, 0],
+                        encoder_channels=[4, 4, 4], hidden=16, start=4),
 }
 
 

@@ -3,8 +3,8 @@
 A galaxy is a smooth envelope times structure.  The envelope is a sum of Gaussians
 (`rendering.envelope`): flux, half-light radius and wings are exact for a stamp of any size.  The
 structure is a positive map on a polar grid in the frame of the galaxy (`rendering.polar`), whose
-columns follow the winding of its arms, and whose mean is one at each radius: spiral arms are straight
-columns for the networks, and rings are rows.
+columns follow the winding of its arms, and whose mean is one at each radius: spiral arms are
+straight columns for the networks, and rings are rows.
 """
 
 __all__ = ["PolarFrameAutoencoder", "PolarFrameSettings"]
@@ -26,6 +26,7 @@ from ....rendering.orientation import (
     Orientation,
     measure_orientation,
     orientation_from_latents,
+    with_parity,
 )
 from ....rendering.polar import PolarGrid, bilinear
 from ....rendering.winding import measured_winding
@@ -36,7 +37,7 @@ from ..networks.polar import PolarDecoder, PolarEncoder
 from .base import FlowAutoencoder
 
 if TYPE_CHECKING:
-    from ....data.dataset import Dataset
+    pass
 
 ELLIPTICITY = 0.25, 0.2
 """Ellipticity of a latent of zero, and for one unit of the latent."""
@@ -49,7 +50,12 @@ LARGEST_LOG_STRUCTURE = 3.0
 
 
 class PolarFrameSettings(Settings):
-    """Settings of the ``polar_frame`` autoencoder."""
+    """Settings of the ``polar_frame`` autoencoder.
+
+    >>> settings = PolarFrameSettings(rows=32, maps=(2, 1, 1, 0))
+    >>> settings.rows, settings.latent_size
+    (32, 24)
+    """
 
     rows: Cells = 64
     """Radii of the polar grid; it has twice as many angles."""
@@ -72,7 +78,7 @@ class PolarFrameSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
+class _View:
     """What the encoder sees of N galaxies, and how they lie in the sky."""
 
     maps: tf.Tensor
@@ -88,6 +94,13 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
     The pose consists of cosine and sine of the position angle, and a number whose sign is the
     handedness; the shift of the centroid along and across the major axis, ln(size) and ln(flux)
     relative to the catalogue, in units of their scales.
+
+    >>> from galsim_deep_training.recipe import read_recipe
+    >>> recipe = read_recipe("training/recipes/acs_flow_vae.yaml")
+    >>> autoencoder = PolarFrameAutoencoder(
+    ...     PolarFrameSettings(rows=32), recipe, Conditions(recipe.columns))
+    >>> autoencoder.pose_size, autoencoder.vector_size, autoencoder.detail_shapes
+    (7, 24, [(4, 8, 3), (8, 16, 2), (16, 32, 1)])
     """
 
     Settings = PolarFrameSettings
@@ -129,11 +142,17 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
     # ---- from stamps to latents ---------------------------------------------------------------
 
     def view(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
-              columns: Columns) -> View:
+              columns: Columns) -> _View:
         radius, flux = self.recipe.half_light_radius(columns), self.recipe.flux(columns)
-        on_grid = [self.square.from_stamp(pixels, radius) for pixels in (stamps, psfs)]
-        measured = _without_gradient(
-            measure_orientation(self.square, *on_grid, noise_sigma, radius))
+        stamps_on_grid, psfs_on_grid = (
+            self.square.from_stamp(pixels, radius) for pixels in (stamps, psfs))
+        measured = measure_orientation(
+            self.square, stamps_on_grid, psfs_on_grid, noise_sigma, radius)
+        # The direction of the major axis; the handedness is that of the winding.
+        directed = with_parity(self.square, self.square.resample(
+            stamps_on_grid, measured.to_sky), measured)
+        measured = _without_gradient(Orientation(
+            directed.cosine, directed.sine, ellipticity=measured.ellipticity))
         zero = tf.zeros_like(radius)
         # First without winding, to measure it.
         cells = self._sampled(stamps, measured, radius, zero)
@@ -144,8 +163,11 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         floor = tf.maximum(ring, sigma)[..., None]
         winding, confidence = measured_winding(
             self.grid, (cells - ring[..., None]) / floor, weight)
-        orientation = Orientation(measured.cosine, measured.sine,
-                                  tf.where(winding < 0, -1.0, 1.0), measured.ellipticity)
+        # Without arms, the handedness is that of the third moments.
+        handedness = tf.where(confidence > 1e-3, winding, directed.parity)
+        orientation = _without_gradient(Orientation(
+            measured.cosine, measured.sine, tf.where(handedness < 0, -1.0, 1.0),
+            measured.ellipticity))
         confidence = tf.minimum(confidence / CONFIDENT, 1.0)
         winding = tf.stop_gradient(
             confidence * tf.abs(winding) + (1 - confidence) * WINDING[0])
@@ -161,7 +183,7 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         scalars = tf.stack([tf.math.log(width / radius),
                             0.2 * tf.math.log(flux / (noise_sigma * radius) + 1e-3),
                             0.5 * tf.math.log(radius)], axis=-1)
-        return View(maps, rings, scalars, orientation, winding)
+        return _View(maps, rings, scalars, orientation, winding)
 
     def _sampled(self, stamps: tf.Tensor, orientation: Orientation, radius: tf.Tensor,
                  winding: tf.Tensor) -> tf.Tensor:
@@ -181,7 +203,7 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
                           tf.clip_by_value(column, 0.0, size - 1.001))
         return tf.where(inside, values, 0.0)
 
-    def _posterior(self, view: View, conditions: tf.Tensor
+    def _posterior(self, view: _View, conditions: tf.Tensor
                    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor | None]]:
         mean, scale, features = self.encoder(
             view.maps, view.rings, tf.concat([conditions, view.scalars], axis=-1))
@@ -266,7 +288,8 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         axis = (np.arange(size) - 0.5 * (size - 1)).astype(np.float32)
         cosine, sine = orientation.cosine[:, None, None], orientation.sine[:, None, None]
         x = cosine * axis + sine * axis[:, None] - shift[:, 0, None, None]
-        y = -sine * axis + cosine * axis[:, None] - shift[:, 1, None, None]
+        y = -sine * axis + cosine * axis[:, None] - (
+            orientation.parity * shift[:, 1])[:, None, None]
         unit = radius * orientation.major_axis_factor
         minor = unit * orientation.parity * orientation.axis_ratio
         relief = self.relief(structure)

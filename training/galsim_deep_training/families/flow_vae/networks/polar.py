@@ -45,6 +45,11 @@ class PolarEncoder(keras.Model):
         latent_size:    Dimension L of the Gaussian.
         channels:       Channels at each resolution, the highest first.
         hidden:         Units of the two hidden layers before the output.
+
+    >>> encoder = PolarEncoder(latent_size=5, channels=(4, 6), hidden=8)
+    >>> mean, scale, features = encoder(tf.ones([2, 16, 32, 3]), tf.ones([2, 32]), tf.ones([2, 4]))
+    >>> mean.shape, [feature.shape[1:] for feature in features]
+    (TensorShape([2, 5]), [TensorShape([8, 16, 4]), TensorShape([4, 8, 6])])
     """
 
     def __init__(self, latent_size: int, channels: Sequence[int], hidden: int) -> None:
@@ -73,8 +78,9 @@ class PolarEncoder(keras.Model):
         for level, (change_channels, block) in enumerate(
                 zip(self.change_channels, self.blocks, strict=True)):
             x = block(change_channels(self.pool(x) if level else x))
-            features.append(x)
-        flat = tf.concat([self.flatten(tf.nn.relu(x)), rings, conditions], axis=-1)
+            features.append(tf.cast(x, tf.float32))
+        x = tf.cast(self.flatten(tf.nn.relu(x)), tf.float32)
+        flat = tf.concat([x, rings, conditions], axis=-1)
         mean, raw_scale = tf.split(self.head(flat), 2, axis=-1)
         return mean, bounded_scale(raw_scale - 1.0), features
 
@@ -93,7 +99,7 @@ class PolarLevel(keras.layers.Layer):
         self.doubles, self.maps = doubles, maps
         self.change_channels = keras.layers.Conv2D(4 * channels if doubles else channels, 1)
         self.block = PolarBlock(channels)
-        self.output_layer = keras.layers.Conv2D(1, 3, padding="valid",
+        self.output_layer = keras.layers.Conv2D(1, 3, padding="valid", dtype="float32",
                                                 kernel_initializer="zeros")
         if maps:
             half = max(channels // 2, 12)
@@ -101,7 +107,7 @@ class PolarLevel(keras.layers.Layer):
             self.inject = keras.layers.Conv2D(channels, 1)
             self.posterior_first = keras.layers.Conv2D(half, 3, padding="valid")
             self.posterior_second = keras.layers.Conv2D(
-                2 * maps, 3, padding="valid", kernel_initializer="zeros")
+                2 * maps, 3, padding="valid", kernel_initializer="zeros", dtype="float32")
 
     def build(self, *_: Shape) -> None:
         """Nothing to do: the layers within are built when they are called first."""
@@ -113,7 +119,7 @@ class PolarLevel(keras.layers.Layer):
 
     def posterior(self, x: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Posterior (mean, scale) of the maps, [N, h, w, maps] each."""
-        both = tf.nn.relu(tf.concat([x, features], axis=-1))
+        both = tf.nn.relu(tf.concat([tf.cast(x, tf.float32), features], axis=-1))
         both = self.posterior_second(wrapped(tf.nn.relu(self.posterior_first(wrapped(both)))))
         mean, raw_scale = tf.split(both, 2, axis=-1)
         return mean, bounded_scale(raw_scale)
@@ -158,6 +164,19 @@ class PolarDecoder(keras.Model):
         hidden:         Units of the hidden layers that make the envelope, and the first features.
         start:          Channels of the first feature map.
         envelope_size:  Number of numbers that describe the envelope, E.
+
+    Attributes:
+        map_shapes:     (rows, columns, maps) at each resolution.
+
+    >>> decoder = PolarDecoder((2, 4), channels=(8, 6), maps=(2, 1), hidden=8, start=4,
+    ...                        envelope_size=3)
+    >>> decoder.map_shapes
+    [(2, 4, 2), (4, 8, 1)]
+    >>> maps = [tf.zeros([1, *shape]) for shape in decoder.map_shapes]
+    >>> decoder.structure(tf.ones([1, 5]), tf.ones([1, 2]), maps).shape
+    TensorShape([1, 4, 8])
+    >>> decoder.structure(tf.ones([1, 5]), tf.ones([1, 2]), maps[:1]).shape  # of a small galaxy
+    TensorShape([1, 2, 4])
     """
 
     def __init__(self, base: tuple[int, int], channels: Sequence[int], maps: Sequence[int],
@@ -186,7 +205,7 @@ class PolarDecoder(keras.Model):
                   ) -> tf.Tensor:
         """The structure at the resolution of the last of ``maps`` that are given, [N, R, A]."""
         x, output = self._first_features(vector, conditions), None
-        for level, latent in zip(self.levels, maps):
+        for level, latent in zip(self.levels, maps, strict=False):
             x = level(level.upsample(x), latent if level.maps else None)
             output = level.structure(x, output)
         return output

@@ -17,6 +17,10 @@ class PolarDiscriminator(keras.Model):
     Parameters:
         channels:   Channels at each resolution, the highest first: that of the views, a half, ...
         hidden:     Units of the hidden layer for the whole galaxy.
+
+    >>> discriminator = PolarDiscriminator(channels=(4, 4, 4), hidden=8)
+    >>> discriminator(tf.ones([2, 16, 32, 3]), tf.ones([2, 32]), tf.ones([2, 4])).shape
+    TensorShape([2])
     """
 
     def __init__(self, channels: Sequence[int] = (12, 24, 40, 56), hidden: int = 96) -> None:
@@ -44,12 +48,14 @@ class PolarDiscriminator(keras.Model):
         significance = maps[..., :1]
         smooth = tf.nn.avg_pool2d(wrapped(significance), 3, 1, "VALID")
         x = self.entry(wrapped(tf.concat([maps, 4.0 * (significance - smooth)], axis=-1)))
-        patches = 0.0
+        patches = tf.zeros([])
         for level, (change, bias, block) in enumerate(
                 zip(self.change_channels, self.bias, self.blocks, strict=True)):
-            x = change(self.pool(tf.nn.relu(x) if level else tf.nn.leaky_relu(x, 0.2)))
+            x = change(self.pool(tf.nn.relu(x)))
             x = block(x + bias(conditions)[:, None, None])
             if level == 1:
-                patches = tf.reduce_mean(self.patches(wrapped(tf.nn.relu(x))), axis=[1, 2, 3])
-        flat = tf.concat([self.flatten(tf.nn.relu(x)), rings, conditions], axis=-1)
+                patches = tf.cast(tf.reduce_mean(
+                    self.patches(wrapped(tf.nn.relu(x))), axis=[1, 2, 3]), tf.float32)
+        x = tf.cast(self.flatten(tf.nn.relu(x)), tf.float32)
+        flat = tf.concat([x, rings, conditions], axis=-1)
         return patches + self.whole(flat)[:, 0]
