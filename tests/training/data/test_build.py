@@ -159,7 +159,7 @@ from galsim_deep_training.recipe import read_recipe
 
 def example(self, number):
     os.write(1, b"%d\\n" % os.getpid())  # at once: several processes write
-    time.sleep(0.5)
+    time.sleep(1.5)
 
 Transplant.example = example
 build(read_recipe({recipe!r}), {output!r}, 2, progress=False)
@@ -168,7 +168,7 @@ build(read_recipe({recipe!r}), {output!r}, 2, progress=False)
 
 @pytest.fixture
 def slow_build(recipe, tmp_path, environment_without_coverage):
-    """A process that builds a data set in 13 seconds, and two workers that have begun."""
+    """A process that builds a data set in 40 seconds, and two workers that have begun."""
     code = SLOW.format(recipe=str(recipe.path), output=str(tmp_path / "data.h5"))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -191,7 +191,7 @@ def test_an_interrupt(slow_build, tmp_path):
     """One traceback, that of the main process; no worker continues, and no file is left."""
     os.killpg(slow_build.pid, signal.SIGINT)
     # Its output ends when the last process has ended.
-    _, errors = slow_build.communicate(timeout=6)
+    _, errors = slow_build.communicate(timeout=20)
     assert slow_build.returncode == -signal.SIGINT
     assert errors.count("Traceback") == 1 and errors.endswith("KeyboardInterrupt\n")
     assert list(tmp_path.iterdir()) == []
@@ -200,7 +200,7 @@ def test_an_interrupt(slow_build, tmp_path):
 @pytest.mark.long
 def test_workers_end_with_the_main_process(slow_build):
     slow_build.kill()
-    slow_build.communicate(timeout=6)
+    slow_build.communicate(timeout=20)
 
 
 def test_examples_are_not_made_far_ahead(tmp_path):
