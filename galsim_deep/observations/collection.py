@@ -37,6 +37,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 import numpy as np
 from galsim import GalSimError
 
+from .hdf5 import open_hdf5
+
 if TYPE_CHECKING:
     import h5py
     from astropy.table import Table
@@ -325,24 +327,11 @@ PARTS = ("table", "images", "usable", "psfs", "noise_correlations", "surveys", "
 def _open(path: Path) -> "h5py.File":
     """Open and check a collection."""
     try:
-        import h5py
+        return open_hdf5(path, f"There is no collection of galaxies {path}. The repository of "
+                               "galsim-deep has one, training/sources/real_galaxies.h5.", _check)
     except ImportError:
         raise GalSimError("Reading a collection of galaxies needs the package h5py. Install the "
                           "extra 'validate' or 'train' of galsim-deep (see README.md).") from None
-
-    if not path.is_file():
-        raise GalSimError(f"There is no collection of galaxies {path}. The repository of "
-                          "galsim-deep has one, training/sources/real_galaxies.h5.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as err:
-        raise GalSimError(f"{path} is not an HDF5 file: {err}") from err
-    try:
-        _check(path, file)
-    except GalSimError:
-        file.close()
-        raise
-    return file
 
 
 def _check(path: Path, file: "h5py.File") -> None:

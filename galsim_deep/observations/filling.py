@@ -1,8 +1,36 @@
 """Pixels that show a neighbour or a defect, filled in with what the galaxy itself probably has."""
 
-__all__ = ["filled"]
+__all__ = ["filled", "opposite"]
 
 import numpy as np
+
+
+def opposite(image: np.ndarray, usable: np.ndarray, centre: tuple[float, float]
+             ) -> tuple[np.ndarray, np.ndarray]:
+    """The value of the pixel on the other side of a centre, for each pixel.
+
+    Parameters:
+        image:      Shape [h, w].
+        usable:     Which pixels can be used, bool [h, w].
+        centre:     Row and column of the centre [pixels]; zero is the middle of the first pixel.
+                    The opposite pixel is the one nearest to the opposite point.
+
+    Returns:
+        (values, [h, w]; which of them exist and can be used, bool [h, w]).
+
+    Example:
+
+        >>> image = np.arange(9.0).reshape(3, 3)
+        >>> values, known = opposite(image, image > 0, (1.0, 1.0))
+        >>> values[0], known[2]
+        (array([8., 7., 6.]), array([ True,  True, False]))
+    """
+    rows, columns = (np.rint(2 * middle - axis).astype(int)
+                     for middle, axis in zip(centre, np.indices(image.shape), strict=True))
+    inside = ((rows >= 0) & (rows < image.shape[0])
+              & (columns >= 0) & (columns < image.shape[1]))
+    rows, columns = rows.clip(0, image.shape[0] - 1), columns.clip(0, image.shape[1] - 1)
+    return image[rows, columns], inside & usable[rows, columns]
 
 
 def filled(image: np.ndarray, usable: np.ndarray, offset: tuple[float, float] = (0.0, 0.0)
@@ -32,20 +60,14 @@ def filled(image: np.ndarray, usable: np.ndarray, offset: tuple[float, float] = 
     """
     if usable.all():
         return image
-    result = np.where(usable, image, 0)
-    middle = [0.5 * (n - 1) + shift for n, shift in zip(image.shape, offset[::-1], strict=True)]
-    rows, columns = np.nonzero(~usable)
-    opposite = [np.round(2 * centre - index).astype(int)
-                for centre, index in zip(middle, (rows, columns), strict=True)]
-    inside = np.all([(index >= 0) & (index < n)
-                     for index, n in zip(opposite, image.shape, strict=True)], axis=0)
-    clipped = [np.clip(index, 0, n - 1) for index, n in zip(opposite, image.shape, strict=True)]
-    mirrored = inside & usable[clipped[0], clipped[1]]
-    result[rows[mirrored], columns[mirrored]] = image[clipped[0], clipped[1]][mirrored]
+    row, column = (0.5 * (n - 1) + shift
+                   for n, shift in zip(image.shape, offset[::-1], strict=True))
+    values, known = opposite(image, usable, (row, column))
+    result = np.where(usable, image, np.where(known, values, 0))
+    left = ~usable & ~known
     y, x = np.indices(image.shape)
-    distance = np.round(np.hypot(y - middle[0], x - middle[1])).astype(int)
-    for ring in np.unique(distance[rows[~mirrored], columns[~mirrored]]):
+    distance = np.round(np.hypot(y - row, x - column)).astype(int)
+    for ring in np.unique(distance[left]):
         around = image[usable & (distance == ring)]
-        chosen = ~mirrored & (distance[rows, columns] == ring)
-        result[rows[chosen], columns[chosen]] = np.median(around) if len(around) else 0
+        result[left & (distance == ring)] = np.median(around) if len(around) else 0
     return result

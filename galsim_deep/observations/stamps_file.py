@@ -40,6 +40,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from galsim import GalSimError
 
+from .hdf5 import open_hdf5
+
 if TYPE_CHECKING:
     import h5py
 
@@ -89,7 +91,9 @@ class StampsFile:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        self._file = _open(self.path)
+        self._file = open_hdf5(
+            self.path, f"There is no data set {path}. 'galsim-deep-train data RECIPE' makes one.",
+            _check)
         self.pixel_scale = float(self._file.attrs["pixel_scale"])
         self.stamp_size = self._file["stamp"].shape[1]
         self.recipe_sha256 = self._file.attrs.get("recipe_sha256", "")
@@ -120,25 +124,6 @@ class StampsFile:
     def noiseless(self, index: int) -> np.ndarray:
         """The stamp of example ``noiseless_index[index]`` without noise, float32, shape [S, S]."""
         return self._noiseless[index]
-
-
-def _open(path: Path) -> "h5py.File":
-    """Open and check a data set file."""
-    import h5py
-
-    if not path.is_file():
-        raise GalSimError(
-            f"There is no data set {path}. 'galsim-deep-train data RECIPE' makes one.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as err:
-        raise GalSimError(f"{path} is not an HDF5 file: {err}") from err
-    try:
-        _check(path, file)
-    except GalSimError:
-        file.close()
-        raise
-    return file
 
 
 def _check(path: Path, file: "h5py.File") -> None:

@@ -17,7 +17,7 @@ from ..measure.shear_bias import shear_bias
 from ..measure.statistics import STATISTICS
 from ..measure.structure import EDGES, ratio_of_medians
 from ..measure.structure_map import ANGLES, RADII, largest_correlations
-from ..observations.real_galaxies import NaturalSize
+from ..observations.real_galaxies import PARTS, UNSEEN, NaturalSize
 from .diversity import cover, standardised, vendi_score
 from .estimates import UNKNOWN, Estimate, estimate, mean, median, quantiles
 from .galaxy import SAMPLES
@@ -138,8 +138,7 @@ def samples_of_parts(measurements: Measurements, natural: NaturalSize, bootstrap
         magnitudes=natural.magnitudes,
         sizes=natural.half_light_radii, redshifts=natural.redshifts, has_wings=natural.has_wings,
         weights=bootstrap_weights(measurements.source, bootstraps, seed), seed=split_seed)
-    groups = {"unseen": ("held-out", "judges"), "held-out": ("held-out",), "judges": ("judges",),
-              "seen": ("seen",)}
+    groups = {"unseen": UNSEEN, **{part: (part,) for part in PARTS}}
     present = set(np.unique(natural.parts))
     return [dataclasses.replace(whole.chosen(np.isin(natural.parts, parts)), name=name)
             for name, parts in groups.items() if present.issuperset(parts)]
@@ -336,8 +335,8 @@ def extremes(sample: NaturalSample) -> dict[str, Any]:
     """Shares of very smooth and very structured galaxies, over those of real ones.
 
     Of the galaxies with a good signal.  They are ordered by their small-scale power at 0.15 to 0.5
-    arcsec.  The tenth of the real
-    ones with the least is very smooth, that with the most very structured.
+    arcsec.  The tenth of the real ones with the least is very smooth, that with the most very
+    structured.
     """
     structure = {other: sample.of("power", other)[:, STRUCTURE_BINS].sum(axis=1)
                  for other in SAMPLES}
@@ -475,8 +474,6 @@ def _features(sample: NaturalSample, other: str) -> np.ndarray:
               if not statistic.oriented]
     structure = sample.of("power", other)[:, 1:]
     return np.column_stack([*values, np.sign(structure) * np.sqrt(np.abs(structure))])
-
-
 
 
 def _ratio_of_means(values: np.ndarray, reference: np.ndarray, weights: np.ndarray) -> Estimate:

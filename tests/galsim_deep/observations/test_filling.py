@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from galsim_deep.observations.filling import filled
+from galsim_deep.observations.filling import filled, opposite
 
 
 def test_a_symmetric_image_is_restored():
@@ -40,3 +40,15 @@ def test_nothing_is_known():
 def test_nothing_is_missing():
     image = np.arange(9.0).reshape(3, 3)
     assert filled(image, np.ones((3, 3), bool)) is image
+
+
+def test_the_opposite_pixel():
+    """It is that of the image turned by half about the centre, as far as that is known."""
+    image = np.random.default_rng(3).normal(size=(9, 7))
+    usable = np.ones(image.shape, bool)
+    usable[1, 2] = False
+    values, known = opposite(image, usable, (4.0, 3.0))
+    np.testing.assert_array_equal(values, image[::-1, ::-1])
+    np.testing.assert_array_equal(known, usable[::-1, ::-1])
+    _, known = opposite(image, usable, (2.0, 3.0))
+    assert known[:5].sum() == 34 and not known[5:].any()

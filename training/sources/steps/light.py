@@ -7,6 +7,7 @@ import numpy as np
 
 from galsim_deep.measure.half_light import measured_radius
 from galsim_deep.measure.parametric import fit_sersic
+from galsim_deep.observations.filling import opposite
 from galsim_deep.observations.psf import psf_image
 
 from .ellipse import Ellipse, profile_of
@@ -44,14 +45,9 @@ def filled(image: np.ndarray, usable: np.ndarray, ellipse: Ellipse, radius: floa
     the elliptical profile if that cannot be used either.
     """
     distance = ellipse.radius(image.shape)
-    y, x = np.indices(image.shape)
-    oy, ox = (np.rint(2 * centre - axis).astype(int)
-              for centre, axis in ((ellipse.y, y), (ellipse.x, x)))
-    inside = (oy >= 0) & (oy < image.shape[0]) & (ox >= 0) & (ox < image.shape[1])
-    oy, ox = oy.clip(0, image.shape[0] - 1), ox.clip(0, image.shape[1] - 1)
-    smooth = profile_of(image, usable, ellipse).at(distance)
-    opposite = np.where(inside & usable[oy, ox], image[oy, ox], smooth)
-    return np.where(distance <= radius, np.where(usable, image, opposite), 0.0)
+    values, known = opposite(image, usable, (ellipse.y, ellipse.x))
+    other = np.where(known, values, profile_of(image, usable, ellipse).at(distance))
+    return np.where(distance <= radius, np.where(usable, image, other), 0.0)
 
 
 @dataclasses.dataclass(frozen=True)

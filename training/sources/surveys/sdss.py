@@ -52,8 +52,9 @@ def galaxies(data: Path) -> Iterator[Observed]:
                 p_bar=_number(row["p_bar"]), pitch_angle=_number(row["psi_gz2"]))
 
 
-def _number(value: object) -> float:
-    return np.nan if np.ma.is_masked(value) else float(value)  # type: ignore[arg-type]
+def _number(value: float) -> float:
+    """A number of a table; NaN where the table has none."""
+    return float(np.ma.filled(value, np.nan))
 
 
 def with_wings(psf: np.ndarray, size: int = 37) -> np.ndarray:

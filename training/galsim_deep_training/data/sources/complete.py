@@ -22,6 +22,8 @@ import numpy as np
 from galsim import GalSimError
 from scipy import ndimage
 
+from galsim_deep.observations.filling import opposite
+
 SIGNIFICANT = 3.0
 """The profile ends at the last ring whose mean exceeds this many times its own error."""
 FAINT = 1.5
@@ -148,7 +150,8 @@ def completed(image: np.ndarray, usable: np.ndarray, noise_sigma: float,
     radius = smooth.radius(image.shape)
     profile = _Profile(image, usable, radius, noise_sigma * np.sqrt(correlated_pixels),
                        smooth.scale_length)
-    filled = np.where(usable, image, _partner(image, usable, smooth, profile(radius)))
+    values, known = opposite(image, usable, (smooth.y, smooth.x))
+    filled = np.where(usable, image, np.where(known, values, profile(radius)))
     reach = profile.reach()
     side = 2 * int(np.ceil(reach)) + 4
     # Whole pixels are moved, so that the noise stays as it is.
@@ -252,18 +255,6 @@ class _Profile:
         light = np.cumsum(radii * self(radii))
         return float(np.clip(radii[np.searchsorted(light, (1 - LEFT_OUT) * light[-1])] / 0.95,
                              (1 + BLEND) * self.end, FURTHEST * self.end))
-
-
-def _partner(image: np.ndarray, usable: np.ndarray, smooth: Smooth,
-             mean: np.ndarray) -> np.ndarray:
-    """The pixel on the opposite side of the centre, or ``mean`` if that is not usable either."""
-    y, x = np.indices(image.shape)
-    opposite = [np.rint(2 * centre - axis).astype(int)
-                for centre, axis in ((smooth.y, y), (smooth.x, x))]
-    exists = np.all([(axis >= 0) & (axis < size)
-                     for axis, size in zip(opposite, image.shape, strict=True)], axis=0)
-    rows, columns = (np.where(exists, axis, 0) for axis in opposite)
-    return np.where(exists & usable[rows, columns], image[rows, columns], mean)
 
 
 def _window(image: np.ndarray, corner: list[int], side: int) -> np.ndarray:

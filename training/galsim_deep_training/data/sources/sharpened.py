@@ -8,7 +8,7 @@ drawn on the pixels of the survey, and convolved with (PSF of the survey / trans
 whose Fourier transform is known exactly (`data.observer`).
 """
 
-__all__ = ["Sharp", "sharpened", "transfer_function"]
+__all__ = ["Sharp", "radial_mean", "sharpened", "transfer_function"]
 
 import dataclasses
 
@@ -87,7 +87,7 @@ def sharpened(stamp: np.ndarray, pixel_scale: float, psf: np.ndarray, psf_scale:
     transfer = transfer_function(psf, psf_scale, ky, kx)
     frequency = np.hypot(ky[:, None], kx)
     edges = np.linspace(0, 0.5 / pixel_scale, TABLE_SIZE + 1)
-    frequencies, mean = _radial_mean(np.abs(transfer), frequency, edges)
+    frequencies, mean = radial_mean(np.abs(transfer), frequency, edges)
     sigma = NARROWER * _width(frequencies, mean)
     passed = np.abs(transfer) > LOWEST_TRANSFER
     gaussian = np.exp(-2 * np.square(np.pi * sigma * frequency))
@@ -133,8 +133,8 @@ def transfer_function(psf: np.ndarray, psf_scale: float, ky: np.ndarray,
     return rows @ psf @ columns.T
 
 
-def _radial_mean(values: np.ndarray, frequency: np.ndarray,
-                 edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def radial_mean(values: np.ndarray, frequency: np.ndarray,
+                edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(frequencies, means over directions) of values in rings between ``edges``."""
     ring = np.digitize(frequency.ravel(), edges) - 1
     count = np.bincount(ring, minlength=len(edges))[:len(edges) - 1]

@@ -11,14 +11,18 @@ import numpy as np
 from scipy import fft, ndimage
 
 from galsim_deep.measure.half_light import measured_radius
+from galsim_deep.observations.noise import periodic_power
 
 from .complete import Smooth, completed
 from .segment_edge import extrapolated_beyond_edge
-from .sharpened import Sharp, sharpened
+from .sharpened import Sharp, radial_mean, sharpened
 
 if TYPE_CHECKING:
     from galsim_deep.observations.collection import CollectedGalaxy
 
+FIELD, RINGS = 64, 32
+"""Pixels on a side of the field on which the power of the noise is computed, and rings of
+frequencies in which it is averaged."""
 HALF_LIGHT = 1.1774
 """Half-light radius of a round Gaussian in units of its standard deviation."""
 
@@ -184,16 +188,10 @@ def _radius(sharp: Sharp) -> float:
 def _noise_power(correlation: np.ndarray | None,
                  pixel_scale: float) -> tuple[np.ndarray, np.ndarray]:
     """(frequencies [1/arcsec], power relative to white noise), averaged over directions."""
-    frequencies = np.linspace(0, 0.5 / pixel_scale, 33)
+    edges = np.linspace(0, 0.5 / pixel_scale, RINGS + 1)
     if correlation is None:
-        return frequencies, np.ones_like(frequencies)
-    size = 64
-    lags = np.arange(len(correlation)) - len(correlation) // 2
-    field = np.zeros((size, size))
-    field[np.ix_(lags % size, lags % size)] = correlation
-    power = np.clip(fft.rfft2(field).real, 0, None)
-    frequency = np.hypot(fft.fftfreq(size, pixel_scale)[:, None], fft.rfftfreq(size, pixel_scale))
-    ring = np.digitize(frequency.ravel(), 0.5 * (frequencies[1:] + frequencies[:-1]))
-    count = np.bincount(ring, minlength=len(frequencies))
-    total = np.bincount(ring, power.ravel(), minlength=len(frequencies))
-    return frequencies, total / np.maximum(count, 1)
+        return edges, np.ones_like(edges)
+    power = periodic_power(correlation, (FIELD, FIELD))
+    frequency = np.hypot(fft.fftfreq(FIELD, pixel_scale)[:, None],
+                         fft.rfftfreq(FIELD, pixel_scale))
+    return radial_mean(power, frequency, edges)
