@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from .latents import as_deviate, draw_latents, keys_from_deviate, keys_from_seeds
 from .profiles.make import make_profile, make_profiles
-from .table import read_classes, read_columns, read_positive, read_seeds
+from .table import read_angles, read_classes, read_columns, read_positive, read_seeds
 
 if TYPE_CHECKING:
     from .modules.card import Card
+    from .modules.stamp_choice import Drawn
 
 Profiles = list[galsim.InterpolatedImage]
 
@@ -125,8 +126,8 @@ class GenerativeGalaxyModel:
                k_interpolant: Any = None, pad_factor: float | None = None,
                noise_pad_size: float = 0, gsparams: galsim.GSParams | None = None,
                session_config: Any = None, *, seeds: Any = None, galaxy_class: Any = None,
-               flux: Any = None, half_light_radius: Any = None, strict: bool = False,
-               cat: Any = None) -> Profiles:
+               position_angle: Any = None, flux: Any = None, half_light_radius: Any = None,
+               strict: bool = False, cat: Any = None) -> Profiles:
         """Draw one galaxy for each row of a table.
 
         Parameters:
@@ -160,6 +161,11 @@ class GenerativeGalaxyModel:
                                 draw it.  The random numbers of a galaxy do not depend on it.
                                 [default: the column ``galaxy_class`` of the table, if there is one;
                                 otherwise all are drawn]
+            position_angle:     Position angle of the major axis, from the x axis of the stamp towards
+                                y, one for all or one for each row: a `galsim.Angle`, a quantity
+                                with a unit, or a number of degrees; NaN or None if the module
+                                should draw it.  It is that of the smooth light; arms and knots may
+                                change what is measured.  [default: all are drawn]
             flux:               Flux of the galaxies, a number or one for each row.
                                 [default: that of the module, given by the magnitude]
             half_light_radius:  Half-light radius of the profiles before PSF [arcsec], about the
@@ -185,7 +191,7 @@ class GenerativeGalaxyModel:
         >>> [round(galaxy.flux, 6) for galaxy in galaxies]
         [1.0, 2.0]
         """
-        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict)
+        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict, position_angle)
         make = self._profile_maker(
             rows, noise=noise, noise_pad_size=noise_pad_size, flux=flux,
             half_light_radius=half_light_radius, x_interpolant=x_interpolant,
@@ -193,15 +199,16 @@ class GenerativeGalaxyModel:
         return make(slice(0, len(rows)))
 
     def stream(self, table: Any = None, rng: galsim.BaseDeviate | int | None = None, *,
-               seeds: Any = None, galaxy_class: Any = None, strict: bool = False, cat: Any = None,
-               chunk: int = 1024, progress: bool = False, **options: Any) -> Iterator[Profiles]:
+               seeds: Any = None, galaxy_class: Any = None, position_angle: Any = None,
+               strict: bool = False, cat: Any = None, chunk: int = 1024, progress: bool = False,
+               **options: Any) -> Iterator[Profiles]:
         """Draw the galaxies of a large table, some rows at a time.
 
         Errors in the table and in the options are raised before the first galaxy is drawn.  The
         galaxies are those of `sample`; they are freed as soon as the caller drops them.
 
         Parameters:
-            table, rng, seeds, galaxy_class, strict, cat:    As in `sample`.
+            table, rng, seeds, galaxy_class, position_angle, strict, cat:    As in `sample`.
             chunk:              Rows at a time.  [default: 1024]
             progress:           Whether to show a progress bar.  [default: False]
             **options:          Other options of `sample`.
@@ -219,7 +226,7 @@ class GenerativeGalaxyModel:
         chunk = operator.index(chunk)
         if chunk < 1:
             raise GalSimRangeError("chunk must be at least 1.", chunk, 1)
-        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict)
+        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict, position_angle)
         return self._chunks(rows, self._profile_maker(rows, **options), chunk, progress)
 
     @staticmethod
@@ -258,27 +265,32 @@ class GenerativeGalaxyModel:
                 noise=noise, noise_pad_size=noise_pad_size)
 
         def make(part: slice) -> Profiles:
-            outputs = self._outputs(rows, part, need_flux=True)
-            stamps = outputs["image"][..., 0]
-            scales = outputs.get("pixel_scale", self.pixel_scale)
-            values: dict[str, Any] = {name: array[part] for name, array in imposed.items()}
-            if noise is None:
-                return make_profiles(stamps, scales, **values, **options)
-            return [make_profile(
-                        stamp, float(scale), noise_pad=noise, noise_pad_size=noise_pad_size,
-                        rng=_deviate_of(key), **options,
-                        **{name: array[row] for name, array in values.items()})
-                    for row, (stamp, scale, key) in enumerate(zip(
-                        stamps, np.broadcast_to(scales, len(stamps)), rows.keys[part],
-                        strict=True))]
+            profiles: list[Any] = [None] * (part.stop - part.start)
+            for numbers, outputs in self._draw(rows, part, need_flux=True):
+                stamps = outputs["image"][..., 0]
+                scales = np.broadcast_to(outputs.get("pixel_scale", self.pixel_scale), len(stamps))
+                at = part.start + numbers
+                values: dict[str, Any] = {name: array[at] for name, array in imposed.items()}
+                if noise is None:
+                    made = make_profiles(stamps, scales, **values, **options)
+                else:
+                    made = [make_profile(
+                                stamp, float(scale), noise_pad=noise, rng=_deviate_of(key),
+                                noise_pad_size=noise_pad_size, **options,
+                                **{name: array[row] for name, array in values.items()})
+                            for row, (stamp, scale, key) in enumerate(zip(
+                                stamps, scales, rows.keys[at], strict=True))]
+                for number, profile in zip(numbers, made, strict=True):
+                    profiles[number] = profile
+            return profiles
 
         return make
 
     # ---- arrays ------------------------------------------------------------------------------
 
     def outputs(self, table: Any = None, rng: galsim.BaseDeviate | int | None = None, *,
-                seeds: Any = None, galaxy_class: Any = None, strict: bool = False,
-                cat: Any = None) -> dict[str, np.ndarray]:
+                seeds: Any = None, galaxy_class: Any = None, position_angle: Any = None,
+                strict: bool = False, cat: Any = None) -> dict[str, np.ndarray]:
         """All outputs of the module for each row of a table, as arrays.
 
         Parameters are those of `sample`.
@@ -287,7 +299,7 @@ class GenerativeGalaxyModel:
             a dict of ``image``, float32 [N, S, S, B]: light before PSF and pixel in the flux units
             of the card, with rows (y), columns (x) and bands, the origin at the true centre of the
             stamp; for a module with classes, ``galaxy_class``, int32 [N]; and, for a module that
-            gives each galaxy a scale of its own, ``pixel_scale``, float32 [N] [arcsec] (not for an
+            gives each galaxy a scale of its own, ``pixel_scale``, [N] [arcsec] (not for an
             empty table).
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
@@ -295,7 +307,7 @@ class GenerativeGalaxyModel:
         >>> outputs["image"].shape, outputs["galaxy_class"].shape
         ((1, 128, 128, 1), (1,))
         """
-        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict)
+        rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict, position_angle)
         return self._outputs(rows, slice(0, len(rows)))
 
     def images(self, *args: Any, **kwargs: Any) -> NDArray[np.float32]:
@@ -340,7 +352,7 @@ class GenerativeGalaxyModel:
     # ---- inputs of the module -----------------------------------------------------------------
 
     def _rows(self, table: Any, rng: galsim.BaseDeviate | int | None, seeds: Any,
-              galaxy_class: Any, strict: bool) -> "_Rows":
+              galaxy_class: Any, strict: bool, position_angle: Any) -> "_Rows":
         """Read and check everything that the galaxies depend on."""
         # The argument galaxy_class takes the place of a column of that name.
         columns = read_columns(table, self.card.columns, self.pixel_scale, strict,
@@ -352,43 +364,60 @@ class GenerativeGalaxyModel:
                 raise GalSimValueError(
                     f"The module {self.card.name} has no classes to choose from.", galaxy_class)
             classes = read_classes(galaxy_class, self.classes, count)
+        angles = read_angles(position_angle, "position_angle", count)
+        if angles is not None and not (self.card.latent and self.card.latent.position_angle):
+            raise GalSimValueError(
+                f"The module {self.card.name} cannot be asked for a position angle. Rotate its "
+                "profiles instead.", position_angle)
         if seeds is None:
-            return _Rows(columns, keys_from_deviate(as_deviate(rng), count), classes)
+            return _Rows(columns, keys_from_deviate(as_deviate(rng), count), classes, angles)
         if rng is not None:
             raise GalSimIncompatibleValuesError(
                 "Give either rng or seeds: with seeds a galaxy depends only on its own seed.",
                 rng=rng, seeds=seeds)
-        return _Rows(columns, keys_from_seeds(read_seeds(seeds, count)), classes)
+        return _Rows(columns, keys_from_seeds(read_seeds(seeds, count)), classes, angles)
 
-    def _outputs(self, rows: "_Rows", part: slice, need_flux: bool = False
-                 ) -> dict[str, np.ndarray]:
-        """All outputs of the module for some rows.
+    def _outputs(self, rows: "_Rows", part: slice) -> dict[str, np.ndarray]:
+        """All outputs of the module for some rows, on stamps of one size."""
+        groups = self._draw(rows, part)
+        from .modules.stamp_choice import joined
+
+        if not groups:
+            shape = (0, self.stamp_size, self.stamp_size, len(self.card.bands))
+            empty: dict[str, np.ndarray] = dict(image=np.zeros(shape, np.float32))
+            return dict(empty, galaxy_class=np.zeros(0, np.int32)) if self.classes else empty
+        return joined(groups)
+
+    def _draw(self, rows: "_Rows", part: slice, need_flux: bool = False) -> list["Drawn"]:
+        """What the module draws for some rows: see `modules.module.Module.draw`.
 
         With ``need_flux``, a stamp whose sum is zero is an error: it makes no profile.
         """
         count = part.stop - part.start
         if not count:
-            shape = (0, self.stamp_size, self.stamp_size, len(self.card.bands))
-            empty: dict[str, np.ndarray] = dict(image=np.zeros(shape, np.float32))
-            return dict(empty, galaxy_class=np.zeros(0, np.int32)) if self.classes else empty
+            return []
         columns = {name: values[part] for name, values in rows.columns.items()}
         classes = None if rows.classes is None else rows.classes[part]
         self._module.check(count)
-        outputs = self._module.sample(
-            columns, draw_latents(rows.keys[part], self.card.latent_size), classes)
-        sums = outputs["image"].sum(axis=(1, 2, 3), dtype=float)
+        normal = draw_latents(rows.keys[part], self.card.latent_size)
+        if rows.position_angles is not None:
+            _impose_angles(normal, rows.position_angles[part])
+        groups = self._module.draw(columns, normal, classes)
+        sums = np.zeros(count)
+        scales = np.full(count, self.pixel_scale)
+        for numbers, outputs in groups:
+            sums[numbers] = outputs["image"].sum(axis=(1, 2, 3), dtype=float)
+            scales[numbers] = outputs.get("pixel_scale", self.pixel_scale)
         # A stamp that is not finite has no finite sum.
         self._check_rows(np.isfinite(sums), "a stamp that is not finite", rows, part)
         if need_flux:
             self._check_rows(sums != 0, "a stamp of zero total flux", rows, part)
-        if "pixel_scale" in outputs:
-            from .modules.card import PIXEL_SCALE_LIMITS as LIMITS
+        from .modules.card import PIXEL_SCALE_LIMITS as LIMITS
 
-            scales = outputs["pixel_scale"]
-            self._check_rows((LIMITS[0] <= scales) & (scales <= LIMITS[1]),  # not so for NaN
-                             f"a pixel_scale that is not from {LIMITS[0]:g} to {LIMITS[1]:g} "
-                             "arcsec", rows, part)
-        return outputs
+        self._check_rows((LIMITS[0] <= scales) & (scales <= LIMITS[1]),  # not so for NaN
+                         f"a pixel_scale that is not from {LIMITS[0]:g} to {LIMITS[1]:g} "
+                         "arcsec", rows, part)
+        return groups
 
     def _check_rows(self, good: NDArray[np.bool_], what: str, rows: "_Rows", part: slice) -> None:
         """Raise an error that names the first row for which the module's outputs are not good."""
@@ -445,14 +474,24 @@ class GenerativeGalaxyModel:
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """The inputs of N galaxies: columns [N], 64-bit keys [N], and classes [N] or None."""
+    """The inputs of N galaxies: columns [N], 64-bit keys [N], and, or None, classes [N] and
+    position angles [N] [radians], NaN where it is to be drawn."""
 
     columns: dict[str, NDArray[np.float32]]
     keys: NDArray[np.uint64]
     classes: NDArray[np.int32] | None
+    position_angles: NDArray[np.float64] | None
 
     def __len__(self) -> int:
         return len(self.keys)
+
+
+def _impose_angles(normal: NDArray[np.float32], angles: NDArray[np.float64]) -> None:
+    """Turn the first two random numbers, [N, L], to angles [N] [radians], where these are known."""
+    known = np.isfinite(angles)
+    length = np.hypot(normal[known, 0], normal[known, 1])
+    normal[known, 0] = length * np.cos(angles[known])
+    normal[known, 1] = length * np.sin(angles[known])
 
 
 def _deviate_of(key: np.uint64) -> galsim.BaseDeviate:

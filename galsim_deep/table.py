@@ -6,8 +6,8 @@ row), or a `galsim.Catalog` read from FITS.  Units are converted if a table stat
 name column, row and value, and come before anything slow is started.
 """
 
-__all__ = ["class_number", "in_ranges", "read_classes", "read_columns", "read_positive",
-           "read_seeds"]
+__all__ = ["class_number", "in_ranges", "read_angles", "read_classes", "read_columns",
+           "read_positive", "read_seeds"]
 
 import difflib
 import functools
@@ -20,6 +20,7 @@ import numpy as np
 from astropy import units as u
 from astropy.io.fits import FITS_rec
 from astropy.table import Row, Table
+from galsim.angle import Angle
 from galsim.catalog import Catalog
 from galsim.errors import (
     GalSimIncompatibleValuesError,
@@ -49,7 +50,8 @@ def read_columns(table: Any, columns: Sequence["Column"], pixel_scale: float | N
     Parameters:
         table:          Any table (see above) with N rows.
         columns:        The columns wanted, as on the card of a module.  In an optional column,
-                        values may be missing: NaN, None or masked.
+                        values may be missing: NaN, None or masked.  If the card says so, the table
+                        may lack the column.
         pixel_scale:    Size of a pixel [arcsec], with which angles and pixels are converted into
                         each other.  [default: None, which means that they cannot be]
         strict:         Whether values outside of the usable range of their column are an error
@@ -75,7 +77,11 @@ def read_columns(table: Any, columns: Sequence["Column"], pixel_scale: float | N
     >>> read_columns(row, columns, pixel_scale=0.03)["flux_radius"]
     array([10.], dtype=float32)
     """
-    inputs = _take(table, [column.name for column in columns], ["galaxy_class"] if classes else [])
+    may_be_absent = [column.name for column in columns if column.may_be_absent]
+    inputs = _take(table, [column.name for column in columns if not column.may_be_absent],
+                   [*may_be_absent, *(["galaxy_class"] if classes else [])])
+    for name in may_be_absent:
+        inputs.setdefault(name, _unwrap(np.nan, f"Column {name!r}"))
     arrays = {column.name: _read(inputs[column.name], column.unit, np.float32, pixel_scale,
                                  column.optional)
               for column in columns}
@@ -190,6 +196,38 @@ def read_positive(values: Any, name: str, length: int, unit: str | None = None,
     if numbers.ndim:
         _check_length(inputs, length)
     return _repeat(numbers, length)
+
+
+def read_angles(values: Any, name: str, length: int) -> NDArray[np.float64] | None:
+    """Read an argument that is one angle, or one for each row.
+
+    Parameters:
+        values:     An angle, N angles, or None: `galsim.Angle`, quantities with a unit, or numbers
+                    of degrees; NaN or None for a row without one.
+        name:       The name of the argument, for messages.
+        length:     The number of rows, N.
+
+    Returns:
+        a new float64 array [N] [radians], NaN for rows without an angle; or None if ``values`` is
+        None.
+
+    Raises:
+        GalSimValueError:   There are neither one nor N values, or one of them is not an angle.
+
+    >>> read_angles([90, 0.5 * np.pi * galsim.radians, None], "position_angle", 3).round(4)
+    array([1.5708, 1.5708,    nan])
+    """
+    if values is None:
+        return None
+    if isinstance(values, Angle):
+        values = values.deg
+    elif isinstance(values, list | tuple) or getattr(values, "dtype", None) == np.dtype(object):
+        values = [value.deg if isinstance(value, Angle) else value for value in values]
+    inputs = _unwrap(values, f"Argument {name!r}")
+    degrees = _read(inputs, "deg" if inputs.unit is not None else "", np.float64, optional=True)
+    if degrees.ndim:
+        _check_length(inputs, length)
+    return np.radians(_repeat(degrees, length))
 
 
 def read_seeds(seeds: Any, length: int) -> list[int]:

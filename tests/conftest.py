@@ -134,14 +134,15 @@ def imported_names():
 
 @pytest.fixture(scope="session")
 def small_modules(shared):
-    """A folder with small modules: shapes, tiny and scaled.  Tests must not change them."""
+    """A folder with small modules: shapes, tiny, scaled and fitting.  Tests must not change them."""
     with shared("small_modules") as folder:
         complete = folder / "complete"
         if not complete.exists():
             script = Path(__file__).with_name("module_with_classes.py")
             # -P: Python would take the folder galsim_deep beside the script for the package.
             done = subprocess.run([sys.executable, "-P", str(script), str(folder / "shapes"),
-                                   str(folder / "tiny"), str(folder / "scaled")],
+                                   str(folder / "tiny"), str(folder / "scaled"),
+                                   str(folder / "fitting")],
                                   capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             complete.touch()
@@ -185,6 +186,22 @@ def scaled_folder(small_modules):
 def scaled(scaled_folder):
     """The model of the small module with a pixel scale for each galaxy."""
     return galsim_deep.GenerativeGalaxyModel(scaled_folder)
+
+
+@pytest.fixture(scope="session")
+def fitting_folder(small_modules):
+    """The folder of a small module of elliptical Gaussians, on stamps that fit them.
+
+    Their standard deviation is ``flux_radius``; stamps of 16, 32 or 64 pixels hold 3.5 of these.
+    The axis ratio is the column of this name, which tables may lack: one half.
+    """
+    return small_modules / "fitting"
+
+
+@pytest.fixture(scope="session")
+def fitting(fitting_folder):
+    """The model of the small module that draws on stamps of several sizes."""
+    return galsim_deep.GenerativeGalaxyModel(fitting_folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
-"""Write small modules: ``python -P module_with_classes.py FOLDER [SECOND_FOLDER [THIRD_FOLDER]]``.
+"""Write small modules: ``python -P module_with_classes.py FOLDER [FOLDER [FOLDER [FOLDER]]]``.
 
 The first has three classes of galaxies.  The second has none; its columns are optional and those of
-the shipped modules.  The third gives each galaxy a pixel scale of its own.  They are written by a
-process of their own, since tests fork and TensorFlow does not survive that.
+the shipped modules.  The third gives each galaxy a pixel scale of its own.  The fourth draws on
+stamps of several sizes, and can be asked for position angles; tables may lack one of its columns.
+They are written by a process of their own, since tests fork and TensorFlow does not survive that.
 """
 
 import gzip
@@ -18,6 +19,7 @@ from galsim_deep.modules.module import PROBE_PATH
 from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH, ROWS, graph_name
 
 SIZE, LATENT, PSF_SIZE = 32, 3, 17
+FITTING_SIZES = 16, 32, 64
 MISSING = 3  # random numbers of the second module from which missing columns are drawn
 CLASSES = [
     dict(name="disc", description="An exponential disc.", share=0.5),
@@ -129,15 +131,46 @@ def sample_scaled(flux_radius, mag_auto, random_normal):
     return dict(image=light[..., 1:2], pixel_scale=tf.sqrt(flux_radius) ** 2 / 100.0)
 
 
+def extent(flux_radius, mag_auto, axis_ratio, random_normal):
+    """Three and a half standard deviations of `ellipse`, in arcsec."""
+    return dict(extent=3.5 * 0.03 * flux_radius + 0.0 * random_normal[:, 0])
+
+
+def ellipse(size):
+    """An elliptical Gaussian whose standard deviation is ``flux_radius`` in pixels of 0.03 arcsec.
+
+    Its axis ratio is one half if it is missing.
+    """
+    def draw(flux_radius, mag_auto, axis_ratio, random_normal, pixel_scale):
+        axis = tf.range(size, dtype=tf.float32) - 0.5 * (size - 1)
+        angle = tf.atan2(random_normal[:, 1], random_normal[:, 0])[:, None, None]
+        along = tf.cos(angle) * axis + tf.sin(angle) * axis[:, None]
+        across = tf.cos(angle) * axis[:, None] - tf.sin(angle) * axis
+        sigma = (flux_radius * 0.03 / pixel_scale)[:, None, None]
+        ratio = filled_in(axis_ratio, 0.5 + 0.0 * flux_radius)[:, None, None]
+        light = tf.exp(-0.5 * (tf.square(along / sigma) + tf.square(across / sigma / ratio)))
+        flux = (10.0 ** (-0.4 * (mag_auto - 25.94)))[:, None, None]
+        light *= flux / tf.reduce_sum(light, axis=[1, 2], keepdims=True)
+        return dict(image=light[..., None])
+    return draw
+
+
+def sample_fitting(flux_radius, mag_auto, axis_ratio, random_normal):
+    scale = tf.maximum(7.0 / SIZE * 0.03 * flux_radius, 0.03)
+    return dict(ellipse(SIZE)(flux_radius, mag_auto, axis_ratio, random_normal, scale),
+                pixel_scale=scale)
+
+
 def concrete(function, inputs, rows=None):
     return tf.function(function).get_concrete_function(**{
         name: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype, name)
         for name, spec in inputs.items()})
 
 
-def write_compact(folder, function, inputs):
+def write_compact(folder, compact):
     with tempfile.TemporaryDirectory() as scratch:
-        signatures = {graph_name(rows): concrete(function, inputs, rows) for rows in ROWS}
+        signatures = {graph_name(name, rows): concrete(function, inputs, rows)
+                      for name, (function, inputs) in compact.items() for rows in ROWS}
         tf.saved_model.save(tf.Module(), scratch, signatures=signatures)
         graph = tf.lite.TFLiteConverter.from_saved_model(
             scratch, signature_keys=list(signatures)).convert()
@@ -168,11 +201,14 @@ def write(folder, signatures, calls, **fields):
     tf.saved_model.save(tf.Module(), str(folder), signatures=dict(
         graphs, serving_default=graphs["sample"]))
     (folder / "assets").mkdir(exist_ok=True)
-    write_compact(folder, *signatures["sample"])
+    drawing = {name: signature for name, signature in signatures.items()
+               if name.startswith(("extent", "sample_"))}
+    write_compact(folder, drawing or dict(sample=signatures["sample"]))
     write_probe(folder, calls)
     write_card(folder, dict(
+        dict(stamp=dict(sizes=[SIZE], pixel_scale=0.03)),
         kind="generator", version="1", family="analytic", signatures=list(signatures),
-        stamp=dict(sizes=[SIZE], pixel_scale=0.03), bands=[dict(name="F814W", zero_point=25.94)],
+        bands=[dict(name="F814W", zero_point=25.94)],
         training_data=dict(description="none", citation="none", licence="none"),
         recipe=dict(name="none", sha256=""), code_version="by hand", **fields))
 
@@ -233,9 +269,33 @@ def write_scaled(folder):
         calls=dict(sample=(sample_scaled, dict(columns, random_normal=normal))))
 
 
+def write_fitting(folder):
+    columns = dict(probe_columns(), axis_ratio=np.float32([0.3, 0.9, np.nan, 0.5]))
+    normal = np.random.default_rng(4).standard_normal((4, LATENT), np.float32)
+    inputs = {name: spec for name, spec in SAMPLE.items() if name != "galaxy_class"}
+    inputs["axis_ratio"] = inputs["mag_auto"]
+    scale = np.full(4, 0.03, np.float32)
+    write(
+        folder, name="fitting", summary="Ellipses on stamps that fit them.",
+        columns=[*card_columns(), dict(
+            name="axis_ratio", unit="", meaning="minor over major axis", quantity="axis_ratio",
+            optional=True, may_be_absent=True, valid_range=[0.1, 1.0])],
+        stamp=dict(sizes=FITTING_SIZES, trained_size=SIZE, pixel_scale=0.03),
+        latent=dict(size=LATENT, position_angle=True),
+        signatures=dict(
+            sample=(sample_fitting, inputs), extent=(extent, inputs),
+            **{f"sample_{size}": (ellipse(size), dict(inputs, pixel_scale=inputs["mag_auto"]))
+               for size in FITTING_SIZES}),
+        calls=dict(
+            sample=(sample_fitting, dict(columns, random_normal=normal)),
+            sample_64=(ellipse(64), dict(columns, random_normal=normal, pixel_scale=scale))))
+
+
 if __name__ == "__main__":
     write_with_classes(Path(sys.argv[1]))
     if len(sys.argv) > 2:
         write_without_classes(Path(sys.argv[2]))
     if len(sys.argv) > 3:
         write_scaled(Path(sys.argv[3]))
+    if len(sys.argv) > 4:
+        write_fitting(Path(sys.argv[4]))

@@ -29,6 +29,7 @@ from galsim import GalSimError, GalSimValueError
 from ..observations.units import is_pixel
 from ..runtime.atomic_files import PREFIX, replace_file
 from .archive import CARD_PATH, NAME_PATTERN, is_safe_path
+from .stamp_choice import EXTENT
 
 FORMAT_VERSION: Literal[2] = 2
 
@@ -146,6 +147,8 @@ class Column(_Part):
     """Whether the value includes the PSF, as a size measured on an image does."""
     optional: bool = False
     """Whether a row may omit the value (NaN): the module then draws it given the others."""
+    may_be_absent: bool = False
+    """Whether a table may lack the column, so that all rows omit the value."""
     valid_range: Range
     """The range in which the module may be used.  Some training galaxies may lie outside of it."""
     extrapolated_range: Range | None = None
@@ -230,7 +233,10 @@ class StampGeometry(_Part):
 
     sizes: tuple[Annotated[int, pydantic.Field(gt=0, le=MAX_STAMP_SIZE)], ...] = pydantic.Field(
         min_length=1, max_length=MAX_ITEMS)
-    """Pixels on a side, of each size that the module offers."""
+    """Pixels on a side, of each size that the module draws on."""
+    trained_size: int | None = pydantic.Field(None, gt=0, le=MAX_STAMP_SIZE)
+    """Pixels on a side of the stamps that the module was trained on, which ``encode`` takes, and
+    ``sample`` and ``decode`` give, if it draws on several sizes."""
     pixel_scale: float = pydantic.Field(ge=PIXEL_SCALE_LIMITS[0], le=PIXEL_SCALE_LIMITS[1])
     """Size of a pixel [arcsec]."""
     centre: Literal["true_centre"] = "true_centre"
@@ -248,6 +254,9 @@ class Latent(_Part):
     name: Literal["random_normal"] = "random_normal"
     size: int = pydantic.Field(gt=0, le=MAX_LATENT_SIZE)
     """How many standard normal numbers a galaxy takes."""
+    position_angle: bool = False
+    """Whether the first two of them are proportional to cosine and sine of the position angle of
+    its major axis, from the x axis towards y, so that this angle can be chosen."""
 
 
 class TrainingData(_Part):
@@ -322,8 +331,18 @@ class Card(_Part):
 
     @property
     def stamp_size(self) -> int:
-        """Pixels on a side of the largest stamp that the module offers."""
+        """Pixels on a side of the largest stamp that the module draws on."""
         return max(self.stamp.sizes)
+
+    @property
+    def trained_size(self) -> int:
+        """Pixels on a side of the stamps that the module was trained on."""
+        return self.stamp.trained_size or self.stamp_size
+
+    @property
+    def chooses_stamps(self) -> bool:
+        """Whether the module draws each galaxy on a stamp that fits it, see `stamp_choice`."""
+        return EXTENT in self.signatures
 
     @property
     def pixel_scale(self) -> float:

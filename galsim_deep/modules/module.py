@@ -18,6 +18,7 @@ from .runners.base import GraphOutputs, Runner
 from .runners.litert import COMPACT_GRAPH_PATH, LiteRTRunner
 from .runners.tensorflow import TensorFlowRunner, is_gpu_available
 from .signatures import faults_of_graph
+from .stamp_choice import EXTENT, Drawn, choose_stamps, joined, sample_signature_name
 
 PROBE_PATH = "assets/probe.npz"
 
@@ -35,8 +36,8 @@ class Module:
         folder:         The folder, a `pathlib.Path`.
         card:           The `Card`.
         tensorflow:     A `TensorFlowRunner` for all signatures.
-        compact:        A `LiteRTRunner` for the signature ``sample``; None for a module without a
-                        compact graph.
+        compact:        A `LiteRTRunner` for the signatures that draw galaxies; None for a module
+                        without a compact graph.
 
     Raises a `galsim.GalSimError` if the folder is not a module, or is damaged.
 
@@ -100,9 +101,10 @@ class Module:
 
     def sample(self, columns: Mapping[str, NDArray[np.float32]], normal: NDArray[np.float32],
                galaxy_class: NDArray[np.int32] | None = None) -> GraphOutputs:
-        """Run the signature ``sample``, by the compact graph or in TensorFlow.
+        """Draw galaxies, by the compact graph or in TensorFlow, on stamps of one size.
 
-        The graph is compared with the card before it is run for the first time.
+        If the module chooses a stamp for each galaxy, smaller ones are surrounded by zeros; see
+        `draw`.  The graph is compared with the card before it is run for the first time.
 
         Parameters:
             columns:        The columns, [N] each.
@@ -113,16 +115,48 @@ class Module:
         Returns:
             a dict of ``image``, float32 [N, S, S, B], light before PSF and pixel; for a module with
             classes, ``galaxy_class``, int32 [N]; and for a module with a pixel scale for each
-            galaxy, ``pixel_scale``, float32 [N] [arcsec].
+            galaxy, ``pixel_scale``, [N] [arcsec].
 
         Raises a `galsim.GalSimError` if graph and card do not agree, also in the classes that the
         graph gives.
         """
-        outputs = self._runner(len(normal)).call(
-            "sample", self._sample_inputs(columns, normal, galaxy_class))
+        return joined(self.draw(columns, normal, galaxy_class))
+
+    def draw(self, columns: Mapping[str, NDArray[np.float32]], normal: NDArray[np.float32],
+             galaxy_class: NDArray[np.int32] | None = None) -> list[Drawn]:
+        """Draw galaxies, each on the stamp that fits it if the module chooses stamps.
+
+        Parameters:
+            columns, normal, galaxy_class:  As in `sample`.
+
+        Returns:
+            a list of pairs, one for each size of stamps that is used: the numbers of the rows [n],
+            in ascending order, and what `sample` returns for these rows alone.
+
+        Raises what `sample` does.
+        """
+        runner = self._runner(len(normal))
+        inputs = self._sample_inputs(columns, normal, galaxy_class)
+        if self.card.chooses_stamps:
+            groups = self._draw_on_chosen(runner, inputs)
+        else:
+            groups = [(np.arange(len(normal)), runner.call("sample", inputs))]
         if self.card.classes:
-            self._check_classes(outputs["galaxy_class"])
-        return outputs
+            for _, outputs in groups:
+                self._check_classes(outputs["galaxy_class"])
+        return groups
+
+    def _draw_on_chosen(self, runner: Runner, inputs: Mapping[str, np.ndarray]) -> list[Drawn]:
+        sizes, scales = choose_stamps(
+            runner.call(EXTENT, inputs)["extent"], self.card.stamp.sizes, self.card.pixel_scale)
+        groups = []
+        for size in np.unique(sizes):
+            rows = np.flatnonzero(sizes == size)
+            outputs = runner.call(sample_signature_name(size), {
+                **{name: values[rows] for name, values in inputs.items()},
+                "pixel_scale": scales[rows]})
+            groups.append((rows, {**outputs, "pixel_scale": scales[rows]}))
+        return groups
 
     def check(self, count: int) -> None:
         """Check that the graph used for ``count`` galaxies agrees with the card.
@@ -200,7 +234,8 @@ class Module:
         outside of any graph.
 
         Returns:
-            the largest difference by signature, and as ``"sample (compact graph)"``: differences of
+            the largest difference by signature, and as ``"sample (compact graph)"`` those of the
+            signatures that the compact graph has: differences of
             images are divided by the peak of each image, those of other floating-point outputs by
             their largest absolute value.  Integers, such as classes, have to be the same, so their
             difference is not scaled.
@@ -220,9 +255,13 @@ class Module:
             signature: _largest_difference(
                 self._compared(self.tensorflow).call(signature, inputs[signature]), expected)
             for signature, expected in outputs.items()}
-        if self.compact is not None:
-            differences["sample (compact graph)"] = _largest_difference(
-                self._compared(self.compact).call("sample", inputs["sample"]), outputs["sample"])
+        compact = self.compact.signatures() if self.compact is not None else ()
+        for signature in compact:
+            assert self.compact is not None
+            if signature in inputs:
+                differences[f"{signature} (compact graph)"] = _largest_difference(
+                    self._compared(self.compact).call(signature, inputs[signature]),
+                    outputs[signature])
         return differences
 
 

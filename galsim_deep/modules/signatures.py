@@ -12,6 +12,7 @@ import numpy as np
 
 from .card import MAX_FAULTS, Card
 from .runners.base import Runner, Shape
+from .stamp_choice import EXTENT, sample_signature_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,7 @@ _LOG_PROB = dict(log_prob="N")
 
 _FORMATS = {
     "sample": _Format(_NORMAL, _IMAGE, _CLASS, _CLASS, optional_outputs=dict(pixel_scale="N")),
+    EXTENT: _Format(_NORMAL, dict(extent="N"), _CLASS),
     "decode": _Format(_LATENT, _IMAGE, _CLASS),
     "encode": _Format(_IMAGE | _PSF_AND_NOISE, dict(mean="NK", scale="NK"),
                       outputs_with_classes=dict(log_class_probability="NC")),
@@ -53,6 +55,8 @@ _FORMATS = {
     "embed": _Format(_IMAGE, dict(embedding="ND"), optional_inputs=_PSF_AND_NOISE,
                      all_columns=False),
 }
+# One for each size, if the module chooses stamps.
+_DRAWING = _Format(_NORMAL | dict(pixel_scale="N"), _IMAGE, _CLASS, _CLASS)
 # A density is one of latent vectors or one of stamps; it draws what its log_prob takes.
 _FORMATS_OF_LATENTS = _FORMATS | {"sample": _Format(_NORMAL, _LATENT, _CLASS, _CLASS)}
 _FORMATS_OF_STAMPS = _FORMATS | {
@@ -83,23 +87,30 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
     >>> module = Module(resolve("hub:acs_flow_vae"))
     >>> faults_of_graph(module.card, module.compact)
     []
-    >>> stamp = module.card.stamp.model_copy(update=dict(sizes=(64, 128)))
+    >>> stamp = module.card.stamp.model_copy(update=dict(sizes=(64,)))
     >>> faults_of_graph(module.card.model_copy(update=dict(stamp=stamp)), module.compact)
     ['the output image of sample is [N, 128, 128, 1] instead of [N, 64, 64, 1]']
     """
     present = runner.signatures()
+    drawing = {sample_signature_name(size): size for size in card.stamp.sizes}
     listed = [name for name in card.signatures if name in present or runner.has_all_signatures]
-    faults = []
+    faults = [f"the card has the stamp size {size}, but no signature {name}"
+              for name, size in drawing.items()
+              if card.chooses_stamps and name not in card.signatures]
+    if len(card.stamp.sizes) > 1 and not card.chooses_stamps:
+        faults.append(f"the card has several stamp sizes, but no signature {EXTENT}")
     for name in listed:
         if name not in present:
             faults.append(f"the graph has no signature {name}, only {', '.join(sorted(present))}")
     # Sizes that the card does not state have to be the same in all signatures.
     sizes: dict[str, int | None] = dict(
-        N=None, S=card.stamp_size, B=len(card.bands), C=len(card.classes),
+        N=None, S=card.trained_size, B=len(card.bands), C=len(card.classes),
         **(dict(L=card.latent.size) if card.latent else {}))
-    formats = _formats(card, runner)
+    formats = _formats(card, runner) | dict.fromkeys(drawing, _DRAWING)
     for name in listed:
         if name in present and name in formats:
+            # The sizes of other letters are learned.
+            sizes["S"] = drawing.get(name, card.trained_size)
             faults += _faults_of_signature(card, runner, name, formats[name], sizes)
     return faults[:MAX_FAULTS]
 
@@ -122,12 +133,10 @@ def _faults_of_signature(card: Card, runner: Runner, name: str, form: _Format,
                for key in inputs if key not in known]
     faults += [f"{name} has no output {key} {_text(_shape(letters, sizes), letters)}"
                for key, letters in wanted_outputs.items() if key not in outputs]
-    for size in card.stamp.sizes:
-        sizes["S"] = size
-        faults += _faults_of_shapes(f"of {name}", "input", inputs, known, sizes)
-        faults += _faults_of_shapes(f"of {name}", "output", outputs, wanted_outputs, sizes)
+    faults += _faults_of_shapes(f"of {name}", "input", inputs, known, sizes)
+    faults += _faults_of_shapes(f"of {name}", "output", outputs, wanted_outputs, sizes)
     open_outputs = any(shape is None or None in shape[1:] for shape in outputs.values())
-    if not faults and (name == "sample" or open_outputs):
+    if not faults and (name.startswith("sample") or open_outputs):
         faults += _faults_of_run(card, runner, name, {key: known[key] for key in inputs},
                                  wanted_outputs, sizes)
     return faults
@@ -147,8 +156,8 @@ def _faults_of_run(card: Card, runner: Runner, name: str, inputs: Mapping[str, s
     """The faults of what a signature gives for one row; none if it is not known what it takes."""
     if not {*"".join(inputs.values())} <= sizes.keys():
         return []
-    # The galaxy_class of sample is drawn; other signatures take the number of a class.
-    number = np.array([-1 if name == "sample" else 0], np.int32)
+    # The galaxy_class of sampled galaxies is drawn; other signatures take the number of a class.
+    number = np.array([-1 if name.startswith(("sample", EXTENT)) else 0], np.int32)
     made = runner.call(name, {
         key: number if key == "galaxy_class" and card.classes
         else np.ones([1 if letter == "N" else sizes[letter] or 0 for letter in letters], np.float32)

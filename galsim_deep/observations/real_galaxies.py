@@ -81,7 +81,7 @@ class ModuleCard(Protocol):
     def columns(self) -> Sequence[CardColumn]: ...
 
     @property
-    def stamp_size(self) -> int: ...
+    def trained_size(self) -> int: ...
 
     @property
     def pixel_scale(self) -> float: ...
@@ -294,7 +294,7 @@ class CatalogGalaxies(RealGalaxies):
         self._rows = self._choose(values, np.arange(len(self._catalog)), count, seed)
         self.pixel_scales = self._catalog.pixel_scales[self._rows].astype(float)
         self.stamp_sizes = 2 * np.round(
-            card.stamp_size * card.pixel_scale / self.pixel_scales / 2).astype(int)
+            card.trained_size * card.pixel_scale / self.pixel_scales / 2).astype(int)
 
     def observation(self, number: int) -> Observation:
         row = int(self._rows[number])

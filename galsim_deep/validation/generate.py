@@ -79,8 +79,13 @@ def generate(galaxies: RealGalaxies, module: Module, streams: RandomStreams,
     """
     columns, normal = generator_inputs(galaxies, module, streams, numbers)
     wanted = np.full(len(normal), galaxy_class, np.int32) if module.card.classes else None
-    outputs = module.sample(columns, normal, wanted)
-    scales = np.broadcast_to(outputs.get("pixel_scale", module.card.pixel_scale), len(normal))
-    return Generated(
-        images=list(outputs["image"][..., 0]), pixel_scales=scales.astype(float),
-        classes=outputs["galaxy_class"].astype(int) if module.card.classes else None)
+    images: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(normal)
+    scales = np.full(len(normal), module.card.pixel_scale)
+    classes = np.zeros(len(normal), int)
+    for rows, outputs in module.draw(columns, normal, wanted):
+        for row, image in zip(rows, outputs["image"][..., 0], strict=True):
+            images[row] = image
+        scales[rows] = outputs.get("pixel_scale", module.card.pixel_scale)
+        classes[rows] = outputs.get("galaxy_class", -1)
+    return Generated(images=images, pixel_scales=scales,
+                     classes=classes if module.card.classes else None)

@@ -41,9 +41,9 @@ class Reconstructor:
             if signature not in card.signatures:
                 raise GalSimError(f"The module {card.name} has no signature '{signature}'.")
         same_pixels = np.isclose(galaxies.pixel_scales, card.pixel_scale, rtol=1e-5)
-        if not ((galaxies.stamp_sizes == card.stamp_size) & same_pixels).all():
+        if not ((galaxies.stamp_sizes == card.trained_size) & same_pixels).all():
             raise GalSimError(
-                f"The module {card.name} encodes stamps of {card.stamp_size} pixels of "
+                f"The module {card.name} encodes stamps of {card.trained_size} pixels of "
                 f"{card.pixel_scale} arcsec; these are {_range(galaxies.stamp_sizes)} of "
                 f"{_range(galaxies.pixel_scales)}.")
         self._columns = [column.name for column in card.columns]

@@ -11,6 +11,7 @@ import warnings
 import galsim
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.table import QTable, Table
 
 import galsim_deep
@@ -114,6 +115,115 @@ def test_pixel_scales_that_cannot_be_used(scaled, radius):
               pytest.raises(galsim.GalSimValueError, match="pixel_scale.*row 1") as caught):
             draw(table, seeds=[1, 2])
         assert caught.value.value == dict(flux_radius=radius, mag_auto=22.0)
+
+
+
+# ---- a stamp that fits each galaxy ----------------------------------------------------------
+
+SIGMAS = [1.5, 12.0, 4.0, 2.2, 6.0, 1.0, 3.0, 2.0, 4.5, 20.0]
+FITTING_SIZES = [16, 64, 32, 16, 64, 16, 32, 16, 32, 64]
+
+
+@pytest.fixture
+def ellipses():
+    return dict(flux_radius=SIGMAS, mag_auto=22.0)
+
+
+def test_small_galaxies_are_on_small_stamps(fitting, ellipses):
+    galaxies = fitting.sample(ellipses, seeds=range(10))
+    assert [len(galaxy.image.array) for galaxy in galaxies] == FITTING_SIZES
+    assert fitting.stamp_size == 64
+    for galaxy, sigma in zip(galaxies, SIGMAS, strict=True):
+        # Larger pixels are for galaxies that the largest stamp does not hold.
+        assert galaxy.image.scale == pytest.approx(0.03 * max(1.0, 7 * sigma / 64), rel=1e-6)
+        assert galaxy.flux == pytest.approx(flux_of(22.0), rel=1e-5)
+        # An axis ratio of one half.
+        x, y = np.indices(galaxy.image.array.shape) - 0.5 * (len(galaxy.image.array) - 1)
+        second = np.average(x**2 + y**2, weights=galaxy.image.array) * galaxy.image.scale**2
+        assert second == pytest.approx(1.25 * (0.03 * sigma) ** 2, rel=0.03)
+
+
+def test_galaxies_do_not_depend_on_the_stamps_of_others(fitting, ellipses):
+    together = fitting.sample(ellipses, seeds=range(10))
+    for row, galaxy in enumerate(together):
+        alone = fitting.sample(dict(flux_radius=SIGMAS[row], mag_auto=22.0), seeds=[row])
+        assert alone == [galaxy]
+    streamed = [galaxy for part in fitting.stream(ellipses, seeds=range(10), chunk=4)
+                for galaxy in part]
+    assert streamed == together
+
+
+def test_arrays_of_stamps_of_several_sizes(fitting, ellipses):
+    """Smaller ones are surrounded by zeros."""
+    outputs = fitting.outputs(ellipses, seeds=range(10))
+    assert outputs["image"].shape == (10, 64, 64, 1)
+    galaxies = fitting.sample(ellipses, seeds=range(10))
+    for image, scale, galaxy in zip(
+            outputs["image"][..., 0], outputs["pixel_scale"], galaxies, strict=True):
+        margin = (64 - len(galaxy.image.array)) // 2
+        np.testing.assert_array_equal(image[margin:64 - margin, margin:64 - margin],
+                                      galaxy.image.array)
+        assert np.sum(image != 0) <= np.sum(galaxy.image.array != 0)
+        assert scale == galaxy.image.scale
+    small = fitting.images(dict(flux_radius=[1.0, 2.0], mag_auto=22.0), seeds=[1, 2])
+    assert small.shape == (2, 16, 16, 1)
+
+
+def test_options_belong_to_rows_on_any_stamps(fitting, ellipses):
+    flux, radius = np.geomspace(1, 100, 10), np.linspace(0.1, 0.5, 10)
+    galaxies = fitting.sample(ellipses, seeds=range(10), flux=flux, half_light_radius=radius)
+    padded = fitting.sample(ellipses, seeds=range(10), flux=flux, noise=1e-12, noise_pad_size=2.0)
+    for galaxy, noisy, wanted, size in zip(galaxies, padded, flux, radius, strict=True):
+        assert galaxy.flux == noisy.flux == pytest.approx(wanted)
+        assert galaxy.calculateHLR() == pytest.approx(size, rel=0.05)
+
+
+def test_a_column_that_tables_may_lack(fitting):
+    lacking, missing, given = (
+        fitting.images(dict(flux_radius=[3.0], mag_auto=22.0, **columns), seeds=[4])
+        for columns in ({}, dict(axis_ratio=np.nan), dict(axis_ratio=[0.5])))
+    np.testing.assert_array_equal(lacking, missing)
+    np.testing.assert_allclose(lacking, given, atol=1e-6 * given.max())
+    other = fitting.images(dict(flux_radius=3.0, mag_auto=22.0, axis_ratio=0.9), seeds=[4])
+    assert np.abs(other - given).max() > 0.1 * given.max()
+    with pytest.raises(galsim.GalSimKeyError, match="mag_auto"):
+        fitting.images(dict(flux_radius=3.0))
+    with pytest.warns(galsim.GalSimWarning, match="Axis_Ratio"):
+        fitting.images(dict(flux_radius=3.0, mag_auto=22.0, Axis_Ratio=0.9))
+
+
+def position_angle(image):
+    axis = np.arange(len(image)) - 0.5 * (len(image) - 1)
+    xx, yy, xy = (np.sum(image * weight) for weight in (
+        axis**2, axis[:, None] ** 2, axis * axis[:, None]))
+    return 0.5 * np.degrees(np.arctan2(2 * xy, xx - yy)) % 180
+
+
+@pytest.mark.parametrize("wanted", [
+    [20.0, 100.0, np.nan], [20 * galsim.degrees, 100 * galsim.degrees, None],
+    np.array([20.0, 100.0, np.nan]) * u.deg, np.radians([20.0, 280.0, np.nan]) * u.rad],
+    ids=["degrees", "angles", "quantity", "radians"])
+def test_position_angles(fitting, wanted):
+    table = dict(flux_radius=[3.0, 6.0, 4.0], mag_auto=22.0)
+    drawn = fitting.images(table, seeds=[1, 2, 3])
+    asked = fitting.images(table, seeds=[1, 2, 3], position_angle=wanted)
+    angles = [position_angle(image[..., 0].astype(float)) for image in asked]
+    np.testing.assert_allclose(angles[:2], [20.0, 100.0], atol=0.1)
+    np.testing.assert_array_equal(asked[2], drawn[2])
+    # In other respects they are the same galaxies.
+    one = fitting.images(table, seeds=[1, 2, 3], position_angle=30.0)
+    assert all(position_angle(image[..., 0].astype(float)) == pytest.approx(30.0, abs=0.1)
+               for image in one)
+
+
+def test_position_angles_that_cannot_be_used(fitting, tiny, table):
+    row = dict(flux_radius=3.0, mag_auto=22.0)
+    with pytest.raises(galsim.GalSimValueError, match="position_angle"):
+        fitting.sample(row, position_angle=[1.0, 2.0])
+    with pytest.raises(galsim.GalSimValueError, match="position_angle"):
+        fitting.sample(row, position_angle=2.0 * u.arcsec / u.s)
+    with pytest.raises(galsim.GalSimValueError, match="Rotate its profiles"):
+        tiny.sample(table, position_angle=10.0)
 
 
 # ---- the same seed, the same galaxy ---------------------------------------------------------

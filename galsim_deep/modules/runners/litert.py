@@ -1,4 +1,4 @@
-"""Running the compact graph of a module: the signature ``sample``, without TensorFlow.
+"""Running the compact graph of a module: what draws its galaxies, without TensorFlow.
 
 LiteRT's interpreter starts in milliseconds, survives ``fork`` of the process, and computes with one
 thread; several interpreters work side by side on several cores.  Rows are computed in blocks of a
@@ -34,19 +34,24 @@ It is held in memory."""
 # The errors that LiteRT and gzip raise if a graph is damaged.
 _DAMAGE = (OSError, EOFError, zlib.error, RuntimeError, ValueError, IndexError, KeyError, TypeError)
 
-# The functions of one interpreter, by their number of rows.
-_Functions = dict[int, Any]
+# The functions of one interpreter, by signature and number of rows.
+_Functions = dict[tuple[str, int], Any]
 # Shape, with None for the rows, and dtype of inputs or outputs, by name.
 _Details = dict[str, tuple[tuple[Any, ...], Any]]
 
 
-def graph_name(rows: int) -> str:
-    """The name of the graph for this number of rows, within the file.
+def graph_name(signature: str, rows: int) -> str:
+    """The name of the graph of a signature for this number of rows, within the file.
 
-    >>> graph_name(8)
-    'rows_8'
+    >>> graph_name("sample", 8), graph_name("sample_64", 8)
+    ('rows_8', 'sample_64_rows_8')
     """
-    return f"rows_{rows}"
+    return f"rows_{rows}" if signature == "sample" else f"{signature}_rows_{rows}"
+
+
+def _signature_of(name: str) -> str:
+    """The signature whose graph has a name, the inverse of `graph_name`."""
+    return name.rpartition("rows_")[0].removesuffix("_") or "sample"
 
 
 class LiteRTRunner:
@@ -66,7 +71,7 @@ class LiteRTRunner:
     def __init__(self, folder: Path) -> None:
         self._path = folder / COMPACT_GRAPH_PATH
         self._graph: bytes | None = None
-        self._known: dict[str, _Details] = {}
+        self._known: dict[tuple[str, str], _Details] = {}
         self._start()
         _runners.add(self)
 
@@ -78,12 +83,12 @@ class LiteRTRunner:
         return LiteRTRunner, (self._path.parent.parent,)
 
     def call(self, signature: str, inputs: GraphInputs) -> GraphOutputs:
-        """Run the signature ``sample``; see `Runner.call`.
+        """Run a signature; see `Runner.call`.
 
         The bits of a row depend on nothing but its own inputs.
         """
         self._check_signature(signature)
-        count, inputs = checked_inputs(inputs, self._details("get_input_details"),
+        count, inputs = checked_inputs(inputs, self._details(signature, "get_input_details"),
                                        f"the compact graph {self._path}")
         block_size = ROWS[-1]
         rows = 1 if count < block_size else block_size
@@ -91,11 +96,11 @@ class LiteRTRunner:
         # results.
         blocks = [slice(first, first + rows)
                   for first in (min(k, count - rows) for k in range(0, count, rows))]
-        outputs = {name: np.empty((count, *shape[1:]), dtype)
-                   for name, (shape, dtype) in self._details("get_output_details").items()}
+        outputs = {name: np.empty((count, *shape[1:]), dtype) for name, (shape, dtype) in
+                   self._details(signature, "get_output_details").items()}
 
         def fill(block: slice) -> None:
-            for name, rows_of_block in self._run(inputs, block).items():
+            for name, rows_of_block in self._run(signature, inputs, block).items():
                 if rows_of_block.shape != outputs[name][block].shape:
                     raise self._damaged(f"it gives {name} of shape {rows_of_block.shape}")
                 outputs[name][block] = rows_of_block
@@ -104,35 +109,43 @@ class LiteRTRunner:
         return outputs
 
     def signatures(self) -> tuple[str, ...]:
-        """The names of the signatures of the graph: ``sample`` alone."""
-        return ("sample",)
+        """The names of the signatures of the graph: ``sample``, or ``extent``, ``sample_32``, ...
+        for a module that draws on stamps of several sizes."""
+        functions = self._take()
+        self._idle.put(functions)
+        return tuple(dict.fromkeys(signature for signature, _ in functions))
 
     def signature_inputs(self, signature: str) -> dict[str, Shape | None]:
-        """The inputs of the signature ``sample`` by name: shapes with None for the rows."""
+        """The inputs of a signature by name: shapes with None for the rows."""
         self._check_signature(signature)
-        return {name: shape for name, (shape, _) in self._details("get_input_details").items()}
+        return {name: shape
+                for name, (shape, _) in self._details(signature, "get_input_details").items()}
 
     def signature_outputs(self, signature: str) -> dict[str, Shape | None]:
-        """The outputs of the signature ``sample``, likewise."""
+        """The outputs of a signature, likewise."""
         self._check_signature(signature)
-        return {name: shape for name, (shape, _) in self._details("get_output_details").items()}
+        return {name: shape
+                for name, (shape, _) in self._details(signature, "get_output_details").items()}
 
     def _check_signature(self, signature: str) -> None:
-        if signature != "sample":
-            raise GalSimValueError("A compact graph has only the signature 'sample'.", signature)
+        known = self.signatures()
+        if signature not in known:
+            raise GalSimValueError("The compact graph has no signature of this name.", signature,
+                                   known)
 
-    def _details(self, method: str) -> _Details:
-        """Inputs or outputs of the graph, which LiteRT gives by one of two methods."""
-        if method not in self._known:
-            self._known[method] = self._read_details(method)
-        return self._known[method]
+    def _details(self, signature: str, method: str) -> _Details:
+        """Inputs or outputs of a graph, which LiteRT gives by one of two methods."""
+        if (signature, method) not in self._known:
+            self._known[signature, method] = self._read_details(signature, method)
+        return self._known[signature, method]
 
-    def _read_details(self, method: str) -> _Details:
+    def _read_details(self, signature: str, method: str) -> _Details:
         functions = self._take()
         try:
             for_one, for_many = (
                 {name: ((None, *map(int, detail["shape"][1:])), detail["dtype"])
-                 for name, detail in getattr(functions[rows], method)().items()} for rows in ROWS)
+                 for name, detail in getattr(functions[signature, rows], method)().items()}
+                for rows in ROWS)
         except _DAMAGE as err:
             raise self._damaged(err) from err
         finally:
@@ -145,11 +158,11 @@ class LiteRTRunner:
         return GalSimError(f"The compact graph {self._path} is damaged: {reason}. Get the module "
                            "again.")
 
-    def _run(self, inputs: GraphInputs, block: slice) -> GraphOutputs:
+    def _run(self, signature: str, inputs: GraphInputs, block: slice) -> GraphOutputs:
         """The outputs of one block of rows."""
         functions = self._take()
         try:
-            return functions[block.stop - block.start](
+            return functions[signature, block.stop - block.start](
                 **{name: values[block] for name, values in inputs.items()})
         except _DAMAGE as err:
             raise GalSimError(f"The compact graph {self._path} cannot be run: {err}. Get the "
@@ -173,7 +186,9 @@ class LiteRTRunner:
                 self._graph = self._read()
             # One thread in each: its own threads would not outlive a fork.
             interpreter = Interpreter(model_content=self._graph, num_threads=1)
-            return {rows: interpreter.get_signature_runner(graph_name(rows)) for rows in ROWS}
+            names = dict.fromkeys(map(_signature_of, interpreter.get_signature_list()))
+            return {(signature, rows): interpreter.get_signature_runner(
+                        graph_name(signature, rows)) for signature in names for rows in ROWS}
         except _DAMAGE as err:
             raise GalSimError(f"The compact graph {self._path} cannot be loaded: {err}. Get the "
                               "module again.") from err

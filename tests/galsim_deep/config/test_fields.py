@@ -177,9 +177,9 @@ def test_without_the_field_classes_are_drawn(make_config_with_classes):
     (dict(type="Sequence", first=2), "3")], ids=str)
 def test_unknown_classes(make_config_with_classes, shapes, monkeypatch, field, word):
     """The error comes before a network runs, and lists the classes."""
-    sample, calls = type(shapes._module).sample, []
-    monkeypatch.setattr(type(shapes._module), "sample",
-                        lambda *arguments: calls.append(1) or sample(*arguments))
+    draw, calls = type(shapes._module).draw, []
+    monkeypatch.setattr(type(shapes._module), "draw",
+                        lambda *arguments: calls.append(1) or draw(*arguments))
     with pytest.raises(galsim.GalSimConfigError) as caught:
         galsim.config.BuildImage(make_config_with_classes(dict(galaxy_class=field)))
     for text in (word, "disc", "bulge", "ring"):

@@ -268,7 +268,7 @@ def test_a_damaged_graph(tiny_folder, tmp_path, damage):
     graph = schema.ModelT.InitFromPackedBuf(
         gzip.decompress((tiny_folder / COMPACT_GRAPH_PATH).read_bytes()), 0)
     graphs = {signature.signatureKey.decode(): signature for signature in graph.signatureDefs}
-    damage(graphs[graph_name(ROWS[0])], graphs[graph_name(ROWS[-1])])
+    damage(graphs[graph_name("sample", ROWS[0])], graphs[graph_name("sample", ROWS[-1])])
     builder = flatbuffers.Builder(2**20)
     builder.Finish(graph.Pack(builder), b"TFL3")
     path = tmp_path / COMPACT_GRAPH_PATH
