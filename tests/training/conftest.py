@@ -209,6 +209,16 @@ TINY_FAMILIES = {
             flow=dict(kind="spline_coupling", layers=1, hidden=8),
             detail_flow=dict(kind="map_coupling", layers=1, hidden=8, shared=4), refinement=2),
         fit=tiny_fit("autoencoder", "structure", "flow", "matching", "columns")),
+    # The same family with other networks and phases, on stamps that fit each galaxy.
+    "flow_vae_polar": dict(
+        stamp=dict(sizes=[16, 32, 48]),
+        model=dict(
+            kind="flow_vae",
+            autoencoder=dict(kind="polar_frame", latent_size=4, rows=16, channels=[6, 4, 4, 4],
+                             maps=[2, 1, 1, 0], encoder_channels=[4, 4, 4], hidden=16, start=4),
+            flow=dict(kind="spline_coupling", layers=1, hidden=8),
+            detail_flow=dict(kind="map_coupling", layers=1, hidden=8, shared=4), refinement=2),
+        fit=tiny_fit("autoencoder", "flow", "adversarial", "columns")),
     "mpcc": dict(
         model=dict(
             canvas=dict(kind="galaxy_frame", psf_radius=2.0, cells=8, core_cells=4,
@@ -246,7 +256,7 @@ def tiny_recipe(folder, builder="transplant", family="flow_vae"):
     tiny = TINY_FAMILIES[family]
     return copy.deepcopy(dict(
         name="tiny", version="0.0.1", summary="A module for tests.", seed=3,
-        stamp=dict(size=32, pixel_scale=SCALE, psf_size=17),
+        stamp=dict(size=32, pixel_scale=SCALE, psf_size=17, **tiny.get("stamp", {})),
         bands=[dict(name="F814W", zero_point=ZERO_POINT)],
         columns=[
             dict(name="flux_radius", unit="pix", meaning="half-light radius",
@@ -258,7 +268,7 @@ def tiny_recipe(folder, builder="transplant", family="flow_vae"):
                  valid_range=[0.0, 5.0], scale="log", offset=0.1)],
         training_data=dict(description="Galaxies made up.", citation="none", licence="CC0"),
         data=dict(settings[builder](folder), kind=builder),
-        model=dict(tiny["model"], kind=family), fit=tiny["fit"]))
+        model=dict(dict(kind=family), **tiny["model"]), fit=tiny["fit"]))
 
 
 @pytest.fixture(scope="session")

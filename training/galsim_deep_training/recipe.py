@@ -58,6 +58,9 @@ INPUTS = ("galaxy_class", "image", "latent", "noise_sigma", "psf", "random_norma
 """Names of the inputs of module signatures that are not columns."""
 
 
+StampSize = Annotated[int, Within(4, 4096)]
+
+
 class Stamp(Settings):
     """The postage stamps that a module is trained on and produces.
 
@@ -70,12 +73,25 @@ class Stamp(Settings):
 odd, so that a PSF has a middle pixel (the recipe has 64)
     """
 
-    size: Annotated[int, Within(4, 4096)] = 128
+    # Neither the data set nor the fit depends on what the module draws on.
+    not_hashed = frozenset({"sizes"})
+
+    size: StampSize = 128
     """Pixels on a side."""
+    sizes: tuple[StampSize, ...] = ()
+    """Pixels on a side of the stamps that the module draws on, if it chooses one that fits for each
+    galaxy.  [default: those of ``size`` only]"""
     pixel_scale: Arcsec = 0.03
     """Size of a pixel [arcsec]."""
     psf_size: Cells = 65
     """Pixels on a side of the stored PSF images; odd, the PSF is centred on the middle pixel."""
+
+    @pydantic.field_validator("sizes")
+    @classmethod
+    def _are_sorted(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted({*value}):
+            raise ValueError("should grow from each to the next")
+        return value
 
     @pydantic.field_validator("psf_size")
     @classmethod
@@ -120,7 +136,7 @@ class Column(Settings):
 lower limit 0 plus the offset 0 must be positive, because 'scale: log' takes the logarithm
     """
 
-    not_hashed = frozenset({"meaning", "valid_range", "as_observed"})
+    not_hashed = frozenset({"meaning", "valid_range", "as_observed", "may_be_absent"})
 
     name: str = pydantic.Field(pattern=NAME)
     unit: str
@@ -135,6 +151,8 @@ lower limit 0 plus the offset 0 must be positive, because 'scale: log' takes the
     """Whether the value includes the PSF, as a size measured on an image does."""
     valid_range: Range
     """The range in which the module may be used.  Training galaxies may lie outside of it."""
+    may_be_absent: bool = False
+    """Whether tables of users may lack the column, if the model family can draw its values."""
     scale: Literal["linear", "log"] = "linear"
     """Whether the networks see the value or its logarithm (before standardisation)."""
     offset: Finite = 0.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.rendering.polar import INNER, OUTER, PolarGrid, bilinear
+from galsim_deep_training.rendering.polar import INNER, OUTER, PolarGrid, arctan2, bilinear
 
 
 @pytest.fixture
@@ -65,3 +65,13 @@ def test_bilinear():
     image = tf.reshape(tf.range(12.0), [1, 3, 4])
     rows, columns = tf.constant([[0.0, 0.5, 1.25]]), tf.constant([[0.0, 1.5, 2.0]])
     np.testing.assert_allclose(bilinear(image, rows, columns), [[0.0, 3.5, 7.0]], atol=1e-6)
+
+
+def test_angles():
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(2, 5000)).astype(np.float32)
+    x[:4], y[:4] = [0.0, 0.0, 1.0, -1.0], [1.0, -1.0, 0.0, 0.0]
+    found = arctan2(tf.constant(y), tf.constant(x)).numpy()
+    np.testing.assert_allclose(found, np.arctan2(y, x), atol=2e-5)
+    # It is finite where there is no angle.
+    assert np.isfinite(arctan2(tf.zeros([1]), tf.zeros([1])))

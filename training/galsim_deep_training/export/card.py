@@ -28,10 +28,12 @@ def card_fields(recipe: Recipe, family: ModelFamily, dataset: Dataset) -> dict[s
     return dict(
         kind=family.module_kind, name=recipe.name, version=recipe.version, family=family.kind,
         summary=recipe.summary,
-        stamp=dict(sizes=[recipe.stamp.size], pixel_scale=recipe.stamp.pixel_scale),
+        stamp=dict(sizes=recipe.stamp.sizes or [recipe.stamp.size],
+                   trained_size=recipe.stamp.size, pixel_scale=recipe.stamp.pixel_scale),
         bands=[_band(band, dataset) for band in recipe.bands],
         columns=[_column(column, family, dataset) for column in recipe.columns],
-        latent=(dict(name="random_normal", size=family.latent_size)
+        latent=(dict(name="random_normal", size=family.latent_size,
+                     position_angle=family.draws_position_angle)
                 if "sample" in signatures else None),
         signatures=signatures, classes=family.classes(dataset),
         training_data=dict(recipe.training_data.model_dump(),
@@ -51,7 +53,9 @@ def _band(band: Band, dataset: Dataset) -> dict[str, Any]:
 def _column(column: Column, family: ModelFamily, dataset: Dataset) -> dict[str, Any]:
     values = dataset.columns[column.name][dataset.train_indices]
     return dict(
-        column.model_dump(exclude={"scale", "offset"}), optional=family.optional_columns,
+        column.model_dump(exclude={"scale", "offset", "may_be_absent"}),
+        optional=family.optional_columns,
+        may_be_absent=column.may_be_absent and family.optional_columns,
         # The argument of the logarithm has to be positive.  0.0 - 0.0 is 0, whereas -0.0 would be
         # written as -0.0.
         above=0.0 - column.offset if column.scale == "log" else None,

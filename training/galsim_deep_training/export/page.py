@@ -2,6 +2,7 @@
 
 __all__ = ["write_page"]
 
+import galsim
 import numpy as np
 
 from galsim_deep import GenerativeGalaxyModel
@@ -11,7 +12,6 @@ from galsim_deep.modules.readme import README_PATH, render_readme, sort_column
 from galsim_deep.observations.observation import Observation
 from galsim_deep.observations.real_galaxies import open_real_galaxies
 from galsim_deep.picture import contact_sheet, render, write_png
-from galsim_deep.profiles.make import make_profile
 
 from ..data.dataset import Dataset
 
@@ -57,39 +57,40 @@ def _observations(card: Card, dataset: Dataset) -> list[Observation]:
             for row in order[np.linspace(0, len(order) - 1, COUNT).astype(int)]]
 
 
-def _stamps(model: GenerativeGalaxyModel, observations: list[Observation],
-            galaxy_class: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Light profiles for the columns of the observations.
-
-    Returns:
-        stamps [COUNT, S, S], and the sizes of their pixels [COUNT] [arcsec].
-    """
+def _profiles(model: GenerativeGalaxyModel, observations: list[Observation],
+              galaxy_class: str | None = None) -> list[galsim.GSObject]:
+    """Galaxies for the columns of the observations."""
     table = {name: np.array([observation.columns[name] for observation in observations])
              for name in model.columns}
-    outputs = model.outputs(table, seeds=np.arange(COUNT), galaxy_class=galaxy_class)
-    scales = outputs.get("pixel_scale", np.full(COUNT, model.pixel_scale))
-    return outputs["image"][..., 0], scales
+    return model.sample(table, seeds=np.arange(COUNT), galaxy_class=galaxy_class)
+
+
+def _before_psf(profile: galsim.GSObject, observation: Observation) -> np.ndarray:
+    """The light of a profile at the pixels of an observation."""
+    height, width = observation.stamp.shape
+    return profile.drawImage(nx=width, ny=height, scale=observation.pixel_scale,
+                             method="no_pixel").array
 
 
 def _samples(model: GenerativeGalaxyModel, observations: list[Observation]) -> np.ndarray:
     """A contact sheet: profiles, and the same profiles observed."""
-    stamps, scales = _stamps(model, observations)
-    observed = [
-        observation.drawn_like(observation.convolved(make_profile(stamp, float(scale))),
-                               np.random.default_rng(seed))
-        for seed, (observation, stamp, scale) in enumerate(
-            zip(observations, stamps, scales, strict=True))]
-    sigma = [observation.noise_sigma for observation in observations]
+    profiles = _profiles(model, observations)
+    pairs = [*zip(profiles, observations, strict=True)]
     return contact_sheet(
-        [render(stamp, 2 * s) for stamp, s in zip(stamps, sigma, strict=True)]
-        + [render(image, 2 * s, floor=-s) for image, s in zip(observed, sigma, strict=True)],
+        [render(_before_psf(profile, observation), 2 * observation.noise_sigma)
+         for profile, observation in pairs]
+        + [render(observation.drawn_like(
+                      observation.convolved(profile), np.random.default_rng(seed)),
+                  2 * observation.noise_sigma, floor=-observation.noise_sigma)
+           for seed, (profile, observation) in enumerate(pairs)],
         COUNT)
 
 
 def _classes(model: GenerativeGalaxyModel, observations: list[Observation]) -> np.ndarray:
     """A contact sheet: a row for each class, of the same columns and random numbers."""
     return contact_sheet(
-        [render(stamp, 2 * observation.noise_sigma) for galaxy_class in model.classes
-         for stamp, observation in zip(
-             _stamps(model, observations, galaxy_class)[0], observations, strict=True)],
+        [render(_before_psf(profile, observation), 2 * observation.noise_sigma)
+         for galaxy_class in model.classes
+         for profile, observation in zip(
+             _profiles(model, observations, galaxy_class), observations, strict=True)],
         COUNT)

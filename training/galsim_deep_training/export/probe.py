@@ -21,6 +21,8 @@ from ..families.base import Signature
 
 PROBES = 4
 """Galaxies in the probe."""
+MAX_PIXELS = 4 * 128**2
+"""Largest number of pixels of all outputs of a signature; there are fewer galaxies if necessary."""
 
 
 def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
@@ -45,10 +47,13 @@ def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
     for name, signature in signatures:
         inputs = _inputs(name, signature, family, available, count, rng)
         outputs = signature.call(**{key: tf.constant(value) for key, value in inputs.items()})
+        pixels = sum(int(np.prod(value.shape[1:])) for value in outputs.values())
+        kept = max(1, min(count, MAX_PIXELS // pixels))
         if name == "encode":
             available["latent"] = outputs["mean"].numpy()
-        arrays.update({f"{name}/inputs/{key}": value for key, value in inputs.items()})
-        arrays.update({f"{name}/outputs/{key}": value.numpy() for key, value in outputs.items()})
+        arrays.update({f"{name}/inputs/{key}": value[:kept] for key, value in inputs.items()})
+        arrays.update({
+            f"{name}/outputs/{key}": value[:kept].numpy() for key, value in outputs.items()})
     np.savez_compressed(folder / PROBE_PATH, **arrays)
 
 
@@ -63,6 +68,8 @@ def _inputs(name: str, signature: Signature, family: ModelFamily,
     if name == "sample" and "galaxy_class" in inputs:
         inputs["galaxy_class"] = np.where(np.arange(count) == 0, np.int32(-1),
                                           inputs["galaxy_class"])
+    if "pixel_scale" in inputs:
+        inputs["pixel_scale"] = np.full(count, family.recipe.stamp.pixel_scale, np.float32)
     if family.optional_columns:
         # The last row omits its last column.
         last = family.recipe.columns[-1].name

@@ -118,6 +118,10 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     """Whether signatures accept NaN for a column whose value is not known.  Such a family has an
     `networks.imputation.Imputation` under ``imputation``."""
 
+    draws_position_angle = False
+    """Whether the first two random numbers of ``sample`` are proportional to cosine and sine of the
+    position angle of the galaxy, from x towards y."""
+
     imputation: Imputation
     latent_size: int
 

@@ -30,6 +30,7 @@ class ResidualBlock(keras.layers.Layer):
 
     Parameters:
         channels:       Channels C of input and output, [N, H, W, C].
+        convolution:    The class of the convolutions.
 
     >>> ResidualBlock(4)(tf.ones([2, 8, 8, 4])).shape
     TensorShape([2, 8, 8, 4])
@@ -37,10 +38,11 @@ class ResidualBlock(keras.layers.Layer):
 
     scale = 0.2
 
-    def __init__(self, channels: int, **kwargs: Any) -> None:
+    def __init__(self, channels: int, convolution: type[keras.layers.Conv2D] = keras.layers.Conv2D,
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.first, self.second = (
-            keras.layers.Conv2D(channels, 3, padding="same", kernel_initializer="he_normal")
+            convolution(channels, 3, padding="same", kernel_initializer="he_normal")
             for _ in range(2))
 
     def call(self, x: tf.Tensor) -> tf.Tensor:

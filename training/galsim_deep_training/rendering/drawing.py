@@ -1,6 +1,6 @@
 """Conversion of network outputs in the frame of the galaxy to light profiles on postage stamps."""
 
-__all__ = ["Drawing", "Pose", "edge_window"]
+__all__ = ["Drawing", "Pose", "edge_window", "round_window"]
 
 import dataclasses
 import itertools
@@ -171,3 +171,24 @@ def edge_window(size: int, width: int = 8) -> NDArray[np.float32]:
     """
     edge = np.minimum(np.arange(size), np.arange(size)[::-1])
     return (np.sin(0.5 * np.pi * np.minimum(edge / width, 1.0)) ** 2).astype(np.float32)
+
+
+def round_window(size: int, border: float = 0.0, inner: float = 0.85) -> tf.Tensor:
+    """Window that falls as a squared sine with the distance from the centre of a stamp.
+
+    Parameters:
+        size:       Pixels S on a side.
+        border:     Pixels at the edge where it is zero, besides the outermost ones.
+        inner:      Radius up to which it is one, relative to that at which it is zero.
+
+    Returns:
+        float32 [S, S]; zero on the outermost pixels.
+
+    >>> round_window(8)[4].numpy().round(2)
+    array([0., 1., 1., 1., 1., 1., 1., 0.], dtype=float32)
+    """
+    # A tensor that is computed: a constant of this size would be stored in each graph.
+    axis = tf.range(size, dtype=tf.float32) - 0.5 * (size - 1)
+    radius = tf.sqrt(tf.square(axis) + tf.square(axis[:, None])) / (0.5 * (size - 1) - border)
+    falling = tf.clip_by_value((1 - radius) / (1 - inner), 0.0, 1.0)
+    return tf.square(tf.sin(0.5 * np.pi * falling))

@@ -61,12 +61,10 @@ class Envelope:
         return light
 
     def extent(self, left_out: float) -> tf.Tensor:
-        """Radius along the major axis beyond which a share of the light lies [pixels], [N]."""
-        radii = np.geomspace(1.0, 3.6 * SIGMAS[-1], 24).astype(np.float32)
-        beyond = tf.matmul(self.weights, np.exp(
-            -0.5 * np.square(radii / SIGMAS[:, None])).astype(np.float32))
-        # The share beyond an ellipse falls with its radius.
-        count = tf.reduce_sum(tf.cast(beyond > left_out, tf.int32), axis=1)
+        """Radius of the circle beyond which a share of the light lies [pixels], [N]."""
+        radii = np.geomspace(0.5, 3.6 * SIGMAS[-1], 40).astype(np.float32)
+        within = _share_within(self.weights, self.ratios, self.blur / self.unit, radii)
+        count = tf.reduce_sum(tf.cast(1 - within > left_out, tf.int32), axis=1)
         return self.unit * tf.gather(radii, tf.minimum(count, len(radii) - 1))
 
 
@@ -85,14 +83,7 @@ def half_light_radius(weights: tf.Tensor, ratios: tf.Tensor, blur: tf.Tensor) ->
     >>> round(float(radius[0] / (1.1774 * SIGMAS[7])), 2)
     1.0
     """
-    blur2 = tf.square(blur)[:, None]
-    major2 = tf.constant(SIGMAS**2) + blur2
-    minor2 = tf.square(SIGMAS * ratios) + blur2
-    # In the direction of an eccentric angle, a Gaussian has this variance.
-    variance = major2[..., None] * _COS2 + minor2[..., None] * _SIN2
-    within = 1 - tf.reduce_mean(
-        tf.exp(-0.5 * tf.square(_RADII) / variance[..., None]), axis=2)
-    share = tf.einsum("nk,nkr->nr", weights, within)
+    share = _share_within(weights, ratios, blur, _RADII)
     index = tf.clip_by_value(
         tf.reduce_sum(tf.cast(share < 0.5, tf.int32), axis=1), 1, len(_RADII) - 1)
     low, high = (tf.gather(share, index - step, batch_dims=1) for step in (1, 0))
@@ -100,3 +91,16 @@ def half_light_radius(weights: tf.Tensor, ratios: tf.Tensor, blur: tf.Tensor) ->
     log_step = float(np.log(_RADII[1] / _RADII[0]))
     return tf.exp(float(np.log(_RADII[0])) + log_step * (
         tf.cast(index - 1, tf.float32) + fraction))
+
+
+def _share_within(weights: tf.Tensor, ratios: tf.Tensor, blur: tf.Tensor, radii: np.ndarray
+                  ) -> tf.Tensor:
+    """Share of the light of envelopes within circles, [N, radii]; see `half_light_radius`."""
+    blur2 = tf.square(blur)[:, None]
+    major2 = tf.constant(SIGMAS**2) + blur2
+    minor2 = tf.square(SIGMAS * ratios) + blur2
+    # In the direction of an eccentric angle, a Gaussian has this variance.
+    variance = major2[..., None] * _COS2 + minor2[..., None] * _SIN2
+    within = 1 - tf.reduce_mean(
+        tf.exp(-0.5 * tf.square(radii) / variance[..., None]), axis=2)
+    return tf.einsum("nk,nkr->nr", weights, within)

@@ -5,7 +5,7 @@ spiral is a straight line on it, and a column if the rows are shifted by its win
 is the angle on the galaxy minus ``winding * ln(radius)``.
 """
 
-__all__ = ["PolarGrid"]
+__all__ = ["PolarGrid", "arctan2", "bilinear"]
 
 import numpy as np
 import tensorflow as tf
@@ -59,12 +59,32 @@ class PolarGrid:
         first = float(np.log(INNER)) + 0.5 * step
         log_radius = 0.5 * tf.math.log(tf.square(x) + tf.square(y) + 1e-8)
         winding = tf.reshape(winding, [-1] + [1] * (x.shape.rank - 1))
-        turns = (tf.atan2(y, x + 1e-8) - winding * log_radius) / (2 * np.pi)
+        turns = (arctan2(y, x) - winding * log_radius) / (2 * np.pi)
         row = tf.clip_by_value((log_radius - first) / step, 0.0, rows - 1.0001)
         column = columns * (turns - tf.floor(turns)) - 0.5
         # One more column on either side.
         wrapped = tf.concat([maps[:, :, -1:], maps, maps[:, :, :1]], axis=2)
         return bilinear(wrapped, row, column + 1.0)
+
+
+def arctan2(y: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """The angle of points, to 2e-5, several times faster than the exact one in LiteRT.
+
+    By the polynomial 4.4.47 of Abramowitz & Stegun (1964), for the eighth of the circle in which
+    the ratio of the coordinates is from 0 to 1.
+
+    >>> x, y = tf.constant([1.0, -1.0, 0.0]), tf.constant([1.0, 0.0, -2.0])
+    >>> (arctan2(y, x) / np.pi).numpy().round(4)
+    array([ 0.25,  1.  , -0.5 ], dtype=float32)
+    """
+    along, across = tf.abs(x), tf.abs(y)
+    ratio = tf.minimum(along, across) / tf.maximum(tf.maximum(along, across), 1e-12)
+    square = tf.square(ratio)
+    angle = ratio * (0.9998660 + square * (-0.3302995 + square * (
+        0.1801410 + square * (-0.0851330 + square * 0.0208351))))
+    angle = tf.where(across > along, 0.5 * np.pi - angle, angle)
+    angle = tf.where(x < 0, np.pi - angle, angle)
+    return tf.where(y < 0, -angle, angle)
 
 
 def bilinear(images: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:

@@ -19,10 +19,12 @@ from ..shared.column_imputation import ColumnImputation
 from ..shared.signatures import (
     decode_signature,
     encode_signature,
+    fitting_signatures,
     log_prob_signature,
     sample_signature,
 )
 from .model import FlowVAEModel
+from .phases.adversarial import Adversarial
 from .phases.autoencoder import AutoencoderPhase, Structure
 from .phases.latent_flow import LatentFlow
 from .phases.matching import Matching
@@ -47,13 +49,17 @@ class FlowVAE(FlowVAEModel, kind="flow_vae"):
     TensorShape([1, 128, 128])
     """
 
-    phase_types = (AutoencoderPhase, Structure, LatentFlow, Matching, ColumnImputation)
-    optional_phases = ("structure", "matching")
+    phase_types = (
+        AutoencoderPhase, Structure, LatentFlow, Adversarial, Matching, ColumnImputation)
+    optional_phases = ("structure", "adversarial", "matching")
 
     def signatures(self) -> dict[str, Signature]:
         size = self.autoencoder.latent_size
         encode = functools.partial(self.encode, refinement=self.settings.refinement)
-        return dict(sample=sample_signature(self, self.sample),
+        sample = (fitting_signatures(self, self.sample_on, self.extent)
+                  if self.recipe.stamp.sizes else
+                  dict(sample=sample_signature(self, self.sample)))
+        return dict(sample,
                     decode=decode_signature(self, size, self.decode),
                     encode=encode_signature(
                         self, encode, REFINED_TOLERANCE if self.settings.refinement else TOLERANCE),

@@ -42,6 +42,10 @@ class FlowVAEModel(ModelFamily):
                                     f"family '{self.kind}' conditions its flow. Add columns.")
         super().__init__(settings, recipe)
         self.autoencoder = settings.autoencoder.make(recipe, self.conditions)
+        if recipe.stamp.sizes and not self.autoencoder.makes_any_size:
+            raise GalSimConfigError(
+                f"The recipe {recipe.path} has stamp.sizes, and the autoencoder "
+                f"'{self.autoencoder.kind}' draws on stamps of one size. Remove stamp.sizes.")
         self.imputation = Imputation(len(recipe.columns), seed=recipe.seed)
         self.noise = NoisePower(recipe.stamp.size)
         self.prepared.update(noise=self.noise)
@@ -51,6 +55,7 @@ class FlowVAEModel(ModelFamily):
         self._parts = [
             self.autoencoder.position_angle_size, sum(self.prior.sizes), len(recipe.columns)]
         self.latent_size = sum(self._parts)
+        self.draws_position_angle = self.autoencoder.position_angle_size >= 2
         self.sample(tf.ones([1, self.latent_size]), self.example_columns())
         self.networks.update(self.autoencoder.networks, prior=self.prior,
                              imputation=self.imputation, noise=self.noise)
@@ -106,10 +111,39 @@ class FlowVAEModel(ModelFamily):
 
     def sample(self, normal: tf.Tensor, columns: Columns) -> tf.Tensor:
         """Convert standard normal numbers [N, L] to light profiles [N, S, S]."""
+        return self.autoencoder.generate(*self._latents(normal, columns))
+
+    def sample_on(self, size: int, normal: tf.Tensor, columns: Columns,
+                  pixel_scale: tf.Tensor) -> tf.Tensor:
+        """The same galaxies on other stamps.
+
+        Parameters:
+            size:           Pixels Z on a side.
+            normal:         Standard normal numbers, [N, L].
+            columns:        By name, [N] each.
+            pixel_scale:    Size of a pixel [arcsec], [N].
+
+        Returns:
+            [N, Z, Z], at whose edge the light is zero.
+        """
+        return self.autoencoder.generate_on(
+            size, *self._latents(normal, dict(columns, pixel_scale=pixel_scale)))
+
+    def extent(self, normal: tf.Tensor, columns: Columns) -> tf.Tensor:
+        """Half the side of the stamps that the same galaxies need [arcsec], [N]."""
         position_angle_latents, shape, missing = tf.split(normal, self._parts, axis=-1)
         columns = self.imputed(columns, missing)
-        shape = self.prior(shape, self.conditions(columns))
-        return self.autoencoder.generate(position_angle_latents, shape, columns)
+        vector = self.prior.vector(shape[:, :self.autoencoder.vector_size],
+                                   self.conditions(columns))
+        return self.recipe.stamp.pixel_scale * self.autoencoder.extent(
+            position_angle_latents, vector, columns)
+
+    def _latents(self, normal: tf.Tensor, columns: Columns
+                 ) -> tuple[tf.Tensor, tf.Tensor, Columns]:
+        """Latents of the position angle, those of the shape, and the columns with none missing."""
+        position_angle_latents, shape, missing = tf.split(normal, self._parts, axis=-1)
+        columns = self.imputed(columns, missing)
+        return position_angle_latents, self.prior(shape, self.conditions(columns)), columns
 
     def shape(self, latent: tf.Tensor) -> tf.Tensor:
         """Latents [N, K] without the pose: those whose distribution the flows learn."""

@@ -3,13 +3,15 @@
 Inside a family images are [N, S, S] and PSFs [N, P, P]: recipes have one band.
 """
 
-__all__ = ["POSITION_ANGLE_SCALE", "decode_signature", "encode_signature", "log_prob_signature",
-           "observation_specs", "sample_signature"]
+__all__ = ["POSITION_ANGLE_SCALE", "decode_signature", "encode_signature", "fitting_signatures",
+           "log_prob_signature", "observation_specs", "sample_signature"]
 
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+
+from galsim_deep.modules.stamp_choice import sample_signature_name
 
 from ..base import TOLERANCE, Columns, ModelFamily, Signature
 
@@ -30,6 +32,51 @@ def sample_signature(family: ModelFamily,
 
     normal = tf.TensorSpec([None, family.latent_size], tf.float32)
     return Signature(call, dict(family.column_specs(), random_normal=normal))
+
+
+def fitting_signatures(
+        family: ModelFamily, sample_on: Callable[[int, tf.Tensor, Columns, tf.Tensor], tf.Tensor],
+        extent: Callable[[tf.Tensor, Columns], tf.Tensor]) -> dict[str, Signature]:
+    """The signatures of a generator that draws each galaxy on a stamp that fits it.
+
+    ``sample`` draws on stamps of the size that the family was trained on, with larger pixels where
+    a galaxy needs them.
+
+    Parameters:
+        family:     The family; ``stamp.sizes`` of its recipe are the sizes of the stamps.
+        sample_on:  (size Z, normal [N, latent_size], columns, pixel scale [N] [arcsec]) -> light
+                    profiles before PSF, [N, Z, Z].
+        extent:     (normal [N, latent_size], columns) -> half the side of the stamp that each
+                    galaxy needs [arcsec], [N].
+
+    Returns:
+        ``sample``, ``extent``, and ``sample_Z`` for each size Z, by name.
+    """
+    stamp, specs = family.recipe.stamp, family.column_specs()
+    normal = tf.TensorSpec([None, family.latent_size], tf.float32)
+
+    def sample(random_normal: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        needed = 2.0 / stamp.size * extent(random_normal, columns)
+        scale = tf.maximum(needed, stamp.pixel_scale)
+        image = sample_on(stamp.size, random_normal, columns, scale)
+        return dict(image=image[..., None], pixel_scale=scale)
+
+    def measure(random_normal: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        return dict(extent=extent(random_normal, columns))
+
+    def on(size: int) -> Callable[..., dict[str, tf.Tensor]]:
+        def call(random_normal: tf.Tensor, pixel_scale: tf.Tensor, **columns: tf.Tensor
+                 ) -> dict[str, tf.Tensor]:
+            return dict(image=sample_on(size, random_normal, columns, pixel_scale)[..., None])
+        return call
+
+    scale = tf.TensorSpec([None], tf.float32)
+    return dict(
+        sample=Signature(sample, dict(specs, random_normal=normal)),
+        extent=Signature(measure, dict(specs, random_normal=normal)),
+        **{sample_signature_name(size): Signature(
+            on(size), dict(specs, random_normal=normal, pixel_scale=scale))
+           for size in stamp.sizes})
 
 
 def decode_signature(family: ModelFamily, latent_size: int,

@@ -4,9 +4,9 @@ They keep the latents of the pose (position angle, position, size, flux) separat
 distribution the flow learns.
 """
 
-__all__ = ["FlowAutoencoder"]
+__all__ = ["FlowAutoencoder", "flattened"]
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -41,6 +41,7 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
                                 parity; they are standard normal in sampled galaxies.
         vector_size:            Number of latents of the vector.
         detail_shapes:          Shapes of the maps of the details, a list of (h, w, channels).
+        makes_any_size:         Whether it draws on stamps of any size: `generate_on` and `extent`.
 
     >>> {'galaxy_frame', 'lanusse2021'} <= FlowAutoencoder.kinds().keys()
     True
@@ -49,6 +50,7 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
     pose_size = position_angle_size = 0
     vector_size: int
     detail_shapes: list[tuple[int, int, int]] = []
+    makes_any_size: ClassVar[bool] = False
 
     def __init__(self, settings: Any, recipe: Recipe, conditions: Conditions) -> None:
         self.settings = settings
@@ -62,9 +64,21 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
         return sum(int(np.prod(shape)) for shape in self.detail_shapes)
 
     @property
+    def offset_size(self) -> int:
+        """Number of latents of the pose besides those of the position angle: shift, size, flux."""
+        return self.pose_size - self.position_angle_size
+
+    @property
     def latent_size(self) -> int:  # type: ignore[override]
         """Length of the latent vector of `encode` and `decode`."""
         return self.pose_size + self.vector_size + self.detail_size
+
+    def maps(self, details: tf.Tensor) -> list[tf.Tensor]:
+        """The maps [N, h, w, m] of details [N, detail_size], in the order of ``detail_shapes``."""
+        sizes = [int(np.prod(shape)) for shape in self.detail_shapes]
+        count = tf.shape(details)[0]
+        return [tf.reshape(part, [count, *shape]) for part, shape in zip(
+            tf.split(details, sizes, axis=-1), self.detail_shapes, strict=True)]
 
     def generate(self, position_angle_latents: tf.Tensor, shape_latents: tf.Tensor,
                  columns: Columns) -> tf.Tensor:
@@ -79,7 +93,38 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
         Returns:
             [N, S, S].
         """
-        zero_offsets = tf.zeros(
-            [tf.shape(shape_latents)[0], self.pose_size - self.position_angle_size])
+        zero_offsets = tf.zeros([tf.shape(shape_latents)[0], self.offset_size])
         return self.decode(
             tf.concat([position_angle_latents, zero_offsets, shape_latents], axis=-1), columns)
+
+    def generate_on(self, size: int, position_angle_latents: tf.Tensor, shape_latents: tf.Tensor,
+                    columns: Columns) -> tf.Tensor:
+        """As `generate`, on stamps of another size, at whose edge the light is zero.
+
+        Parameters:
+            size:                       Pixels Z on a side of the stamps.
+            position_angle_latents:     As in `generate`.
+            shape_latents:              As in `generate`.
+            columns:                    As in `generate`, and ``pixel_scale`` [arcsec], [N].
+
+        Returns:
+            [N, Z, Z], whose sums are the fluxes.
+        """
+        raise NotImplementedError
+
+    def extent(self, position_angle_latents: tf.Tensor, vector: tf.Tensor, columns: Columns
+               ) -> tf.Tensor:
+        """Half the side of the stamps that galaxies need [pixels of the recipe], [N].
+
+        Parameters:
+            position_angle_latents:     As in `generate`.
+            vector:                     The first part of the latents, [N, vector_size].
+            columns:                    By name, [N] each.
+        """
+        raise NotImplementedError
+
+
+def flattened(maps: tf.Tensor) -> tf.Tensor:
+    """A map [N, h, w, m] as details [N, h w m], the inverse of `FlowAutoencoder.maps`."""
+    # The number of galaxies is stated, since -1 is ambiguous for a resolution without maps.
+    return tf.reshape(maps, [tf.shape(maps)[0], int(np.prod(maps.shape[1:]))])

@@ -24,7 +24,7 @@ from ...shared.autoencoder import Inference, kl_divergence
 from ...shared.signatures import POSITION_ANGLE_SCALE
 from ..networks.encoder import Encoder
 from ..networks.hierarchical_decoder import HierarchicalDecoder
-from .base import FlowAutoencoder
+from .base import FlowAutoencoder, flattened
 
 if TYPE_CHECKING:
     from ....data.dataset import Dataset
@@ -92,7 +92,7 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
                  conditions: Conditions) -> None:
         super().__init__(settings, recipe, conditions)
         self.renderer = GalaxyRenderer(settings, recipe)
-        self.encoder = Encoder(settings.latent_size + self._offsets, settings.encoder_channels,
+        self.encoder = Encoder(settings.latent_size + self.offset_size, settings.encoder_channels,
                                settings.hidden, settings.view_grids)
         self.decoder = HierarchicalDecoder(
             settings.cells // 4, settings.channels, settings.maps, settings.hidden, settings.start,
@@ -101,13 +101,8 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
                              drawing=self.renderer.drawing)
         self.vector_size = settings.latent_size
         self.detail_shapes = self.decoder.map_shapes
-        is_ellipticity = np.arange(settings.latent_size + self._offsets) == self._offsets
+        is_ellipticity = np.arange(settings.latent_size + self.offset_size) == self.offset_size
         self._is_ellipticity = is_ellipticity.astype(np.float32)
-
-    @property
-    def _offsets(self) -> int:
-        """Number of latents of the pose that the encoder infers: shift, size and flux."""
-        return self.pose_size - self.position_angle_size
 
     def prepare(self, dataset: "Dataset") -> None:
         self.renderer.prepare(dataset)
@@ -122,12 +117,12 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
         _, normal, detail_noise = tf.split(
             normal, [self.position_angle_size, mean.shape[-1], self.detail_size], axis=-1)
         offsets, vector = tf.split(
-            mean + scale * normal, [self._offsets, self.vector_size], axis=-1)
+            mean + scale * normal, [self.offset_size, self.vector_size], axis=-1)
         outputs, posteriors = self.decoder.infer(
-            vector, conditions, features, self._maps(detail_noise))
+            vector, conditions, features, self.maps(detail_noise))
         profiles = self.renderer.draw(
             outputs, self._pose(orientation.latents, offsets, vector), batch)
-        pose_size = self._offsets
+        pose_size = self.offset_size
         kl = dict(pose=kl_divergence(mean[:, :pose_size], scale[:, :pose_size]),
                   vector=kl_divergence(mean[:, pose_size:], scale[:, pose_size:]))
         if self.detail_size:
@@ -142,11 +137,9 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
         mean, scale, features = self._posterior(views, orientation, conditions)
         count = tf.shape(mean)[0]
         _, posteriors = self.decoder.infer(
-            mean[:, self._offsets:], conditions, features,
-            self._maps(tf.zeros([count, self.detail_size])))
-        # The number of galaxies is stated, since -1 is ambiguous for a resolution without maps.
-        details = [[tf.reshape(tensor, [count, int(np.prod(shape))]) for tensor in posterior]
-                   for posterior, shape in zip(posteriors, self.decoder.map_shapes, strict=True)]
+            mean[:, self.offset_size:], conditions, features,
+            self.maps(tf.zeros([count, self.detail_size])))
+        details = [[flattened(tensor) for tensor in posterior] for posterior in posteriors]
         measured = orientation.latents
         return (tf.concat([measured, mean, *(means for means, _ in details)], axis=-1),
                 tf.concat([tf.fill(tf.shape(measured), POSITION_ANGLE_SCALE), scale,
@@ -154,9 +147,9 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
 
     def decode(self, latent: tf.Tensor, columns: Columns) -> tf.Tensor:
         position_angle_latents, offsets, vector, details = tf.split(
-            latent, [self.position_angle_size, self._offsets, self.vector_size, self.detail_size],
-            axis=-1)
-        outputs = self.decoder(vector, self.conditions(columns), self._maps(details))
+            latent, [self.position_angle_size, self.offset_size, self.vector_size,
+                     self.detail_size], axis=-1)
+        outputs = self.decoder(vector, self.conditions(columns), self.maps(details))
         return self.renderer.draw(
             outputs, self._pose(position_angle_latents, offsets, vector), columns)
 
@@ -164,7 +157,7 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
                  columns: Columns) -> tf.Tensor:
         vector, details = tf.split(
             shape_latents, [self.vector_size, self.detail_size], axis=-1)
-        outputs = self.decoder(vector, self.conditions(columns), self._maps(details))
+        outputs = self.decoder(vector, self.conditions(columns), self.maps(details))
         orientation = self._orientation(position_angle_latents, vector)
         return self.renderer.draw(outputs, Pose(orientation), columns)
 
@@ -190,10 +183,3 @@ class GalaxyFrameAutoencoder(FlowAutoencoder, kind="galaxy_frame"):
         shift = orientation.rotate_to_sky(self.settings.shift_scale * offsets[:, :2])
         ln_size, ln_flux = tf.unstack(self.settings.pose_scale * offsets[:, 2:], axis=-1)
         return Pose(orientation, shift, ln_size, ln_flux)
-
-    def _maps(self, details: tf.Tensor) -> list[tf.Tensor]:
-        """The maps [N, h, w, m] of flattened detail latents [N, D]."""
-        sizes = [int(np.prod(shape)) for shape in self.decoder.map_shapes]
-        count = tf.shape(details)[0]
-        return [tf.reshape(part, [count, *shape]) for part, shape in zip(
-            tf.split(details, sizes, axis=-1), self.decoder.map_shapes, strict=True)]

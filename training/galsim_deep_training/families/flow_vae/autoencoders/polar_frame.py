@@ -10,8 +10,7 @@ straight columns for the networks, and rings are rows.
 __all__ = ["PolarFrameAutoencoder", "PolarFrameSettings"]
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -20,33 +19,44 @@ from scipy import optimize
 from ....networks.blocks import bounded
 from ....networks.conditions import Columns, Conditions
 from ....recipe import Recipe
+from ....rendering.drawing import round_window
 from ....rendering.envelope import SIGMAS, Envelope, half_light_radius
 from ....rendering.grid import GalaxyGrid
 from ....rendering.orientation import (
+    MAX_ELLIPTICITY,
     Orientation,
     measure_orientation,
     orientation_from_latents,
     with_parity,
 )
 from ....rendering.polar import PolarGrid, bilinear
+from ....rendering.structured_light import StructuredLight
 from ....rendering.winding import measured_winding
 from ....settings import Cells, Channels, Maps, PositivePixels, PositiveShare, Settings
 from ...shared.autoencoder import Inference, kl_divergence
 from ...shared.signatures import POSITION_ANGLE_SCALE
 from ..networks.polar import PolarDecoder, PolarEncoder
-from .base import FlowAutoencoder
-
-if TYPE_CHECKING:
-    pass
+from .base import FlowAutoencoder, flattened
 
 ELLIPTICITY = 0.25, 0.2
-"""Ellipticity of a latent of zero, and for one unit of the latent."""
+"""Ellipticity of a latent of zero, and for one unit of the latent, without a column of the axis
+ratio."""
+ELLIPTICITY_APART = 0.1
+"""Ellipticity less that of the column of the axis ratio, for one unit of the latent."""
 WINDING = 0.7, 0.5
 """Winding, likewise."""
 CONFIDENT = 0.15
 """Confidence of a winding from which on it is used as measured."""
 LARGEST_LOG_STRUCTURE = 3.0
 """Largest absolute logarithm of the structure."""
+LEFT_OUT = 0.0028
+"""Largest share of the light of a galaxy outside of a stamp that fits it."""
+MARGIN = 1.02
+"""By how much such a stamp is larger than the envelope needs."""
+BORDER = 2.0
+"""Empty pixels at the edge of such a stamp."""
+SHOWN_ROWS = 0.25
+"""Rows of the polar grid that a stamp shows, relative to the pixels on its side."""
 
 
 class PolarFrameSettings(Settings):
@@ -100,13 +110,14 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
     >>> autoencoder = PolarFrameAutoencoder(
     ...     PolarFrameSettings(rows=32), recipe, Conditions(recipe.columns))
     >>> autoencoder.pose_size, autoencoder.vector_size, autoencoder.detail_shapes
-    (7, 24, [(4, 8, 3), (8, 16, 2), (16, 32, 1)])
+    (7, 24, [(4, 8, 3), (8, 16, 2), (16, 32, 1), (32, 64, 0)])
     """
 
     Settings = PolarFrameSettings
     settings: PolarFrameSettings
     pose_size = 7
     position_angle_size = 3
+    makes_any_size = True
     format = 1
 
     def __init__(self, settings: PolarFrameSettings, recipe: Recipe,
@@ -118,26 +129,24 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         levels = len(settings.channels)
         base = rows // 2 ** (levels - 1)
         self.vector_size = settings.latent_size
-        self.encoder = PolarEncoder(settings.latent_size + self._offsets,
+        self.encoder = PolarEncoder(settings.latent_size + self.offset_size,
                                     settings.encoder_channels, settings.hidden)
         self.decoder = PolarDecoder((base, 2 * base), settings.channels, settings.maps,
                                     settings.hidden, settings.start, len(SIGMAS) + 2)
         self.networks = dict(encoder=self.encoder, decoder=self.decoder)
-        self.detail_shapes = [shape for shape in self.decoder.map_shapes if shape[2]]
-        size = settings.latent_size + self._offsets
+        self.detail_shapes = self.decoder.map_shapes
+        size = settings.latent_size + self.offset_size
         self._is_measured = np.zeros((2, size), np.float32)
         for number in range(2):
-            self._is_measured[number, self._offsets + number] = 1
+            self._is_measured[number, self.offset_size + number] = 1
+        self._axis_ratio = next(
+            (column.name for column in recipe.columns if column.quantity == "axis_ratio"), None)
         self._disc = _exponential_disc()
         # Structure begins at 0.16 radii, and ends where the grid ends.
         radius = np.exp(self.grid.log_radius)
         taper = np.clip((np.log(radius) - np.log(0.14)) / 0.5, 0, 1) * np.clip(
             (np.log(4.4) - np.log(radius)) / 0.4, 0, 1)
         self._taper = (taper**2 * (3 - 2 * taper)).astype(np.float32)[:, None]
-
-    @property
-    def _offsets(self) -> int:
-        return self.pose_size - self.position_angle_size
 
     # ---- from stamps to latents ---------------------------------------------------------------
 
@@ -154,6 +163,10 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         measured = _without_gradient(Orientation(
             directed.cosine, directed.sine, ellipticity=measured.ellipticity))
         zero = tf.zeros_like(radius)
+        if self._axis_ratio is not None:
+            # The noise of faint galaxies would make them rounder.
+            measured = _without_gradient(Orientation(
+                measured.cosine, measured.sine, ellipticity=self._expected_ellipticity(columns)))
         # First without winding, to measure it.
         cells = self._sampled(stamps, measured, radius, zero)
         ring = tf.reduce_mean(cells, axis=2)
@@ -207,11 +220,24 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
                    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor | None]]:
         mean, scale, features = self.encoder(
             view.maps, view.rings, tf.concat([conditions, view.scalars], axis=-1))
-        for measured, (zero, unit), where in zip(
-                (view.orientation.ellipticity, view.winding), (ELLIPTICITY, WINDING),
-                self._is_measured, strict=True):
-            mean += ((measured - zero) / unit)[:, None] * where
+        at_ellipticity, at_winding = self._is_measured
+        if self._axis_ratio is None:
+            zero, unit = ELLIPTICITY
+            mean += ((view.orientation.ellipticity - zero) / unit)[:, None] * at_ellipticity
+        mean += ((view.winding - WINDING[0]) / WINDING[1])[:, None] * at_winding
         return mean, scale, [*features[::-1], None]
+
+    def _expected_ellipticity(self, columns: Columns) -> tf.Tensor:
+        """The ellipticity of galaxies whose latent of it is zero, [N]."""
+        if self._axis_ratio is None:
+            return tf.fill(tf.shape(next(iter(columns.values()))), ELLIPTICITY[0])
+        ratio = columns[self._axis_ratio]
+        return tf.clip_by_value((1 - ratio) / (1 + ratio), 0.0, MAX_ELLIPTICITY)
+
+    def _ellipticity(self, vector: tf.Tensor, columns: Columns) -> tf.Tensor:
+        """The ellipticity of galaxies, [N]."""
+        unit = ELLIPTICITY[1] if self._axis_ratio is None else ELLIPTICITY_APART
+        return self._expected_ellipticity(columns) + unit * vector[:, 0]
 
     def infer(self, batch: Mapping[str, tf.Tensor], normal: tf.Tensor,
               progress: tf.Tensor) -> Inference:
@@ -221,11 +247,11 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         _, normal, detail_noise = tf.split(
             normal, [self.position_angle_size, mean.shape[-1], self.detail_size], axis=-1)
         offsets, vector = tf.split(
-            mean + scale * normal, [self._offsets, self.vector_size], axis=-1)
+            mean + scale * normal, [self.offset_size, self.vector_size], axis=-1)
         structure, posteriors = self.decoder.infer(
-            vector, conditions, features, self._maps(detail_noise))
+            vector, conditions, features, self.maps(detail_noise))
         profiles = self._drawn(structure, view.orientation.latents, offsets, vector, batch)
-        pose = self._offsets
+        pose = self.offset_size
         kl = dict(pose=kl_divergence(mean[:, :pose], scale[:, :pose]),
                   vector=kl_divergence(mean[:, pose:], scale[:, pose:]))
         if posteriors:
@@ -239,10 +265,9 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         mean, scale, features = self._posterior(view, conditions)
         count = tf.shape(mean)[0]
         _, posteriors = self.decoder.infer(
-            mean[:, self._offsets:], conditions, features,
-            self._maps(tf.zeros([count, self.detail_size])))
-        details = [[tf.reshape(tensor, [count, int(np.prod(shape))]) for tensor in posterior]
-                   for posterior, shape in zip(posteriors, self.detail_shapes, strict=True)]
+            mean[:, self.offset_size:], conditions, features,
+            self.maps(tf.zeros([count, self.detail_size])))
+        details = [[flattened(tensor) for tensor in posterior] for posterior in posteriors]
         measured = view.orientation.latents
         return (tf.concat([measured, mean, *(means for means, _ in details)], axis=-1),
                 tf.concat([tf.fill(tf.shape(measured), POSITION_ANGLE_SCALE), scale,
@@ -252,10 +277,34 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
 
     def decode(self, latent: tf.Tensor, columns: Columns) -> tf.Tensor:
         position_angle_latents, offsets, vector, details = tf.split(
-            latent, [self.position_angle_size, self._offsets, self.vector_size, self.detail_size],
-            axis=-1)
-        structure = self.decoder.structure(vector, self.conditions(columns), self._maps(details))
+            latent, [self.position_angle_size, self.offset_size, self.vector_size,
+                     self.detail_size], axis=-1)
+        structure = self.decoder.structure(vector, self.conditions(columns), self.maps(details))
         return self._drawn(structure, position_angle_latents, offsets, vector, columns)
+
+    def generate(self, position_angle_latents: tf.Tensor, shape_latents: tf.Tensor,
+                 columns: Columns) -> tf.Tensor:
+        galaxies = self._galaxies(position_angle_latents, shape_latents, columns, None)
+        return galaxies.at_pixels(self.recipe.stamp.size)
+
+    def generate_on(self, size: int, position_angle_latents: tf.Tensor, shape_latents: tf.Tensor,
+                    columns: Columns) -> tf.Tensor:
+        # Where pixels are large, the finest structure is not seen.
+        levels = sum(rows <= max(SHOWN_ROWS * size, self.decoder.map_shapes[0][0])
+                     for rows, *_ in self.decoder.map_shapes)
+        galaxies = self._galaxies(position_angle_latents, shape_latents, columns, levels)
+        image = galaxies.at_pixels(size) * round_window(size, BORDER)
+        flux = self.recipe.flux(columns)[:, None, None]
+        return image * (flux / tf.reduce_sum(image, axis=[1, 2], keepdims=True))
+
+    def extent(self, position_angle_latents: tf.Tensor, vector: tf.Tensor, columns: Columns
+               ) -> tf.Tensor:
+        orientation = orientation_from_latents(
+            position_angle_latents, self._ellipticity(vector, columns))
+        radius = self.recipe.half_light_radius(columns)
+        # What is imposed on a galaxy with structure changes its size by some per cent.
+        return BORDER + MARGIN * self.envelope(
+            vector, columns, radius, orientation.axis_ratio).extent(LEFT_OUT)
 
     def envelope(self, vector: tf.Tensor, columns: Columns, radius: tf.Tensor,
                  axis_ratio: tf.Tensor) -> Envelope:
@@ -273,42 +322,57 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
             unit = radius / half_light_radius(weights, ratios, Envelope.blur / unit)
         return Envelope(weights, ratios, unit)
 
+    def _galaxies(self, position_angle_latents: tf.Tensor, shape_latents: tf.Tensor,
+                  columns: Columns, levels: int | None) -> StructuredLight:
+        """Galaxies whose centroid, half-light radius and flux are imposed.
+
+        ``levels`` is the number of resolutions of the decoder that are used.
+        """
+        vector, details = tf.split(shape_latents, [self.vector_size, self.detail_size], axis=-1)
+        structure = self.decoder.structure(
+            vector, self.conditions(columns), self.maps(details)[:levels])
+        return self._light(structure, position_angle_latents, vector, columns,
+                           self.recipe.half_light_radius(columns)).imposed(
+                               self.recipe.flux(columns))
+
     def _drawn(self, structure: tf.Tensor, position_angle_latents: tf.Tensor, offsets: tf.Tensor,
                vector: tf.Tensor, columns: Columns) -> tf.Tensor:
         """Light profiles [N, S, S] of structure [N, R, A] and latents."""
-        orientation = orientation_from_latents(
-            position_angle_latents, ELLIPTICITY[0] + ELLIPTICITY[1] * vector[:, 0])
-        winding = WINDING[0] + WINDING[1] * vector[:, 1]
         ln_size, ln_flux = tf.unstack(self.settings.pose_scale * offsets[:, 2:], axis=-1)
-        shift = self.settings.shift_scale * offsets[:, :2]
-        radius = self.recipe.half_light_radius(columns) * tf.exp(ln_size)
-        flux = self.recipe.flux(columns) * tf.exp(ln_flux)
+        light = self._light(structure, position_angle_latents, vector, columns,
+                            self.recipe.half_light_radius(columns) * tf.exp(ln_size))
+        light = dataclasses.replace(light, flux=self.recipe.flux(columns) * tf.exp(ln_flux),
+                                    shift=self.settings.shift_scale * offsets[:, :2])
+        return light.at_pixels(self.recipe.stamp.size)
+
+    def _light(self, structure: tf.Tensor, position_angle_latents: tf.Tensor, vector: tf.Tensor,
+               columns: Columns, radius: tf.Tensor) -> StructuredLight:
+        """Galaxies of unit flux whose envelope has a half-light radius [pixels]."""
+        orientation = orientation_from_latents(
+            position_angle_latents, self._ellipticity(vector, columns))
         envelope = self.envelope(vector, columns, radius, orientation.axis_ratio)
-        size = self.recipe.stamp.size
-        axis = (np.arange(size) - 0.5 * (size - 1)).astype(np.float32)
-        cosine, sine = orientation.cosine[:, None, None], orientation.sine[:, None, None]
-        x = cosine * axis + sine * axis[:, None] - shift[:, 0, None, None]
-        y = -sine * axis + cosine * axis[:, None] - (
-            orientation.parity * shift[:, 1])[:, None, None]
         unit = radius * orientation.major_axis_factor
-        minor = unit * orientation.parity * orientation.axis_ratio
-        relief = self.relief(structure)
-        relief = self.grid.at(relief, x / unit[:, None, None], y / minor[:, None, None], winding)
-        return envelope.at(x, y) * relief * flux[:, None, None]
+        return StructuredLight(
+            self.grid, envelope, self.relief(structure, unit * orientation.axis_ratio),
+            orientation, winding=WINDING[0] + WINDING[1] * vector[:, 1], unit=unit)
 
-    def relief(self, structure: tf.Tensor) -> tf.Tensor:
-        """What the envelope is multiplied by: positive, and of mean one in each ring."""
+    def relief(self, structure: tf.Tensor, minor_unit: tf.Tensor) -> tf.Tensor:
+        """What the envelope is multiplied by: positive, and of mean one in each ring.
+
+        Parameters:
+            structure:      The output of the decoder, [N, R, A].
+            minor_unit:     Pixels in the unit of length of the frame along the minor axis, [N].
+                            Rings that are smaller than a pixel have no structure.
+
+        Returns:
+            [N, R, A].
+        """
         rows = self.settings.rows // structure.shape[1]
-        taper = self._taper.reshape(-1, rows, 1).mean(1)
-        relief = tf.exp(bounded(structure * taper, LARGEST_LOG_STRUCTURE))
+        taper, radius = (values.reshape(-1, rows, 1).mean(1) for values in (
+            self._taper, np.exp(self.grid.log_radius)[:, None]))
+        shown = 1 - tf.exp(-0.5 * tf.square(radius * minor_unit[:, None, None]))
+        relief = tf.exp(bounded(structure * taper * shown, LARGEST_LOG_STRUCTURE))
         return relief / tf.reduce_mean(relief, axis=2, keepdims=True)
-
-    def _maps(self, details: tf.Tensor) -> Sequence[tf.Tensor]:
-        """The maps [N, h, w, m] of flattened detail latents [N, D]; [N, 0] where there are none."""
-        sizes = [int(np.prod(shape)) for shape in self.decoder.map_shapes]
-        count = tf.shape(details)[0]
-        return [tf.reshape(part, [count, *shape]) for part, shape in zip(
-            tf.split(details, sizes, axis=-1), self.decoder.map_shapes, strict=True)]
 
 
 def _without_gradient(orientation: Orientation) -> Orientation:

@@ -8,11 +8,12 @@ that a small galaxy needs the first ones only.
 __all__ = ["PolarDecoder", "PolarEncoder"]
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from ....networks.blocks import Shape, bounded_scale, mlp
+from ....networks.blocks import ResidualBlock, Shape, bounded_scale, mlp
 from ....networks.upsampling import depth_to_space
 
 
@@ -22,20 +23,15 @@ def wrapped(x: tf.Tensor, width: int = 1) -> tf.Tensor:
     return tf.concat([*[x[:, :1]] * width, x, *[x[:, -1:]] * width], axis=1)
 
 
-class PolarBlock(keras.layers.Layer):
-    """As `networks.blocks.ResidualBlock`, on a polar grid."""
+class PolarConv2D(keras.layers.Conv2D):
+    """A convolution on a polar grid, with the size of its input, which is `wrapped`."""
 
-    scale = 0.2
+    def __init__(self, filters: int, kernel_size: int, padding: str = "same", **kwargs: Any
+                 ) -> None:
+        super().__init__(filters, kernel_size, padding=padding, **kwargs)
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first, self.second = (
-            keras.layers.Conv2D(channels, 3, padding="valid", kernel_initializer="he_normal")
-            for _ in range(2))
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        y = self.first(wrapped(tf.nn.relu(x)))
-        return x + self.scale * self.second(wrapped(tf.nn.relu(y)))
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return keras.ops.conv(wrapped(inputs, self.kernel_size[0] // 2), kernel, padding="valid")
 
 
 class PolarEncoder(keras.Model):
@@ -55,9 +51,9 @@ class PolarEncoder(keras.Model):
     def __init__(self, latent_size: int, channels: Sequence[int], hidden: int) -> None:
         super().__init__(name="encoder", dtype="float32")
         self.pool = keras.layers.AveragePooling2D(2)
-        self.entry = keras.layers.Conv2D(channels[0], 3, padding="valid")
+        self.entry = PolarConv2D(channels[0], 3)
         self.change_channels = [keras.layers.Conv2D(count, 1) for count in channels]
-        self.blocks = [PolarBlock(count) for count in channels]
+        self.blocks = [ResidualBlock(count, PolarConv2D) for count in channels]
         self.flatten = keras.Sequential([keras.layers.Conv2D(12, 1), keras.layers.Flatten()])
         self.head = mlp(2 * latent_size, (hidden, hidden), output_initializer="zeros")
 
@@ -73,7 +69,7 @@ class PolarEncoder(keras.Model):
         Returns:
             (mean [N, L], scale [N, L], feature maps [N, h, w, c], the highest resolution first).
         """
-        x = self.pool(self.entry(wrapped(views)))
+        x = self.pool(self.entry(views))
         features = []
         for level, (change_channels, block) in enumerate(
                 zip(self.change_channels, self.blocks, strict=True)):
@@ -98,16 +94,15 @@ class PolarLevel(keras.layers.Layer):
         super().__init__()
         self.doubles, self.maps = doubles, maps
         self.change_channels = keras.layers.Conv2D(4 * channels if doubles else channels, 1)
-        self.block = PolarBlock(channels)
-        self.output_layer = keras.layers.Conv2D(1, 3, padding="valid", dtype="float32",
-                                                kernel_initializer="zeros")
+        self.block = ResidualBlock(channels, PolarConv2D)
+        self.output_layer = PolarConv2D(1, 3, dtype="float32", kernel_initializer="zeros")
         if maps:
             half = max(channels // 2, 12)
             self.gate = keras.layers.Conv2D(maps, 1)
             self.inject = keras.layers.Conv2D(channels, 1)
-            self.posterior_first = keras.layers.Conv2D(half, 3, padding="valid")
-            self.posterior_second = keras.layers.Conv2D(
-                2 * maps, 3, padding="valid", kernel_initializer="zeros", dtype="float32")
+            self.posterior_head = keras.Sequential([
+                PolarConv2D(half, 3), keras.layers.Activation("relu"),
+                PolarConv2D(2 * maps, 3, kernel_initializer="zeros", dtype="float32")])
 
     def build(self, *_: Shape) -> None:
         """Nothing to do: the layers within are built when they are called first."""
@@ -119,10 +114,14 @@ class PolarLevel(keras.layers.Layer):
 
     def posterior(self, x: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Posterior (mean, scale) of the maps, [N, h, w, maps] each."""
-        both = tf.nn.relu(tf.concat([tf.cast(x, tf.float32), features], axis=-1))
-        both = self.posterior_second(wrapped(tf.nn.relu(self.posterior_first(wrapped(both)))))
-        mean, raw_scale = tf.split(both, 2, axis=-1)
+        both = tf.concat([tf.cast(x, tf.float32), features], axis=-1)
+        mean, raw_scale = tf.split(self.posterior_head(tf.nn.relu(both)), 2, axis=-1)
         return mean, bounded_scale(raw_scale)
+
+    def is_posterior(self, variable: keras.Variable) -> bool:
+        """Whether only `posterior` depends on a variable of this layer."""
+        return bool(self.maps) and any(
+            variable is other for other in self.posterior_head.variables)
 
     def call(self, x: tf.Tensor, maps: tf.Tensor | None) -> tf.Tensor:
         """Add latent maps [N, h, w, maps] to upsampled features [N, h, w, channels]."""
@@ -132,7 +131,7 @@ class PolarLevel(keras.layers.Layer):
 
     def structure(self, x: tf.Tensor, coarse: tf.Tensor | None) -> tf.Tensor:
         """The output at this resolution, [N, h, w], added to that of the one before."""
-        detail = self.output_layer(wrapped(tf.nn.relu(x)))[..., 0]
+        detail = self.output_layer(tf.nn.relu(x))[..., 0]
         if coarse is None:
             return detail
         return detail + (doubled(coarse) if self.doubles else coarse)
@@ -193,9 +192,13 @@ class PolarDecoder(keras.Model):
 
     @property
     def structure_variables(self) -> list[keras.Variable]:
-        """The trainable variables that determine the structure, and not the envelope."""
+        """The trainable variables that determine the structure of given latents.
+
+        Those of the envelope and of the posterior are not among them.
+        """
         return [variable for part in (self.entry, *self.levels)
-                for variable in part.trainable_variables]
+                for variable in part.trainable_variables
+                if part is self.entry or not part.is_posterior(variable)]
 
     def envelope(self, vector: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
         """The numbers of the envelope, [N, E]."""

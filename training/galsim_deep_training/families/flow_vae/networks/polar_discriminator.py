@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from ....networks.blocks import mlp
-from .polar import PolarBlock, wrapped
+from ....networks.blocks import ResidualBlock, mlp
+from .polar import PolarConv2D, wrapped
 
 
 class PolarDiscriminator(keras.Model):
@@ -25,12 +25,12 @@ class PolarDiscriminator(keras.Model):
 
     def __init__(self, channels: Sequence[int] = (12, 24, 40, 56), hidden: int = 96) -> None:
         super().__init__(name="discriminator", dtype="float32")
-        self.entry = keras.layers.Conv2D(channels[0], 3, padding="valid")
+        self.entry = PolarConv2D(channels[0], 3)
         self.pool = keras.layers.AveragePooling2D(2)
         self.change_channels = [keras.layers.Conv2D(count, 1) for count in channels[1:]]
         self.bias = [keras.layers.Dense(count) for count in channels[1:]]
-        self.blocks = [PolarBlock(count) for count in channels[1:]]
-        self.patches = keras.layers.Conv2D(1, 3, padding="valid")
+        self.blocks = [ResidualBlock(count, PolarConv2D) for count in channels[1:]]
+        self.patches = PolarConv2D(1, 3)
         self.flatten = keras.Sequential([keras.layers.Conv2D(12, 1), keras.layers.Flatten()])
         self.whole = mlp(1, (hidden, hidden))
 
@@ -47,7 +47,7 @@ class PolarDiscriminator(keras.Model):
         """
         significance = maps[..., :1]
         smooth = tf.nn.avg_pool2d(wrapped(significance), 3, 1, "VALID")
-        x = self.entry(wrapped(tf.concat([maps, 4.0 * (significance - smooth)], axis=-1)))
+        x = self.entry(tf.concat([maps, 4.0 * (significance - smooth)], axis=-1))
         patches = tf.zeros([])
         for level, (change, bias, block) in enumerate(
                 zip(self.change_channels, self.bias, self.blocks, strict=True)):
@@ -55,7 +55,7 @@ class PolarDiscriminator(keras.Model):
             x = block(x + bias(conditions)[:, None, None])
             if level == 1:
                 patches = tf.cast(tf.reduce_mean(
-                    self.patches(wrapped(tf.nn.relu(x))), axis=[1, 2, 3]), tf.float32)
+                    self.patches(tf.nn.relu(x)), axis=[1, 2, 3]), tf.float32)
         x = tf.cast(self.flatten(tf.nn.relu(x)), tf.float32)
         flat = tf.concat([x, rings, conditions], axis=-1)
         return patches + self.whole(flat)[:, 0]
