@@ -51,8 +51,9 @@ class CollectionGalaxies(RealGalaxies):
     Images that are cut at a segment have no noise of the sky.  They get that of the COSMOS survey,
     which hides where they are cut; so do galaxies that are drawn under their conditions.
 
-    Columns of the module are found by the quantity that they measure.  A size that is defined as
-    observed is the radius of half of the light in the image, any other is that of the Sersic fit.
+    Columns of the module are found by the quantity that they measure.  A size is the radius of the
+    circle with half of the light in the image; unless the column is defined as observed, the
+    half-light radius of the PSF is subtracted in quadrature.
     Quantities that the module can draw itself, besides size, magnitude and redshift, are not
     given, unless ``columns`` names them.
 
@@ -157,8 +158,10 @@ class CollectionGalaxies(RealGalaxies):
         """A column of the module for all rows of the collection, in the unit of the module."""
         table, name = self._collection.table, columns.get(column.name)
         if name is None and column.quantity == "half_light_radius":
-            name = "flux_radius" if column.as_observed else "half_light_radius"
-            return np.asarray(table[name], float) / arcsec_of(column.unit, card.pixel_scale)
+            radius = np.asarray(table["flux_radius"], float)
+            if not column.as_observed:
+                radius = _before_psf(radius, self._psf_radii())
+            return radius / arcsec_of(column.unit, card.pixel_scale)
         if name is None:
             name = _COLUMN_OF_QUANTITY.get(column.quantity)
         if name is None and column.optional:
@@ -171,6 +174,17 @@ class CollectionGalaxies(RealGalaxies):
                 f"{column.name} of the module. It has the columns {', '.join(table.colnames)}. "
                 "Name one of them with --column COLUMN=NAME.")
         return np.asarray(table[name], float)
+
+    def _psf_radii(self) -> np.ndarray:
+        """Half-light radius of the PSF of all rows of the collection [arcsec]."""
+        names = np.asarray(self._collection.table["psf"])
+        known, first, which = np.unique(names, return_index=True, return_inverse=True)
+        radii = np.empty(len(known))
+        for number, row in enumerate(first):
+            galaxy = self._collection.galaxy(int(row))
+            psf = galsim.InterpolatedImage(galsim.Image(galaxy.psf, scale=galaxy.psf_scale))
+            radii[number] = psf.calculateHLR(size=4 * len(galaxy.psf), scale=galaxy.psf_scale / 4)
+        return radii[which]
 
     def _added_noise(self, pixel_scale: float) -> tuple[float, np.ndarray]:
         """Level and correlation of COSMOS noise on pixels of a size [arcsec].
@@ -187,6 +201,15 @@ class CollectionGalaxies(RealGalaxies):
         kept = sums[middle % number::number, middle % number::number]
         return (sigma * np.sqrt(smoothed_variance(conditions.noise_correlation, pixel)),
                 kept / sums[middle, middle])
+
+
+def _before_psf(radius: np.ndarray, psf_radius: np.ndarray) -> np.ndarray:
+    """Half-light radii before PSFs, which are added in quadrature; at least a tenth of those seen.
+
+    The radius of a Sersic fit is another one: it counts light that is extrapolated beyond what is
+    seen, which the magnitude does not.
+    """
+    return np.sqrt(np.maximum(radius**2 - psf_radius**2, 0.01 * radius**2))
 
 
 def _within_ranges(values: Mapping[str, np.ndarray], card: ModuleCard
