@@ -134,7 +134,7 @@ def imported_names():
 
 @pytest.fixture(scope="session")
 def small_modules(shared):
-    """A folder with small modules: shapes, tiny, scaled and fitting.  Tests must not change them."""
+    """A folder with small modules: shapes, tiny, scaled, fitting.  Tests must not change them."""
     with shared("small_modules") as folder:
         complete = folder / "complete"
         if not complete.exists():

@@ -182,6 +182,50 @@ def test_rows_do_not_see_each_other(family, inputs):
     np.testing.assert_allclose(turned / peak[order], together[order] / peak[order], atol=1e-6)
 
 
+def test_position_angles_can_be_chosen(family, inputs):
+    """By the first two random numbers; a quarter of a turn moves every pixel to another one."""
+    if not family.draws_position_angle:
+        return
+    normal = inputs["random_normal"].numpy()
+    turned = normal.copy()
+    turned[:, 0], turned[:, 1] = -normal[:, 1], normal[:, 0]
+    before, after = (sample(family, dict(inputs, random_normal=tf.constant(values)))[..., 0]
+                     for values in (normal, turned))
+    expected = before[:, ::-1].transpose(0, 2, 1)
+    peak = expected.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(after / peak, expected / peak, atol=2e-3)
+    assert np.abs(before / peak - expected / peak).max() > 0.05
+
+
+def test_stamps_of_all_sizes(family, inputs):
+    """The same galaxies, and ``sample`` draws them on stamps that they fit."""
+    signatures, sizes = family.signatures(), family.recipe.stamp.sizes
+    assert ("extent" in signatures) == bool(sizes)
+    if not sizes:
+        return
+    extent = signatures["extent"].call(**inputs)["extent"].numpy()
+    outputs = signatures["sample"].call(**inputs)
+    size, scale = family.recipe.stamp.size, family.recipe.stamp.pixel_scale
+    np.testing.assert_allclose(
+        outputs["pixel_scale"], np.maximum(2 * extent / size, scale), rtol=1e-5)
+    images = {}
+    for number in sizes:
+        image = signatures[f"sample_{number}"].call(
+            **inputs, pixel_scale=outputs["pixel_scale"])["image"].numpy()[..., 0]
+        assert image.shape == (5, number, number)
+        assert np.all(image >= 0) and not image[:, 0].any() and not image[:, :, -1].any()
+        images[number] = image
+    flux = outputs["image"].numpy().sum(axis=(1, 2, 3))
+    for image in images.values():
+        np.testing.assert_allclose(image.sum(axis=(1, 2)), flux, rtol=1e-5)
+    np.testing.assert_array_equal(images[size], outputs["image"][..., 0])
+    larger = max(sizes)
+    cut = images[larger][:, (larger - size) // 2:(larger + size) // 2,
+                         (larger - size) // 2:(larger + size) // 2]
+    peak = cut.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(images[size] / peak, cut / peak, atol=0.05)
+
+
 def test_optional_signatures(family, inputs, dataset):
     """Those that there are hang together."""
     signatures = family.signatures()

@@ -78,3 +78,17 @@ def test_structure_moves_with_the_size():
     binned = large.reshape(60, 2, 60, 2).sum(axis=(1, 3))
     np.testing.assert_allclose(binned, small, atol=0.2 * small.max())
     np.testing.assert_allclose(binned, small, rtol=0.3, atol=0.03 * small.max())
+
+
+@pytest.mark.parametrize("size", [32, 66, 64, 128])
+def test_the_outer_half_may_be_interpolated(size):
+    made = light(reliefs(), ellipticity=0.3, winding=0.5)
+    exact, fast = made.at_pixels(size).numpy(), made.at_pixels_in_two_parts(size).numpy()
+    quarter = size // 4
+    inner = slice(quarter, size - quarter)
+    np.testing.assert_allclose(fast[:, inner, inner], exact[:, inner, inner], rtol=1e-5)
+    # The outermost pixels are extrapolated.
+    within = slice(1, -1)
+    np.testing.assert_allclose(fast[:, within, within], exact[:, within, within], rtol=0.05,
+                               atol=2e-3 * exact.max())
+    np.testing.assert_allclose(fast.sum(axis=(1, 2)), exact.sum(axis=(1, 2)), rtol=5e-3)

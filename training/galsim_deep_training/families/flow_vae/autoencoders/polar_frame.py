@@ -293,7 +293,7 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         levels = sum(rows <= max(SHOWN_ROWS * size, self.decoder.map_shapes[0][0])
                      for rows, *_ in self.decoder.map_shapes)
         galaxies = self._galaxies(position_angle_latents, shape_latents, columns, levels)
-        image = galaxies.at_pixels(size) * round_window(size, BORDER)
+        image = galaxies.at_pixels_in_two_parts(size) * round_window(size, BORDER)
         flux = self.recipe.flux(columns)[:, None, None]
         return image * (flux / tf.reduce_sum(image, axis=[1, 2], keepdims=True))
 
