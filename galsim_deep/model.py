@@ -161,11 +161,11 @@ class GenerativeGalaxyModel:
                                 draw it.  The random numbers of a galaxy do not depend on it.
                                 [default: the column ``galaxy_class`` of the table, if there is one;
                                 otherwise all are drawn]
-            position_angle:     Position angle of the major axis, from the x axis of the stamp towards
-                                y, one for all or one for each row: a `galsim.Angle`, a quantity
-                                with a unit, or a number of degrees; NaN or None if the module
-                                should draw it.  It is that of the smooth light; arms and knots may
-                                change what is measured.  [default: all are drawn]
+            position_angle:     Position angle of the major axis, from the x axis towards y, one for
+                                all or one for each row: a `galsim.Angle`, a quantity with a unit,
+                                or a number of degrees; NaN or None if the module should draw it.
+                                It is that of the smooth light; arms and knots may change what is
+                                measured.  [default: all are drawn]
             flux:               Flux of the galaxies, a number or one for each row.
                                 [default: that of the module, given by the magnitude]
             half_light_radius:  Half-light radius of the profiles before PSF [arcsec], about the

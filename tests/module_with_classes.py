@@ -131,34 +131,38 @@ def sample_scaled(flux_radius, mag_auto, random_normal):
     return dict(image=light[..., 1:2], pixel_scale=tf.sqrt(flux_radius) ** 2 / 100.0)
 
 
-def extent(flux_radius, mag_auto, axis_ratio, random_normal):
-    """Three and a half standard deviations of `ellipse`, in arcsec."""
-    return dict(extent=3.5 * 0.03 * flux_radius + 0.0 * random_normal[:, 0])
+def fitting_latents(flux_radius, mag_auto, axis_ratio, random_normal):
+    """Numbers that describe an ellipse, and three and a half standard deviations in arcsec.
+
+    The axis ratio is one half if it is missing.
+    """
+    ratio = filled_in(axis_ratio, 0.5 + 0.0 * flux_radius)
+    return dict(extent=3.5 * 0.03 * flux_radius, latent=tf.stack(
+        [flux_radius, mag_auto, ratio, random_normal[:, 0], random_normal[:, 1]], axis=1))
 
 
 def ellipse(size):
     """An elliptical Gaussian whose standard deviation is ``flux_radius`` in pixels of 0.03 arcsec.
-
-    Its axis ratio is one half if it is missing.
     """
-    def draw(flux_radius, mag_auto, axis_ratio, random_normal, pixel_scale):
+    def draw(latent, pixel_scale):
+        flux_radius, mag_auto, ratio, cosine, sine = tf.unstack(
+            latent[:, :, None, None], axis=1)
         axis = tf.range(size, dtype=tf.float32) - 0.5 * (size - 1)
-        angle = tf.atan2(random_normal[:, 1], random_normal[:, 0])[:, None, None]
+        angle = tf.atan2(sine, cosine)
         along = tf.cos(angle) * axis + tf.sin(angle) * axis[:, None]
         across = tf.cos(angle) * axis[:, None] - tf.sin(angle) * axis
-        sigma = (flux_radius * 0.03 / pixel_scale)[:, None, None]
-        ratio = filled_in(axis_ratio, 0.5 + 0.0 * flux_radius)[:, None, None]
+        sigma = flux_radius * 0.03 / pixel_scale[:, None, None]
         light = tf.exp(-0.5 * (tf.square(along / sigma) + tf.square(across / sigma / ratio)))
-        flux = (10.0 ** (-0.4 * (mag_auto - 25.94)))[:, None, None]
-        light *= flux / tf.reduce_sum(light, axis=[1, 2], keepdims=True)
+        light *= 10.0 ** (-0.4 * (mag_auto - 25.94)) / tf.reduce_sum(
+            light, axis=[1, 2], keepdims=True)
         return dict(image=light[..., None])
     return draw
 
 
 def sample_fitting(flux_radius, mag_auto, axis_ratio, random_normal):
     scale = tf.maximum(7.0 / SIZE * 0.03 * flux_radius, 0.03)
-    return dict(ellipse(SIZE)(flux_radius, mag_auto, axis_ratio, random_normal, scale),
-                pixel_scale=scale)
+    latent = fitting_latents(flux_radius, mag_auto, axis_ratio, random_normal)["latent"]
+    return dict(ellipse(SIZE)(latent, scale), pixel_scale=scale)
 
 
 def concrete(function, inputs, rows=None):
@@ -202,7 +206,7 @@ def write(folder, signatures, calls, **fields):
         graphs, serving_default=graphs["sample"]))
     (folder / "assets").mkdir(exist_ok=True)
     drawing = {name: signature for name, signature in signatures.items()
-               if name.startswith(("extent", "sample_"))}
+               if name.startswith(("latents", "draw_"))}
     write_compact(folder, drawing or dict(sample=signatures["sample"]))
     write_probe(folder, calls)
     write_card(folder, dict(
@@ -274,7 +278,8 @@ def write_fitting(folder):
     normal = np.random.default_rng(4).standard_normal((4, LATENT), np.float32)
     inputs = {name: spec for name, spec in SAMPLE.items() if name != "galaxy_class"}
     inputs["axis_ratio"] = inputs["mag_auto"]
-    scale = np.full(4, 0.03, np.float32)
+    latent = fitting_latents(**columns, random_normal=normal)["latent"].numpy()
+    drawing = dict(latent=tf.TensorSpec([None, 5], tf.float32), pixel_scale=inputs["mag_auto"])
     write(
         folder, name="fitting", summary="Ellipses on stamps that fit them.",
         columns=[*card_columns(), dict(
@@ -283,12 +288,12 @@ def write_fitting(folder):
         stamp=dict(sizes=FITTING_SIZES, trained_size=SIZE, pixel_scale=0.03),
         latent=dict(size=LATENT, position_angle=True),
         signatures=dict(
-            sample=(sample_fitting, inputs), extent=(extent, inputs),
-            **{f"sample_{size}": (ellipse(size), dict(inputs, pixel_scale=inputs["mag_auto"]))
-               for size in FITTING_SIZES}),
+            sample=(sample_fitting, inputs), latents=(fitting_latents, inputs),
+            **{f"draw_{size}": (ellipse(size), drawing) for size in FITTING_SIZES}),
         calls=dict(
             sample=(sample_fitting, dict(columns, random_normal=normal)),
-            sample_64=(ellipse(64), dict(columns, random_normal=normal, pixel_scale=scale))))
+            draw_64=(ellipse(64), dict(latent=latent,
+                                       pixel_scale=np.full(4, 0.03, np.float32)))))
 
 
 if __name__ == "__main__":

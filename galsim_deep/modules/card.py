@@ -29,7 +29,7 @@ from galsim import GalSimError, GalSimValueError
 from ..observations.units import is_pixel
 from ..runtime.atomic_files import PREFIX, replace_file
 from .archive import CARD_PATH, NAME_PATTERN, is_safe_path
-from .stamp_choice import EXTENT
+from .stamp_choice import LATENTS
 
 FORMAT_VERSION: Literal[2] = 2
 
@@ -342,7 +342,7 @@ class Card(_Part):
     @property
     def chooses_stamps(self) -> bool:
         """Whether the module draws each galaxy on a stamp that fits it, see `stamp_choice`."""
-        return EXTENT in self.signatures
+        return LATENTS in self.signatures
 
     @property
     def pixel_scale(self) -> float:

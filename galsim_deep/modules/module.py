@@ -18,7 +18,7 @@ from .runners.base import GraphOutputs, Runner
 from .runners.litert import COMPACT_GRAPH_PATH, LiteRTRunner
 from .runners.tensorflow import TensorFlowRunner, is_gpu_available
 from .signatures import faults_of_graph
-from .stamp_choice import EXTENT, Drawn, choose_stamps, joined, sample_signature_name
+from .stamp_choice import LATENTS, Drawn, choose_stamps, draw_signature_name, joined
 
 PROBE_PATH = "assets/probe.npz"
 
@@ -147,15 +147,16 @@ class Module:
         return groups
 
     def _draw_on_chosen(self, runner: Runner, inputs: Mapping[str, np.ndarray]) -> list[Drawn]:
-        sizes, scales = choose_stamps(
-            runner.call(EXTENT, inputs)["extent"], self.card.stamp.sizes, self.card.pixel_scale)
+        described = runner.call(LATENTS, inputs)
+        latent, extent = described.pop("latent"), described.pop("extent")
+        sizes, scales = choose_stamps(extent, self.card.stamp.sizes, self.card.pixel_scale)
         groups = []
         for size in np.unique(sizes):
             rows = np.flatnonzero(sizes == size)
-            outputs = runner.call(sample_signature_name(size), {
-                **{name: values[rows] for name, values in inputs.items()},
-                "pixel_scale": scales[rows]})
-            groups.append((rows, {**outputs, "pixel_scale": scales[rows]}))
+            outputs = runner.call(draw_signature_name(size), dict(
+                latent=latent[rows], pixel_scale=scales[rows]))
+            others = {name: values[rows] for name, values in described.items()}
+            groups.append((rows, dict(outputs, **others, pixel_scale=scales[rows])))
         return groups
 
     def check(self, count: int) -> None:

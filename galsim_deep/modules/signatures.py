@@ -12,7 +12,7 @@ import numpy as np
 
 from .card import MAX_FAULTS, Card
 from .runners.base import Runner, Shape
-from .stamp_choice import EXTENT, sample_signature_name
+from .stamp_choice import LATENTS, draw_signature_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +20,8 @@ class _Format:
     """Inputs and outputs of a signature besides the columns.
 
     Shapes are written with one letter for each dimension: N galaxies, S pixels on a side of a
-    stamp, P of a PSF image, B bands, L random numbers, K latents, C classes, D numbers in an
-    embedding.
+    stamp, P of a PSF image, B bands, L random numbers, K latents, V numbers that describe a galaxy
+    to be drawn, C classes, D numbers in an embedding.
     """
 
     inputs: dict[str, str]
@@ -46,7 +46,7 @@ _LOG_PROB = dict(log_prob="N")
 
 _FORMATS = {
     "sample": _Format(_NORMAL, _IMAGE, _CLASS, _CLASS, optional_outputs=dict(pixel_scale="N")),
-    EXTENT: _Format(_NORMAL, dict(extent="N"), _CLASS),
+    LATENTS: _Format(_NORMAL, dict(extent="N", latent="NV"), _CLASS, _CLASS),
     "decode": _Format(_LATENT, _IMAGE, _CLASS),
     "encode": _Format(_IMAGE | _PSF_AND_NOISE, dict(mean="NK", scale="NK"),
                       outputs_with_classes=dict(log_class_probability="NC")),
@@ -56,7 +56,7 @@ _FORMATS = {
                      all_columns=False),
 }
 # One for each size, if the module chooses stamps.
-_DRAWING = _Format(_NORMAL | dict(pixel_scale="N"), _IMAGE, _CLASS, _CLASS)
+_DRAWING = _Format(dict(latent="NV", pixel_scale="N"), _IMAGE, all_columns=False)
 # A density is one of latent vectors or one of stamps; it draws what its log_prob takes.
 _FORMATS_OF_LATENTS = _FORMATS | {"sample": _Format(_NORMAL, _LATENT, _CLASS, _CLASS)}
 _FORMATS_OF_STAMPS = _FORMATS | {
@@ -92,13 +92,13 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
     ['the output image of sample is [N, 128, 128, 1] instead of [N, 64, 64, 1]']
     """
     present = runner.signatures()
-    drawing = {sample_signature_name(size): size for size in card.stamp.sizes}
+    drawing = {draw_signature_name(size): size for size in card.stamp.sizes}
     listed = [name for name in card.signatures if name in present or runner.has_all_signatures]
     faults = [f"the card has the stamp size {size}, but no signature {name}"
               for name, size in drawing.items()
               if card.chooses_stamps and name not in card.signatures]
     if len(card.stamp.sizes) > 1 and not card.chooses_stamps:
-        faults.append(f"the card has several stamp sizes, but no signature {EXTENT}")
+        faults.append(f"the card has several stamp sizes, but no signature {LATENTS}")
     for name in listed:
         if name not in present:
             faults.append(f"the graph has no signature {name}, only {', '.join(sorted(present))}")
@@ -136,7 +136,7 @@ def _faults_of_signature(card: Card, runner: Runner, name: str, form: _Format,
     faults += _faults_of_shapes(f"of {name}", "input", inputs, known, sizes)
     faults += _faults_of_shapes(f"of {name}", "output", outputs, wanted_outputs, sizes)
     open_outputs = any(shape is None or None in shape[1:] for shape in outputs.values())
-    if not faults and (name.startswith("sample") or open_outputs):
+    if not faults and (name == "sample" or open_outputs):
         faults += _faults_of_run(card, runner, name, {key: known[key] for key in inputs},
                                  wanted_outputs, sizes)
     return faults
@@ -157,7 +157,7 @@ def _faults_of_run(card: Card, runner: Runner, name: str, inputs: Mapping[str, s
     if not {*"".join(inputs.values())} <= sizes.keys():
         return []
     # The galaxy_class of sampled galaxies is drawn; other signatures take the number of a class.
-    number = np.array([-1 if name.startswith(("sample", EXTENT)) else 0], np.int32)
+    number = np.array([-1 if name in ("sample", LATENTS) else 0], np.int32)
     made = runner.call(name, {
         key: number if key == "galaxy_class" and card.classes
         else np.ones([1 if letter == "N" else sizes[letter] or 0 for letter in letters], np.float32)

@@ -1,11 +1,11 @@
 """The choice of a stamp for each galaxy, for modules that draw on stamps of several sizes.
 
-Such a module has a signature ``extent``, which says how much of the sky a galaxy needs, and a
-signature ``sample_Z`` for each size of Z pixels.  Most galaxies of a survey are small, and small
-stamps cost less.
+Such a module has a signature ``latents``, which describes galaxies by numbers and says how much of
+the sky each needs, and a signature ``draw_Z`` for each size of Z pixels.  Most galaxies of a survey
+are small, and small stamps cost less.
 """
 
-__all__ = ["EXTENT", "Drawn", "choose_stamps", "joined", "sample_signature_name"]
+__all__ = ["LATENTS", "Drawn", "choose_stamps", "draw_signature_name", "joined"]
 
 from collections.abc import Sequence
 
@@ -15,17 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 Drawn = tuple[NDArray[np.int_], dict[str, np.ndarray]]
 """Numbers of rows [n], and the arrays that were drawn for these rows, by name."""
 
-EXTENT = "extent"
-"""The name of the signature that gives the extent of galaxies."""
+LATENTS = "latents"
+"""The name of the signature that describes galaxies before they are drawn."""
 
 
-def sample_signature_name(size: int) -> str:
+def draw_signature_name(size: int) -> str:
     """The name of the signature that draws on stamps of a size.
 
-    >>> sample_signature_name(64)
-    'sample_64'
+    >>> draw_signature_name(64)
+    'draw_64'
     """
-    return f"sample_{size}"
+    return f"draw_{size}"
 
 
 def choose_stamps(extent: ArrayLike, sizes: Sequence[int], pixel_scale: float

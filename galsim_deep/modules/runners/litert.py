@@ -43,8 +43,8 @@ _Details = dict[str, tuple[tuple[Any, ...], Any]]
 def graph_name(signature: str, rows: int) -> str:
     """The name of the graph of a signature for this number of rows, within the file.
 
-    >>> graph_name("sample", 8), graph_name("sample_64", 8)
-    ('rows_8', 'sample_64_rows_8')
+    >>> graph_name("sample", 8), graph_name("draw_64", 8)
+    ('rows_8', 'draw_64_rows_8')
     """
     return f"rows_{rows}" if signature == "sample" else f"{signature}_rows_{rows}"
 
@@ -109,7 +109,7 @@ class LiteRTRunner:
         return outputs
 
     def signatures(self) -> tuple[str, ...]:
-        """The names of the signatures of the graph: ``sample``, or ``extent``, ``sample_32``, ...
+        """The names of the signatures of the graph: ``sample``, or ``latents``, ``draw_32``, ...
         for a module that draws on stamps of several sizes."""
         functions = self._take()
         self._idle.put(functions)

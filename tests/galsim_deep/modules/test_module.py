@@ -257,7 +257,7 @@ DISAGREEMENTS = {
     "largest stamp": (dict(stamp=dict(sizes=[32, 48], pixel_scale=0.03)),
                       r"image of sample is .* instead of \[N, 48, 48, 1\]"),
     "smallest stamp": (dict(stamp=dict(sizes=[16, 32], pixel_scale=0.03)),
-                       "the card has several stamp sizes, but no signature extent"),
+                       "the card has several stamp sizes, but no signature latents"),
     "bands": (dict(bands=[dict(name=name, zero_point=25.0) for name in ("F606W", "F814W")]),
               r"image of sample is .* instead of \[N, 32, 32, 2\]"),
 }

@@ -200,18 +200,19 @@ def test_position_angles_can_be_chosen(family, inputs):
 def test_stamps_of_all_sizes(family, inputs):
     """The same galaxies, and ``sample`` draws them on stamps that they fit."""
     signatures, sizes = family.signatures(), family.recipe.stamp.sizes
-    assert ("extent" in signatures) == bool(sizes)
+    assert ("latents" in signatures) == bool(sizes)
     if not sizes:
         return
-    extent = signatures["extent"].call(**inputs)["extent"].numpy()
+    described = signatures["latents"].call(**inputs)
     outputs = signatures["sample"].call(**inputs)
     size, scale = family.recipe.stamp.size, family.recipe.stamp.pixel_scale
     np.testing.assert_allclose(
-        outputs["pixel_scale"], np.maximum(2 * extent / size, scale), rtol=1e-5)
+        outputs["pixel_scale"], np.maximum(2 * described["extent"] / size, scale), rtol=1e-5)
     images = {}
     for number in sizes:
-        image = signatures[f"sample_{number}"].call(
-            **inputs, pixel_scale=outputs["pixel_scale"])["image"].numpy()[..., 0]
+        image = signatures[f"draw_{number}"].call(
+            latent=described["latent"],
+            pixel_scale=outputs["pixel_scale"])["image"].numpy()[..., 0]
         assert image.shape == (5, number, number)
         assert np.all(image >= 0) and not image[:, 0].any() and not image[:, :, -1].any()
         images[number] = image
@@ -220,8 +221,8 @@ def test_stamps_of_all_sizes(family, inputs):
         np.testing.assert_allclose(image.sum(axis=(1, 2)), flux, rtol=1e-5)
     np.testing.assert_array_equal(images[size], outputs["image"][..., 0])
     larger = max(sizes)
-    cut = images[larger][:, (larger - size) // 2:(larger + size) // 2,
-                         (larger - size) // 2:(larger + size) // 2]
+    inner = slice((larger - size) // 2, (larger + size) // 2)
+    cut = images[larger][:, inner, inner]
     peak = cut.max(axis=(1, 2), keepdims=True)
     np.testing.assert_allclose(images[size] / peak, cut / peak, atol=0.05)
 

@@ -19,7 +19,7 @@ from galsim_deep.modules.card import (
 )
 from galsim_deep.modules.module import load
 from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH
-from galsim_deep.modules.stamp_choice import EXTENT, sample_signature_name
+from galsim_deep.modules.stamp_choice import LATENTS, draw_signature_name
 from galsim_deep.runtime.atomic_files import replace_folder
 
 from ..data.dataset import Dataset
@@ -126,8 +126,8 @@ def save(family: ModelFamily, folder: Path) -> None:
     (folder / "fingerprint.pb").unlink(missing_ok=True)  # that of the graph with long names
     (folder / COMPACT_GRAPH_PATH).parent.mkdir(exist_ok=True)
     if family.module_kind == "generator":
-        names = [EXTENT, *map(sample_signature_name, family.recipe.stamp.sizes)]
-        drawing = names if EXTENT in offered else ["sample"]
+        names = [LATENTS, *map(draw_signature_name, family.recipe.stamp.sizes)]
+        drawing = names if LATENTS in offered else ["sample"]
         write_compact({name: dataclasses.replace(
                            offered[name], call=weights.call(offered[name].call))
                        for name in drawing}, weights.variables, folder)

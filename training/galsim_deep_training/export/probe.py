@@ -14,6 +14,7 @@ import tensorflow as tf
 from galsim import GalSimError
 
 from galsim_deep.modules.module import PROBE_PATH, Module
+from galsim_deep.modules.stamp_choice import LATENTS, draw_signature_name
 
 from ..data.dataset import Dataset
 from ..families import ModelFamily
@@ -21,7 +22,7 @@ from ..families.base import Signature
 
 PROBES = 4
 """Galaxies in the probe."""
-MAX_PIXELS = 4 * 128**2
+MAX_PIXELS = 2 * 128**2
 """Largest number of pixels of all outputs of a signature; there are fewer galaxies if necessary."""
 
 
@@ -43,14 +44,20 @@ def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
     rng = np.random.default_rng(family.recipe.seed)
     arrays: dict[str, Any] = {}
     # If there is an encoder, latents are those of the galaxies of the probe.
-    signatures = sorted(family.signatures().items(), key=lambda item: item[0] != "encode")
+    signatures = sorted(family.signatures().items(), key=lambda item: (
+        item[0] != "encode", item[0] != LATENTS))
+    drawing = {draw_signature_name(size) for size in family.recipe.stamp.sizes}
+    described: dict[str, np.ndarray] = {}
     for name, signature in signatures:
-        inputs = _inputs(name, signature, family, available, count, rng)
+        inputs = _inputs(name, signature, family,
+                         available | described if name in drawing else available, count, rng)
         outputs = signature.call(**{key: tf.constant(value) for key, value in inputs.items()})
         pixels = sum(int(np.prod(value.shape[1:])) for value in outputs.values())
         kept = max(1, min(count, MAX_PIXELS // pixels))
         if name == "encode":
             available["latent"] = outputs["mean"].numpy()
+        if name == LATENTS:
+            described["latent"] = outputs["latent"].numpy()
         arrays.update({f"{name}/inputs/{key}": value[:kept] for key, value in inputs.items()})
         arrays.update({
             f"{name}/outputs/{key}": value[:kept].numpy() for key, value in outputs.items()})
@@ -73,7 +80,8 @@ def _inputs(name: str, signature: Signature, family: ModelFamily,
     if family.optional_columns:
         # The last row omits its last column.
         last = family.recipe.columns[-1].name
-        inputs[last] = np.where(np.arange(count) == count - 1, np.float32(np.nan), inputs[last])
+        if last in inputs:
+            inputs[last] = np.where(np.arange(count) == count - 1, np.float32(np.nan), inputs[last])
     return inputs
 
 

@@ -56,7 +56,7 @@ class FlowVAE(FlowVAEModel, kind="flow_vae"):
     def signatures(self) -> dict[str, Signature]:
         size = self.autoencoder.latent_size
         encode = functools.partial(self.encode, refinement=self.settings.refinement)
-        sample = (fitting_signatures(self, self.sample_on, self.extent)
+        sample = (fitting_signatures(self, self.latents, self.draw)
                   if self.recipe.stamp.sizes else
                   dict(sample=sample_signature(self, self.sample)))
         return dict(sample,

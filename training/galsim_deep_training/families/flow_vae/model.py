@@ -113,30 +113,33 @@ class FlowVAEModel(ModelFamily):
         """Convert standard normal numbers [N, L] to light profiles [N, S, S]."""
         return self.autoencoder.generate(*self._latents(normal, columns))
 
-    def sample_on(self, size: int, normal: tf.Tensor, columns: Columns,
-                  pixel_scale: tf.Tensor) -> tf.Tensor:
-        """The same galaxies on other stamps.
+    def latents(self, normal: tf.Tensor, columns: Columns) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same galaxies before they are drawn.
 
         Parameters:
-            size:           Pixels Z on a side.
-            normal:         Standard normal numbers, [N, L].
-            columns:        By name, [N] each.
-            pixel_scale:    Size of a pixel [arcsec], [N].
+            normal:     Standard normal numbers, [N, L].
+            columns:    By name, [N] each.
 
         Returns:
-            [N, Z, Z], at whose edge the light is zero.
+            (all that `draw` needs to know of each galaxy, [N, V]; half the side of the stamp that
+            it needs [arcsec], [N]).
         """
-        return self.autoencoder.generate_on(
-            size, *self._latents(normal, dict(columns, pixel_scale=pixel_scale)))
+        position_angle_latents, shape, columns = self._latents(normal, columns)
+        extent = self.recipe.stamp.pixel_scale * self.autoencoder.extent(
+            position_angle_latents, shape[:, :self.autoencoder.vector_size], columns)
+        values = tf.stack([columns[column.name] for column in self.recipe.columns], axis=-1)
+        return tf.concat([position_angle_latents, shape, values], axis=-1), extent
 
-    def extent(self, normal: tf.Tensor, columns: Columns) -> tf.Tensor:
-        """Half the side of the stamps that the same galaxies need [arcsec], [N]."""
-        position_angle_latents, shape, missing = tf.split(normal, self._parts, axis=-1)
-        columns = self.imputed(columns, missing)
-        vector = self.prior.vector(shape[:, :self.autoencoder.vector_size],
-                                   self.conditions(columns))
-        return self.recipe.stamp.pixel_scale * self.autoencoder.extent(
-            position_angle_latents, vector, columns)
+    def draw(self, size: int, latent: tf.Tensor, pixel_scale: tf.Tensor) -> tf.Tensor:
+        """Draw what `latents` gives, [N, V], on stamps of Z pixels [arcsec]: [N, Z, Z].
+
+        At the edge the light is zero.
+        """
+        position_angle_latents, shape, values = tf.split(latent, self._parts, axis=-1)
+        columns = {column.name: value for column, value in zip(
+            self.recipe.columns, tf.unstack(values, axis=-1), strict=True)}
+        return self.autoencoder.generate_on(
+            size, position_angle_latents, shape, dict(columns, pixel_scale=pixel_scale))
 
     def _latents(self, normal: tf.Tensor, columns: Columns
                  ) -> tuple[tf.Tensor, tf.Tensor, Columns]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from galsim_deep.modules.stamp_choice import sample_signature_name
+from galsim_deep.modules.stamp_choice import draw_signature_name
 
 from ..base import TOLERANCE, Columns, ModelFamily, Signature
 
@@ -35,8 +35,9 @@ def sample_signature(family: ModelFamily,
 
 
 def fitting_signatures(
-        family: ModelFamily, sample_on: Callable[[int, tf.Tensor, Columns, tf.Tensor], tf.Tensor],
-        extent: Callable[[tf.Tensor, Columns], tf.Tensor]) -> dict[str, Signature]:
+        family: ModelFamily,
+        latents: Callable[[tf.Tensor, Columns], tuple[tf.Tensor, tf.Tensor]],
+        draw: Callable[[int, tf.Tensor, tf.Tensor], tf.Tensor]) -> dict[str, Signature]:
     """The signatures of a generator that draws each galaxy on a stamp that fits it.
 
     ``sample`` draws on stamps of the size that the family was trained on, with larger pixels where
@@ -44,39 +45,37 @@ def fitting_signatures(
 
     Parameters:
         family:     The family; ``stamp.sizes`` of its recipe are the sizes of the stamps.
-        sample_on:  (size Z, normal [N, latent_size], columns, pixel scale [N] [arcsec]) -> light
-                    profiles before PSF, [N, Z, Z].
-        extent:     (normal [N, latent_size], columns) -> half the side of the stamp that each
-                    galaxy needs [arcsec], [N].
+        latents:    (normal [N, latent_size], columns) -> numbers that describe each galaxy, [N, V],
+                    and half the side of the stamp that it needs [arcsec], [N].
+        draw:       (size Z, these numbers [N, V], pixel scale [N] [arcsec]) -> light profiles
+                    before PSF, [N, Z, Z].
 
     Returns:
-        ``sample``, ``extent``, and ``sample_Z`` for each size Z, by name.
+        ``sample``, ``latents``, and ``draw_Z`` for each size Z, by name.
     """
     stamp, specs = family.recipe.stamp, family.column_specs()
-    normal = tf.TensorSpec([None, family.latent_size], tf.float32)
+    specs = dict(specs, random_normal=tf.TensorSpec([None, family.latent_size], tf.float32))
+
+    def describe(random_normal: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        latent, extent = latents(random_normal, columns)
+        return dict(latent=latent, extent=extent)
 
     def sample(random_normal: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        needed = 2.0 / stamp.size * extent(random_normal, columns)
-        scale = tf.maximum(needed, stamp.pixel_scale)
-        image = sample_on(stamp.size, random_normal, columns, scale)
-        return dict(image=image[..., None], pixel_scale=scale)
-
-    def measure(random_normal: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(extent=extent(random_normal, columns))
+        latent, extent = latents(random_normal, columns)
+        scale = tf.maximum(2.0 / stamp.size * extent, stamp.pixel_scale)
+        return dict(image=draw(stamp.size, latent, scale)[..., None], pixel_scale=scale)
 
     def on(size: int) -> Callable[..., dict[str, tf.Tensor]]:
-        def call(random_normal: tf.Tensor, pixel_scale: tf.Tensor, **columns: tf.Tensor
-                 ) -> dict[str, tf.Tensor]:
-            return dict(image=sample_on(size, random_normal, columns, pixel_scale)[..., None])
+        def call(latent: tf.Tensor, pixel_scale: tf.Tensor) -> dict[str, tf.Tensor]:
+            return dict(image=draw(size, latent, pixel_scale)[..., None])
         return call
 
-    scale = tf.TensorSpec([None], tf.float32)
-    return dict(
-        sample=Signature(sample, dict(specs, random_normal=normal)),
-        extent=Signature(measure, dict(specs, random_normal=normal)),
-        **{sample_signature_name(size): Signature(
-            on(size), dict(specs, random_normal=normal, pixel_scale=scale))
-           for size in stamp.sizes})
+    example = describe(tf.zeros([1, family.latent_size]), **family.example_columns())
+    drawing = dict(latent=_latent(example["latent"].shape[1]),
+                   pixel_scale=tf.TensorSpec([None], tf.float32))
+    return dict(sample=Signature(sample, specs), latents=Signature(describe, specs),
+                **{draw_signature_name(size): Signature(on(size), drawing)
+                   for size in stamp.sizes})
 
 
 def decode_signature(family: ModelFamily, latent_size: int,

@@ -42,10 +42,6 @@ class FlowPrior(keras.Model):
             conditions = tf.concat([conditions, parts[-1]], axis=-1)
         return tf.concat(parts, axis=-1)
 
-    def vector(self, normal: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
-        """The first part of the latents alone, of the first part of the numbers, [N, V]."""
-        return self.flows[0].transform(normal, conditions)
-
     def log_prob(self, latent: tf.Tensor, conditions: tf.Tensor,
                  blur: float | tf.Tensor = 0.0) -> tf.Tensor:
         """Log-density of latents.
