@@ -41,7 +41,7 @@ def catalogue_folder(tmp_path_factory):
         IDENT=[7], MAG=[21.5], BAND=["F814W"], WEIGHT=[1.0], GAL_FILENAME=["stamps.fits"],
         PSF_FILENAME=["psfs.fits"], GAL_HDU=[0], PSF_HDU=[0], PIXEL_SCALE=[0.05], NOISE_MEAN=[0.0],
         NOISE_VARIANCE=[4.0])).write(folder / "real_galaxy_catalog.fits")
-    Table(dict(IDENT=[7], flux_radius=[6.0], zphot=[0.5])).write(
+    Table(dict(IDENT=[7], hlr=[0.2], zphot=[0.5])).write(
         folder / "real_galaxy_catalog_fits.fits")
     return str(folder)
 
@@ -96,7 +96,7 @@ def data_file(tmp_path_factory):
             source=np.arange(COUNT) // 2, test=np.ones(COUNT, bool),
             pixel_scale=np.full(COUNT, 0.03), noiseless_index=np.zeros(0, int),
             noiseless=np.zeros((0, 32, 32), np.float32))
-        columns = dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5)
+        columns = dict(hlr=0.2, mag_auto=22.0, zphot=0.5)
         parts.update({f"columns/{name}": np.full(COUNT, value, np.float32)
                       for name, value in columns.items()})
         for name, values in parts.items():
@@ -137,7 +137,7 @@ def comparison(data_file):
         "sersic_failed_noiseless")}
     numbers.update({f"response_{name}": np.full(COUNT, 0.75) for name in (*SAMPLES, "profile")})
     numbers.update(
-        measured_size=1.1 * galaxies.columns["flux_radius"],
+        measured_size=1.1 * galaxies.columns["hlr"],
         measured_magnitude=galaxies.columns["mag_auto"] + 0.5,
         peak_generated=np.ones(COUNT), peak_noiseless=np.full(COUNT, 2.0),
         power_generated=np.ones((COUNT, 4)), power_noiseless=np.full((COUNT, 4), 2.0))

@@ -19,6 +19,8 @@ from galsim_deep.modules.card import Card
 from galsim_deep.picture import contact_sheet, render, write_png
 
 COUNT, PER_ROW = 40, 8
+SIZE = 128
+"""Pixels on a side of a picture."""
 BRIGHTEST, FAINTEST = 20.0, 24.5
 SEED = 40
 SOFTENING = 0.005
@@ -52,11 +54,12 @@ def pictures(model: galsim_deep.GenerativeGalaxyModel, table: dict[str, np.ndarr
         table:      Its columns, {name: float64 [N]}.  Row number n has the seed n.
 
     Returns:
-        a list of N pictures, uint8 [S, S, 3].
+        a list of N pictures, uint8 [SIZE, SIZE, 3].
     """
     count = len(next(iter(table.values())))
-    stamps = model.images(table, seeds=np.arange(count))[..., 0]
-    return [render(stamp, SOFTENING) for stamp in stamps]
+    return [render(galaxy.drawImage(nx=SIZE, ny=SIZE, scale=model.pixel_scale,
+                                    method="no_pixel").array, SOFTENING)
+            for galaxy in model.sample(table, seeds=np.arange(count))]
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ import galsim_deep
 model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
 
 catalogue = Table({
-    "flux_radius": [5.0, 10.0, 20.0],  # pixels of 0.03 arcsec, as observed by HST/ACS
-    "mag_auto": [24.0, 24.0, 24.0],    # F814W, AB
+    "hlr": [0.15, 0.3, 0.6],  # arcsec, before the PSF
+    "mag_auto": [24.0, 24.0, 24.0],  # F814W, AB
     "zphot": [0.5, 0.5, 0.5],
 })
 
@@ -25,9 +25,9 @@ galaxies = model.sample(catalogue, rng=galsim.BaseDeviate(1234))
 psf = galsim.Gaussian(sigma=0.06)
 images = [
     galsim.Convolve(galaxy, psf).drawImage(
-        nx=model.stamp_size, ny=model.stamp_size, scale=model.pixel_scale)
+        nx=128, ny=128, scale=model.pixel_scale)
     for galaxy in galaxies]
 
 galsim.fits.writeMulti(images, "paper_figure_a1.fits")
 for row, image in zip(catalogue, images, strict=True):
-    print(f"flux_radius {row['flux_radius']:4.1f}: flux {image.array.sum():.3f}")
+    print(f"half-light radius {row['hlr']:4.2f}: flux {image.array.sum():.3f}")

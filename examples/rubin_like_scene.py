@@ -22,13 +22,13 @@ COUNT = 250
 
 rng = np.random.default_rng(1)
 magnitude = 20.0 + np.log1p(rng.random(COUNT) * np.expm1(0.45 * 5.5)) / 0.45
-flux_radius = np.exp(2.2 - 0.244 * (magnitude - 24.0) + 0.3 * rng.standard_normal(COUNT))
+radius = np.exp(-1.35 - 0.244 * (magnitude - 24.0) + 0.3 * rng.standard_normal(COUNT))
 redshift = np.exp(-0.1 + 0.27 * (magnitude - 24.0) + 0.5 * rng.standard_normal(COUNT))
 catalogue = Table({
     "id": np.arange(COUNT) + 7000,
     "x": rng.uniform(1, SIZE, COUNT),
     "y": rng.uniform(1, SIZE, COUNT),
-    "flux_radius": np.clip(flux_radius, 3.0, 20.0),
+    "hlr": np.clip(radius, 0.05, 5.0),  # arcsec, before the PSF
     "mag_auto": magnitude,
     "zphot": np.clip(redshift, 0.05, 4.0),
 })

@@ -2,7 +2,7 @@
 
 >>> import galsim, galsim_deep
 >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
->>> table = dict(flux_radius=[6.0, 9.0], mag_auto=[23.0, 22.0], zphot=[0.7, 0.4])
+>>> table = dict(hlr=[0.2, 0.3], mag_auto=[23.0, 22.0], zphot=[0.7, 0.4])
 >>> galaxies = model.sample(table, rng=galsim.BaseDeviate(42))
 
 Importing this package registers the GalSim config types ``generative_model`` (input) and

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
     from astropy.table import Table
 
+    from .modules.card import Column
+
 MAX_SEED = 2**31 - 1
 """GalSim's largest seed; 0 would mean a seed from the system."""
 
@@ -182,6 +184,13 @@ def _printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
+def _omission(column: "Column") -> str:
+    """What a table may omit of a column, as text."""
+    if column.may_be_absent:
+        return ", may be absent"
+    return ", may be missing" if column.optional else ""
+
+
 def _info(options: argparse.Namespace) -> None:
     folder = resolve(_handle(options.module))
     card = read_card(folder)
@@ -206,7 +215,7 @@ def _info(options: argparse.Namespace) -> None:
     for column in card.columns:
         low, high = column.usable_range
         print(f"  {column.name} [{column.unit or '1'}], {low:g} to {high:g}"
-              f"{', may be missing' if column.optional else ''}: {column.meaning}")
+              f"{_omission(column)}: {column.meaning}")
     if card.classes:
         print("\nclasses")
     for number, galaxy_class in enumerate(card.classes):

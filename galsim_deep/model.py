@@ -40,7 +40,7 @@ class GenerativeGalaxyModel:
     light profile before PSF and pixel, as an ordinary `galsim.InterpolatedImage`:
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
-        >>> table = dict(flux_radius=[5.0, 8.0], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
+        >>> table = dict(hlr=[0.15, 0.25], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
         >>> galaxies = model.sample(table, rng=galsim.BaseDeviate(42))
         >>> psf = galsim.Kolmogorov(fwhm=0.7)
         >>> images = [galsim.Convolve(galaxy, psf).drawImage(scale=0.2) for galaxy in galaxies]
@@ -76,7 +76,8 @@ class GenerativeGalaxyModel:
         columns:        Names of the catalogue columns, a tuple of strings.
         classes:        Names of the module's classes in the order of their numbers, a tuple of
                         strings; empty for a module without classes.
-        stamp_size:     Pixels on a side of a stamp.
+        stamp_size:     Pixels on a side of a stamp, or of the largest one if the module draws each
+                        galaxy on a stamp that fits it.
         pixel_scale:    Size of a stamp's pixel [arcsec], as on the card.  The profiles of a module
                         that gives each galaxy a scale of its own have those scales.
         quantities:     The columns, under the name that GalSim-Hub used.
@@ -186,7 +187,7 @@ class GenerativeGalaxyModel:
             GalSimRangeError:   With ``strict``, a value is outside of its usable range.
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
-        >>> table = dict(flux_radius=[5.0, 8.0], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
+        >>> table = dict(hlr=[0.15, 0.25], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
         >>> galaxies = model.sample(table, seeds=[101, 102], flux=[1.0, 2.0])
         >>> [round(galaxy.flux, 6) for galaxy in galaxies]
         [1.0, 2.0]
@@ -219,7 +220,7 @@ class GenerativeGalaxyModel:
         Raises what `sample` does.
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
-        >>> table = dict(flux_radius=6.0, mag_auto=np.linspace(22.0, 24.0, 5), zphot=0.7)
+        >>> table = dict(hlr=0.2, mag_auto=np.linspace(22.0, 24.0, 5), zphot=0.7)
         >>> [len(galaxies) for galaxies in model.stream(table, rng=42, chunk=2)]
         [2, 2, 1]
         """
@@ -319,8 +320,9 @@ class GenerativeGalaxyModel:
             float32 [N, S, S, B] (galaxy, y, x, band): flux per pixel in the flux unit of the card.
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
-        >>> model.images(dict(flux_radius=8.0, mag_auto=22.0, zphot=0.4), seeds=[7]).shape
-        (1, 128, 128, 1)
+        >>> images = model.images(dict(hlr=0.25, mag_auto=22.0, zphot=0.4), seeds=[7])
+        >>> images.ndim, round(float(images.sum()), 2)
+        (4, 37.67)
         """
         return self.outputs(*args, **kwargs)["image"]
 

@@ -73,9 +73,9 @@ def read_columns(table: Any, columns: Sequence["Column"], pixel_scale: float | N
     >>> from galsim_deep.modules import read_card
     >>> from galsim_deep.modules.resolve import resolve
     >>> columns = read_card(resolve("hub:acs_flow_vae")).columns
-    >>> row = {"flux_radius": 0.3 * u.arcsec, "mag_auto": 22.5, "zphot": 0.5}
-    >>> read_columns(row, columns, pixel_scale=0.03)["flux_radius"]
-    array([10.], dtype=float32)
+    >>> row = {"hlr": 300 * u.mas, "mag_auto": 22.5, "zphot": 0.5}
+    >>> read_columns(row, columns)["hlr"]
+    array([0.3], dtype=float32)
     """
     may_be_absent = [column.name for column in columns if column.may_be_absent]
     inputs = _take(table, [column.name for column in columns if not column.may_be_absent],

@@ -201,12 +201,13 @@ def write(folder, signatures, calls, **fields):
         calls:          What `write_probe` takes.
         **fields:       Fields of the card.
     """
+    drawing = {name: signature for name, signature in signatures.items()
+               if name.startswith(("latents", "draw_"))}
+    signatures = {name: signature for name, signature in signatures.items() if name not in drawing}
     graphs = {name: concrete(*signature) for name, signature in signatures.items()}
     tf.saved_model.save(tf.Module(), str(folder), signatures=dict(
         graphs, serving_default=graphs["sample"]))
     (folder / "assets").mkdir(exist_ok=True)
-    drawing = {name: signature for name, signature in signatures.items()
-               if name.startswith(("latents", "draw_"))}
     write_compact(folder, drawing or dict(sample=signatures["sample"]))
     write_probe(folder, calls)
     write_card(folder, dict(

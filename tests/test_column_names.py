@@ -10,10 +10,11 @@ from galsim_deep.modules import read_card
 ROOT = Path(__file__).parent.parent
 CARDS = sorted((ROOT / "hub_modules").glob("*/assets/galsim_module.json"))
 # Names of columns that are also words of their own.
-WORDS = {"size"}
-# The collection of real galaxies has columns of its own, one of them with such a name.
+WORDS = {"size", "axis_ratio", "sersic_n"}
+# The collection of real galaxies and GalSim's catalogues have columns of their own, one of them
+# with such a name.
 OTHER_COLUMNS = {ROOT / "galsim_deep/observations" / name
-                 for name in ("collection.py", "collection_galaxies.py")}
+                 for name in ("collection.py", "collection_galaxies.py", "real_catalog.py")}
 FILES = sorted({*(ROOT / "galsim_deep").rglob("*.py"),
                 *(ROOT / "training/galsim_deep_training").rglob("*.py")} - OTHER_COLUMNS)
 
@@ -41,7 +42,7 @@ def columns_of_modules():
 
 
 def test_the_columns_of_the_modules():
-    assert columns_of_modules() == {"flux_radius", "mag_auto", "zphot", "flux_density"}
+    assert columns_of_modules() == {"flux_radius", "hlr", "mag_auto", "zphot", "flux_density"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

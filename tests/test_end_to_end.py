@@ -8,6 +8,7 @@ import pytest
 from astropy.table import Table, join
 
 import galsim_deep
+from galsim_deep.measure.half_light import measured_radius
 
 SIZE, SCALE = 128, 0.03
 COSMOS_NOISE = 0.0026
@@ -30,8 +31,9 @@ def cosmos(reference_data):
 
 def test_real_rows_become_observed_galaxies(model, cosmos):
     catalog, table = cosmos
-    with pytest.warns(galsim.GalSimWarning, match="flux_radius.*1 of 50 rows"):
-        galaxies = model.sample(table, seeds=table["IDENT"])  # one is larger than 20 pixels
+    # Observed radii in pixels; the PSF has one of 2.5 pixels.
+    table["hlr"] = SCALE * np.sqrt(np.maximum(table["flux_radius"]**2 - 2.5**2, 1.7**2))
+    galaxies = model.sample(table, seeds=table["IDENT"], strict=True)
     assert len(galaxies) == 50
     shapes = 0
     for n, (galaxy, row) in enumerate(zip(galaxies, table, strict=True)):
@@ -49,14 +51,13 @@ def test_real_rows_become_observed_galaxies(model, cosmos):
     assert shapes >= 45
 
 
-@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc"])
-def test_the_largest_galaxies_stay_inside_of_their_stamps(name):
+def test_the_largest_galaxies_of_stamps_of_one_size_stay_inside():
     """At the end of the valid range light at the border is hidden by the noise of COSMOS.
 
-    At 20 pixels 4 and 7 % of the galaxies have a pixel above one sigma there, at 24 pixels 17 and
-    18 %, at 28 pixels 45 %: galaxies look cut off then.
+    At 20 pixels 7 % of the galaxies have a pixel above one sigma there, at 28 pixels 45 %: galaxies
+    look cut off then.
     """
-    model = galsim_deep.GenerativeGalaxyModel(f"hub:{name}")
+    model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
     column, = (column for column in model.card.columns if column.name == "flux_radius")
     largest, count = column.valid_range[1], 300
     # Magnitudes and redshifts are drawn, as galaxies of this size have them.
@@ -71,11 +72,51 @@ def test_the_largest_galaxies_stay_inside_of_their_stamps(name):
         model.images(dict(flux_radius=1.01 * largest, mag_auto=22.0, zphot=0.5), seeds=[1])
 
 
+@pytest.mark.parametrize("radius", [0.05, 0.3, 1.0, 5.0])
+def test_galaxies_of_any_size_have_it_and_fit_their_stamps(model, radius):
+    """From 2 to 170 pixels of the survey."""
+    count = 12
+    table = dict(hlr=np.full(count, radius), mag_auto=np.linspace(17, 26, count), zphot=0.6)
+    outputs = model.outputs(table, seeds=range(count))
+    for image, scale in zip(outputs["image"][..., 0], outputs["pixel_scale"], strict=True):
+        used = np.flatnonzero(image.any(axis=0))
+        assert used[0] > 0 and used[-1] < len(image) - 1
+        assert measured_radius(image.astype(float)) * scale == pytest.approx(radius, rel=0.04)
+    sizes = {len(galaxy.image.array) for galaxy in model.sample(table, seeds=range(count))}
+    assert sizes <= set(model.card.stamp.sizes)
+    assert (max(sizes) <= 64) if radius < 0.1 else (min(sizes) > 32)
+
+
+def test_shapes_that_are_asked_for(model):
+    """Axis ratio, concentration and position angle, on average over galaxies with structure."""
+    count = 40
+    table = dict(hlr=np.full(count, 0.4), mag_auto=22.0, zphot=0.5)
+
+    def moments(**asked):
+        columns = {name: value for name, value in asked.items() if name != "position_angle"}
+        images = model.images(dict(table, **columns), seeds=range(count), position_angle=asked.get(
+            "position_angle"))[..., 0].astype(float)
+        found = [galsim.hsm.FindAdaptiveMom(galsim.Image(image), strict=False) for image in images]
+        good = [moment.observed_shape for moment in found if not moment.error_message]
+        assert len(good) > 30
+        g1, g2 = np.mean([(shape.g1, shape.g2) for shape in good], axis=0)
+        return g1, g2, np.mean([shape.g for shape in good]), images
+
+    along_x = moments(axis_ratio=0.4, position_angle=0.0)
+    along_y = moments(axis_ratio=0.4, position_angle=90.0)
+    assert along_x[0] > 0.25 and along_y[0] < -0.25 and abs(along_x[1]) < 0.1
+    round_one = moments(axis_ratio=0.95)
+    assert round_one[2] < 0.5 * along_x[2]
+    # A higher Sersic index has a brighter centre at the same half-light radius.
+    peaks = [np.median(moments(sersic_n=n, axis_ratio=0.8)[3].max(axis=(1, 2))) for n in (1, 4)]
+    assert peaks[1] > 1.5 * peaks[0]
+
+
 def test_the_script_of_the_paper():
     """Lanusse et al. 2021, figure A1, with the names of the package and of the model changed."""
     model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
-    cat = Table([[5., 10., 20.], [24., 24., 24.], [0.5, 0.5, 0.5]],
-                names=["flux_radius", "mag_auto", "zphot"])
+    cat = Table([[0.15, 0.3, 0.6], [24., 24., 24.], [0.5, 0.5, 0.5]],
+                names=["hlr", "mag_auto", "zphot"])
     ims = model.sample(cat)
     psf = galsim.Gaussian(sigma=0.06)
     ims = [galsim.Convolve(im, psf) for im in ims]
@@ -85,7 +126,7 @@ def test_the_script_of_the_paper():
 
 
 def test_names_of_galsim_hubs_arguments(model):
-    cat = dict(flux_radius=[5.0], mag_auto=[24.0], zphot=[0.5])
+    cat = dict(hlr=[0.15], mag_auto=[24.0], zphot=[0.5])
     galaxies = model.sample(cat=cat, noise=None, rng=galsim.BaseDeviate(1), x_interpolant="quintic",
                             k_interpolant="quintic", pad_factor=4, noise_pad_size=0, gsparams=None,
                             session_config=None)

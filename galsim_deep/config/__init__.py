@@ -10,7 +10,7 @@ For example::
         generative_model: {file_name: "hub:acs_flow_vae"}
     gal:
         type: GenerativeModelGalaxy
-        flux_radius: {type: Random, min: 5, max: 10}
+        hlr: {type: Random, min: 0.15, max: 0.4}
         mag_auto: {type: Random, min: 24, max: 25}
         zphot: 0.8
 """

@@ -51,10 +51,10 @@ class GalaxyFields:
     Example:
 
         >>> card = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").card
-        >>> config = dict(type="GenerativeModelGalaxy", mag_auto=22, flux_radius=6, zphot=0.5, id=1)
+        >>> config = dict(type="GenerativeModelGalaxy", mag_auto=22, hlr=0.2, zphot=0.5, id=1)
         >>> fields = GalaxyFields(config, card)
         >>> sorted(fields.read(base=dict(obj_num=0), ignore=[]).items())
-        [('flux_radius', 6.0), ('id', 1), ('mag_auto', 22.0), ('zphot', 0.5)]
+        [('hlr', 0.2), ('id', 1), ('mag_auto', 22.0), ('zphot', 0.5)]
     """
 
     def __init__(self, config: dict[str, Any], card: "Card") -> None:

@@ -29,7 +29,6 @@ from galsim import GalSimError, GalSimValueError
 from ..observations.units import is_pixel
 from ..runtime.atomic_files import PREFIX, replace_file
 from .archive import CARD_PATH, NAME_PATTERN, is_safe_path
-from .stamp_choice import LATENTS
 
 FORMAT_VERSION: Literal[2] = 2
 
@@ -236,7 +235,7 @@ class StampGeometry(_Part):
     """Pixels on a side, of each size that the module draws on."""
     trained_size: int | None = pydantic.Field(None, gt=0, le=MAX_STAMP_SIZE)
     """Pixels on a side of the stamps that the module was trained on, which ``encode`` takes, and
-    ``sample`` and ``decode`` give, if it draws on several sizes."""
+    ``sample`` and ``decode`` give, if the compact graph chooses stamps of other sizes."""
     pixel_scale: float = pydantic.Field(ge=PIXEL_SCALE_LIMITS[0], le=PIXEL_SCALE_LIMITS[1])
     """Size of a pixel [arcsec]."""
     centre: Literal["true_centre"] = "true_centre"
@@ -301,9 +300,9 @@ class Card(_Part):
     >>> from galsim_deep.modules.resolve import resolve
     >>> card = read_card(resolve("hub:acs_flow_vae"))
     >>> card.kind, card.stamp_size, card.pixel_scale
-    ('generator', 128, 0.03)
-    >>> [(column.name, column.quantity) for column in card.columns]
-    [('flux_radius', 'half_light_radius'), ('mag_auto', 'magnitude'), ('zphot', 'redshift')]
+    ('generator', 384, 0.03)
+    >>> [(column.name, column.quantity) for column in card.columns][:2]
+    [('hlr', 'half_light_radius'), ('mag_auto', 'magnitude')]
     """
 
     format_version: Literal[2] = FORMAT_VERSION
@@ -341,8 +340,9 @@ class Card(_Part):
 
     @property
     def chooses_stamps(self) -> bool:
-        """Whether the module draws each galaxy on a stamp that fits it, see `stamp_choice`."""
-        return LATENTS in self.signatures
+        """Whether the compact graph draws each galaxy on a stamp that fits it, see `stamp_choice`.
+        """
+        return self.stamp.trained_size is not None
 
     @property
     def pixel_scale(self) -> float:

@@ -43,7 +43,7 @@ class Module:
 
     >>> from galsim_deep.modules.resolve import resolve
     >>> module = Module(resolve("hub:acs_flow_vae"))
-    >>> module.card.stamp_size
+    >>> module.card.trained_size
     128
     """
 
@@ -137,7 +137,7 @@ class Module:
         """
         runner = self._runner(len(normal))
         inputs = self._sample_inputs(columns, normal, galaxy_class)
-        if self.card.chooses_stamps:
+        if self.card.chooses_stamps and runner is self.compact:
             groups = self._draw_on_chosen(runner, inputs)
         else:
             groups = [(np.arange(len(normal)), runner.call("sample", inputs))]
@@ -173,7 +173,9 @@ class Module:
         """The runner for a batch of ``count`` galaxies."""
         self.card.check_generator()
         runner: Runner
-        if self.compact is None or (count >= GPU_ROWS and is_gpu_available()):
+        if self.compact is None or (
+                # Only the compact graph chooses stamps.
+                not self.card.chooses_stamps and count >= GPU_ROWS and is_gpu_available()):
             runner = self.tensorflow
         else:
             runner = self.compact
@@ -255,7 +257,7 @@ class Module:
         differences = {
             signature: _largest_difference(
                 self._compared(self.tensorflow).call(signature, inputs[signature]), expected)
-            for signature, expected in outputs.items()}
+            for signature, expected in outputs.items() if signature in self.card.signatures}
         compact = self.compact.signatures() if self.compact is not None else ()
         for signature in compact:
             assert self.compact is not None

@@ -30,7 +30,7 @@ _TEMPLATE = """# {name} {version}
 |---|---|---|---|---|---|
 {columns}
 {classes}
-* Stamps: {sizes} of {pixel_scale} arcsec; the origin is at the true centre{light}.
+* Stamps: {sizes} of {pixel_scale} arcsec{choice}; the origin is at the true centre{light}.
 {bands}{latent}
 * Signatures: {signatures}.
 * Trained on: {description}{sources}
@@ -60,7 +60,9 @@ def render_readme(card: Card) -> str:
         name=card.name, version=_escaped(card.version), summary=_paragraph(card.summary), use=use,
         family=_escaped(card.family), kind=f"{'An' if card.kind == 'encoder' else 'A'} {card.kind}",
         sizes=", ".join(f"{size} x {size} pixels" for size in card.stamp.sizes),
-        pixel_scale=card.pixel_scale, light=light, bands="\n".join(map(_band_item, card.bands)),
+        pixel_scale=card.pixel_scale, light=light, choice=(
+            ", the smallest that\n  fits each galaxy, with larger pixels if none does"
+            if card.chooses_stamps else ""), bands="\n".join(map(_band_item, card.bands)),
         latent=latent, signatures=_escaped(", ".join(card.signatures)),
         description=_escaped(data.description), citation=_escaped(data.citation),
         licence=_escaped(data.licence),
@@ -113,6 +115,8 @@ def _column_row(column: Column) -> str:
         limits += " (extrapolated: {:g} to {:g})".format(*column.usable_range)
     median = column.quantiles.get("0.5")
     quantity = column.quantity.replace("_", " ") + (", as observed" if column.as_observed else "")
+    if column.may_be_absent:
+        quantity += ", may be absent"
     return (f"| {_code(column.name)} | {quantity} | {_escaped(column.unit)} | "
             f"{limits} | {'' if median is None else f'{median:g}'} | "
             f"{_escaped(column.meaning)} |")

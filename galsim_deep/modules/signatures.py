@@ -12,7 +12,7 @@ import numpy as np
 
 from .card import MAX_FAULTS, Card
 from .runners.base import Runner, Shape
-from .stamp_choice import LATENTS, draw_signature_name
+from .stamp_choice import LATENTS, drawing_signatures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
 
     >>> from galsim_deep.modules import Module
     >>> from galsim_deep.modules.resolve import resolve
-    >>> module = Module(resolve("hub:acs_flow_vae"))
+    >>> module = Module(resolve("hub:acs_mpcc"))
     >>> faults_of_graph(module.card, module.compact)
     []
     >>> stamp = module.card.stamp.model_copy(update=dict(sizes=(64,)))
@@ -92,13 +92,11 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
     ['the output image of sample is [N, 128, 128, 1] instead of [N, 64, 64, 1]']
     """
     present = runner.signatures()
-    drawing = {draw_signature_name(size): size for size in card.stamp.sizes}
-    listed = [name for name in card.signatures if name in present or runner.has_all_signatures]
-    faults = [f"the card has the stamp size {size}, but no signature {name}"
-              for name, size in drawing.items()
-              if card.chooses_stamps and name not in card.signatures]
+    drawing = drawing_signatures(card.stamp.sizes) if card.chooses_stamps else {}
+    listed = [*card.signatures] if runner.has_all_signatures else [*(drawing or ["sample"])]
+    faults = []
     if len(card.stamp.sizes) > 1 and not card.chooses_stamps:
-        faults.append(f"the card has several stamp sizes, but no signature {LATENTS}")
+        faults.append("the card has several stamp sizes, but no stamp.trained_size")
     for name in listed:
         if name not in present:
             faults.append(f"the graph has no signature {name}, only {', '.join(sorted(present))}")
@@ -106,11 +104,11 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
     sizes: dict[str, int | None] = dict(
         N=None, S=card.trained_size, B=len(card.bands), C=len(card.classes),
         **(dict(L=card.latent.size) if card.latent else {}))
-    formats = _formats(card, runner) | dict.fromkeys(drawing, _DRAWING)
+    formats = dict.fromkeys(drawing, _DRAWING) | _formats(card, runner)
     for name in listed:
         if name in present and name in formats:
             # The sizes of other letters are learned.
-            sizes["S"] = drawing.get(name, card.trained_size)
+            sizes["S"] = drawing.get(name) or card.trained_size
             faults += _faults_of_signature(card, runner, name, formats[name], sizes)
     return faults[:MAX_FAULTS]
 

@@ -1,11 +1,12 @@
 """The choice of a stamp for each galaxy, for modules that draw on stamps of several sizes.
 
-Such a module has a signature ``latents``, which describes galaxies by numbers and says how much of
-the sky each needs, and a signature ``draw_Z`` for each size of Z pixels.  Most galaxies of a survey
-are small, and small stamps cost less.
+The compact graph of such a module has a signature ``latents``, which describes galaxies by numbers
+and says how much of the sky each needs, and a signature ``draw_Z`` for each size of Z pixels.  Most
+galaxies of a survey are small, and small stamps cost less.
 """
 
-__all__ = ["LATENTS", "Drawn", "choose_stamps", "draw_signature_name", "joined"]
+__all__ = ["LATENTS", "Drawn", "choose_stamps", "draw_signature_name", "drawing_signatures",
+           "joined"]
 
 from collections.abc import Sequence
 
@@ -26,6 +27,15 @@ def draw_signature_name(size: int) -> str:
     'draw_64'
     """
     return f"draw_{size}"
+
+
+def drawing_signatures(sizes: Sequence[int]) -> dict[str, int | None]:
+    """The signatures of such a compact graph, with the size of their stamps if they draw any.
+
+    >>> drawing_signatures((32, 64))
+    {'latents': None, 'draw_32': 32, 'draw_64': 64}
+    """
+    return {LATENTS: None, **{draw_signature_name(size): size for size in sizes}}
 
 
 def choose_stamps(extent: ArrayLike, sizes: Sequence[int], pixel_scale: float

@@ -15,7 +15,7 @@ from .collection import CollectedGalaxy, Collection
 from .filling import filled
 from .noise import CORRELATION_SIZE, resized_correlation, smoothed_variance
 from .observation import Observation
-from .psf import psf_image
+from .psf import half_light_radius, psf_image, radius_before_psf
 from .real_galaxies import (
     PADDING,
     PARTS,
@@ -160,7 +160,7 @@ class CollectionGalaxies(RealGalaxies):
         if name is None and column.quantity == "half_light_radius":
             radius = np.asarray(table["flux_radius"], float)
             if not column.as_observed:
-                radius = _before_psf(radius, self._psf_radii())
+                radius = radius_before_psf(radius, self._psf_radii())
             return radius / arcsec_of(column.unit, card.pixel_scale)
         if name is None:
             name = _COLUMN_OF_QUANTITY.get(column.quantity)
@@ -182,8 +182,7 @@ class CollectionGalaxies(RealGalaxies):
         radii = np.empty(len(known))
         for number, row in enumerate(first):
             galaxy = self._collection.galaxy(int(row))
-            psf = galsim.InterpolatedImage(galsim.Image(galaxy.psf, scale=galaxy.psf_scale))
-            radii[number] = psf.calculateHLR(size=4 * len(galaxy.psf), scale=galaxy.psf_scale / 4)
+            radii[number] = half_light_radius(galaxy.psf, galaxy.psf_scale)
         return radii[which]
 
     def _added_noise(self, pixel_scale: float) -> tuple[float, np.ndarray]:
@@ -201,15 +200,6 @@ class CollectionGalaxies(RealGalaxies):
         kept = sums[middle % number::number, middle % number::number]
         return (sigma * np.sqrt(smoothed_variance(conditions.noise_correlation, pixel)),
                 kept / sums[middle, middle])
-
-
-def _before_psf(radius: np.ndarray, psf_radius: np.ndarray) -> np.ndarray:
-    """Half-light radii before PSFs, which are added in quadrature; at least a tenth of those seen.
-
-    The radius of a Sersic fit is another one: it counts light that is extrapolated beyond what is
-    seen, which the magnitude does not.
-    """
-    return np.sqrt(np.maximum(radius**2 - psf_radius**2, 0.01 * radius**2))
 
 
 def _within_ranges(values: Mapping[str, np.ndarray], card: ModuleCard

@@ -17,13 +17,17 @@ import numpy as np
 from galsim import GalSimConfigError, GalSimError
 
 from .noise import CORRELATION_SIZE
-from .psf import psf_image
+from .psf import half_light_radius, psf_image, radius_before_psf
 
 # The names in this file are those of the format of `galsim.RealGalaxyCatalog`, as its documentation
 # lists them.  They say nothing about the columns of modules.
 QUANTITY_NAMES = {"magnitude": "MAG"}
 """The columns of a main catalogue that measure a quantity.  They are tried for a column of that
 quantity if the catalogue has none of the column's own name."""
+
+OBSERVED_RADIUS = "flux_radius"
+"""The column of half-light radii, PSF included, in pixels of the catalogue."""
+PSFS, PSF_SIZE = 25, 65
 
 REQUIRED_COLUMNS = ("IDENT", "GAL_FILENAME", "PSF_FILENAME", "GAL_HDU", "PSF_HDU", "PIXEL_SCALE",
                     "NOISE_VARIANCE")
@@ -118,6 +122,20 @@ class RealCatalog:
             f"columns {columns}. "
             "Name one of them with --column COLUMN=NAME, in Python with the argument columns of "
             "RealSample, or in data.columns of a recipe.")
+
+    def radii_before_psf(self) -> np.ndarray | None:
+        """Half-light radii of circles before the PSF, from the observed ones [arcsec], [N].
+
+        None if the catalogue has no `OBSERVED_RADIUS`.  The PSF is the median of up to `PSFS` ones.
+        """
+        try:
+            observed = self.column(OBSERVED_RADIUS) * self.pixel_scales
+        except GalSimConfigError:
+            return None
+        rows = np.linspace(0, len(self) - 1, min(PSFS, len(self))).astype(int)
+        return radius_before_psf(observed, float(np.median(
+            [half_light_radius(self.psf_image(row, PSF_SIZE), self.pixel_scales[row])
+             for row in rows])))
 
     def stamp(self, row: int) -> np.ndarray:
         """The observed stamp of a galaxy, shape [h, w], flux per pixel."""

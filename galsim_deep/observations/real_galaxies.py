@@ -22,7 +22,7 @@ from galsim import GalSimConfigError, GalSimError
 from .observation import Observation
 from .real_catalog import RealCatalog
 from .stamps_file import StampsFile
-from .units import is_pixel
+from .units import arcsec_of, is_pixel
 
 DATA_SET_SUFFIXES = (".h5", ".hdf5")
 """Suffixes of data set files."""
@@ -61,6 +61,9 @@ class CardColumn(Protocol):
     def optional(self) -> bool: ...
 
     @property
+    def may_be_absent(self) -> bool: ...
+
+    @property
     def usable_range(self) -> tuple[float, float]: ...
 
 
@@ -70,8 +73,8 @@ class ModuleCard(Protocol):
     >>> from galsim_deep.modules.card import read_card
     >>> from galsim_deep.modules.resolve import resolve
     >>> card: ModuleCard = read_card(resolve("hub:acs_flow_vae"))
-    >>> card.stamp_size, [column.name for column in card.columns]
-    (128, ['flux_radius', 'mag_auto', 'zphot'])
+    >>> card.trained_size, [column.name for column in card.columns][:3]
+    (128, ['hlr', 'mag_auto', 'zphot'])
     """
 
     @property
@@ -149,8 +152,8 @@ class RealGalaxies(abc.ABC):
         >>> len(galaxies), galaxies.left_out
         (8, {'not selected at random': 12})
         >>> observation = galaxies.observation(0)
-        >>> observation.stamp.shape, observation.columns
-        ((32, 32), {'flux_radius': 6.0, 'mag_auto': 22.0, 'zphot': 0.5})
+        >>> observation.stamp.shape, observation.columns["mag_auto"]
+        ((32, 32), 22.0)
     """
 
     name: str
@@ -254,6 +257,11 @@ def is_collection(path: str | os.PathLike) -> bool:
         return False
 
 
+def _may_lack(card: ModuleCard) -> list[str]:
+    """The columns that the module draws where a file of galaxies does not have them."""
+    return [column.name for column in card.columns if column.may_be_absent]
+
+
 class CatalogGalaxies(RealGalaxies):
     """The galaxies of a `galsim.RealGalaxyCatalog`, on stamps of the module's extent.
 
@@ -287,11 +295,23 @@ class CatalogGalaxies(RealGalaxies):
             # The catalogue's magnitude stands for that of the module if it is the only one, and the
             # user has not named another.
             unique = quantities.count(column.quantity) == 1 and column.name not in columns
-            values[column.name] = self._catalog.column(
-                columns.get(column.name, column.name),
-                card.pixel_scale if is_pixel(column.unit) else None,
-                column.quantity if unique else "other")
-        self._rows = self._choose(values, np.arange(len(self._catalog)), count, seed)
+            try:
+                values[column.name] = self._catalog.column(
+                    columns.get(column.name, column.name),
+                    card.pixel_scale if is_pixel(column.unit) else None,
+                    column.quantity if unique else "other")
+            except GalSimConfigError:
+                radii = None
+                if column.quantity == "half_light_radius" and unique and not column.as_observed:
+                    radii = self._catalog.radii_before_psf()
+                if radii is not None:
+                    values[column.name] = radii / arcsec_of(column.unit, card.pixel_scale)
+                elif column.may_be_absent and column.name not in columns:
+                    values[column.name] = np.full(len(self._catalog), np.nan)
+                else:
+                    raise
+        self._rows = self._choose(values, np.arange(len(self._catalog)), count, seed,
+                                  _may_lack(card))
         self.pixel_scales = self._catalog.pixel_scales[self._rows].astype(float)
         self.stamp_sizes = 2 * np.round(
             card.trained_size * card.pixel_scale / self.pixel_scales / 2).astype(int)
@@ -352,9 +372,15 @@ class DataSetGalaxies(RealGalaxies):
         self._noiseless = {int(row): i for i, row in enumerate(self._file.noiseless_index)}
         self.name = f"{path.stem} ({split})"
         rows = np.flatnonzero(self._file.test == (split == "test"))
-        values = {column.name: self._column(columns.get(column.name, column.name))[rows]
-                  for column in card.columns}
-        self._rows = rows[self._choose(values, self._file.source[rows], count, seed)]
+        values = {}
+        for column in card.columns:
+            name = columns.get(column.name, column.name)
+            is_absent = column.may_be_absent and column.name not in columns and (
+                name not in self._file.columns)
+            values[column.name] = (np.full(len(rows), np.nan) if is_absent
+                                   else self._column(name)[rows])
+        self._rows = rows[self._choose(values, self._file.source[rows], count, seed,
+                                       _may_lack(card))]
         self.pixel_scales = self._file.pixel_scales[self._rows]
         self.stamp_sizes = np.full(len(self._rows), self._file.stamp_size)
 

@@ -48,7 +48,7 @@ class Task:
     Example, for the first galaxy of a ``comparison``:
 
         >>> galaxy = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae").images(
-        ...     dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5), seeds=[7])[0, ..., 0]
+        ...     dict(hlr=0.2, mag_auto=22.0, zphot=0.5), seeds=[7])[0, ..., 0]
         >>> task = Task(comparison.galaxies.observation(0), galaxy, None, comparison.card,
         ...             0.03, comparison.units, comparison.streams, keep_stamps=False)
         >>> draw_generated(task)["generated"].shape

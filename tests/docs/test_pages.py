@@ -20,7 +20,7 @@ def folder(tmp_path):
     """An empty folder with the catalogues that the pages speak of."""
     rng = np.random.default_rng(3)
     catalogue = Table(dict(
-        id=np.arange(200), flux_radius=rng.uniform(4, 12, 200), mag_auto=rng.uniform(21, 25, 200),
+        id=np.arange(200), hlr=rng.uniform(0.1, 0.4, 200), mag_auto=rng.uniform(21, 25, 200),
         zphot=rng.uniform(0.1, 2, 200), flux_i=rng.uniform(10, 50, 200)))
     catalogue.write(tmp_path / "catalogue.fits")
     return tmp_path

@@ -11,7 +11,7 @@ def config(**gal):
     return dict(
         modules=["galsim_deep"],
         input=dict(generative_model=dict(file_name="hub:acs_flow_vae")),
-        gal=dict(dict(type="GenerativeModelGalaxy", flux_radius=8.0, mag_auto=22.0, zphot=0.5),
+        gal=dict(dict(type="GenerativeModelGalaxy", hlr=0.25, mag_auto=22.0, zphot=0.5),
                  **gal),
         psf=dict(type="Gaussian", sigma=0.06),
         image=dict(type="Tiled", nx_tiles=3, ny_tiles=1, stamp_size=48, pixel_scale=0.03,
@@ -37,7 +37,7 @@ def test_2_constant_parameters_do_not_repeat_one_galaxy():
 
 
 def test_3_flux_and_num_are_accepted():
-    changed = config(flux=17.0, num=1, flux_radius=4.0)
+    changed = config(flux=17.0, num=1, hlr=0.1)
     changed["input"]["generative_model"] = [dict(file_name="hub:acs_flow_vae")] * 2
     for stamp in stamps(galsim.config.BuildImage(changed)):
         assert stamp.sum() == pytest.approx(17.0, rel=0.02)
@@ -75,10 +75,10 @@ def test_6_a_galaxy_can_be_had_again(model, table):
 def test_7_no_half_pixel_shift(model):
     """Averaged over many galaxies, light is centred on the origin, not on a pixel beside it."""
     count = 600
-    rows = dict(flux_radius=np.full(count, 4.0), mag_auto=np.full(count, 23.0),
+    rows = dict(hlr=np.full(count, 0.1), mag_auto=np.full(count, 23.0),
                 zphot=np.full(count, 0.7))
     stamps = model.images(rows, seeds=range(count))[..., 0].astype(float)
-    axis = np.arange(model.stamp_size) - 0.5 * (model.stamp_size - 1)
+    axis = np.arange(stamps.shape[1]) - 0.5 * (stamps.shape[1] - 1)
     flux = stamps.sum(axis=(1, 2))
     centroids = np.stack([stamps.sum(axis=1) @ axis / flux, stamps.sum(axis=2) @ axis / flux])
     error = centroids.std(axis=1) / np.sqrt(count)
@@ -91,7 +91,7 @@ def test_7_no_half_pixel_shift(model):
 
 
 def test_8_flux_is_not_inflated_by_a_floor(model):
-    rows = dict(flux_radius=np.full(3, 5.0), mag_auto=[24.0, 25.5, 26.2], zphot=np.full(3, 0.7))
+    rows = dict(hlr=np.full(3, 0.12), mag_auto=[24.0, 25.5, 26.2], zphot=np.full(3, 0.7))
     for galaxy, magnitude in zip(model.sample(rows, seeds=range(3)), rows["mag_auto"], strict=True):
         assert galaxy.flux == pytest.approx(10 ** (-0.4 * (magnitude - 25.94)), rel=1e-4)
         stamp = galaxy.image.array
@@ -101,11 +101,11 @@ def test_8_flux_is_not_inflated_by_a_floor(model):
 
 def test_9_units_and_zero_points_are_stated(model):
     columns = {column.name: column for column in model.card.columns}
-    assert columns["flux_radius"].unit == "pix"
-    assert "0.03 arcsec" in columns["flux_radius"].meaning
+    assert columns["hlr"].unit == "arcsec"
+    assert "before the PSF" in columns["hlr"].meaning
     assert columns["mag_auto"].unit == "mag"
-    assert columns["flux_radius"].quantity == "half_light_radius"
-    assert columns["flux_radius"].as_observed
+    assert columns["hlr"].quantity == "half_light_radius"
+    assert not columns["hlr"].as_observed
     assert columns["mag_auto"].quantity == "magnitude"
     assert model.card.band("F814W").zero_point == 25.94
     assert model.card.band("F814W").exposure_time == 1.0

@@ -41,7 +41,7 @@ def test_names_of_the_modules_package():
 def test_sampling_needs_no_tensorflow():
     script = ("import galsim_deep, sys; sys.modules['tensorflow'] = None; "
               "model = galsim_deep.GenerativeGalaxyModel('hub:acs_flow_vae'); "
-              "row = dict(flux_radius=6.0, mag_auto=22.0, zphot=0.5); "
+              "row = dict(hlr=0.2, mag_auto=22.0, zphot=0.5); "
               "galaxy, = model.sample(row, seeds=[1]); galaxy.drawImage(scale=0.2)")
     subprocess.run([sys.executable, "-c", script], check=True)
 

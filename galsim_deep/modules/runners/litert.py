@@ -62,8 +62,8 @@ class LiteRTRunner:
 
     >>> from galsim_deep.modules.resolve import resolve
     >>> runner = LiteRTRunner(resolve("hub:acs_flow_vae"))
-    >>> runner.signature_outputs("sample")
-    {'image': (None, 128, 128, 1)}
+    >>> runner.signature_outputs("draw_64")
+    {'image': (None, 64, 64, 1)}
     """
 
     has_all_signatures = False

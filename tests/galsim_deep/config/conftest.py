@@ -50,7 +50,8 @@ def make_files(make_config):
     """
 
     def make(folder, base=None):
-        base = base or make_config(count=6, module="hub:acs_flow_vae")
+        base = base or make_config(
+            dict(flux_radius=None, hlr=0.2), count=6, module="hub:acs_flow_vae")
         base["image"]["noise"] = dict(type="Gaussian", sigma=0.001)
         name = dict(type="NumberedFile", root="image", num=dict(type="Sequence", last=1),
                     ext=".fits")

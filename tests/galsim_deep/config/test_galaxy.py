@@ -181,7 +181,7 @@ OLD_YAML = """
 
     gal :
         type : GenerativeModelGalaxy
-        flux_radius : { type : Random , min : 5, max : 10 }
+        hlr : { type : Random , min : 0.15, max : 0.3 }
         mag_auto : { type : Random , min : 24., max : 25. }
         zphot : { type : Random , min : 0.5, max : 1. }
 
@@ -274,7 +274,7 @@ def test_workers_of_a_process_that_has_sampled(tmp_path, by_one_process, level, 
     script = textwrap.dedent("""
         import json, sys, galsim, galsim_deep
         model = galsim_deep.GenerativeGalaxyModel("hub:acs_flow_vae")
-        model.images(dict(flux_radius=[6.0] * 20, mag_auto=22.0, zphot=0.5), seeds=range(20))
+        model.images(dict(hlr=[0.2] * 20, mag_auto=22.0, zphot=0.5), seeds=range(20))
         galsim.config.Process(json.loads(sys.argv[1]))
     """)
     subprocess.run([sys.executable, "-c", script, json.dumps(base)], check=True, timeout=300)

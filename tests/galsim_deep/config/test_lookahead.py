@@ -15,7 +15,7 @@ from galsim_deep.config import galaxy as galaxy_module
 from galsim_deep.config.lookahead import LookAhead
 from galsim_deep.modules.module import GPU_ROWS
 
-COLUMNS = ("flux_radius", "mag_auto", "zphot")
+COLUMNS = ("hlr", "mag_auto", "zphot")
 COUNT = 20
 
 
@@ -23,7 +23,7 @@ COUNT = 20
 def catalogue(tmp_path_factory):
     rng = np.random.default_rng(2)
     path = tmp_path_factory.mktemp("catalogue") / "catalogue.fits"
-    Table(dict(id=rng.permutation(1000)[:COUNT], flux_radius=rng.uniform(4, 12, COUNT),
+    Table(dict(id=rng.permutation(1000)[:COUNT], hlr=rng.uniform(0.1, 0.4, COUNT),
                mag_auto=rng.uniform(21, 25, COUNT), zphot=rng.uniform(0.2, 1.5, COUNT))).write(path)
     return path
 
@@ -136,9 +136,9 @@ def test_options_that_change(catalogue, batches):
 @pytest.mark.parametrize("where", ["column", "sequence", "index"])
 def test_values_that_are_repeated(catalogue, batches, repeat, where):
     gal = dict(
-        column=dict(flux_radius=dict(type="Catalog", col="flux_radius", repeat=repeat)),
-        sequence=dict(flux_radius=dict(type="Sequence", first=5, step=0.5, repeat=repeat)),
-        index=dict(flux_radius=dict(type="Catalog", col="flux_radius", index=dict(
+        column=dict(hlr=dict(type="Catalog", col="hlr", repeat=repeat)),
+        sequence=dict(hlr=dict(type="Sequence", first=0.15, step=0.02, repeat=repeat)),
+        index=dict(hlr=dict(type="Catalog", col="hlr", index=dict(
             type="Sequence", repeat=repeat))))[where]
     np.testing.assert_array_equal(image_of(config(catalogue, **gal)),
                                   image_made_alone(config(catalogue, **gal)))
@@ -148,9 +148,9 @@ def test_a_catalogue_that_nobody_reads(catalogue):
     """What GalSim keeps in the configuration while it reads stays there."""
     images = []
     for inputs in ({}, dict(catalog=dict(file_name=str(catalogue)))):
-        base = config(catalogue, **dict.fromkeys(["id", "flux_radius", "zphot"]))
+        base = config(catalogue, **dict.fromkeys(["id", "hlr", "zphot"]))
         base["gal"].update(
-            flux_radius=6.0, mag_auto=dict(type="RandomGaussian", mean=23, sigma=0.3),
+            hlr=0.2, mag_auto=dict(type="RandomGaussian", mean=23, sigma=0.3),
             shear=dict(type="G1G2", g1=dict(type="RandomGaussian", sigma=0.1), g2=0.0))
         base["input"] = dict(generative_model=base["input"]["generative_model"], **inputs)
         images.append(image_of(base))

@@ -80,7 +80,7 @@ def test_cards_of_shipped_modules(name):
         assert described.quantiles["0.75"] <= described.valid_range[1]
 
 
-@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc"])
+@pytest.mark.parametrize("name", ["acs_mpcc"])
 def test_columns_of_the_optical_modules(name):
     """Their sizes are measured on images, PSF included; redshift belongs to no band."""
     card = read_card(resolve(f"hub:{name}"))

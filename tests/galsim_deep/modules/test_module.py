@@ -257,7 +257,7 @@ DISAGREEMENTS = {
     "largest stamp": (dict(stamp=dict(sizes=[32, 48], pixel_scale=0.03)),
                       r"image of sample is .* instead of \[N, 48, 48, 1\]"),
     "smallest stamp": (dict(stamp=dict(sizes=[16, 32], pixel_scale=0.03)),
-                       "the card has several stamp sizes, but no signature latents"),
+                       "the card has several stamp sizes, but no stamp.trained_size"),
     "bands": (dict(bands=[dict(name=name, zero_point=25.0) for name in ("F606W", "F814W")]),
               r"image of sample is .* instead of \[N, 32, 32, 2\]"),
 }
@@ -405,7 +405,7 @@ def test_loads_with_tensorflow_hub(module):
 @pytest.mark.long
 def test_shape_and_determinism(module):
     rows = inputs(module, 5)
-    size = module.card.stamp_size
+    size = module.card.trained_size
     image = module.call("sample", **rows)["image"]
     assert image.shape == (5, size, size, 1)
     np.testing.assert_array_equal(image, module.call("sample", **rows)["image"])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from galsim_deep import __version__
+from galsim_deep.modules.stamp_choice import drawing_signatures
 
 from ..data.dataset import Dataset
 from ..families import ModelFamily
@@ -24,12 +25,15 @@ def card_fields(recipe: Recipe, family: ModelFamily, dataset: Dataset) -> dict[s
         family:     The fitted family.
         dataset:    The `Dataset` that it was fitted on.
     """
-    train, signatures = dataset.train_indices, [*family.signatures()]
+    train, stamp = dataset.train_indices, recipe.stamp
+    # Those that draw on stamps of several sizes are in the compact graph only.
+    signatures = [name for name in family.signatures()
+                  if name not in drawing_signatures(stamp.sizes)]
     return dict(
         kind=family.module_kind, name=recipe.name, version=recipe.version, family=family.kind,
         summary=recipe.summary,
-        stamp=dict(sizes=recipe.stamp.sizes or [recipe.stamp.size],
-                   trained_size=recipe.stamp.size, pixel_scale=recipe.stamp.pixel_scale),
+        stamp=dict(sizes=stamp.sizes or [stamp.size], pixel_scale=stamp.pixel_scale,
+                   trained_size=stamp.size if stamp.sizes else None),
         bands=[_band(band, dataset) for band in recipe.bands],
         columns=[_column(column, family, dataset) for column in recipe.columns],
         latent=(dict(name="random_normal", size=family.latent_size,

@@ -19,7 +19,7 @@ from galsim_deep.modules.card import (
 )
 from galsim_deep.modules.module import load
 from galsim_deep.modules.runners.litert import COMPACT_GRAPH_PATH
-from galsim_deep.modules.stamp_choice import LATENTS, draw_signature_name
+from galsim_deep.modules.stamp_choice import drawing_signatures
 from galsim_deep.runtime.atomic_files import replace_folder
 
 from ..data.dataset import Dataset
@@ -115,19 +115,19 @@ def save(family: ModelFamily, folder: Path) -> None:
     # Only the variables: with the networks, functions of Keras would be saved too.
     root.weights = weights.variables
     offered = family.signatures()
+    drawing = drawing_signatures(family.recipe.stamp.sizes)
     signatures = {
         name: as_graph(weights.call(signature.call)).get_concrete_function(**{
             key: tf.TensorSpec(spec.shape, spec.dtype, key)
             for key, spec in signature.inputs.items()})
-        for name, signature in offered.items()}
+        for name, signature in offered.items() if name not in drawing}
     default = signatures[REQUIRED_SIGNATURES[family.module_kind]]
     tf.saved_model.save(root, str(folder), signatures=dict(signatures, serving_default=default))
     shorten_operation_names(folder)
     (folder / "fingerprint.pb").unlink(missing_ok=True)  # that of the graph with long names
     (folder / COMPACT_GRAPH_PATH).parent.mkdir(exist_ok=True)
     if family.module_kind == "generator":
-        names = [LATENTS, *map(draw_signature_name, family.recipe.stamp.sizes)]
-        drawing = names if LATENTS in offered else ["sample"]
+        names = drawing if family.recipe.stamp.sizes else ["sample"]
         write_compact({name: dataclasses.replace(
                            offered[name], call=weights.call(offered[name].call))
-                       for name in drawing}, weights.variables, folder)
+                       for name in names}, weights.variables, folder)

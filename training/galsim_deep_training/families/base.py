@@ -78,6 +78,8 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     -> latent [N, K] or image [N, S, S, B].  The following signatures of a generator are optional:
 
     ==========  ======================================================================
+    latents     those of sample -> latent [N, V], extent [N], galaxy_class [N] if there are classes
+    draw_Z      latent [N, V], pixel_scale [N], without the columns -> image [N, Z, Z, B]
     decode      latent [N, K], galaxy_class [N] if there are classes -> image [N, S, S, B]
     encode      image, psf, noise_sigma -> mean [N, K], scale [N, K],
                 log_class_probability [N, C] if there are classes
