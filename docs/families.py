@@ -59,12 +59,15 @@ Models = Sequence[galsim_deep.GenerativeGalaxyModel]
 
 def picture(models: Models) -> np.ndarray:
     """Galaxies of each module for the same rows and seeds, uint8 [H, W, 3]."""
-    table = columns()
-    bright = np.flatnonzero(table["mag_auto"] < FAINTEST)
-    rows = bright[np.linspace(0, len(bright) - 1, COUNT).astype(int)]
-    table = {name: values[rows] for name, values in table.items()}
-    return contact_sheet(
-        [image for model in models for image in pictures(model, table)], COUNT)
+    images = []
+    for model in models:
+        table = columns(model.card)
+        magnitude = table[next(column.name for column in model.card.columns
+                               if column.quantity == "magnitude")]
+        bright = np.flatnonzero(magnitude < FAINTEST)
+        rows = bright[np.linspace(0, len(bright) - 1, COUNT).astype(int)]
+        images += pictures(model, {name: values[rows] for name, values in table.items()})
+    return contact_sheet(images, COUNT)
 
 
 def figures_of(card: Card, galaxies: str) -> Mapping[str, float]:

@@ -10,9 +10,12 @@ import tensorflow as tf
 
 import galsim_deep
 from galsim_deep import latents
-from galsim_deep.modules.card import CARD_PATH, file_digests
+from galsim_deep.modules.card import CARD_PATH, file_digests, write_card
 from galsim_deep.modules.module import Module
-from galsim_deep_training.export.module import export
+from galsim_deep_training.data.dataset import Dataset
+from galsim_deep_training.export.card import card_fields
+from galsim_deep_training.export.module import export, save
+from galsim_deep_training.families import make_family
 from galsim_deep_training.families.base import ModelFamily, Signature
 from galsim_deep_training.families.shared.signatures import observation_specs
 from galsim_deep_training.networks.blocks import ResidualBlock
@@ -371,3 +374,41 @@ def test_a_family_without_the_signature_of_its_kind(of_family, tmp_path):
                                                  "it offers none"):
         export(recipe, run, tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
+
+
+# ---- stamps of several sizes ----------------------------------------------------------------
+
+
+def test_a_module_that_chooses_stamps(make_recipe, data_file, awaken, tmp_path):
+    """The compact graph draws what the networks draw, and the SavedModel has the other signatures.
+    """
+    recipe = make_recipe(family="flow_vae_polar")
+    family, dataset = make_family(recipe), Dataset.of(recipe, data_file)
+    family.prepare(dataset)
+    for network in family.networks.values():
+        awaken(network)
+    save(family, tmp_path)
+    write_card(tmp_path, card_fields(recipe, family, dataset))
+    module = Module(tmp_path)
+    module.compare_with_card()
+    assert set(module.compact.signatures()) == {"latents", "draw_16", "draw_32", "draw_48"}
+    assert set(module.card.signatures) == {"sample", "decode", "encode", "log_prob"}
+    model = galsim_deep.GenerativeGalaxyModel(tmp_path)
+    assert (model.stamp_size, module.card.trained_size) == (48, 32)
+    table = dict(flux_radius=np.geomspace(1.0, 8.0, 9), mag_auto=22.0, zphot=np.nan)
+    galaxies = model.sample(table, seeds=range(9))
+    assert len({len(galaxy.image.array) for galaxy in galaxies}) > 1
+    normal = latents.draw_latents(latents.keys_from_seeds(range(9)), family.latent_size)
+    columns = {name: tf.constant(np.broadcast_to(values, 9), tf.float32)
+               for name, values in table.items()}
+    latent, _ = family.latents(tf.constant(normal), columns)
+    for row, galaxy in enumerate(galaxies):
+        image, scale = galaxy.image.array, galaxy.image.scale
+        expected = family.draw(len(image), latent[row:row + 1], tf.constant([scale], tf.float32))
+        # Kernels are stored in 16 bits.
+        np.testing.assert_allclose(image, expected[0], atol=0.02 * image.max())
+    assert galaxies[3] == model.sample({name: np.broadcast_to(values, 9)[3] for name, values in
+                                        table.items()}, seeds=[3])[0]
+    outputs = module.call("sample", random_normal=normal, **{
+        name: np.broadcast_to(values, 9) for name, values in table.items()})
+    assert outputs["image"].shape == (9, 32, 32, 1) and outputs["pixel_scale"].shape == (9,)

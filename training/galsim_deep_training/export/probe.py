@@ -22,8 +22,9 @@ from ..families.base import Signature
 
 PROBES = 4
 """Galaxies in the probe."""
-MAX_PIXELS = 2 * 128**2
-"""Largest number of pixels of all outputs of a signature; there are fewer galaxies if necessary."""
+MAX_PIXELS = 128**2
+"""Largest number of pixels of the outputs of a signature.  There are fewer galaxies if necessary;
+signatures with larger images are left out, since the probe would be the largest file."""
 
 
 def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
@@ -53,11 +54,13 @@ def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
                          available | described if name in drawing else available, count, rng)
         outputs = signature.call(**{key: tf.constant(value) for key, value in inputs.items()})
         pixels = sum(int(np.prod(value.shape[1:])) for value in outputs.values())
-        kept = max(1, min(count, MAX_PIXELS // pixels))
+        kept = min(count, MAX_PIXELS // pixels)
         if name == "encode":
             available["latent"] = outputs["mean"].numpy()
         if name == LATENTS:
             described["latent"] = outputs["latent"].numpy()
+        if not kept:
+            continue
         arrays.update({f"{name}/inputs/{key}": value[:kept] for key, value in inputs.items()})
         arrays.update({
             f"{name}/outputs/{key}": value[:kept].numpy() for key, value in outputs.items()})

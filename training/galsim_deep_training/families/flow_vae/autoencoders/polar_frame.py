@@ -53,7 +53,7 @@ LEFT_OUT = 0.0028
 """Largest share of the light of a galaxy outside of a stamp that fits it."""
 MARGIN = 1.02
 """By how much such a stamp is larger than the envelope needs."""
-BORDER = 2.0
+BORDER = 4.0
 """Empty pixels at the edge of such a stamp."""
 SHOWN_ROWS = 0.25
 """Rows of the polar grid that a stamp shows, relative to the pixels on its side."""
@@ -318,7 +318,7 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         ratios = outer[:, None] + blend * (inner - outer)[:, None]
         # The blur changes the radius, and its effect depends on the radius.
         unit = radius
-        for _ in range(3):
+        for _ in range(5):
             unit = radius / half_light_radius(weights, ratios, Envelope.blur / unit)
         return Envelope(weights, ratios, unit)
 
