@@ -56,6 +56,7 @@ class GenerativeGalaxyModel:
     a column ``galaxy_class`` of the table or the argument of that name says which one is wanted:
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
+        >>> table = dict(flux_radius=[5.0, 8.0], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
         >>> galaxies = model.sample(table, seeds=[101, 102], galaxy_class="spiral")
         >>> table["class"] = model.draw_classes(table, seeds=[101, 102])
 

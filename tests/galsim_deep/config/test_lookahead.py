@@ -24,6 +24,7 @@ def catalogue(tmp_path_factory):
     rng = np.random.default_rng(2)
     path = tmp_path_factory.mktemp("catalogue") / "catalogue.fits"
     Table(dict(id=rng.permutation(1000)[:COUNT], hlr=rng.uniform(0.1, 0.4, COUNT),
+               flux_radius=rng.uniform(4, 12, COUNT),
                mag_auto=rng.uniform(21, 25, COUNT), zphot=rng.uniform(0.2, 1.5, COUNT))).write(path)
     return path
 
@@ -216,7 +217,7 @@ def test_a_warning_is_given_as_often_as_without(catalogue, batches):
     for make in (image_of, image_made_alone):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
-            make(config(catalogue, mag_auto=26.4))
+            make(config(catalogue, mag_auto=28.4))
         counts.append(len(caught))
     assert counts[0] == counts[1] > 0
 
@@ -258,18 +259,21 @@ def test_another_catalogue(catalogue, batches):
     assert galaxy == galsim.config.BuildGSObject(expected, "gal")[0]
 
 
-def test_another_model(catalogue, batches, tiny):
+def test_another_model(catalogue, batches, scaled_folder, shapes):
     """A script may also put another model in the place of the first."""
-    base = config(catalogue)
+    base = config(catalogue, hlr=None, zphot=None,
+                  flux_radius=dict(type="Catalog", col="flux_radius"))
+    base["input"]["generative_model"]["file_name"] = str(scaled_folder)
     galsim.config.ProcessInput(base)
     for number in range(6):
         base["obj_num"] = number
         if number == 4:
-            base["_input_objs"]["generative_model"] = [tiny]
+            base["_input_objs"]["generative_model"] = [shapes]
         galaxy = galsim.config.BuildGSObject(base, "gal")[0]
     row = Table.read(catalogue)[5]
     assert max(batches) == 8
-    assert galaxy == tiny.sample({name: float(row[name]) for name in COLUMNS}, seeds=[row["id"]])[0]
+    assert galaxy == shapes.sample(
+        {name: float(row[name]) for name in ("flux_radius", "mag_auto")}, seeds=[row["id"]])[0]
 
 
 def test_other_gsparams(catalogue, batches):
@@ -428,7 +432,8 @@ def with_classes(shapes_folder, catalogue, kinds, **gal):
     table["kind"] = np.resize(kinds, COUNT)
     path = catalogue.parent / "kinds.fits"
     table.write(path, overwrite=True)
-    fields = dict(zphot=None, galaxy_class=dict(type="Catalog", col="kind")) | gal
+    fields = dict(hlr=None, zphot=None, flux_radius=dict(type="Catalog", col="flux_radius"),
+                  galaxy_class=dict(type="Catalog", col="kind")) | gal
     base = config(path, **fields)
     base["input"]["generative_model"]["file_name"] = str(shapes_folder)
     return base

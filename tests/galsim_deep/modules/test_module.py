@@ -385,7 +385,10 @@ def test_some_are_shipped():
 @pytest.mark.long
 def test_graphs_equal_the_networks_that_they_were_exported_from(module):
     differences = module.probe()
-    assert set(differences) == {*module.card.signatures, COMPACT}
+    in_compact = {f"{name} (compact graph)" for name in module.compact.signatures()}
+    # Of a compact graph that chooses stamps, large ones are not in the probe.
+    assert {name for name in differences if name not in in_compact} == {*module.card.signatures}
+    assert len(differences) > len(module.card.signatures)
     for signature, difference in differences.items():
         # Steps uphill multiply rounding errors.
         assert difference < (1e-2 if signature == "encode" else 1e-5)
@@ -496,7 +499,10 @@ def test_the_same_seed_is_the_same_image_alone_and_in_a_batch(shipped, spread):
         np.testing.assert_array_equal(again, images)
         row = {name: values[7:8] for name, values in spread.items()}
         alone = shipped.images(row, seeds=[7], galaxy_class=galaxy_class)
-        np.testing.assert_array_equal(alone[0], images[7])
+        # The stamps of a table are as large as its largest one.
+        margin = (images.shape[1] - alone.shape[1]) // 2
+        padded = np.pad(alone[0], [(margin, margin), (margin, margin), (0, 0)])
+        np.testing.assert_array_equal(padded, images[7])
 
 
 @pytest.mark.long
