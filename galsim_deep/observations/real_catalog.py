@@ -133,9 +133,10 @@ class RealCatalog:
         except GalSimConfigError:
             return None
         rows = np.linspace(0, len(self) - 1, min(PSFS, len(self))).astype(int)
-        return radius_before_psf(observed, float(np.median(
-            [half_light_radius(self.psf_image(row, PSF_SIZE), self.pixel_scales[row])
-             for row in rows])))
+        images = [(self.psf_image(row, PSF_SIZE), self.pixel_scales[row]) for row in rows]
+        radii = [half_light_radius(image, scale) for image, scale in images
+                 if np.isfinite(image).all()]
+        return radius_before_psf(observed, float(np.median(radii)) if radii else 0.0)
 
     def stamp(self, row: int) -> np.ndarray:
         """The observed stamp of a galaxy, shape [h, w], flux per pixel."""

@@ -75,3 +75,10 @@ def test_angles():
     np.testing.assert_allclose(found, np.arctan2(y, x), atol=2e-5)
     # It is finite where there is no angle.
     assert np.isfinite(arctan2(tf.zeros([1]), tf.zeros([1])))
+
+
+def test_positions_that_are_not_numbers():
+    images = tf.ones([1, 4, 8])
+    positions = tf.constant([[1.5, np.nan]], tf.float32)
+    found = bilinear(images, positions, positions).numpy()
+    assert found[0, 0] == 1.0 and np.isnan(found[0, 1])

@@ -20,10 +20,10 @@ from ..data.dataset import Dataset
 from ..families import ModelFamily
 from ..families.base import Signature
 
-PROBES = 4
+PROBES = 3
 """Galaxies in the probe."""
 MAX_PIXELS = 128**2
-"""Largest number of pixels of the outputs of a signature.  There are fewer galaxies if necessary;
+"""Largest number of pixels of the images of a signature.  There are fewer galaxies if necessary;
 signatures with larger images are left out, since the probe would be the largest file."""
 
 
@@ -53,7 +53,7 @@ def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
         inputs = _inputs(name, signature, family,
                          available | described if name in drawing else available, count, rng)
         outputs = signature.call(**{key: tf.constant(value) for key, value in inputs.items()})
-        pixels = sum(int(np.prod(value.shape[1:])) for value in outputs.values())
+        pixels = max(int(np.prod(value.shape[1:])) for value in outputs.values())
         kept = min(count, MAX_PIXELS // pixels)
         if name == "encode":
             available["latent"] = outputs["mean"].numpy()

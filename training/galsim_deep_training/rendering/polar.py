@@ -92,7 +92,8 @@ def bilinear(images: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
     width, size = images.shape[2], images.shape[1] * images.shape[2]
     top, left = tf.floor(row), tf.floor(column)
     row, column = row - top, column - left
-    corner = tf.cast(top, tf.int32) * width + tf.cast(left, tf.int32)
+    # Positions that are not numbers give no number, instead of an index out of range.
+    corner = tf.maximum(tf.cast(top, tf.int32) * width + tf.cast(left, tf.int32), 0)
     flat = tf.reshape(images, [-1, size])
 
     def neighbour(offset: int) -> tf.Tensor:
