@@ -26,6 +26,7 @@ from common import Report, command_line
 from galsim_deep import latents
 from galsim_deep.modules.module import load
 from galsim_deep.modules.resolve import resolve
+from galsim_deep.observations.units import arcsec_of
 from galsim_deep_training.data.population import Population, PopulationSettings
 from galsim_deep_training.recipe import read_recipe
 from galsim_deep_training.settings import parse
@@ -60,8 +61,7 @@ def columns_of(card, properties):
         elif column.quantity == "half_light_radius":
             if column.as_observed:
                 values = np.hypot(values, PSF_RADIUS)
-            if column.unit == "pix":
-                values = values / card.pixel_scale
+            values = values / arcsec_of(column.unit, card.pixel_scale)
         columns[column.name] = np.clip(values, *column.valid_range).astype(np.float32)
     return columns
 

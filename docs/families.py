@@ -62,9 +62,7 @@ def picture(models: Models) -> np.ndarray:
     images = []
     for model in models:
         table = columns(model.card)
-        magnitude = table[next(column.name for column in model.card.columns
-                               if column.quantity == "magnitude")]
-        bright = np.flatnonzero(magnitude < FAINTEST)
+        bright = np.flatnonzero(table[model.card.column_of("magnitude").name] < FAINTEST)
         rows = bright[np.linspace(0, len(bright) - 1, COUNT).astype(int)]
         images += pictures(model, {name: values[rows] for name, values in table.items()})
     return contact_sheet(images, COUNT)

@@ -382,9 +382,9 @@ class GenerativeGalaxyModel:
 
     def _outputs(self, rows: "_Rows", part: slice) -> dict[str, np.ndarray]:
         """All outputs of the module for some rows, on stamps of one size."""
-        groups = self._draw(rows, part)
         from .modules.stamp_choice import joined
 
+        groups = self._draw(rows, part)
         if not groups:
             shape = (0, self.stamp_size, self.stamp_size, len(self.card.bands))
             empty: dict[str, np.ndarray] = dict(image=np.zeros(shape, np.float32))

@@ -237,11 +237,10 @@ class Module:
         outside of any graph.
 
         Returns:
-            the largest difference by signature, and as ``"sample (compact graph)"`` those of the
-            signatures that the compact graph has: differences of
-            images are divided by the peak of each image, those of other floating-point outputs by
-            their largest absolute value.  Integers, such as classes, have to be the same, so their
-            difference is not scaled.
+            the largest difference by signature, and for those of the compact graph by names such as
+            ``"sample (compact graph)"``.  Differences of images are divided by the peak of each
+            image, those of other floating-point outputs by their largest absolute value.  Integers,
+            such as classes, have to be the same, so their difference is not scaled.
 
         Raises a `galsim.GalSimError` if the module has no such file, or cannot be run.
         """
@@ -258,13 +257,12 @@ class Module:
             signature: _largest_difference(
                 self._compared(self.tensorflow).call(signature, inputs[signature]), expected)
             for signature, expected in outputs.items() if signature in self.card.signatures}
-        compact = self.compact.signatures() if self.compact is not None else ()
-        for signature in compact:
-            assert self.compact is not None
-            if signature in inputs:
-                differences[f"{signature} (compact graph)"] = _largest_difference(
-                    self._compared(self.compact).call(signature, inputs[signature]),
-                    outputs[signature])
+        if self.compact is not None:
+            compact = self._compared(self.compact)
+            differences |= {
+                f"{signature} (compact graph)": _largest_difference(
+                    compact.call(signature, inputs[signature]), outputs[signature])
+                for signature in compact.signatures() if signature in inputs}
         return differences
 
 

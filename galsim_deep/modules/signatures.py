@@ -46,7 +46,6 @@ _LOG_PROB = dict(log_prob="N")
 
 _FORMATS = {
     "sample": _Format(_NORMAL, _IMAGE, _CLASS, _CLASS, optional_outputs=dict(pixel_scale="N")),
-    LATENTS: _Format(_NORMAL, dict(extent="N", latent="NV"), _CLASS, _CLASS),
     "decode": _Format(_LATENT, _IMAGE, _CLASS),
     "encode": _Format(_IMAGE | _PSF_AND_NOISE, dict(mean="NK", scale="NK"),
                       outputs_with_classes=dict(log_class_probability="NC")),
@@ -55,7 +54,8 @@ _FORMATS = {
     "embed": _Format(_IMAGE, dict(embedding="ND"), optional_inputs=_PSF_AND_NOISE,
                      all_columns=False),
 }
-# One for each size, if the module chooses stamps.
+# Those of a compact graph that chooses stamps: `LATENTS`, and one for each size.
+_DESCRIBING = _Format(_NORMAL, dict(extent="N", latent="NV"), _CLASS, _CLASS)
 _DRAWING = _Format(dict(latent="NV", pixel_scale="N"), _IMAGE, all_columns=False)
 # A density is one of latent vectors or one of stamps; it draws what its log_prob takes.
 _FORMATS_OF_LATENTS = _FORMATS | {"sample": _Format(_NORMAL, _LATENT, _CLASS, _CLASS)}
@@ -104,7 +104,8 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
     sizes: dict[str, int | None] = dict(
         N=None, S=card.trained_size, B=len(card.bands), C=len(card.classes),
         **(dict(L=card.latent.size) if card.latent else {}))
-    formats = dict.fromkeys(drawing, _DRAWING) | _formats(card, runner)
+    formats = _formats(card, runner) | {
+        name: _DRAWING if size else _DESCRIBING for name, size in drawing.items()}
     for name in listed:
         if name in present and name in formats:
             # The sizes of other letters are learned.

@@ -32,10 +32,15 @@ def draw_signature_name(size: int) -> str:
 def drawing_signatures(sizes: Sequence[int]) -> dict[str, int | None]:
     """The signatures of such a compact graph, with the size of their stamps if they draw any.
 
+    There are none without sizes to choose from.
+
     >>> drawing_signatures((32, 64))
     {'latents': None, 'draw_32': 32, 'draw_64': 64}
+    >>> drawing_signatures(())
+    {}
     """
-    return {LATENTS: None, **{draw_signature_name(size): size for size in sizes}}
+    drawing: dict[str, int | None] = {draw_signature_name(size): size for size in sizes}
+    return {LATENTS: None, **drawing} if drawing else {}
 
 
 def choose_stamps(extent: ArrayLike, sizes: Sequence[int], pixel_scale: float

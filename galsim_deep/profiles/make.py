@@ -72,7 +72,7 @@ def make_profiles(stamps: NDArray[np.float32], pixel_scale: ArrayLike,
                               galsim.GSParams.check(gsparams))
     if not len(stamps):
         return []
-    sums = stamps.sum(axis=(1, 2), dtype=float)
+    sums = _sums(stamps)
     if not sums.all():
         raise GalSimValueError("A stamp has zero total flux, so that no profile can be made from "
                                "it. Remove its row. Number of the row, counted from 0:",
@@ -95,6 +95,21 @@ def make_profiles(stamps: NDArray[np.float32], pixel_scale: ArrayLike,
         for stamp, scale, total, image_flux, size, highest in zip(
             stamps, scales.tolist(), fluxes.tolist(), sums.tolist(), half.tolist(),
             (maxk / scales).tolist(), strict=True)]
+
+
+def _sums(stamps: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The sums of stamps, [N], to the last bit those of GalSim.
+
+    GalSim sums a part of its padded image, whose rows do not follow each other in memory, and NumPy
+    adds numbers in another order if they do.
+    """
+    size = stamps.shape[1]
+    rows = np.empty((size, size + 1))[:, :size]
+    sums = np.empty(len(stamps))
+    for number, stamp in enumerate(stamps):
+        rows[:] = stamp
+        sums[number] = rows.sum()
+    return sums
 
 
 @functools.lru_cache(maxsize=1024)

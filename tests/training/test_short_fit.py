@@ -33,7 +33,7 @@ def test_a_step_of_each_phase(name, make_recipe, new_run, without_graphs):
     recipe, run = make_recipe(short, family=name), new_run()
     family, untrained = fit(recipe, run, progress=False), make_family(recipe)
     log = [json.loads(line) for line in (run / "fit.jsonl").read_text().splitlines()]
-    assert [entry["phase"] for entry in log] == [phase.name for phase in family.phase_types]
+    assert [entry["phase"] for entry in log] == [phase.name for phase in family.phases]
     for network, values in family.networks.items():
         assert any(np.any(value != first) for value, first in zip(
             weights(values), weights(untrained.networks[network]), strict=True)), network

@@ -72,6 +72,7 @@ class LiteRTRunner:
         self._path = folder / COMPACT_GRAPH_PATH
         self._graph: bytes | None = None
         self._known: dict[tuple[str, str], _Details] = {}
+        self._signatures: tuple[str, ...] = ()
         self._start()
         _runners.add(self)
 
@@ -111,9 +112,12 @@ class LiteRTRunner:
     def signatures(self) -> tuple[str, ...]:
         """The names of the signatures of the graph: ``sample``, or ``latents``, ``draw_32``, ...
         for a module that draws on stamps of several sizes."""
-        functions = self._take()
-        self._idle.put(functions)
-        return tuple(dict.fromkeys(signature for signature, _ in functions))
+        if not self._signatures:
+            # Once: another interpreter would be loaded if others are busy.
+            functions = self._take()
+            self._idle.put(functions)
+            self._signatures = tuple(dict.fromkeys(signature for signature, _ in functions))
+        return self._signatures
 
     def signature_inputs(self, signature: str) -> dict[str, Shape | None]:
         """The inputs of a signature by name: shapes with None for the rows."""

@@ -16,7 +16,13 @@ COLUMNS = {"flux_radius", "mag_auto", "zphot"}
 
 @pytest.fixture
 def card(model):
-    return model.card
+    """That of a module on stamps of 128 pixels, whose sizes are those of SExtractor."""
+    radius, magnitude, redshift = map(
+        model.card.column_of, ("half_light_radius", "magnitude", "redshift"))
+    radius = radius.model_copy(update=dict(name="flux_radius", unit="pix", as_observed=True))
+    return model.card.model_copy(update=dict(
+        stamp=model.card.stamp.model_copy(update=dict(size=128)),
+        columns=(radius, magnitude, redshift)))
 
 
 def same(first, second):
@@ -44,6 +50,17 @@ def test_all_galaxies_of_cosmos(cosmos, card):
     assert (observation.number, observation.source) == (17, 17)
     assert observation.columns == {name: galaxies.columns[name][17] for name in COLUMNS}
     assert observation.noiseless is None
+
+
+def test_sizes_before_the_psf(cosmos, card, model):
+    """Sizes of a module whose column does not contain the PSF; shapes that it may lack are NaN."""
+    galaxies = open_real_galaxies(cosmos, model.card)
+    observed = 0.03 * open_real_galaxies(cosmos, card).columns["flux_radius"]
+    assert len(galaxies) == 50 and np.isnan(galaxies.columns["sersic_n"]).all()
+    smaller = galaxies.columns["hlr"] / observed
+    assert np.all((smaller > 0.5) & (smaller < 1))
+    # The PSF has a radius of some 0.07 arcsec, so that it matters for small galaxies.
+    assert np.all(smaller[observed > 0.5] > 0.98) and np.any(smaller < 0.9)
 
 
 def test_stamps_are_those_of_the_catalogue_and_noise_around_them(cosmos, card):
@@ -228,7 +245,7 @@ def test_mixed_pixel_scales(catalog, card):
     table.write(catalog / "real_galaxy_catalog.fits", overwrite=True)
     galaxies = open_real_galaxies(catalog, card)
     np.testing.assert_array_equal(galaxies.pixel_scales, [0.05, 0.03])
-    assert galaxies.stamp_sizes[1] == card.stamp_size
+    assert galaxies.stamp_sizes[1] == card.trained_size
     for number, (scale, size) in enumerate(
             zip(galaxies.pixel_scales, galaxies.stamp_sizes, strict=True)):
         observation = galaxies.observation(number)

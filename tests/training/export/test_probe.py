@@ -43,7 +43,7 @@ def test_probe(module, family):
     with np.load(module.folder / PROBE_PATH) as stored:
         assert np.isnan(stored["sample/inputs/zphot"]).sum() == 1
         assert np.isfinite(stored["sample/outputs/image"]).all()
-        assert stored["sample/outputs/image"].shape == (4, 32, 32, 1)
+        assert stored["sample/outputs/image"].shape == (3, 32, 32, 1)
         # Latents of galaxies, not of noise, are decoded.
         np.testing.assert_array_equal(stored["decode/inputs/latent"], stored["encode/outputs/mean"])
 

@@ -105,6 +105,14 @@ def test_settings_of_a_family(make_recipe):
         make_family(recipe)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_stamps_of_several_sizes_need_networks_that_draw_on_any(name, make_recipe):
+    """A recipe that asks for them is refused before it is fitted, not when it is exported."""
+    recipe = make_recipe(lambda c: c["stamp"].update(sizes=[16, 32]), family=name)
+    with pytest.raises(galsim.GalSimConfigError, match=f"stamp.sizes.*'{name}'.*one size"):
+        make_family(recipe)
+
+
 @pytest.mark.parametrize("change", [
     lambda c: c["fit"].pop("flow"), lambda c: c["fit"].update(flov=dict(steps=3))])
 def test_phases_that_are_not_the_familys(change, make_recipe):

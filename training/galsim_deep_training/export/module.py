@@ -127,7 +127,6 @@ def save(family: ModelFamily, folder: Path) -> None:
     (folder / "fingerprint.pb").unlink(missing_ok=True)  # that of the graph with long names
     (folder / COMPACT_GRAPH_PATH).parent.mkdir(exist_ok=True)
     if family.module_kind == "generator":
-        names = drawing if family.recipe.stamp.sizes else ["sample"]
         write_compact({name: dataclasses.replace(
                            offered[name], call=weights.call(offered[name].call))
-                       for name in names}, weights.variables, folder)
+                       for name in drawing or ["sample"]}, weights.variables, folder)

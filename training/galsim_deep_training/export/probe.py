@@ -14,7 +14,7 @@ import tensorflow as tf
 from galsim import GalSimError
 
 from galsim_deep.modules.module import PROBE_PATH, Module
-from galsim_deep.modules.stamp_choice import LATENTS, draw_signature_name
+from galsim_deep.modules.stamp_choice import LATENTS, drawing_signatures
 
 from ..data.dataset import Dataset
 from ..families import ModelFamily
@@ -24,7 +24,8 @@ PROBES = 3
 """Galaxies in the probe."""
 MAX_PIXELS = 128**2
 """Largest number of pixels of the images of a signature.  There are fewer galaxies if necessary;
-signatures with larger images are left out, since the probe would be the largest file."""
+of those that draw on stamps of several sizes, large ones are left out, since the probe would be the
+largest file."""
 
 
 def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
@@ -47,14 +48,14 @@ def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
     # If there is an encoder, latents are those of the galaxies of the probe.
     signatures = sorted(family.signatures().items(), key=lambda item: (
         item[0] != "encode", item[0] != LATENTS))
-    drawing = {draw_signature_name(size) for size in family.recipe.stamp.sizes}
+    drawing = drawing_signatures(family.recipe.stamp.sizes)
     described: dict[str, np.ndarray] = {}
     for name, signature in signatures:
         inputs = _inputs(name, signature, family,
                          available | described if name in drawing else available, count, rng)
         outputs = signature.call(**{key: tf.constant(value) for key, value in inputs.items()})
         pixels = max(int(np.prod(value.shape[1:])) for value in outputs.values())
-        kept = min(count, MAX_PIXELS // pixels)
+        kept = min(count, max(MAX_PIXELS // pixels, 0 if name in drawing else 1))
         if name == "encode":
             available["latent"] = outputs["mean"].numpy()
         if name == LATENTS:

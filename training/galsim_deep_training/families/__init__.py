@@ -2,6 +2,8 @@
 
 __all__ = ["ModelFamily", "choose_family", "checkpoint_names", "make_family"]
 
+from galsim import GalSimConfigError
+
 from ..data.build import data_settings_hash
 from ..fitting.identity import phase_checkpoint_names
 from ..fitting.memory import check_batches
@@ -33,10 +35,19 @@ def make_family(recipe: Recipe, precision: str | None = None) -> ModelFamily:
         recipe:     A `Recipe`.
         precision:  Number format of the networks, see `fitting.precision.policy`; modules are
                     always float32.  [default: that of the recipe]
+
+    Raises a `galsim.GalSimConfigError` if the recipe has ``stamp.sizes`` and the family draws on
+    stamps of one size, and what `choose_family` raises.
     """
     choice = choose_family(recipe)
     with under_policy(precision or recipe.precision):
-        return choice.make(recipe)
+        family = choice.make(recipe)
+    if recipe.stamp.sizes and not family.chooses_stamps:
+        raise GalSimConfigError(
+            f"The recipe {recipe.path} has stamp.sizes, but its model, '{family.kind}', draws on "
+            "stamps of one size. Remove stamp.sizes, or choose networks that draw on any, such as "
+            "the autoencoder 'polar_frame' of 'flow_vae'.")
+    return family
 
 
 def checkpoint_names(recipe: Recipe) -> dict[str, str]:

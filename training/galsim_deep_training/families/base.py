@@ -120,6 +120,10 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     """Whether signatures accept NaN for a column whose value is not known.  Such a family has an
     `networks.imputation.Imputation` under ``imputation``."""
 
+    chooses_stamps = False
+    """Whether it can draw each galaxy on a stamp that fits it, so that recipes may have
+    ``stamp.sizes``; see `families.shared.signatures.fitting_signatures`."""
+
     draws_position_angle = False
     """Whether the first two random numbers of ``sample`` are proportional to cosine and sine of the
     position angle of the galaxy, from x towards y."""

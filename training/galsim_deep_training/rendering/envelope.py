@@ -6,7 +6,7 @@ with it, as in a round bulge within an inclined disc.  It is smooth and positive
 light ends where its widest Gaussian ends, and the blur by a pixel is a small change of widths.
 """
 
-__all__ = ["Envelope", "SIGMAS", "half_light_radius"]
+__all__ = ["Envelope", "SIGMAS", "crossing", "half_light_radius", "radius_at"]
 
 import dataclasses
 
@@ -84,13 +84,36 @@ def half_light_radius(weights: tf.Tensor, ratios: tf.Tensor, blur: tf.Tensor) ->
     1.0
     """
     share = _share_within(weights, ratios, blur, _RADII)
+    return radius_at(_RADII, crossing(share, 0.5))
+
+
+def crossing(values: tf.Tensor, level: tf.Tensor | float) -> tf.Tensor:
+    """The place between K growing values at which they reach a level.
+
+    Parameters:
+        values:     [N, K].
+        level:      One for all, or [N, 1].
+
+    Returns:
+        [N], from 0 at the first value to K - 1 at the last, and beyond by extrapolation.
+
+    >>> crossing(tf.constant([[0.0, 1.0, 3.0]]), 2.0).numpy()
+    array([1.5], dtype=float32)
+    """
     index = tf.clip_by_value(
-        tf.reduce_sum(tf.cast(share < 0.5, tf.int32), axis=1), 1, len(_RADII) - 1)
-    low, high = (tf.gather(share, index - step, batch_dims=1) for step in (1, 0))
-    fraction = (0.5 - low) / tf.maximum(high - low, 1e-6)
-    log_step = float(np.log(_RADII[1] / _RADII[0]))
-    return tf.exp(float(np.log(_RADII[0])) + log_step * (
-        tf.cast(index - 1, tf.float32) + fraction))
+        tf.reduce_sum(tf.cast(values < level, tf.int32), axis=1), 1, values.shape[1] - 1)
+    low, high = (tf.gather(values, index - step, batch_dims=1) for step in (1, 0))
+    level = tf.reshape(level, [-1])
+    return tf.cast(index - 1, tf.float32) + (level - low) / tf.maximum(high - low, 1e-6)
+
+
+def radius_at(radii: np.ndarray, place: tf.Tensor) -> tf.Tensor:
+    """The radius at places [N] among radii [K] that grow by a constant factor, [N].
+
+    >>> radius_at(np.array([1.0, 4.0]), tf.constant([0.5])).numpy()
+    array([2.], dtype=float32)
+    """
+    return tf.exp(float(np.log(radii[0])) + float(np.log(radii[1] / radii[0])) * place)
 
 
 def _share_within(weights: tf.Tensor, ratios: tf.Tensor, blur: tf.Tensor, radii: np.ndarray

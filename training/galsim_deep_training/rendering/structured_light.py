@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from .envelope import SIGMAS, Envelope
+from .envelope import SIGMAS, Envelope, crossing, radius_at
 from .orientation import Orientation
 from .polar import INNER, OUTER, PolarGrid
 
@@ -152,10 +152,5 @@ def _half_light(light: tf.Tensor, square_radius: tf.Tensor, inside: tf.Tensor,
     counted = tf.sigmoid((np.log(_RADII)[:, None] - log_radius[:, None]) / _SOFTNESS)
     within = inside + tf.reduce_sum(light[:, None] * counted, axis=2)
     half = 0.5 * (tf.reduce_sum(light, axis=1, keepdims=True) + inside + outside)
-    index = tf.clip_by_value(
-        tf.reduce_sum(tf.cast(within < half, tf.int32), axis=1), 1, len(_RADII) - 1)
-    low, high = (tf.gather(within, index - step, batch_dims=1) for step in (1, 0))
-    fraction = tf.clip_by_value((half[:, 0] - low) / tf.maximum(high - low, 1e-9), 0.0, 1.0)
-    step = float(np.log(_RADII[1] / _RADII[0]))
-    return scale * tf.exp(float(np.log(_RADII[0])) + step * (
-        tf.cast(index - 1, tf.float32) + fraction))
+    place = tf.clip_by_value(crossing(within, half), 0.0, len(_RADII) - 1.0)
+    return scale * radius_at(_RADII, place)

@@ -146,7 +146,7 @@ class Transplant(Builder, kind="transplant"):
         >>> recipe = read_recipe("training/recipes/acs_mpcc.yaml")
         >>> settings = Builder.choose(recipe.data, recipe, "data").settings
         >>> settings.examples, settings.conditions, settings.sources.weights
-        (100000, 'acs_f814w', {'sdss': 0.25, 'sdss_dr7': 0.25})
+        (40000, 'acs_f814w', {'sdss': 0.25, 'sdss_dr7': 0.25})
     """
 
     Settings = TransplantSettings

@@ -15,6 +15,7 @@ from ...physics.noise_power import NoisePower
 from ...recipe import Recipe
 from ..base import Columns, ModelFamily
 from ..shared.refinement import refine
+from .autoencoders.base import AnySizeAutoencoder
 from .networks.latent_prior import FlowPrior
 from .settings import FlowVAESettings
 
@@ -42,10 +43,7 @@ class FlowVAEModel(ModelFamily):
                                     f"family '{self.kind}' conditions its flow. Add columns.")
         super().__init__(settings, recipe)
         self.autoencoder = settings.autoencoder.make(recipe, self.conditions)
-        if recipe.stamp.sizes and not self.autoencoder.makes_any_size:
-            raise GalSimConfigError(
-                f"The recipe {recipe.path} has stamp.sizes, and the autoencoder "
-                f"'{self.autoencoder.kind}' draws on stamps of one size. Remove stamp.sizes.")
+        self.chooses_stamps = isinstance(self.autoencoder, AnySizeAutoencoder)
         self.imputation = Imputation(len(recipe.columns), seed=recipe.seed)
         self.noise = NoisePower(recipe.stamp.size)
         self.prepared.update(noise=self.noise)
@@ -125,7 +123,7 @@ class FlowVAEModel(ModelFamily):
             it needs [arcsec], [N]).
         """
         position_angle_latents, shape, columns = self._latents(normal, columns)
-        extent = self.recipe.stamp.pixel_scale * self.autoencoder.extent(
+        extent = self.recipe.stamp.pixel_scale * self._any_size.extent(
             position_angle_latents, shape[:, :self.autoencoder.vector_size], columns)
         values = tf.stack([columns[column.name] for column in self.recipe.columns], axis=-1)
         return tf.concat([position_angle_latents, shape, values], axis=-1), extent
@@ -138,8 +136,13 @@ class FlowVAEModel(ModelFamily):
         position_angle_latents, shape, values = tf.split(latent, self._parts, axis=-1)
         columns = {column.name: value for column, value in zip(
             self.recipe.columns, tf.unstack(values, axis=-1), strict=True)}
-        return self.autoencoder.generate_on(
+        return self._any_size.generate_on(
             size, position_angle_latents, shape, dict(columns, pixel_scale=pixel_scale))
+
+    @property
+    def _any_size(self) -> AnySizeAutoencoder:
+        assert isinstance(self.autoencoder, AnySizeAutoencoder)  # by ``chooses_stamps``
+        return self.autoencoder
 
     def _latents(self, normal: tf.Tensor, columns: Columns
                  ) -> tuple[tf.Tensor, tf.Tensor, Columns]:

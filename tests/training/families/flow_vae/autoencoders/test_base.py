@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training.families.flow_vae.autoencoders import FlowAutoencoder
+from galsim_deep_training.families.flow_vae.autoencoders.base import AnySizeAutoencoder
 from galsim_deep_training.fitting.precision import under_policy
 from galsim_deep_training.networks.conditions import Conditions
 
@@ -73,12 +74,28 @@ def test_sizes_add_up(autoencoder, batch):
 
 def test_what_is_generated_is_decoded_with_no_more_of_a_pose_than_an_angle(autoencoder, batch):
     latent = normal(autoencoder).numpy()
-    latent[:, autoencoder.position_angle_size:autoencoder.pose_size] = 0.0
-    found = autoencoder.generate(tf.constant(latent[:, :autoencoder.position_angle_size]),
-                                 tf.constant(latent[:, autoencoder.pose_size:]), batch).numpy()
+    angle, shape = (tf.constant(part) for part in (
+        latent[:, :autoencoder.position_angle_size], latent[:, autoencoder.pose_size:]))
+    offsets, tolerance = 0.0, 1e-5
+    if isinstance(autoencoder, AnySizeAutoencoder):
+        # The blur of the envelope by a pixel depends a little on the size before the imposed one.
+        offsets, tolerance = imposed_offsets(autoencoder, angle, shape, batch), 0.02
+    latent[:, autoencoder.position_angle_size:autoencoder.pose_size] = offsets
+    found = autoencoder.generate(angle, shape, batch).numpy()
     expected = autoencoder.decode(tf.constant(latent), batch).numpy()
     assert found.shape == batch["stamp"].shape
-    np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
+    np.testing.assert_allclose(found, expected, atol=tolerance * expected.max())
+
+
+def imposed_offsets(autoencoder, angle, shape, batch):
+    """Latents of shift, size and flux that move and scale galaxies as `generate` does."""
+    galaxies = autoencoder._galaxies(angle, shape, batch, None)
+    radius = autoencoder.recipe.half_light_radius(batch)
+    plain = radius * galaxies.orientation.major_axis_factor
+    scales = np.array([galaxies.unit / plain, galaxies.flux / autoencoder.recipe.flux(batch)])
+    settings = autoencoder.settings
+    return np.concatenate([galaxies.shift / settings.shift_scale,
+                           np.log(scales).T / settings.pose_scale], axis=1)
 
 
 def test_inference(autoencoder, batch):

@@ -1,12 +1,13 @@
-"""The base class of the autoencoders of the Flow-VAE.
+"""The base classes of the autoencoders of the Flow-VAE.
 
 They keep the latents of the pose (position angle, position, size, flux) separate from those whose
 distribution the flow learns.
 """
 
-__all__ = ["FlowAutoencoder", "flattened"]
+__all__ = ["AnySizeAutoencoder", "FlowAutoencoder", "flattened"]
 
-from typing import Any, ClassVar
+import abc
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -41,7 +42,6 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
                                 parity; they are standard normal in sampled galaxies.
         vector_size:            Number of latents of the vector.
         detail_shapes:          Shapes of the maps of the details, a list of (h, w, channels).
-        makes_any_size:         Whether it draws on stamps of any size: `generate_on` and `extent`.
 
     >>> {'galaxy_frame', 'lanusse2021'} <= FlowAutoencoder.kinds().keys()
     True
@@ -50,7 +50,6 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
     pose_size = position_angle_size = 0
     vector_size: int
     detail_shapes: list[tuple[int, int, int]] = []
-    makes_any_size: ClassVar[bool] = False
 
     def __init__(self, settings: Any, recipe: Recipe, conditions: Conditions) -> None:
         self.settings = settings
@@ -97,6 +96,16 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
         return self.decode(
             tf.concat([position_angle_latents, zero_offsets, shape_latents], axis=-1), columns)
 
+
+class AnySizeAutoencoder(FlowAutoencoder):
+    """An autoencoder whose decoder draws on stamps of any size, so that each galaxy has one that
+    fits.
+
+    >>> issubclass(FlowAutoencoder.named("polar_frame"), AnySizeAutoencoder)
+    True
+    """
+
+    @abc.abstractmethod
     def generate_on(self, size: int, position_angle_latents: tf.Tensor, shape_latents: tf.Tensor,
                     columns: Columns) -> tf.Tensor:
         """As `generate`, on stamps of another size, at whose edge the light is zero.
@@ -110,8 +119,8 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
         Returns:
             [N, Z, Z], whose sums are the fluxes.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def extent(self, position_angle_latents: tf.Tensor, vector: tf.Tensor, columns: Columns
                ) -> tf.Tensor:
         """Half the side of the stamps that galaxies need [pixels of the recipe], [N].
@@ -121,7 +130,6 @@ class FlowAutoencoder(Registered, Autoencoder, label="autoencoder"):
             vector:                     The first part of the latents, [N, vector_size].
             columns:                    By name, [N] each.
         """
-        raise NotImplementedError
 
 
 def flattened(maps: tf.Tensor) -> tf.Tensor:

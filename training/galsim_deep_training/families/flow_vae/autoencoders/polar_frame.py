@@ -36,7 +36,7 @@ from ....settings import Cells, Channels, Maps, PositivePixels, PositiveShare, S
 from ...shared.autoencoder import Inference, kl_divergence
 from ...shared.signatures import POSITION_ANGLE_SCALE
 from ..networks.polar import PolarDecoder, PolarEncoder
-from .base import FlowAutoencoder, flattened
+from .base import AnySizeAutoencoder, flattened
 
 ELLIPTICITY = 0.25, 0.2
 """Ellipticity of a latent of zero, and for one unit of the latent, without a column of the axis
@@ -44,7 +44,7 @@ ratio."""
 ELLIPTICITY_APART = 0.1
 """Ellipticity less that of the column of the axis ratio, for one unit of the latent."""
 WINDING = 0.7, 0.5
-"""Winding, likewise."""
+"""Winding of a latent of zero, and for one unit of the latent."""
 CONFIDENT = 0.15
 """Confidence of a winding from which on it is used as measured."""
 LARGEST_LOG_STRUCTURE = 3.0
@@ -98,7 +98,7 @@ class _View:
     winding: tf.Tensor
 
 
-class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
+class PolarFrameAutoencoder(AnySizeAutoencoder, kind="polar_frame"):
     """An autoencoder with an envelope and structure on a polar grid; see `FlowAutoencoder`.
 
     The pose consists of cosine and sine of the position angle, and a number whose sign is the
@@ -117,7 +117,6 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
     settings: PolarFrameSettings
     pose_size = 7
     position_angle_size = 3
-    makes_any_size = True
     format = 1
 
     def __init__(self, settings: PolarFrameSettings, recipe: Recipe,
@@ -139,8 +138,8 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
         self._is_measured = np.zeros((2, size), np.float32)
         for number in range(2):
             self._is_measured[number, self.offset_size + number] = 1
-        self._axis_ratio = next(
-            (column.name for column in recipe.columns if column.quantity == "axis_ratio"), None)
+        axis_ratio = recipe.column_of("axis_ratio")
+        self._axis_ratio = None if axis_ratio is None else axis_ratio.name
         self._disc = _exponential_disc()
         # Structure begins at 0.16 radii, and ends where the grid ends.
         radius = np.exp(self.grid.log_radius)
@@ -230,14 +229,16 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
     def _expected_ellipticity(self, columns: Columns) -> tf.Tensor:
         """The ellipticity of galaxies whose latent of it is zero, [N]."""
         if self._axis_ratio is None:
-            return tf.fill(tf.shape(next(iter(columns.values()))), ELLIPTICITY[0])
+            return ELLIPTICITY[0] * tf.ones_like(self.recipe.flux(columns))
         ratio = columns[self._axis_ratio]
         return tf.clip_by_value((1 - ratio) / (1 + ratio), 0.0, MAX_ELLIPTICITY)
 
-    def _ellipticity(self, vector: tf.Tensor, columns: Columns) -> tf.Tensor:
-        """The ellipticity of galaxies, [N]."""
+    def _orientation(self, position_angle_latents: tf.Tensor, vector: tf.Tensor,
+                     columns: Columns) -> Orientation:
+        """How galaxies lie in the sky, with the ellipticity of their vector."""
         unit = ELLIPTICITY[1] if self._axis_ratio is None else ELLIPTICITY_APART
-        return self._expected_ellipticity(columns) + unit * vector[:, 0]
+        return orientation_from_latents(
+            position_angle_latents, self._expected_ellipticity(columns) + unit * vector[:, 0])
 
     def infer(self, batch: Mapping[str, tf.Tensor], normal: tf.Tensor,
               progress: tf.Tensor) -> Inference:
@@ -299,8 +300,7 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
 
     def extent(self, position_angle_latents: tf.Tensor, vector: tf.Tensor, columns: Columns
                ) -> tf.Tensor:
-        orientation = orientation_from_latents(
-            position_angle_latents, self._ellipticity(vector, columns))
+        orientation = self._orientation(position_angle_latents, vector, columns)
         radius = self.recipe.half_light_radius(columns)
         # What is imposed on a galaxy with structure changes its size by some per cent.
         return BORDER + MARGIN * self.envelope(
@@ -348,8 +348,7 @@ class PolarFrameAutoencoder(FlowAutoencoder, kind="polar_frame"):
     def _light(self, structure: tf.Tensor, position_angle_latents: tf.Tensor, vector: tf.Tensor,
                columns: Columns, radius: tf.Tensor) -> StructuredLight:
         """Galaxies of unit flux whose envelope has a half-light radius [pixels]."""
-        orientation = orientation_from_latents(
-            position_angle_latents, self._ellipticity(vector, columns))
+        orientation = self._orientation(position_angle_latents, vector, columns)
         envelope = self.envelope(vector, columns, radius, orientation.axis_ratio)
         unit = radius * orientation.major_axis_factor
         return StructuredLight(

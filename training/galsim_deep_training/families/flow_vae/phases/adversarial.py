@@ -64,7 +64,7 @@ class Adversarial(Phase):
     >>> Adversarial.name, Adversarial.builds_on
     ('adversarial', ('flow',))
     >>> from galsim_deep_training.recipe import read_recipe
-    >>> recipe = read_recipe("training/recipes/acs_flow_vae.yaml")
+    >>> recipe = read_recipe("training/recipes/cosmos_25.2_flow_vae.yaml")
     >>> Adversarial.check_settings({}, recipe)
     Traceback (most recent call last):
     galsim.errors.GalSimConfigError: The recipe ...fit.adversarial, needs the autoencoder \
@@ -161,14 +161,13 @@ class Adversarial(Phase):
         return loss + self.settings.elbo * elbo, dict(scalars, generator=loss)
 
     def _elbo(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """The negative ELBO per pixel, and that of the flow per latent."""
+        """The negative ELBO per pixel, with a fit that bright galaxies do not dominate."""
         stamps, sigma, size = batch["stamp"], batch["noise_sigma"], batch["stamp"].shape[1]
         autoencoder = self._autoencoder
         normal = self.normal(step, tf.shape(stamps)[0], autoencoder.latent_size, POSTERIOR)
         inference = autoencoder.infer(batch, normal, tf.constant(1.0))
         models = convolve(inference.profiles, psf_transfer(batch["psf"], size))
         chi = fourier_chi_square(stamps, models, sigma, batch["noise_power"]) / size**2
-        # A few bright galaxies would dominate the sum.
         fit = tf.reduce_mean(tf.math.log1p(tf.nn.relu(chi - 1.0)))
         kl = tf.reduce_mean(tf.add_n(list(inference.kl.values()))) / size**2
         return fit + kl, dict(log_excess=fit, kl=kl * size**2)
