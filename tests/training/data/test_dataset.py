@@ -259,6 +259,17 @@ def test_an_epoch_visits_each_example_once(small):
             assert sorted(visited) == small.train_indices.tolist()
 
 
+def test_batches_among_some_of_the_examples(small):
+    chosen = small.train_indices[1::3]
+    steps = 2 * len(chosen)
+    drawn = np.concatenate([small.batch_indices(step, 2, 9, chosen) for step in range(steps)])
+    np.testing.assert_array_equal(np.unique(drawn, return_counts=True)[1], 4)
+    assert set(drawn) == set(chosen)
+    batch = next(small.batches(2, 9, augmented=False, among=chosen))
+    expected = small.read(small.batch_indices(0, 2, 9, chosen))
+    np.testing.assert_array_equal(batch["stamp"], expected["stamp"])
+
+
 def test_epochs_and_seeds_differ(small):
     count = len(small.train_indices)
     orders = {tuple(small.batch_indices(epoch, count, seed)) for epoch in (0, 1) for seed in (9, 8)}

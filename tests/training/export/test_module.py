@@ -379,10 +379,13 @@ def test_a_family_without_the_signature_of_its_kind(of_family, tmp_path):
 # ---- stamps of several sizes ----------------------------------------------------------------
 
 
-def test_a_module_that_chooses_stamps(make_recipe, data_file, awaken, tmp_path):
+@pytest.mark.parametrize("name, signatures", [
+    ("flow_vae_polar", {"sample", "decode", "encode", "log_prob"}),
+    ("mpcc_polar", {"sample", "decode", "encode", "prior"})])
+def test_a_module_that_chooses_stamps(name, signatures, make_recipe, data_file, awaken, tmp_path):
     """The compact graph draws what the networks draw, and the SavedModel has the other signatures.
     """
-    recipe = make_recipe(family="flow_vae_polar")
+    recipe = make_recipe(family=name)
     family, dataset = make_family(recipe), Dataset.of(recipe, data_file)
     family.prepare(dataset)
     for network in family.networks.values():
@@ -392,7 +395,7 @@ def test_a_module_that_chooses_stamps(make_recipe, data_file, awaken, tmp_path):
     module = Module(tmp_path)
     module.compare_with_card()
     assert set(module.compact.signatures()) == {"latents", "draw_16", "draw_32", "draw_48"}
-    assert set(module.card.signatures) == {"sample", "decode", "encode", "log_prob"}
+    assert set(module.card.signatures) == signatures
     model = galsim_deep.GenerativeGalaxyModel(tmp_path)
     assert (model.stamp_size, module.card.trained_size) == (48, 32)
     table = dict(flux_radius=np.geomspace(1.0, 8.0, 9), mag_auto=22.0, zphot=np.nan)
@@ -401,7 +404,7 @@ def test_a_module_that_chooses_stamps(make_recipe, data_file, awaken, tmp_path):
     normal = latents.draw_latents(latents.keys_from_seeds(range(9)), family.latent_size)
     columns = {name: tf.constant(np.broadcast_to(values, 9), tf.float32)
                for name, values in table.items()}
-    latent, _ = family.latents(tf.constant(normal), columns)
+    latent = family.latents(tf.constant(normal), columns)["latent"]
     for row, galaxy in enumerate(galaxies):
         image, scale = galaxy.image.array, galaxy.image.scale
         expected = family.draw(len(image), latent[row:row + 1], tf.constant([scale], tf.float32))
@@ -409,6 +412,7 @@ def test_a_module_that_chooses_stamps(make_recipe, data_file, awaken, tmp_path):
         np.testing.assert_allclose(image, expected[0], atol=0.02 * image.max())
     assert galaxies[3] == model.sample({name: np.broadcast_to(values, 9)[3] for name, values in
                                         table.items()}, seeds=[3])[0]
-    outputs = module.call("sample", random_normal=normal, **{
+    of_class = dict(galaxy_class=np.full(9, -1)) if module.card.classes else {}
+    outputs = module.call("sample", random_normal=normal, **of_class, **{
         name: np.broadcast_to(values, 9) for name, values in table.items()})
     assert outputs["image"].shape == (9, 32, 32, 1) and outputs["pixel_scale"].shape == (9,)

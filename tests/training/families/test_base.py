@@ -22,10 +22,11 @@ from galsim_deep_training.fitting.phase import GradientPhase
 KINDS = [kind for kind, family in ModelFamily.kinds().items()
          if family.__module__.startswith("galsim_deep_training.")]
 # Further tiny recipes of a family.
-VARIANTS = {"flow_vae_polar": "flow_vae"}
+VARIANTS = {"flow_vae_polar": "flow_vae", "mpcc_polar": "mpcc"}
 FAMILIES = [*KINDS, *VARIANTS]
 # Phases that a tiny recipe leaves out, because its networks do not allow them.
-LEFT_OUT = {"flow_vae": {"adversarial"}, "flow_vae_polar": {"structure", "matching"}}
+LEFT_OUT = {"flow_vae": {"adversarial"}, "flow_vae_polar": {"structure", "matching"},
+            "mpcc_polar": {"flow"}}
 
 
 def family_type(name):

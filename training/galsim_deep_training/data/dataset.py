@@ -297,7 +297,7 @@ class Dataset:
         self.train_indices = np.flatnonzero(~self._file.test)
         self.test_indices = np.flatnonzero(self._file.test)
         self._powers: dict[tuple[int, int], np.ndarray] = {}
-        self._permutations: dict[tuple[int, int], np.ndarray] = {}
+        self._permutations: dict[tuple[int, int, int], np.ndarray] = {}
 
     @classmethod
     def of(cls, recipe: Recipe, path: str | os.PathLike) -> "Dataset":
@@ -384,34 +384,43 @@ class Dataset:
             stamps[row] = self._file.noiseless(row)
         return indices, stamps
 
-    def batch_indices(self, step: int, batch_size: int, seed: int) -> np.ndarray:
+    def batch_indices(self, step: int, batch_size: int, seed: int,
+                      among: np.ndarray | None = None) -> np.ndarray:
         """The training examples of one step.
 
         Each epoch visits all training examples once, in an order drawn from the seed.
 
+        Parameters:
+            step:           Index of the step.
+            batch_size:     Number of examples in a batch.
+            seed:           Determines the order.
+            among:          Indices of the examples to use.  [default: all training examples]
+
         Returns:
             indices of examples, int [batch_size].
         """
-        n = len(self.train_indices)
+        among = self.train_indices if among is None else among
+        n = len(among)
         positions = np.arange(step * batch_size, (step + 1) * batch_size)
         chosen = np.empty(batch_size, int)
         for epoch in np.unique(positions // n):
-            permutation = self._permutation(seed, int(epoch))
+            permutation = self._permutation(seed, int(epoch), n)
             in_epoch = positions // n == epoch
             chosen[in_epoch] = permutation[positions[in_epoch] % n]
-        return self.train_indices[chosen]
+        return among[chosen]
 
-    def _permutation(self, seed: int, epoch: int) -> np.ndarray:
-        """The order of the training examples in an epoch; the last two are kept in memory."""
-        if (seed, epoch) not in self._permutations:
+    def _permutation(self, seed: int, epoch: int, count: int) -> np.ndarray:
+        """The order of the examples in an epoch; the last two are kept in memory."""
+        key = seed, epoch, count
+        if key not in self._permutations:
             if len(self._permutations) > 1:
                 self._permutations.pop(next(iter(self._permutations)))
-            self._permutations[seed, epoch] = np.random.default_rng([seed, epoch]).permutation(
-                len(self.train_indices))
-        return self._permutations[seed, epoch]
+            self._permutations[key] = np.random.default_rng([seed, epoch]).permutation(count)
+        return self._permutations[key]
 
     def batches(self, batch_size: int, seed: int, start: int = 0, stop: int | None = None,
-                augmented: bool = True) -> Iterator[dict[str, np.ndarray]]:
+                augmented: bool = True, among: np.ndarray | None = None
+                ) -> Iterator[dict[str, np.ndarray]]:
         """Yield training batches, as `read` returns them.
 
         Parameters:
@@ -420,10 +429,11 @@ class Dataset:
             start:          The first step.
             stop:           The step before which to stop.  [default: never]
             augmented:      Whether to rotate and mirror the examples at random.
+            among:          Indices of the examples to use.  [default: all training examples]
         """
         step = start
         while stop is None or step < stop:
-            yield self.read(self.batch_indices(step, batch_size, seed),
+            yield self.read(self.batch_indices(step, batch_size, seed, among),
                             np.random.default_rng([seed, step, 1]) if augmented else None)
             step += 1
 

@@ -45,8 +45,8 @@ def make_family(recipe: Recipe, precision: str | None = None) -> ModelFamily:
     if recipe.stamp.sizes and not family.chooses_stamps:
         raise GalSimConfigError(
             f"The recipe {recipe.path} has stamp.sizes, but its model, '{family.kind}', draws on "
-            "stamps of one size. Remove stamp.sizes, or choose networks that draw on any, such as "
-            "the autoencoder 'polar_frame' of 'flow_vae'.")
+            "stamps of one size. Remove stamp.sizes, or choose networks that draw on any: the "
+            "autoencoder 'polar_frame' of 'flow_vae', or the canvas 'polar_frame' of 'mpcc'.")
     return family
 
 

@@ -74,4 +74,4 @@ def central_cells(features: tf.Tensor, cells: int, margin: int = 0) -> tf.Tensor
     """
     size = features.shape[1]
     cut = max((size - cells) // 2 - margin, 0)
-    return features[:, cut:size - cut, cut:size - cut]
+    return features[:, cut:size - cut, cut:size - cut] if cut else features

@@ -14,6 +14,7 @@ import tensorflow as tf
 from .blocks import Shape
 from .conditional_batch_norm import ConditionalBatchNorm
 from .spectral import SpectralConv
+from .wrapping import wrapped
 
 
 class ResBlockUp(keras.layers.Layer):
@@ -24,21 +25,28 @@ class ResBlockUp(keras.layers.Layer):
 
     Parameters:
         channels:       Channels of the output.
+        wraps:          Whether the images are polar grids, see `networks.wrapping`.
 
     >>> ResBlockUp(4)(tf.ones([2, 6, 6, 5]), tf.ones([2, 3]), training=True).shape
     TensorShape([2, 12, 12, 4])
     """
 
-    def __init__(self, channels: int, **kwargs: Any) -> None:
+    def __init__(self, channels: int, wraps: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.channels = channels
+        self.channels, self.wraps = channels, wraps
         self.norms = [ConditionalBatchNorm(), ConditionalBatchNorm()]
-        self.convs = [SpectralConv(channels, 3), SpectralConv(channels, 3)]
-        self.upsample = keras.layers.UpSampling2D(2, interpolation="bilinear")
+        self.convs = [SpectralConv(channels, 3, wraps=wraps) for _ in range(2)]
+        self.upsampling = keras.layers.UpSampling2D(2, interpolation="bilinear")
 
     def build(self, x_shape: Shape, condition_shape: Shape) -> None:
         self.skip = SpectralConv(self.channels, 1)
         super().build((x_shape, condition_shape))
+
+    def upsample(self, x: tf.Tensor) -> tf.Tensor:
+        """Interpolate to twice the resolution."""
+        if not self.wraps:
+            return self.upsampling(x)
+        return self.upsampling(wrapped(x))[:, 2:-2, 2:-2]
 
     def call(self, x: tf.Tensor, condition: tf.Tensor, training: bool = False,
              batchwise: bool = False) -> tf.Tensor:
@@ -74,16 +82,17 @@ class ResBlockDown(keras.layers.Layer):
         first:          Whether this is the first block of a network, whose input is an image: it
                         has no relu before the first convolution, and pools before the 1x1
                         convolution.
+        wraps:          Whether the images are polar grids, see `networks.wrapping`.
 
     >>> ResBlockDown(4)(tf.ones([2, 6, 6, 5])).shape
     TensorShape([2, 3, 3, 4])
     """
 
     def __init__(self, channels: int, downsample: bool = True, first: bool = False,
-                 **kwargs: Any) -> None:
+                 wraps: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.channels, self.downsample, self.first = channels, downsample, first
-        self.convs = [SpectralConv(channels, 3), SpectralConv(channels, 3)]
+        self.convs = [SpectralConv(channels, 3, wraps=wraps) for _ in range(2)]
         self.pool = keras.layers.AveragePooling2D(2)
 
     def build(self, shape: Shape) -> None:

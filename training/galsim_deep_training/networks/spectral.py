@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from .blocks import Shape
+from .wrapping import wrapped
 
 LayerT = TypeVar("LayerT", bound=keras.layers.Layer)
 
@@ -107,21 +108,27 @@ class SpectralConv(_SpectralLayer):
         units:      Channels of the output.
         size:       Width of the kernel [pixels].
         use_bias:   Whether there is a bias.
+        wraps:      Whether the images are polar grids, see `networks.wrapping`.
 
     >>> SpectralConv(4, size=3)(tf.ones([2, 8, 8, 5])).shape
     TensorShape([2, 8, 8, 4])
     """
 
-    def __init__(self, units: int, size: int, use_bias: bool = True, **kwargs: Any) -> None:
+    def __init__(self, units: int, size: int, use_bias: bool = True, wraps: bool = False,
+                 **kwargs: Any) -> None:
         super().__init__(units, use_bias, **kwargs)
         self.size = size
+        # A kernel of one pixel needs no padding.
+        self.wraps = wraps and size > 1
 
     def build(self, shape: Shape) -> None:
         self._add_weights((self.size, self.size, shape[-1], self.units))
         super().build(shape)
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        x = tf.nn.conv2d(x, self._normalised_kernel(training), 1, "SAME")
+        kernel = self._normalised_kernel(training)
+        x = (tf.nn.conv2d(wrapped(x, self.size // 2), kernel, 1, "VALID") if self.wraps
+             else tf.nn.conv2d(x, kernel, 1, "SAME"))
         return x if self.bias is None else x + self.bias
 
 

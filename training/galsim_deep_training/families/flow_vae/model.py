@@ -111,7 +111,7 @@ class FlowVAEModel(ModelFamily):
         """Convert standard normal numbers [N, L] to light profiles [N, S, S]."""
         return self.autoencoder.generate(*self._latents(normal, columns))
 
-    def latents(self, normal: tf.Tensor, columns: Columns) -> tuple[tf.Tensor, tf.Tensor]:
+    def latents(self, normal: tf.Tensor, columns: Columns) -> dict[str, tf.Tensor]:
         """The same galaxies before they are drawn.
 
         Parameters:
@@ -119,14 +119,15 @@ class FlowVAEModel(ModelFamily):
             columns:    By name, [N] each.
 
         Returns:
-            (all that `draw` needs to know of each galaxy, [N, V]; half the side of the stamp that
-            it needs [arcsec], [N]).
+            a dict of ``latent``, all that `draw` needs to know of each galaxy, [N, V], and
+            ``extent``, half the side of the stamp that it needs [arcsec], [N].
         """
         position_angle_latents, shape, columns = self._latents(normal, columns)
         extent = self.recipe.stamp.pixel_scale * self._any_size.extent(
             position_angle_latents, shape[:, :self.autoencoder.vector_size], columns)
         values = tf.stack([columns[column.name] for column in self.recipe.columns], axis=-1)
-        return tf.concat([position_angle_latents, shape, values], axis=-1), extent
+        return dict(latent=tf.concat([position_angle_latents, shape, values], axis=-1),
+                    extent=extent)
 
     def draw(self, size: int, latent: tf.Tensor, pixel_scale: tf.Tensor) -> tf.Tensor:
         """Draw what `latents` gives, [N, V], on stamps of Z pixels [arcsec]: [N, Z, Z].

@@ -24,7 +24,7 @@ from ...data.dataset import Dataset
 from ...recipe import Recipe
 from ..base import Columns, Signature
 from ..shared.column_imputation import ColumnImputation
-from ..shared.signatures import POSITION_ANGLE_SCALE, encode_signature
+from ..shared.signatures import POSITION_ANGLE_SCALE, encode_signature, fitting_signatures
 from .model import MPCCModel
 from .phases.adversarial import Adversarial
 from .phases.class_weights import ClassWeightsPhase
@@ -90,9 +90,12 @@ class MPCC(MPCCModel, kind="mpcc"):
         normal = tf.TensorSpec([None, self.latent_size], tf.float32)
         latent = tf.TensorSpec([None, angles + self.settings.latent_size], tf.float32)
         galaxy_class = tf.TensorSpec([None], tf.int32)
+        sample = (fitting_signatures(self, self.latents, self.draw, has_classes=True)
+                  if self.recipe.stamp.sizes else
+                  dict(sample=Signature(self._sample, dict(
+                      columns, random_normal=normal, galaxy_class=galaxy_class))))
         return dict(
-            sample=Signature(self._sample, dict(
-                columns, random_normal=normal, galaxy_class=galaxy_class)),
+            sample,
             decode=Signature(self._decode, dict(
                 columns, latent=latent, galaxy_class=galaxy_class)),
             prior=Signature(self._prior, dict(columns, galaxy_class=galaxy_class)),

@@ -21,6 +21,7 @@ from ...networks.flows import Flow
 from ...networks.imputation import Imputation
 from ...recipe import Recipe
 from ..base import Columns, ModelFamily
+from .canvases.base import AnySizeCanvas
 from .class_imputation import imputed_for_class
 from .networks.class_weights import ClassWeights
 from .networks.discriminator import Discriminator, LatentEncoder, Trunk
@@ -62,6 +63,8 @@ class MPCCModel(ModelFamily):
     def __init__(self, settings: MPCCSettings, recipe: Recipe) -> None:
         super().__init__(settings, recipe)
         self.canvas = settings.canvas.make(recipe)
+        self.chooses_stamps = isinstance(self.canvas, AnySizeCanvas)
+        wraps = self.canvas.wraps
         self.conditional = settings.conditional and bool(recipe.columns)
         self.optional_columns = "columns" in recipe.fit
         blocks = self._check_sizes()
@@ -73,15 +76,16 @@ class MPCCModel(ModelFamily):
         self.generator = Generator(
             settings.latent_size, classes, settings.generator.start, blocks,
             settings.generator.channels, self.canvas.render_grids, self.canvas.scalars,
-            settings.generator.injection)
-        self.trunk = Trunk(channels, halvings, view_grids)
+            settings.generator.injection, wraps=wraps)
+        self.trunk = Trunk(channels, halvings, view_grids, wraps)
         self.discriminator = Discriminator(
             channels, self.conditional or settings.classes.supervised,
-            settings.discriminator.joint)
+            settings.discriminator.joint, wraps)
         self.encoder_trunk = (self.trunk if settings.encoder.share_trunk
-                              else Trunk(channels, halvings, view_grids))
-        self.encoder = LatentEncoder(settings.latent_size, channels,
-                                     view_grids[0][0] // 2**halvings, settings.encoder.hidden)
+                              else Trunk(channels, halvings, view_grids, wraps))
+        self.encoder = LatentEncoder(
+            settings.latent_size, channels, view_grids[0][0] // 2**halvings,
+            settings.encoder.hidden, wraps)
         self.class_weights = ClassWeights(classes, len(recipe.columns))
         self.imputation = Imputation(len(recipe.columns), seed=recipe.seed)
         self.training_set = TrainingSet(classes)
@@ -243,6 +247,61 @@ class MPCCModel(ModelFamily):
         Returns:
             (light profiles before PSF and pixel, [N, S, S]; their classes, int32 [N]).
         """
+        position_angle_latents, latent, numbers, columns = self._drawn(
+            normal, columns, galaxy_class)
+        return self.generate(
+            latent, self.one_hot(numbers), position_angle_latents, columns), numbers
+
+    def latents(self, normal: tf.Tensor, columns: Columns,
+                galaxy_class: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """The galaxies of `sample_classes` before they are rendered; for an `AnySizeCanvas`.
+
+        Parameters:
+            As for `sample_classes`.
+
+        Returns:
+            a dict of ``latent``, all that `draw` needs to know of each galaxy, [N, V]; ``extent``,
+            half the side of the stamp that it needs [arcsec], [N]; ``galaxy_class``, int32 [N].
+        """
+        position_angle_latents, latent, numbers, columns = self._drawn(
+            normal, columns, galaxy_class)
+        scalars = self.generator.scalars(
+            latent, self.one_hot(numbers), self.network_conditions(columns, tf.shape(normal)[0]))
+        extent = self.recipe.stamp.pixel_scale * self._any_size.extent(
+            scalars, position_angle_latents, columns)
+        values = [columns[column.name] for column in self.recipe.columns]
+        rest = tf.stack([tf.cast(numbers, tf.float32), *values], axis=-1)
+        return dict(latent=tf.concat([position_angle_latents, latent, rest], axis=-1),
+                    extent=extent, galaxy_class=numbers)
+
+    def draw(self, size: int, latent: tf.Tensor, pixel_scale: tf.Tensor) -> tf.Tensor:
+        """Draw what `latents` gives, [N, V], on stamps of Z pixels [arcsec]: [N, Z, Z].
+
+        At the edge the light is zero.
+        """
+        position_angle_latents, latent, number, values = tf.split(
+            latent, [*self._parts[:2], 1, len(self.recipe.columns)], axis=-1)
+        columns = {column.name: value for column, value in zip(
+            self.recipe.columns, tf.unstack(values, axis=-1), strict=True)}
+        classes = self.one_hot(tf.cast(number[:, 0], tf.int32))
+        outputs, scalars = self.generator(
+            latent, classes, self.network_conditions(columns, tf.shape(latent)[0]))
+        return self._any_size.render_on(size, outputs, scalars, position_angle_latents,
+                                        dict(columns, pixel_scale=pixel_scale))
+
+    @property
+    def _any_size(self) -> AnySizeCanvas:
+        assert isinstance(self.canvas, AnySizeCanvas)  # by ``chooses_stamps``
+        return self.canvas
+
+    def _drawn(self, normal: tf.Tensor, columns: Columns, galaxy_class: tf.Tensor | None
+               ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Columns]:
+        """What `sample_classes` draws.
+
+        Returns:
+            (position-angle latents [N, position_angle_size]; latents [N, J]; classes, int32 [N];
+            the columns, with none missing).
+        """
         position_angle_latents, normal, missing, last = tf.split(normal, self._parts, axis=-1)
         uniform, requested = uniform_of(last[:, 0]), columns
         columns = self.imputed(requested, missing)
@@ -256,9 +315,8 @@ class MPCCModel(ModelFamily):
             if self.optional_columns and self.settings.classes.number > 1:
                 columns = self._imputed_for_class(
                     numbers, requested, columns, numbers == drawn, missing, last[:, 0])
-        classes = self.one_hot(numbers)
-        latent = self.draw_latent(normal, classes, columns)
-        return self.generate(latent, classes, position_angle_latents, columns), numbers
+        latent = self.draw_latent(normal, self.one_hot(numbers), columns)
+        return position_angle_latents, latent, numbers, columns
 
     def _imputed_for_class(self, numbers: tf.Tensor, columns: Columns,
                            unconditional: Columns, keeps_unconditional: tf.Tensor,

@@ -36,8 +36,9 @@ def sample_signature(family: ModelFamily,
 
 def fitting_signatures(
         family: ModelFamily,
-        latents: Callable[[tf.Tensor, Columns], tuple[tf.Tensor, tf.Tensor]],
-        draw: Callable[[int, tf.Tensor, tf.Tensor], tf.Tensor]) -> dict[str, Signature]:
+        latents: Callable[..., dict[str, tf.Tensor]],
+        draw: Callable[[int, tf.Tensor, tf.Tensor], tf.Tensor],
+        has_classes: bool = False) -> dict[str, Signature]:
     """The signatures of a generator that draws each galaxy on a stamp that fits it.
 
     ``sample`` draws on stamps of the size that the family was trained on, with larger pixels where
@@ -45,32 +46,40 @@ def fitting_signatures(
 
     Parameters:
         family:     The family; ``stamp.sizes`` of its recipe are the sizes of the stamps.
-        latents:    (normal [N, latent_size], columns) -> numbers that describe each galaxy, [N, V],
-                    and half the side of the stamp that it needs [arcsec], [N].
+        latents:    (normal [N, latent_size], columns) -> a dict of ``latent``, numbers that
+                    describe each galaxy, [N, V], and ``extent``, half the side of the stamp that it
+                    needs [arcsec], [N].  With classes it takes ``galaxy_class`` [N] too, and gives
+                    it.
         draw:       (size Z, these numbers [N, V], pixel scale [N] [arcsec]) -> light profiles
                     before PSF, [N, Z, Z].
+        has_classes:    Whether galaxies have classes.
 
     Returns:
         ``sample``, ``latents``, and ``draw_Z`` for each size Z, by name.
     """
     stamp, specs = family.recipe.stamp, family.column_specs()
     specs = dict(specs, random_normal=tf.TensorSpec([None, family.latent_size], tf.float32))
+    if has_classes:
+        specs["galaxy_class"] = tf.TensorSpec([None], tf.int32)
 
-    def describe(random_normal: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        latent, extent = latents(random_normal, columns)
-        return dict(latent=latent, extent=extent)
+    def describe(random_normal: tf.Tensor, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        galaxy_class = [inputs.pop("galaxy_class")] if has_classes else []
+        return latents(random_normal, inputs, *galaxy_class)
 
-    def sample(random_normal: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        latent, extent = latents(random_normal, columns)
+    def sample(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        described = describe(**inputs)
+        latent, extent = described.pop("latent"), described.pop("extent")
         scale = tf.maximum(2.0 / stamp.size * extent, stamp.pixel_scale)
-        return dict(image=draw(stamp.size, latent, scale)[..., None], pixel_scale=scale)
+        return dict(described, image=draw(stamp.size, latent, scale)[..., None],
+                    pixel_scale=scale)
 
     def on(size: int) -> Callable[..., dict[str, tf.Tensor]]:
         def call(latent: tf.Tensor, pixel_scale: tf.Tensor) -> dict[str, tf.Tensor]:
             return dict(image=draw(size, latent, pixel_scale)[..., None])
         return call
 
-    example = describe(tf.zeros([1, family.latent_size]), **family.example_columns())
+    of_class = dict(galaxy_class=tf.fill([1], -1)) if has_classes else {}
+    example = describe(tf.zeros([1, family.latent_size]), **of_class, **family.example_columns())
     drawing = dict(latent=_latent(example["latent"].shape[1]),
                    pixel_scale=tf.TensorSpec([None], tf.float32))
     return dict(sample=Signature(sample, specs), latents=Signature(describe, specs),

@@ -64,19 +64,6 @@ def test_pixels_of_another_size(autoencoder):
     np.testing.assert_allclose(fine, large, rtol=1e-3, atol=1e-5 * np.max(large))
 
 
-def test_the_relief_has_a_mean_of_one_in_each_ring(autoencoder):
-    structure = tf.constant(np.random.default_rng(3).normal(size=(2, 16, 32)), tf.float32)
-    relief = autoencoder.relief(1.5 * structure, tf.fill([2], 40.0)).numpy()
-    np.testing.assert_allclose(relief.mean(axis=2), 1.0, rtol=1e-5)
-    assert np.all(relief > 0) and np.std(relief[:, 8]) > 0.1
-    # There is none in the very centre and little far outside, where it could not be seen.
-    np.testing.assert_array_equal(relief[:, 0], 1.0)
-    assert np.std(relief[:, -1]) < 0.5 * np.std(relief[:, 8])
-    # Nor where pixels are larger than the galaxy.
-    relief = autoencoder.relief(1.5 * structure, tf.fill([2], 0.05)).numpy()
-    np.testing.assert_allclose(relief, 1.0, atol=0.1)
-
-
 def test_the_position_angle_is_measured(autoencoder):
     latent = latents(autoencoder)
     stamps = autoencoder.decode(latent, columns())

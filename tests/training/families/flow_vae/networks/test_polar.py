@@ -8,7 +8,6 @@ from galsim_deep_training.families.flow_vae.networks.polar import (
     PolarDecoder,
     PolarEncoder,
     doubled,
-    wrapped,
 )
 
 
@@ -26,12 +25,6 @@ def decoder(awaken):
     made.infer(vector, conditions, [normal(2, 2, 4, 5), normal(2, 4, 8, 5), None], maps)
     awaken(made)
     return made
-
-
-def test_wrapped():
-    padded = wrapped(tf.reshape(tf.range(6.0), [1, 2, 3, 1]))[0, :, :, 0].numpy()
-    np.testing.assert_array_equal(padded, [[2, 0, 1, 2, 0], [2, 0, 1, 2, 0],
-                                           [5, 3, 4, 5, 3], [5, 3, 4, 5, 3]])
 
 
 def test_doubled():
@@ -78,9 +71,22 @@ def test_inference_without_noise_decodes_the_means(decoder):
     np.testing.assert_allclose(structure, decoder.structure(vector, conditions, means), atol=1e-6)
 
 
-def test_the_envelope_does_not_depend_on_the_variables_of_the_structure(decoder):
+def test_the_variables_of_the_light(decoder):
+    """They change envelope and structure, and with the others as they are, not the posterior."""
     vector, conditions = normal(2, 3), normal(2, 2)
-    before = decoder.envelope(vector, conditions)
-    for variable in decoder.structure_variables:
+    maps = [normal(2, *shape) for shape in decoder.map_shapes]
+    features = [normal(2, 2, 4, 5), normal(2, 4, 8, 5), None]
+    every = {id(variable) for variable in decoder.trainable_variables}
+    light = {id(variable) for variable in decoder.light_variables}
+    posterior = [variable for variable in decoder.trainable_variables
+                 if id(variable) not in light]
+    assert light < every and posterior
+    before = decoder.envelope(vector, conditions), decoder.structure(vector, conditions, maps)
+    means = decoder.infer(vector, conditions, features, maps)[1]
+    for variable in posterior:
         variable.assign(2.0 * variable.value + 0.1)
-    np.testing.assert_array_equal(decoder.envelope(vector, conditions), before)
+    after = decoder.envelope(vector, conditions), decoder.structure(vector, conditions, maps)
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    changed = decoder.infer(vector, conditions, features, maps)[1]
+    assert all(np.any(one != other) for one, other in zip(means[0], changed[0], strict=True))

@@ -16,7 +16,7 @@ COLUMNS = dict(flux_density=tf.constant([5.0, 80.0, 900.0]), size=tf.constant([1
 QUANTITIES = dict(flux_density=("flux", "mJy"), size=("largest_angular_size", "arcsec"),
                   flux_radius=("half_light_radius", "pix"), mag_auto=("magnitude", "mag"))
 SETTINGS = {"galaxy_frame": dict(psf_radius=2.0, cells=24), "plain": dict(subcells=2),
-            "sky": dict(cells=16)}
+            "polar_frame": dict(cells=4), "sky": dict(cells=16)}
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +76,8 @@ def random_outputs():
     def draw(canvas, seed=1, size=1.0):
         rng = np.random.default_rng(seed)
         return [tf.constant(
-                    size * rng.standard_normal((3, cells * fine, cells * fine)), tf.float32)
+                    size * rng.standard_normal(
+                        (3, cells * fine, (2 if canvas.wraps else 1) * cells * fine)), tf.float32)
                 for cells, fine in canvas.render_grids]
     return draw
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from galsim_deep_training.families.mpcc.canvases import Canvas
 
-KINDS = ("galaxy_frame", "plain", "sky")
+KINDS = ("galaxy_frame", "plain", "polar_frame", "sky")
 SIZE = 48
 
 
@@ -30,7 +30,8 @@ def test_view(canvas, rendered, psfs, columns):
     views, latents = canvas.view(rendered(canvas), psfs, tf.fill([3], 0.01), columns)
     assert latents.shape == (3, canvas.position_angle_size)
     for view, (cells, subcells) in zip(views, canvas.view_grids, strict=True):
-        assert view.shape[:3] == (3, cells * subcells, cells * subcells)
+        columns_of_cells = 2 * cells if canvas.wraps else cells
+        assert view.shape[:3] == (3, cells * subcells, columns_of_cells * subcells)
         assert np.isfinite(view.numpy()).all() and np.abs(view.numpy()).max() < 30
 
 

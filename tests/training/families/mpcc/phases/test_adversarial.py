@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_deep_training import fit as fitting
+from galsim_deep_training.families import make_family
 from galsim_deep_training.families.mpcc.phases import adversarial
 from galsim_deep_training.fit import fit
 from galsim_deep_training.fitting.checkpoints import Checkpoints
@@ -288,6 +289,33 @@ def test_diversity():
     assert float(adversarial.variance([first[20:]])) == pytest.approx(1.0, rel=0.2)
     second[20:] = first[20:]
     assert adversarial.diversity([first], [second], tf.constant(classes)).numpy()[1] == 0
+
+
+def test_likeness():
+    """It grows with the number of templates that images repeat, and not with what all share."""
+    rng = np.random.default_rng(5)
+    templates = rng.standard_normal((40, 8, 8, 2))
+    noise = 0.3 * rng.standard_normal((40, 8, 8, 2))
+    found = [float(adversarial.likeness([tf.constant(
+        shared + templates[np.arange(40) % different] + noise, tf.float32)]))
+        for different, shared in ((40, 0.0), (40, 20.0), (10, 0.0))]
+    assert found[0] < 0.4 and found[1] == pytest.approx(found[0], abs=1e-3) and found[2] > 0.8
+
+
+def test_polar_grids_are_not_jittered(make_recipe):
+    family = make_family(make_recipe(lambda content: content["fit"]["adversarial"].update(
+        jitter=dict(turn=0.1)), family="mpcc_polar"))
+    with pytest.raises(galsim.GalSimConfigError, match=r"fit\.adversarial\.jitter.*polar_frame"):
+        _ = family.phases
+
+
+def test_the_deepest_stamps(make):
+    """The settings choose them."""
+    family, dataset = make("conditional", lambda content: content["fit"]["adversarial"].update(
+        deepest_share=0.25))
+    batches = family.phases[0].batches(dataset, 0)
+    noise = np.concatenate([next(batches)["noise_sigma"] for _ in range(12)])
+    assert set(noise) == set(dataset.noise_sigma[dataset.deepest(0.25)])
 
 
 def test_its_checkpoints_depend_on_no_network_of_later_phases(make, tmp_path):

@@ -15,12 +15,7 @@ import tensorflow as tf
 
 from ....networks.blocks import ResidualBlock, Shape, bounded_scale, mlp
 from ....networks.upsampling import depth_to_space
-
-
-def wrapped(x: tf.Tensor, width: int = 1) -> tf.Tensor:
-    """Pad [N, R, A, C]: the columns periodically, the rows with copies of the first and last."""
-    x = tf.concat([x[:, :, -width:], x, x[:, :, :width]], axis=2)
-    return tf.concat([*[x[:, :1]] * width, x, *[x[:, -1:]] * width], axis=1)
+from ....networks.wrapping import wrapped
 
 
 class PolarConv2D(keras.layers.Conv2D):
@@ -191,14 +186,14 @@ class PolarDecoder(keras.Model):
                            for level, count in enumerate(maps)]
 
     @property
-    def structure_variables(self) -> list[keras.Variable]:
-        """The trainable variables that determine the structure of given latents.
+    def light_variables(self) -> list[keras.Variable]:
+        """The trainable variables that determine the light of given latents.
 
-        Those of the envelope and of the posterior are not among them.
+        Those of the posterior of the maps are not among them.
         """
-        return [variable for part in (self.entry, *self.levels)
-                for variable in part.trainable_variables
-                if part is self.entry or not part.is_posterior(variable)]
+        parts = (self.envelope_head, self.entry, *self.levels)
+        return [variable for part in parts for variable in part.trainable_variables
+                if not (isinstance(part, PolarLevel) and part.is_posterior(variable))]
 
     def envelope(self, vector: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
         """The numbers of the envelope, [N, E]."""

@@ -1,7 +1,7 @@
 """The base class of canvases, which convert network outputs to light profiles, and stamps to views.
 """
 
-__all__ = ["Canvas"]
+__all__ = ["AnySizeCanvas", "Canvas"]
 
 import abc
 from collections.abc import Sequence
@@ -42,10 +42,12 @@ class Canvas(Registered, abc.ABC, label="canvas"):
         layers:                 Layers that are saved in checkpoints, by name.
         may_be_rotated:         Whether images that are rotated or mirrored are as probable as the
                                 original, so that training stamps are augmented with them.
+        wraps:                  Whether the grids are polar: with twice as many columns as rows, and
+                                the last column next to the first.
 
     Example::
 
-        >>> {'galaxy_frame', 'plain', 'sky'} <= Canvas.kinds().keys()
+        >>> {'galaxy_frame', 'plain', 'polar_frame', 'sky'} <= Canvas.kinds().keys()
         True
     """
 
@@ -54,6 +56,7 @@ class Canvas(Registered, abc.ABC, label="canvas"):
     scalars: ClassVar[int] = 0
     position_angle_size: ClassVar[int] = 0
     may_be_rotated: ClassVar[bool] = True
+    wraps: ClassVar[bool] = False
 
     def __init__(self, settings: Any, recipe: Recipe) -> None:
         self.settings = settings
@@ -70,7 +73,7 @@ class Canvas(Registered, abc.ABC, label="canvas"):
 
         Parameters:
             outputs:                    Outputs of the generator on the ``render_grids``, [N, G, G]
-                                        each.
+                                        each, or [N, G, 2 G] if it ``wraps``.
             scalars:                    Its further outputs, [N, scalars]; None without any.
             position_angle_latents:     Standard normal numbers, [N, position_angle_size].
             columns:                    Catalogue columns.
@@ -94,6 +97,33 @@ class Canvas(Registered, abc.ABC, label="canvas"):
                                         [N, position_angle_size].  [default: measured on the stamps]
 
         Returns:
-            (views on the ``view_grids``, [N, G, G, V] each; position-angle latents of the sources,
-            [N, position_angle_size]).
+            (views on the ``view_grids``, [N, G, G, V] each, or [N, G, 2 G, V]; position-angle
+            latents of the sources, [N, position_angle_size]).
         """
+
+
+class AnySizeCanvas(Canvas):
+    """A canvas that renders on stamps of any size, so that each galaxy has one that fits.
+
+    >>> issubclass(Canvas.named("polar_frame"), AnySizeCanvas)
+    True
+    """
+
+    @abc.abstractmethod
+    def render_on(self, size: int, outputs: Sequence[tf.Tensor], scalars: tf.Tensor | None,
+                  position_angle_latents: tf.Tensor, columns: Columns) -> tf.Tensor:
+        """As `render`, on stamps of another size, at whose edge the light is zero.
+
+        Parameters:
+            size:                   Pixels Z on a side of the stamps.
+            outputs, scalars, position_angle_latents:   As in `render`.
+            columns:                As in `render`, and ``pixel_scale`` [arcsec], [N].
+
+        Returns:
+            [N, Z, Z], whose sums are the fluxes.
+        """
+
+    @abc.abstractmethod
+    def extent(self, scalars: tf.Tensor | None, position_angle_latents: tf.Tensor,
+               columns: Columns) -> tf.Tensor:
+        """Half the side of the stamps that galaxies need [pixels of the recipe], [N]."""

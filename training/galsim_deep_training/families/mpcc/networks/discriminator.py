@@ -23,18 +23,22 @@ class Trunk(keras.Model):
         channels:       Channels of all blocks.
         halvings:       Number of blocks that halve the resolution; one more block follows.
         grids:          ``(cells, subcells)`` of each image, see `nested_grids`.
+        wraps:          Whether the images are polar grids, see `networks.wrapping`, which have
+                        twice as many columns as rows.
 
     >>> Trunk(channels=8, halvings=1, grids=[(8, 2)])([tf.ones([2, 16, 16, 3])]).shape
     TensorShape([2, 4, 4, 8])
     """
 
-    def __init__(self, channels: int, halvings: int, grids: Grids) -> None:
+    def __init__(self, channels: int, halvings: int, grids: Grids, wraps: bool = False) -> None:
         super().__init__(name="trunk", dtype="float32")
         self.grids = grids
         # Cells of many pixels have many channels, which are reduced first.
         self.entry = SpectralConv(channels, 1) if grids[0][1] > 1 else None
-        self.blocks = [ResBlockDown(channels, first=number == 0) for number in range(halvings)]
-        self.blocks.append(ResBlockDown(channels, downsample=False, first=not halvings))
+        self.blocks = [ResBlockDown(channels, first=number == 0, wraps=wraps)
+                       for number in range(halvings)]
+        self.blocks.append(
+            ResBlockDown(channels, downsample=False, first=not halvings, wraps=wraps))
 
     def call(self, images: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
         """Compute features [N, h, w, channels] of images on each of the grids, [N, P, P, K]."""
@@ -59,15 +63,17 @@ class Discriminator(keras.Model):
         channels:       Channels of the block.
         conditional:    Whether there are conditions.
         joint:          Units of the joint layer; 0 for none.
+        wraps:          As for `Trunk`.
 
     >>> discriminator = Discriminator(channels=8, conditional=True)
     >>> discriminator(tf.ones([2, 4, 4, 8]), tf.ones([2, 3])).shape
     TensorShape([2])
     """
 
-    def __init__(self, channels: int, conditional: bool, joint: int = 0) -> None:
+    def __init__(self, channels: int, conditional: bool, joint: int = 0,
+                 wraps: bool = False) -> None:
         super().__init__(name="discriminator", dtype="float32")
-        self.block = ResBlockDown(channels, downsample=False)
+        self.block = ResBlockDown(channels, downsample=False, wraps=wraps)
         self.last = SpectralDense(1, dtype="float32")
         self.embed = SpectralDense(channels, use_bias=False,
                                    dtype="float32") if conditional else None
@@ -105,8 +111,9 @@ class LatentEncoder(keras.Model):
     Parameters:
         latent_size:    Dimension of the latent, J.
         channels:       Channels of the blocks.
-        cells:          Cells on a side of the features; the blocks halve them to 3 or fewer.
+        cells:          Rows of the features; the blocks halve them to 3 or fewer.
         hidden:         Units of the hidden layer of each of the two heads, mean and scale.
+        wraps:          As for `Trunk`.
 
     >>> encoder = LatentEncoder(latent_size=5, channels=8, cells=4, hidden=8)
     >>> mean, scale = encoder(tf.ones([2, 4, 4, 8]), tf.ones([2, 3]))
@@ -114,11 +121,12 @@ class LatentEncoder(keras.Model):
     TensorShape([2, 5])
     """
 
-    def __init__(self, latent_size: int, channels: int, cells: int, hidden: int) -> None:
+    def __init__(self, latent_size: int, channels: int, cells: int, hidden: int,
+                 wraps: bool = False) -> None:
         super().__init__(name="encoder", dtype="float32")
         self.blocks: list[ResBlockDown] = []
         while cells > 3 or not self.blocks:
-            self.blocks.append(ResBlockDown(channels))
+            self.blocks.append(ResBlockDown(channels, wraps=wraps))
             cells //= 2
         self.flatten = keras.layers.Flatten()
         self.heads = [[SpectralDense(hidden), mlp(latent_size)] for _ in range(2)]

@@ -13,6 +13,7 @@ from ....networks.nested_grids import Grids
 from ....networks.residual import ResBlockUp
 from ....networks.spectral import SpectralDense
 from ....networks.upsampling import BSplineUpsampling, upsample_to_grids
+from ....networks.wrapping import wrapped
 
 Injection = Literal["split", "copy", "class"]
 INJECTIONS: tuple[Injection, ...] = ("split", "copy", "class")
@@ -35,13 +36,15 @@ class Generator(keras.Model):
     Parameters:
         latent_size:    Dimension of the latent, J; for "split" a multiple of blocks + 1.
         classes:        Number of classes, K.
-        start:          Cells on a side of the first feature map.
+        start:          Rows of the first feature map.
         blocks:         Number of residual blocks, each of which doubles the resolution.
         channels:       Channels of all blocks.
         grids:          ``(cells, subcells)`` of each output, see `nested_grids`.
         scalars:        Number of scalar outputs in addition.
         injection:      One of `INJECTIONS`.
         hidden:         Hidden units of the network of the columns and of that of the scalars.
+        wraps:          Whether the images are polar grids, see `networks.wrapping`, which have
+                        twice as many columns as rows.
 
     Raises a `ValueError` if the latent cannot be split into equal pieces, or if the grids are not
     concentric with the highest resolution.
@@ -55,9 +58,10 @@ class Generator(keras.Model):
 
     def __init__(self, latent_size: int, classes: int, start: int, blocks: int, channels: int,
                  grids: Grids, scalars: int = 0, injection: Injection = "copy",
-                 hidden: int = 32) -> None:
+                 hidden: int = 32, wraps: bool = False) -> None:
         super().__init__(name="generator", dtype="float32")
-        self.start, self.channels, self.grids = start, channels, grids
+        self.start = start, 2 * start if wraps else start
+        self.channels, self.grids, self.wraps = channels, grids, wraps
         finest = start * 2**blocks
         self.injection = injection
         if injection == "split" and latent_size % (blocks + 1):
@@ -67,16 +71,17 @@ class Generator(keras.Model):
         self.embed = (None if injection == "class" else
                       SpectralDense(latent_size, use_bias=False, dtype="float32"))
         self.transform_columns = mlp(hidden, (hidden,))
-        self.entry = SpectralDense(start**2 * channels)
-        self.blocks = [ResBlockUp(channels) for _ in range(blocks)]
+        self.entry = SpectralDense(self.start[0] * self.start[1] * channels)
+        self.blocks = [ResBlockUp(channels, wraps) for _ in range(blocks)]
         self.norm = ConditionalBatchNorm(conditional=False)
         # Not zero: the discriminator would be far ahead before the images show anything.
         initializer = keras.initializers.RandomNormal(stddev=0.05)
         self.upsampling = [
-            BSplineUpsampling(subcells, "same" if cells == finest else "valid", initializer)
+            BSplineUpsampling(
+                subcells, "same" if cells == finest and not wraps else "valid", initializer)
             for cells, subcells in grids]
-        self.scalars = (mlp(scalars, (hidden,), output_initializer="zeros")
-                        if scalars else None)
+        self.scalar_head = (mlp(scalars, (hidden,), output_initializer="zeros")
+                            if scalars else None)
 
     def build(self, *_: Shape) -> None:
         """Nothing to do: the layers within are built when they are called first."""
@@ -93,18 +98,26 @@ class Generator(keras.Model):
             training, batchwise:    As for `ConditionalBatchNorm.call`.
 
         Returns:
-            (a real-valued image on each grid, [N, cells * subcells, cells * subcells] each;
-            scalars [N, scalars], or None).
+            (a real-valued image on each grid, [N, cells * subcells, cells * subcells] each, or
+            twice as many columns if it is a polar grid; scalars [N, scalars], or None).
         """
         entry, block_conditions = self._split(latent, classes, conditions, training)
         x = self.entry(entry, training=training)
-        x = tf.reshape(x, [-1, self.start, self.start, self.channels])
+        x = tf.reshape(x, [-1, *self.start, self.channels])
         for block, condition in zip(self.blocks, block_conditions, strict=True):
             x = block(x, condition, training=training, batchwise=batchwise)
         x = tf.nn.relu(self.norm(x, training=training, batchwise=batchwise))
-        scalars = None if self.scalars is None else self.scalars(
-            tf.concat([latent, classes, conditions], axis=-1))
-        return upsample_to_grids(x, self.upsampling, self.grids), scalars
+        if self.wraps:
+            x = wrapped(x)
+        return (upsample_to_grids(x, self.upsampling, self.grids),
+                self.scalars(latent, classes, conditions))
+
+    def scalars(self, latent: tf.Tensor, classes: tf.Tensor, conditions: tf.Tensor
+                ) -> tf.Tensor | None:
+        """The scalar outputs alone, [N, scalars]; None if there are none."""
+        if self.scalar_head is None:
+            return None
+        return self.scalar_head(tf.concat([latent, classes, conditions], axis=-1))
 
     def _split(self, latent: tf.Tensor, classes: tf.Tensor, conditions: tf.Tensor,
                training: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:

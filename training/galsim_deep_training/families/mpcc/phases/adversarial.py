@@ -1,6 +1,6 @@
 """The phase in which generator, prior, discriminator and encoder are trained together."""
 
-__all__ = ["Adversarial", "AdversarialSettings", "Jitter", "NETWORKS", "diversity"]
+__all__ = ["Adversarial", "AdversarialSettings", "Jitter", "NETWORKS", "diversity", "likeness"]
 
 import collections
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from ....networks.conditional_batch_norm import collect_statistics
 from ....networks.spectral import fold_spectral_norm
 from ....recipe import PhaseSettings, Recipe
 from ....settings import Jitter as JitterSize
-from ....settings import LearningRate, Repeats, Settings, Share, Weight
+from ....settings import LearningRate, PositiveShare, Repeats, Settings, Share, Weight
 from ..jitter import SIZE, jittered
 from ..losses import (
     class_negative_log_likelihood,
@@ -103,6 +103,8 @@ class AdversarialSettings(PhaseSettings):
     of generator and prior: images should change with the latent equally everywhere.  A class that
     contains two kinds of images, with a sudden change from one to the other, then tends to give one
     of them up; this is useful for classes that are found without labels."""
+    deepest_share: PositiveShare = 1.0
+    """Fraction of the training stamps that are used: those with the least noise."""
     jitter: Jitter = Jitter()
     """Random movements of the images, which prevent the discriminator from memorising a small
     training set."""
@@ -172,6 +174,12 @@ class Adversarial(Phase):
         self.simulator = Simulator(family, self.normal)
         self._watched: collections.deque[Mapping[str, float]] = collections.deque(maxlen=WATCHED)
 
+        jitter = settings.jitter
+        if family.canvas.wraps and (jitter.shift or jitter.turn or jitter.stretch):
+            raise GalSimConfigError(
+                f"The recipe {family.recipe.path}, fit.adversarial.jitter, moves images on a "
+                f"square; the canvas '{family.canvas.kind}' is a polar grid. Leave it out.")
+
     @classmethod
     def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:
         optimizer = fit[cls.name].optimizer
@@ -186,7 +194,8 @@ class Adversarial(Phase):
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         return dataset.batches(self.rows(self.settings), self.seed, start,
-                               augmented=self.family.canvas.may_be_rotated)
+                               augmented=self.family.canvas.may_be_rotated,
+                               among=dataset.deepest(self.settings.deepest_share))
 
     def step(self, batch: Batch, step: tf.Tensor) -> Scalars:
         scalars: Scalars = {}
@@ -311,6 +320,8 @@ class Adversarial(Phase):
               or, without labels, over that in the fit; ``usage``: the smallest.  It is 1 for a
               class of which fewer than `MIN_EXPECTED` of these stamps are expected;
             * ``explained_variance``: fraction of the variance of the latents that is inferred;
+            * ``likeness``: how alike generated images are, see `likeness`, over the same for real
+              ones: above 1 if the generator repeats itself;
             * ``diversity``: variance of noiseless images of the same class, columns, PSF and
               position angle, of the class with the smallest one, over the variance of real images.
         """
@@ -339,6 +350,7 @@ class Adversarial(Phase):
             class_accuracy=tf.reduce_mean(tf.reduce_sum(inferred * classes, axis=-1)),
             usage=tf.reduce_min(usage),
             explained_variance=1.0 - missed / tf.math.reduce_variance(latent),
+            likeness=likeness(views) / likeness(real_views),
             diversity=tf.reduce_min(by_class) / variance(real_views))
 
     def fault(self, steps_done: int, scalars: Mapping[str, float]) -> str | None:
@@ -409,6 +421,30 @@ def diversity(first: Views, second: Views, classes: tf.Tensor) -> tf.Tensor:
     count = tf.reduce_sum(classes, axis=0)
     mean = tf.linalg.matvec(classes, square, transpose_a=True) / tf.maximum(count, 1.0)
     return tf.where(count > 0, mean, tf.reduce_mean(square))
+
+
+def likeness(views: Views) -> tf.Tensor:
+    """How alike images are: the mean over images of the largest correlation with another image.
+
+    The mean of all images is subtracted first, so that what they have in common does not count.
+
+    Parameters:
+        views:  Views of N images, [N, G, G, V] each.
+
+    Returns:
+        a scalar, at most 1.
+
+    >>> different = tf.reshape(tf.eye(3), [3, 1, 3, 1])
+    >>> round(float(likeness([different])), 3)
+    -0.5
+    >>> round(float(likeness([tf.repeat(different, 2, axis=0)])), 3)
+    1.0
+    """
+    flat = _flat(views)
+    flat = tf.math.l2_normalize(flat - tf.reduce_mean(flat, axis=0), axis=1)
+    correlation = tf.matmul(flat, flat, transpose_b=True)
+    others = tf.linalg.set_diag(correlation, -tf.ones_like(flat[:, 0]))
+    return tf.reduce_mean(tf.reduce_max(others, axis=1))
 
 
 def variance(views: Views) -> tf.Tensor:

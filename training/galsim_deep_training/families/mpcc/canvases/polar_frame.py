@@ -1,0 +1,118 @@
+"""The canvas of an envelope and structure on a polar grid."""
+
+__all__ = ["PolarFrameCanvas", "PolarFrameCanvasSettings"]
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import pydantic
+import tensorflow as tf
+
+from ....networks.conditions import Columns
+from ....recipe import Recipe
+from ....rendering.polar_renderer import PolarRenderer, PolarShape
+from ....rendering.structured_light import StructuredLight
+from ....settings import Cells, Settings, Subcells, check_grid
+from .base import AnySizeCanvas
+
+
+class PolarFrameCanvasSettings(Settings):
+    """Settings of the ``polar_frame`` canvas.
+
+    >>> PolarFrameCanvasSettings(cells=8).rows
+    32
+    """
+
+    cells: Cells = 16
+    """Rows of the grid that the networks work on; it has twice as many columns."""
+    subcells: Subcells = 4
+    """Rows and columns of the structure and of views in a cell of the networks."""
+
+    @pydantic.model_validator(mode="after")
+    def _grid_is_small(self) -> Self:
+        check_grid(self, "cells", "subcells")
+        return self
+
+    @property
+    def rows(self) -> int:
+        """Radii of the structure; it has twice as many angles."""
+        return self.cells * self.subcells
+
+    @property
+    def image_pixels(self) -> int:
+        """Values of the structure of a galaxy, and of its view."""
+        return 2 * self.rows**2
+
+
+class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
+    """Galaxies as an envelope times structure, see `rendering.polar_renderer`.
+
+    The generator makes the structure; its further outputs are the ellipticity, the winding and the
+    numbers of the envelope.  Networks see the maps of a `PolarView`, and at each place the radius,
+    the mean of the ring, and what describes the galaxy as a whole: their features are summed over
+    the grid.  See `Canvas` for the parameters.
+
+    Example::
+
+        >>> from galsim_deep_training.recipe import read_recipe
+        >>> recipe = read_recipe("training/recipes/acs_flow_vae.yaml")
+        >>> canvas = PolarFrameCanvas(PolarFrameCanvasSettings(cells=8, subcells=2), recipe)
+        >>> columns = dict(hlr=tf.constant([0.18]), mag_auto=tf.constant([25.94]),
+        ...                axis_ratio=tf.constant([0.5]))
+        >>> scalars = tf.zeros([1, canvas.scalars])
+        >>> image = canvas.render([tf.zeros([1, 16, 32])], scalars, tf.ones([1, 3]), columns)
+        >>> image.shape, round(float(tf.reduce_sum(image)), 2)
+        (TensorShape([1, 128, 128]), 1.0)
+    """
+
+    Settings = PolarFrameCanvasSettings
+    settings: PolarFrameCanvasSettings
+    scalars = 2 + PolarRenderer.envelope_size
+    position_angle_size = 3
+    wraps = True
+
+    def __init__(self, settings: PolarFrameCanvasSettings, recipe: Recipe) -> None:
+        super().__init__(settings, recipe)
+        self.render_grids = self.view_grids = [(settings.cells, settings.subcells)]
+        self.renderer = PolarRenderer(settings.rows, recipe)
+
+    def render(self, outputs: Sequence[tf.Tensor], scalars: tf.Tensor | None,
+               position_angle_latents: tf.Tensor, columns: Columns) -> tf.Tensor:
+        light = self._light(outputs, scalars, position_angle_latents, columns)
+        return light.at_pixels(self.recipe.stamp.size)
+
+    def render_on(self, size: int, outputs: Sequence[tf.Tensor], scalars: tf.Tensor | None,
+                  position_angle_latents: tf.Tensor, columns: Columns) -> tf.Tensor:
+        light = self._light(outputs, scalars, position_angle_latents, columns)
+        return self.renderer.on_stamp(light, size, columns)
+
+    def extent(self, scalars: tf.Tensor | None, position_angle_latents: tf.Tensor,
+               columns: Columns) -> tf.Tensor:
+        return self.renderer.extent(_shape(scalars, position_angle_latents), columns)
+
+    def _light(self, outputs: Sequence[tf.Tensor], scalars: tf.Tensor | None,
+               position_angle_latents: tf.Tensor, columns: Columns) -> StructuredLight:
+        return self.renderer.imposed(
+            outputs[0], _shape(scalars, position_angle_latents), columns)
+
+    def view(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
+             position_angle_latents: tf.Tensor | None = None
+             ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        # The orientation is measured on generated stamps too, so that its errors are the same as
+        # for real ones.
+        view = self.renderer.view(stamps, psfs, noise_sigma, columns)
+        rows, angles = view.maps.shape[1:3]
+        log_radius = np.asarray(self.renderer.grid.log_radius, np.float32)[None, :, None, None]
+        rings = tf.stack(tf.split(view.rings, 2, axis=1), axis=-1)[:, :, None]
+        everywhere = [
+            rings, log_radius * tf.ones_like(rings[..., :1]),
+            view.scalars[:, None, None] * tf.ones([1, rows, 1, 1])]
+        return [tf.concat([view.maps, tf.tile(tf.concat(everywhere, axis=-1), [1, 1, angles, 1])],
+                          axis=-1)], view.orientation.latents
+
+
+def _shape(scalars: tf.Tensor | None, position_angle_latents: tf.Tensor) -> PolarShape:
+    assert scalars is not None
+    return PolarShape(position_angle_latents, ellipticity=scalars[:, 0], winding=scalars[:, 1],
+                      envelope=scalars[:, 2:])
