@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from galsim_deep.measure.moments import adaptive_moments
 from galsim_deep.observations.collection import COLUMNS, Collection
@@ -73,6 +74,39 @@ def test_psfs_and_noise(galaxies):
             middle = len(galaxy.noise_correlation) // 2
             assert galaxy.noise_correlation[middle, middle] == 1
             assert galaxy.noise_correlation.max() == 1
+
+
+def test_photon_noise_of_the_judges(galaxies):
+    """Where the telescope passes no structure, below 0.066", bright galaxies have the noise of sky
+    and photons, and more than that of the sky."""
+    over_sky, over_both = [], []
+    for galaxy in galaxies:
+        if galaxy.survey != "cosmos" or galaxy.magnitude > 22.7 or not galaxy.noise_sigma:
+            continue
+        assert galaxy.photon_variance == pytest.approx(1 / (2028 * 3.16), rel=0.01)
+        rows, columns = np.indices(galaxy.image.shape)
+        inside = np.hypot(columns - galaxy.x, rows - galaxy.y) < 0.35 * galaxy.radius_used
+        window = ndimage.gaussian_filter((inside & galaxy.usable).astype(float), 1.5)
+        light = ndimage.gaussian_filter(galaxy.image, 2.0)
+        power = np.abs(np.fft.fft2(window * (galaxy.image - light)))**2
+        frequency = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, power.shape), indexing="ij"))
+        hidden = frequency * 0.066 > galaxy.pixel_scale
+        correlation = np.zeros(power.shape)
+        side = min(len(galaxy.noise_correlation), *power.shape)
+        cut = (len(galaxy.noise_correlation) - side + 1) // 2
+        known = galaxy.noise_correlation[cut:len(galaxy.noise_correlation) - cut,
+                                         cut:len(galaxy.noise_correlation) - cut]
+        correlation[:len(known), :len(known)] = known
+        half = len(known) // 2
+        spectrum = np.fft.fft2(np.roll(correlation, (-half, -half), axis=(0, 1))).real
+        sky = galaxy.noise_sigma**2 * (window**2).sum()
+        photons = galaxy.photon_variance * (window**2 * light.clip(0)).sum()
+        found = power[hidden].sum() / spectrum[hidden].sum()
+        over_sky.append(found / sky)
+        over_both.append(found / (sky + photons))
+    assert len(over_sky) >= 10
+    assert np.median(over_sky) > 1.4
+    assert 0.9 < np.median(over_both) < 1.25
 
 
 def test_sky_is_zero_where_there_is_much_of_it(galaxies):

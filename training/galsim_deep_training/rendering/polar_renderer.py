@@ -43,8 +43,6 @@ CONFIDENT = 0.15
 """Confidence of a winding from which on it is used as measured."""
 LARGEST_LOG_STRUCTURE = 3.0
 """Largest absolute logarithm of the structure."""
-LEAST_RELIEF = 0.1
-"""What is left of the envelope in the darkest places: galaxies have no holes."""
 LEFT_OUT = 0.0028
 """Largest share of the light of a galaxy outside of a stamp that fits it."""
 MARGIN = 1.02
@@ -265,8 +263,7 @@ class PolarRenderer:
         taper, radius = (values.reshape(-1, rows, 1).mean(1) for values in (
             self._taper, np.exp(self.grid.log_radius)[:, None]))
         shown = 1 - tf.exp(-0.5 * tf.square(radius * minor_unit[:, None, None]))
-        relief = LEAST_RELIEF + (1 - LEAST_RELIEF) * tf.exp(
-            bounded(structure * taper * shown, LARGEST_LOG_STRUCTURE))
+        relief = tf.exp(bounded(structure * taper * shown, LARGEST_LOG_STRUCTURE))
         return relief / tf.reduce_mean(relief, axis=2, keepdims=True)
 
     def light(self, structure: tf.Tensor, shape: PolarShape, columns: Columns, radius: tf.Tensor

@@ -45,6 +45,13 @@ SURVEYS = {
 ZERO_POINT = 25.94
 PIXEL_SCALE = 0.03
 PSF_SIZE = 65
+EXPOSURE_TIMES = {("cosmos", "F814W"): 2028.0, ("aegis", "F606W"): 2260.0,
+                  ("aegis", "F814W"): 2100.0}
+"""Of each survey and band [s]; images are in e-/s (Koekemoer et al. 2007; Davis et al. 2007)."""
+_RATIO = 0.8 / 0.6
+NOISE_RATIO = _RATIO / (1 - 1 / (3 * _RATIO))
+"""By how much drizzling with drops of 0.8 to pixels of 0.6 reduces the noise of a pixel, part of
+which becomes noise that is correlated (Fruchter & Hook 2002, PASP 114, 144, eq. 9)."""
 _CATALOGUES = (("cosmos_f814w_50/real_galaxy_catalog.fits", PSF_SIZE),
                ("cosmos_misc/galsim_example_catalog/real_galaxy_catalog_23.5_example.fits",
                 PSF_SIZE))
@@ -132,4 +139,5 @@ def _stamp(name: str, survey: str, band: str, image: np.ndarray, psf: np.ndarray
     return Observed(
         name=name, survey=survey, band=band, wavelength=804.0 if band == "F814W" else 592.0,
         image=image, psf=psf, psf_scale=PIXEL_SCALE, pixel_scale=PIXEL_SCALE,
-        zero_point=zero_point, judge_only=True, **known)
+        zero_point=zero_point, judge_only=True,
+        photons=1 / (EXPOSURE_TIMES[survey, band] * NOISE_RATIO**2), **known)

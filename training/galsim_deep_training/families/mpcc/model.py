@@ -332,8 +332,12 @@ class MPCCModel(ModelFamily):
             normal:         The standard normal numbers of `imputed`, [N, C].
             last:           The standard normal numbers that the classes were drawn from, [N].
         """
-        return imputed_for_class(
-            self.one_hot(numbers), columns, unconditional, keeps_unconditional, normal,
+        # Other entries, such as the pixel scale, are never missing.
+        requested, drawn = (
+            {column.name: values[column.name] for column in self.recipe.columns}
+            for values in (columns, unconditional))
+        return dict(columns) | imputed_for_class(
+            self.one_hot(numbers), requested, drawn, keeps_unconditional, normal,
             # The class depends on the leading digits of this number, so that only its last digits
             # are free.  These are the same on every machine, unlike those of a number that is
             # computed from it.

@@ -186,14 +186,14 @@ class PolarDecoder(keras.Model):
                            for level, count in enumerate(maps)]
 
     @property
-    def light_variables(self) -> list[keras.Variable]:
-        """The trainable variables that determine the light of given latents.
+    def structure_variables(self) -> list[keras.Variable]:
+        """The trainable variables that determine the structure of given latents.
 
-        Those of the posterior of the maps are not among them.
+        Those of the envelope and of the posterior are not among them.
         """
-        parts = (self.envelope_head, self.entry, *self.levels)
-        return [variable for part in parts for variable in part.trainable_variables
-                if not (isinstance(part, PolarLevel) and part.is_posterior(variable))]
+        return [variable for part in (self.entry, *self.levels)
+                for variable in part.trainable_variables
+                if part is self.entry or not part.is_posterior(variable)]
 
     def envelope(self, vector: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
         """The numbers of the envelope, [N, E]."""

@@ -1,56 +1,19 @@
 """The discriminator of polar views: real galaxies, or sampled ones?"""
 
-__all__ = ["PolarDiscriminator", "angular_power"]
+__all__ = ["PolarDiscriminator"]
 
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from ....networks.blocks import ResidualBlock, mlp
 from ....networks.wrapping import wrapped
 from .polar import PolarConv2D
 
-ROWS = 4
-"""Rows of the grid over which the angular power is averaged."""
-LEAST_POWER = 1e-3
-"""Added to the angular power before its logarithm."""
-
-
-def angular_power(contrast: tf.Tensor) -> tf.Tensor:
-    """Half the logarithm of the power of maps along their columns, in bands of frequency.
-
-    The bands are 1, 2, 3 to 4, 5 to 8, and so on, in periods over the circle.
-
-    Parameters:
-        contrast:   [N, R, A]; R is a multiple of `ROWS`, and A a power of two.
-
-    Returns:
-        averages over `ROWS` rows each, [N, R / ROWS * log2(A)].
-
-    >>> wave = tf.cos(3 * 2 * np.pi / 16 * tf.range(16.0)) * tf.ones([1, 4, 1])
-    >>> angular_power(wave).numpy().round(2)  # half of the variance in the third band, ln(0.5) / 2
-    array([[-3.45, -3.45, -0.35, -3.45]], dtype=float32)
-    """
-    rows, columns = contrast.shape[1:]
-    spectrum = tf.signal.rfft(contrast)
-    # Both signs of a frequency; the highest one has no other.
-    power = 2 * tf.square(tf.abs(spectrum + 1e-20)) / columns**2
-    power = tf.reduce_mean(tf.reshape(power, [-1, rows // ROWS, ROWS, columns // 2 + 1]), axis=2)
-    band = np.ceil(np.log2(np.maximum(np.arange(columns // 2 + 1), 1))).astype(int)
-    band[0] = -1
-    bands = (band[:, None] == np.arange(band.max() + 1)).astype(np.float32)
-    banded = tf.einsum("nrf,fb->nrb", power, bands)
-    return tf.reshape(0.5 * tf.math.log(banded + LEAST_POWER),
-                      [-1, rows // ROWS * bands.shape[1]])
-
 
 class PolarDiscriminator(keras.Model):
     """Judges polar views, each place by itself and the galaxy as a whole.
-
-    The whole is judged by its angular power too, so that samples get both smooth and clumpy
-    galaxies in the right numbers.
 
     Parameters:
         channels:   Channels at each resolution, the highest first: that of the views, a half, ...
@@ -95,5 +58,5 @@ class PolarDiscriminator(keras.Model):
                 patches = tf.cast(tf.reduce_mean(
                     self.patches(tf.nn.relu(x)), axis=[1, 2, 3]), tf.float32)
         x = tf.cast(self.flatten(tf.nn.relu(x)), tf.float32)
-        flat = tf.concat([x, rings, angular_power(maps[..., 2]), conditions], axis=-1)
+        flat = tf.concat([x, rings, conditions], axis=-1)
         return patches + self.whole(flat)[:, 0]

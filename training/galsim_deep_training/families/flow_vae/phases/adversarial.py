@@ -17,7 +17,7 @@ from ....physics.convolution import convolve, psf_transfer
 from ....physics.likelihood import fourier_chi_square
 from ....physics.observation import observe
 from ....recipe import PhaseSettings, Recipe
-from ....settings import LearningRate, PositiveShare, Weight
+from ....settings import Weight
 from ..autoencoders.polar_frame import PolarFrameAutoencoder
 from ..model import FlowVAEModel
 from ..networks.polar_discriminator import PolarDiscriminator
@@ -41,11 +41,6 @@ class AdversarialSettings(PhaseSettings):
     """Size of the perturbation with which that gradient is estimated."""
     elbo: Weight = 1.0
     """Weight of the ELBO per pixel, which keeps the galaxies that are encoded."""
-    discriminator_learning_rate: LearningRate = 0.0015
-    """Learning rate of the discriminator.  With that of the decoder, it cannot follow the decoder,
-    and hardly tells real galaxies from sampled ones."""
-    deepest_share: PositiveShare = 1.0
-    """Fraction of the training stamps to use: those with the least noise, which show structure."""
 
 
 class Adversarial(Phase):
@@ -62,8 +57,9 @@ class Adversarial(Phase):
     al. 2024, arXiv:2501.05441), which is estimated from a random perturbation of its input.  The
     ELBO remains a part of the loss, so that encoded galaxies are still reconstructed.
 
-    Only the decoder is fitted.  Encoder and flows stay as they are: if they are fitted as well, the
-    adversarial loss changes which galaxies there are.
+    Only the part of the decoder that makes the structure is fitted.  Envelope, encoder and flows
+    stay as they are: if they are fitted as well, the adversarial loss changes sizes and profiles,
+    which the likelihood determines better.
 
     >>> Adversarial.name, Adversarial.builds_on
     ('adversarial', ('flow',))
@@ -91,13 +87,12 @@ class Adversarial(Phase):
         self.discriminator(tf.zeros([1, rows, 2 * rows, 3]), tf.zeros([1, 2 * rows]),
                            tf.zeros([1, size]))
         self.networks = dict(autoencoder.networks)
+        variables = autoencoder.decoder.structure_variables
         self.generator_step = OptimiserStep(
-            autoencoder.decoder.light_variables, make_optimizer(settings, **BETAS),
-            settings.clip, False)
+            variables, make_optimizer(settings, **BETAS), settings.clip, False)
         self.discriminator_step = OptimiserStep(
             self.discriminator.trainable_variables,
-            make_optimizer(settings, settings.discriminator_learning_rate, use_ema=False, **BETAS),
-            settings.clip, False)
+            make_optimizer(settings, use_ema=False, **BETAS), settings.clip, False)
 
     @property
     def _autoencoder(self) -> PolarFrameAutoencoder:
@@ -113,8 +108,7 @@ class Adversarial(Phase):
                 "whose views the discriminator sees.")
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
-        return dataset.batches(self.settings.batch_size, self.seed + 5, start,
-                               among=dataset.deepest(self.settings.deepest_share))
+        return dataset.batches(self.settings.batch_size, self.seed + 5, start)
 
     def step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
         sampled = tf.stop_gradient(self._sampled(batch, step))

@@ -10,11 +10,15 @@ import pydantic
 import tensorflow as tf
 
 from ....networks.conditions import Columns
+from ....networks.wrapping import wrapped
 from ....recipe import Recipe
 from ....rendering.polar_renderer import PolarRenderer, PolarShape
 from ....rendering.structured_light import StructuredLight
-from ....settings import Cells, Settings, Subcells, check_grid
+from ....settings import Cells, Multiple, Settings, Subcells, check_grid
 from .base import AnySizeCanvas
+
+DETAIL = 4.0
+"""Factor of the difference of the light from its mean over neighbours."""
 
 
 class PolarFrameCanvasSettings(Settings):
@@ -28,6 +32,9 @@ class PolarFrameCanvasSettings(Settings):
     """Rows of the grid that the networks work on; it has twice as many columns."""
     subcells: Subcells = 4
     """Rows and columns of the structure and of views in a cell of the networks."""
+    contrast: Multiple = 3.0
+    """Factor of the views.  The spectral normalisation of the discriminator bounds how much its
+    output changes with its input, so that it hardly sees structure of low contrast."""
 
     @pydantic.model_validator(mode="after")
     def _grid_is_small(self) -> Self:
@@ -49,9 +56,10 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
     """Galaxies as an envelope times structure, see `rendering.polar_renderer`.
 
     The generator makes the structure; its further outputs are the ellipticity, the winding and the
-    numbers of the envelope.  Networks see the maps of a `PolarView`, and at each place the radius,
-    the mean of the ring, and what describes the galaxy as a whole: their features are summed over
-    the grid.  See `Canvas` for the parameters.
+    numbers of the envelope.  Networks see the maps of a `PolarView`, the difference of the first
+    one from its mean over neighbours, and at each place the radius, the mean of the ring, and what
+    describes the galaxy as a whole: their features are summed over the grid.  See `Canvas` for the
+    parameters.
 
     Example::
 
@@ -108,8 +116,11 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
         everywhere = [
             rings, log_radius * tf.ones_like(rings[..., :1]),
             view.scalars[:, None, None] * tf.ones([1, rows, 1, 1])]
-        return [tf.concat([view.maps, tf.tile(tf.concat(everywhere, axis=-1), [1, 1, angles, 1])],
-                          axis=-1)], view.orientation.latents
+        significance = view.maps[..., :1]
+        detail = significance - tf.nn.avg_pool2d(wrapped(significance), 3, 1, "VALID")
+        maps = tf.concat([view.maps, DETAIL * detail, tf.tile(
+            tf.concat(everywhere, axis=-1), [1, 1, angles, 1])], axis=-1)
+        return [self.settings.contrast * maps], view.orientation.latents
 
 
 def _shape(scalars: tf.Tensor | None, position_angle_latents: tf.Tensor) -> PolarShape:
