@@ -27,7 +27,7 @@ def recorded():
     def record(family):
         calls, generate = [], family.generate
 
-        def spy(latent, classes, position_angle_latents, columns):
+        def spy(latent, classes, position_angle_latents, columns, noise=None):
             calls.append(dict(classes=np.argmax(classes, axis=-1), **{
                 name: value.numpy() for name, value in columns.items()}))
             return generate(latent[:1], classes[:1], position_angle_latents[:1],

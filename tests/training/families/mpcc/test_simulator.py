@@ -15,10 +15,10 @@ def recorded():
     def record(family):
         calls, generate = {}, family.generate
 
-        def spy(latent, classes, position_angle_latents, columns, **mode):
+        def spy(latent, classes, position_angle_latents, columns, noise=None, **mode):
             calls.update(latent=latent, classes=classes, mode=mode,
                          position_angle_latents=position_angle_latents)
-            return generate(latent, classes, position_angle_latents, columns, **mode)
+            return generate(latent, classes, position_angle_latents, columns, noise, **mode)
 
         family.generate = spy
         return calls

@@ -76,7 +76,7 @@ class MPCCModel(ModelFamily):
         self.generator = Generator(
             settings.latent_size, classes, settings.generator.start, blocks,
             settings.generator.channels, self.canvas.render_grids, self.canvas.scalars,
-            settings.generator.injection, wraps=wraps)
+            settings.generator.injection, wraps=wraps, noise_maps=settings.generator.noise_maps)
         self.trunk = Trunk(channels, halvings, view_grids, wraps)
         self.discriminator = Discriminator(
             channels, self.conditional or settings.classes.supervised,
@@ -91,9 +91,9 @@ class MPCCModel(ModelFamily):
         self.training_set = TrainingSet(classes)
         self.prepared.update(self.canvas.layers, training_set=self.training_set)
         self.flow: Flow | None = None
-        # The parts of the random input: position angle, latent, missing columns, class.
-        self._parts = [
-            self.canvas.position_angle_size, settings.latent_size, len(recipe.columns), 1]
+        # The parts of the random input: position angle, latent, missing columns, class, noise.
+        self._parts = [self.canvas.position_angle_size, settings.latent_size,
+                       len(recipe.columns), 1, self.generator.noise_size]
         self.latent_size = sum(self._parts)
         self._create_weights()
         # After the other networks, whose initial weights must not depend on the flow.
@@ -170,7 +170,7 @@ class MPCCModel(ModelFamily):
         return self.conditions(columns) if self.recipe.columns else tf.zeros([count, 0])
 
     def generate(self, latent: tf.Tensor, classes: tf.Tensor, position_angle_latents: tf.Tensor,
-                 columns: Columns, **mode: Any) -> tf.Tensor:
+                 columns: Columns, noise: tf.Tensor | None = None, **mode: Any) -> tf.Tensor:
         """Generate light profiles.
 
         Parameters:
@@ -178,13 +178,15 @@ class MPCCModel(ModelFamily):
             classes:                    One-hot, [N, K].
             position_angle_latents:     Standard normal numbers, [N, position_angle_size].
             columns:                    Catalogue columns, [N] each.
+            noise:                      Standard normal numbers of the maps of noise of the
+                                        generator, [N, noise_size].  [default: zeros]
             **mode:                     ``training`` or ``batchwise`` of the generator.
 
         Returns:
             light profiles before PSF and pixel, [N, S, S].
         """
         conditions = self.network_conditions(columns, tf.shape(latent)[0])
-        outputs, scalars = self.generator(latent, classes, conditions, **mode)
+        outputs, scalars = self.generator(latent, classes, conditions, noise, **mode)
         return self.canvas.render(outputs, scalars, position_angle_latents, columns)
 
     def view(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
@@ -247,10 +249,10 @@ class MPCCModel(ModelFamily):
         Returns:
             (light profiles before PSF and pixel, [N, S, S]; their classes, int32 [N]).
         """
-        position_angle_latents, latent, numbers, columns = self._drawn(
+        position_angle_latents, latent, numbers, columns, noise = self._drawn(
             normal, columns, galaxy_class)
         return self.generate(
-            latent, self.one_hot(numbers), position_angle_latents, columns), numbers
+            latent, self.one_hot(numbers), position_angle_latents, columns, noise), numbers
 
     def latents(self, normal: tf.Tensor, columns: Columns,
                 galaxy_class: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -263,7 +265,7 @@ class MPCCModel(ModelFamily):
             a dict of ``latent``, all that `draw` needs to know of each galaxy, [N, V]; ``extent``,
             half the side of the stamp that it needs [arcsec], [N]; ``galaxy_class``, int32 [N].
         """
-        position_angle_latents, latent, numbers, columns = self._drawn(
+        position_angle_latents, latent, numbers, columns, noise = self._drawn(
             normal, columns, galaxy_class)
         scalars = self.generator.scalars(
             latent, self.one_hot(numbers), self.network_conditions(columns, tf.shape(normal)[0]))
@@ -271,7 +273,7 @@ class MPCCModel(ModelFamily):
             scalars, position_angle_latents, columns)
         values = [columns[column.name] for column in self.recipe.columns]
         rest = tf.stack([tf.cast(numbers, tf.float32), *values], axis=-1)
-        return dict(latent=tf.concat([position_angle_latents, latent, rest], axis=-1),
+        return dict(latent=tf.concat([position_angle_latents, latent, rest, noise], axis=-1),
                     extent=extent, galaxy_class=numbers)
 
     def draw(self, size: int, latent: tf.Tensor, pixel_scale: tf.Tensor) -> tf.Tensor:
@@ -279,13 +281,14 @@ class MPCCModel(ModelFamily):
 
         At the edge the light is zero.
         """
-        position_angle_latents, latent, number, values = tf.split(
-            latent, [*self._parts[:2], 1, len(self.recipe.columns)], axis=-1)
+        angle_size, latent_size, column_count, _, noise_size = self._parts
+        position_angle_latents, latent, number, values, noise = tf.split(
+            latent, [angle_size, latent_size, 1, column_count, noise_size], axis=-1)
         columns = {column.name: value for column, value in zip(
             self.recipe.columns, tf.unstack(values, axis=-1), strict=True)}
         classes = self.one_hot(tf.cast(number[:, 0], tf.int32))
         outputs, scalars = self.generator(
-            latent, classes, self.network_conditions(columns, tf.shape(latent)[0]))
+            latent, classes, self.network_conditions(columns, tf.shape(latent)[0]), noise)
         return self._any_size.render_on(size, outputs, scalars, position_angle_latents,
                                         dict(columns, pixel_scale=pixel_scale))
 
@@ -295,14 +298,15 @@ class MPCCModel(ModelFamily):
         return self.canvas
 
     def _drawn(self, normal: tf.Tensor, columns: Columns, galaxy_class: tf.Tensor | None
-               ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Columns]:
+               ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Columns, tf.Tensor]:
         """What `sample_classes` draws.
 
         Returns:
             (position-angle latents [N, position_angle_size]; latents [N, J]; classes, int32 [N];
-            the columns, with none missing).
+            the columns, with none missing; the noise of the generator, [N, noise_size]).
         """
-        position_angle_latents, normal, missing, last = tf.split(normal, self._parts, axis=-1)
+        position_angle_latents, normal, missing, last, noise = tf.split(
+            normal, self._parts, axis=-1)
         uniform, requested = uniform_of(last[:, 0]), columns
         columns = self.imputed(requested, missing)
         # A class is drawn for rows with a requested class too, so that the request does not change
@@ -316,7 +320,7 @@ class MPCCModel(ModelFamily):
                 columns = self._imputed_for_class(
                     numbers, requested, columns, numbers == drawn, missing, last[:, 0])
         latent = self.draw_latent(normal, self.one_hot(numbers), columns)
-        return position_angle_latents, latent, numbers, columns
+        return position_angle_latents, latent, numbers, columns, noise
 
     def _imputed_for_class(self, numbers: tf.Tensor, columns: Columns,
                            unconditional: Columns, keeps_unconditional: tf.Tensor,

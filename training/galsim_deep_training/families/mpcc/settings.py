@@ -17,6 +17,7 @@ from ...registry import Choice
 from ...settings import (
     Cells,
     Channels,
+    Maps,
     Multiple,
     Pixels,
     Repeats,
@@ -102,7 +103,7 @@ class GeneratorSettings(Settings):
     Example::
 
         >>> GeneratorSettings(start=2, injection="class")
-        GeneratorSettings(start=2, channels=64, injection='class')
+        GeneratorSettings(start=2, channels=64, injection='class', noise_maps=())
     """
 
     start: Cells = 6
@@ -111,6 +112,9 @@ class GeneratorSettings(Settings):
     """Channels of all blocks."""
     injection: Literal["split", "copy", "class"] = "copy"
     """The way in which latent and class enter the blocks."""
+    noise_maps: tuple[Maps, ...] = ()
+    """Number of maps of noise that are added to the first features, and to those after each block.
+    They decide where details are."""
 
 
 class DiscriminatorSettings(Settings):

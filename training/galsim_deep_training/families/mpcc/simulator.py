@@ -152,19 +152,21 @@ class Simulator:
             latent, classes:    [N, J] and one-hot [N, K].
             batch, step, stream, mode:    As for `views`.
             copies:             Number of copies of the same rows, one after the other; all copies
-                                have the same position angle, displacement and noise.
+                                have the same position angle, displacement and noise, also that of
+                                the generator.
             noisy:              Whether to add noise.
 
         Returns:
             (stamps [N, S, S]; position-angle latents [N, position_angle_size]).
         """
         family, offset, size = self.family, self.settings.offset, batch["stamp"].shape[1]
-        width = family.canvas.position_angle_size
+        sizes = [family.canvas.position_angle_size, 2, size**2, family.generator.noise_size]
         normal = self._normal(
-            step, tf.shape(latent)[0] // copies, width + 2 + size**2, 2 * stream + 1)
-        position_angle_latents, displacement, noise = tf.split(
-            tf.tile(normal, [copies, 1]), [width, 2, size**2], axis=-1)
-        profiles = family.generate(latent, classes, position_angle_latents, batch, **mode)
+            step, tf.shape(latent)[0] // copies, sum(sizes), 2 * stream + 1)
+        position_angle_latents, displacement, noise, generator_noise = tf.split(
+            tf.tile(normal, [copies, 1]), sizes, axis=-1)
+        profiles = family.generate(
+            latent, classes, position_angle_latents, batch, generator_noise, **mode)
         if offset:
             profiles = displaced(profiles, offset * (2.0 * uniform_of(displacement) - 1.0))
         noise = tf.reshape(noise, [-1, size, size]) if noisy else tf.zeros_like(profiles)

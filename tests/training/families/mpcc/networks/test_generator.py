@@ -50,6 +50,28 @@ def test_every_input_affects_the_images(injection, changed):
     assert np.abs(generator(**arguments)[0][0] - before).max() > 1e-6 * np.ptp(before)
 
 
+def test_noise_moves_details():
+    """Each resolution has noise of its own, and the scalars have none."""
+    generator = make_generator(scalars=1, noise_maps=[2, 1], wraps=True)
+    assert generator.noise_shapes == [(2, 4, 2), (4, 8, 1)] and generator.noise_size == 48
+    zeros = tf.zeros([2, 48])
+    before, scalars = generator(*inputs(), zeros, training=True)
+    images = {}
+    for number in (0, 20):
+        noise = np.zeros((2, 48), np.float32)
+        noise[:, number] = 3.0
+        after, same = generator(*inputs(), tf.constant(noise))
+        images[number] = after[0].numpy()
+        np.testing.assert_array_equal(same, scalars)
+    plain = generator(*inputs())[0][0].numpy()
+    np.testing.assert_array_equal(plain, generator(*inputs(), zeros)[0][0])
+    changes = [np.abs(image - plain).max() for image in images.values()]
+    assert min(changes) > 1e-6 * np.ptp(plain)
+    # The noise of one place changes the image about it.
+    change = np.abs(images[20] - plain)[0]
+    assert change.max() > 3 * np.median(change)
+
+
 def test_split_gives_each_block_a_piece_of_the_latent():
     """The entry and each of two blocks get a third of the latent."""
     generator = make_generator("split")

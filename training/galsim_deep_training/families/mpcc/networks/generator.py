@@ -2,16 +2,18 @@
 
 __all__ = ["INJECTIONS", "Generator"]
 
+from collections.abc import Sequence
 from typing import Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ....networks.blocks import Shape, mlp
 from ....networks.conditional_batch_norm import ConditionalBatchNorm
 from ....networks.nested_grids import Grids
 from ....networks.residual import ResBlockUp
-from ....networks.spectral import SpectralDense
+from ....networks.spectral import SpectralConv, SpectralDense
 from ....networks.upsampling import BSplineUpsampling, upsample_to_grids
 from ....networks.wrapping import wrapped
 
@@ -33,6 +35,10 @@ class Generator(keras.Model):
 
     Columns, if any, are transformed by a small network and are part of the condition of all blocks.
 
+    Maps of standard normal numbers may be added to the features at each resolution, as in StyleGAN
+    (Karras et al. 2019, arXiv:1812.04948).  They decide where details are, which the latent of a
+    few numbers would repeat from image to image.
+
     Parameters:
         latent_size:    Dimension of the latent, J; for "split" a multiple of blocks + 1.
         classes:        Number of classes, K.
@@ -43,8 +49,14 @@ class Generator(keras.Model):
         scalars:        Number of scalar outputs in addition.
         injection:      One of `INJECTIONS`.
         hidden:         Hidden units of the network of the columns and of that of the scalars.
+        noise_maps:     Number of maps of noise that are added to the first features, and to those
+                        after each block; fewer entries for none at the last resolutions.
         wraps:          Whether the images are polar grids, see `networks.wrapping`, which have
                         twice as many columns as rows.
+
+    Attributes:
+        noise_shapes:   (rows, columns, maps) at each resolution with noise.
+        noise_size:     Number of all their numbers.
 
     Raises a `ValueError` if the latent cannot be split into equal pieces, or if the grids are not
     concentric with the highest resolution.
@@ -58,7 +70,7 @@ class Generator(keras.Model):
 
     def __init__(self, latent_size: int, classes: int, start: int, blocks: int, channels: int,
                  grids: Grids, scalars: int = 0, injection: Injection = "copy",
-                 hidden: int = 32, wraps: bool = False) -> None:
+                 hidden: int = 32, wraps: bool = False, noise_maps: Sequence[int] = ()) -> None:
         super().__init__(name="generator", dtype="float32")
         self.start = start, 2 * start if wraps else start
         self.channels, self.grids, self.wraps = channels, grids, wraps
@@ -80,6 +92,11 @@ class Generator(keras.Model):
             BSplineUpsampling(
                 subcells, "same" if cells == finest and not wraps else "valid", initializer)
             for cells, subcells in grids]
+        self.noise_shapes = [(rows * 2**level, columns * 2**level, maps)
+                             for level, maps in enumerate(noise_maps)
+                             for rows, columns in [self.start]]
+        self.noise_size = sum(int(np.prod(shape)) for shape in self.noise_shapes)
+        self.noise_layers = [SpectralConv(channels, 1, use_bias=False) for _ in noise_maps]
         self.scalar_head = (mlp(scalars, (hidden,), output_initializer="zeros")
                             if scalars else None)
 
@@ -87,7 +104,7 @@ class Generator(keras.Model):
         """Nothing to do: the layers within are built when they are called first."""
 
     def call(self, latent: tf.Tensor, classes: tf.Tensor, conditions: tf.Tensor,
-             training: bool = False,
+             noise: tf.Tensor | None = None, training: bool = False,
              batchwise: bool = False) -> tuple[list[tf.Tensor], tf.Tensor | None]:
         """Generate images.
 
@@ -95,6 +112,7 @@ class Generator(keras.Model):
             latent:         [N, J].
             classes:        One-hot, [N, K].
             conditions:     Standardised columns, [N, C]; [N, 0] if there are none.
+            noise:          Standard normal numbers, [N, noise_size].  [default: zeros]
             training, batchwise:    As for `ConditionalBatchNorm.call`.
 
         Returns:
@@ -104,8 +122,13 @@ class Generator(keras.Model):
         entry, block_conditions = self._split(latent, classes, conditions, training)
         x = self.entry(entry, training=training)
         x = tf.reshape(x, [-1, *self.start, self.channels])
+        if noise is None:
+            noise = tf.zeros([tf.shape(latent)[0], self.noise_size])
+        added = self._noise_features(noise, training)
+        x += added.pop(0) if added else 0.0
         for block, condition in zip(self.blocks, block_conditions, strict=True):
             x = block(x, condition, training=training, batchwise=batchwise)
+            x += added.pop(0) if added else 0.0
         x = tf.nn.relu(self.norm(x, training=training, batchwise=batchwise))
         if self.wraps:
             x = wrapped(x)
@@ -118,6 +141,14 @@ class Generator(keras.Model):
         if self.scalar_head is None:
             return None
         return self.scalar_head(tf.concat([latent, classes, conditions], axis=-1))
+
+    def _noise_features(self, noise: tf.Tensor, training: bool) -> list[tf.Tensor]:
+        """What noise [N, noise_size] adds to the features at each resolution."""
+        sizes = [int(np.prod(shape)) for shape in self.noise_shapes]
+        return [layer(tf.reshape(part, [-1, *shape]), training=training)
+                for layer, part, shape in zip(
+                    self.noise_layers, tf.split(noise, sizes, axis=-1) if sizes else [],
+                    self.noise_shapes, strict=True)]
 
     def _split(self, latent: tf.Tensor, classes: tf.Tensor, conditions: tf.Tensor,
                training: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:

@@ -50,7 +50,7 @@ MIN_CHANGE = 1e-4
 """Relative squared change of an image that counts as none, so that a class that begins to vary is
 not suppressed."""
 # Streams of random numbers besides those of simulated stamps, see `Phase.normal`.
-JITTER, STATISTICS, MIXTURE, NEIGHBOURS = 10000, 500, 501, 502
+JITTER, STATISTICS, MIXTURE, NEIGHBOURS, GENERATOR_NOISE = 10000, 500, 501, 502, 2000
 
 Views = list[tf.Tensor]
 Scalars = dict[str, tf.Tensor]
@@ -405,7 +405,10 @@ class Adversarial(Phase):
         chosen = rng.integers(len(rows["label"]), size=4 * self.settings.batch_size)
         batch = {name: tf.constant(values[chosen]) for name, values in rows.items()}
         latents = self.simulator.latents(batch, tf.constant(index), STATISTICS)
-        self.family.generator(*latents, self.family.network_conditions(batch, len(chosen)))
+        noise = self.normal(
+            tf.constant(index), len(chosen), self.family.generator.noise_size, GENERATOR_NOISE)
+        self.family.generator(
+            *latents, self.family.network_conditions(batch, len(chosen)), noise)
 
 
 def diversity(first: Views, second: Views, classes: tf.Tensor) -> tf.Tensor:
