@@ -270,6 +270,13 @@ def test_batches_among_some_of_the_examples(small):
     np.testing.assert_array_equal(batch["stamp"], expected["stamp"])
 
 
+def test_the_deepest_examples(small):
+    assert np.array_equal(small.deepest(1.0), small.train_indices)
+    few = small.deepest(0.3)
+    others = np.setdiff1d(small.train_indices, few)
+    assert small.noise_sigma[few].max() <= small.noise_sigma[others].min()
+
+
 def test_epochs_and_seeds_differ(small):
     count = len(small.train_indices)
     orders = {tuple(small.batch_indices(epoch, count, seed)) for epoch in (0, 1) for seed in (9, 8)}

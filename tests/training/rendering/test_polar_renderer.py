@@ -8,6 +8,7 @@ from galsim_deep.measure.half_light import measured_radius
 from galsim_deep_training.rendering.polar_renderer import (
     BORDER,
     ELLIPTICITY,
+    ELLIPTICITY_APART,
     PolarRenderer,
     PolarShape,
 )
@@ -75,7 +76,8 @@ def test_the_ellipticity(renderer):
     found = [renderer.orientation(shape(renderer, ellipticity=latent), columns()).axis_ratio
              for latent in (0.0, 1.0)]
     ellipticities = np.array([(1 - q) / (1 + q) for q in found])[:, 0]
-    zero, unit = ELLIPTICITY if renderer.measures_ellipticity else (0.25, 0.1)
+    zero, unit = (ELLIPTICITY if renderer.measures_ellipticity
+                  else ((1 - 0.6) / (1 + 0.6), ELLIPTICITY_APART))
     np.testing.assert_allclose(ellipticities, [zero, zero + unit], rtol=1e-4)
 
 

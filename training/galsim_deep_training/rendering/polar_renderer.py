@@ -1,4 +1,4 @@
-"""Rendering on a polar grid in the frame of the galaxy: a smooth envelope times structure.
+"""Rendering on a polar grid in the frame of the galaxy.
 
 A galaxy is a smooth envelope times structure.  The envelope is a sum of Gaussians
 (`rendering.envelope`): flux, half-light radius and wings are exact for a stamp of any size.  The
@@ -56,11 +56,14 @@ class PolarView:
     """What networks see of N galaxies, and how they lie in the sky.
 
     Attributes:
-        maps:           On the polar grid: the light in units of the noise, the light in units of
-                        the flux per square of the half-light radius, and the relative difference
-                        from the mean of the ring, [N, R, A, 3].
-        rings:          The first two for the mean of each ring, [N, 2 R].
-        scalars:        Width of the PSF, signal to noise and size, [N, 3].
+        maps:           On the polar grid, [N, R, A, 3]: the light in units of the noise and in
+                        units of the flux per square of the half-light radius, both as an inverse
+                        hyperbolic sine; the relative difference from the mean of the ring, between
+                        -2 and 4.
+        rings:          The mean of each ring, in the second of these units and in the first,
+                        likewise, [N, 2 R].
+        scalars:        Logarithms of the width of the PSF over the half-light radius, of the
+                        signal-to-noise ratio and of the size, [N, 3].
         orientation:    How the galaxies lie in the sky.
         winding:        Of the columns of the maps, [N].
     """
@@ -80,7 +83,7 @@ class PolarShape:
         position_angle_latents: Cosine and sine of the position angle, and a number whose sign is
                         the handedness, [N, 3].
         ellipticity:    In units of a latent, see `PolarRenderer.orientation`, [N].
-        winding:        Likewise, [N].
+        winding:        In units of a latent, see `WINDING`, [N].
         envelope:       The numbers of the envelope, [N, `PolarRenderer.envelope_size`].
     """
 

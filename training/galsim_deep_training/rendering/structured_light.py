@@ -1,6 +1,6 @@
 """The light of galaxies: a smooth envelope times structure on a polar grid."""
 
-__all__ = ["StructuredLight"]
+__all__ = ["StructuredLight", "check_rows"]
 
 import dataclasses
 
@@ -16,6 +16,18 @@ CELLS = 16
 _RADII = np.geomspace(0.5, 2.0, 24).astype(np.float32)
 _SOFTNESS = 0.08
 """Width in ln(radius) over which the light of a cell is counted."""
+
+
+def check_rows(rows: int) -> None:
+    """Check that a polar grid of this many rows can be averaged to the coarse one.
+
+    Raises a `ValueError` if it cannot.
+
+    >>> check_rows(48)
+    """
+    if rows < CELLS // 2 or rows > CELLS and rows % CELLS:
+        raise ValueError(f"a polar grid has {CELLS // 2} to {CELLS} rows, or a multiple of "
+                         f"{CELLS}, not {rows}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,8 +25,8 @@ class Observed:
                         0.03 arcsec span.
         likely_redshift:    What the redshift of a nearby galaxy is taken to be for its magnitude
                         if it is not known.
-        photons:        Variance of photon noise per flux; of the SDSS it follows from the noise of
-                        the sky, see ``sky_flux``.
+        photons:        Variance of photon noise per flux; 0 if it is not known, or follows from
+                        the noise of the sky, see ``sky_flux``.
         sky_flux:       Flux of the sky in a pixel that was taken off before, whose photons are the
                         noise of the sky; 0 if it is not known.
         sky:            The sky, if it is known; None: it is to be measured.

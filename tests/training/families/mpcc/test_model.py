@@ -1,10 +1,12 @@
 """What the networks of MPCC compute together."""
 
+import galsim
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
 
+from galsim_deep_training.families import make_family
 from galsim_deep_training.networks.conditional_batch_norm import ConditionalBatchNorm
 from galsim_deep_training.networks.spectral import SpectralConv, SpectralDense, layers_of
 
@@ -128,3 +130,50 @@ def test_a_fitted_generator_treats_rows_independently(name, fit_of):
     together = family.sample(normal, columns).numpy()
     alone = family.sample(normal[2:3], {k: v[:1] for k, v in columns.items()}).numpy()
     np.testing.assert_allclose(alone[0], together[2], atol=1e-6 * together.max())
+
+
+@pytest.mark.parametrize("model, message", [
+    (dict(generator=dict(start=2, noise_maps=[1, 1, 1])),
+     "noise_maps has 3 entries.*2 resolutions"),
+    (dict(canvas=dict(kind="polar_frame", cells=10, subcells=1), generator=dict(start=5)),
+     "canvas.*10 rows")])
+def test_sizes_that_do_not_fit_a_polar_grid(model, message, make_recipe):
+    def change(content):
+        for name, values in model.items():
+            content["model"][name].update(values)
+
+    with pytest.raises(galsim.GalSimConfigError, match=message):
+        make_family(make_recipe(change, family="mpcc_polar"))
+
+
+@pytest.fixture(scope="module")
+def polar(make_recipe, data_file, awaken):
+    from galsim_deep_training.data.dataset import Dataset
+
+    family = make_family(make_recipe(family="mpcc_polar"))
+    family.prepare(Dataset(data_file))
+    for network in family.networks.values():
+        awaken(network)
+    return family
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_requested_classes_on_stamps_of_any_size(known, polar):
+    """They are drawn as by `sample`, whose other entries of columns, such as the pixel scale, are
+    never missing."""
+    normal = tf.constant(np.random.default_rng(4).standard_normal((3, polar.latent_size)),
+                         tf.float32)
+    columns = dict(flux_radius=tf.constant([2.0, 3.0, 4.0]), mag_auto=tf.fill([3], 22.0),
+                   zphot=tf.fill([3], 0.5 if known else np.nan))
+    galaxy_class = tf.constant([0, 2, -1])
+    described = polar.latents(normal, columns, galaxy_class)
+    assert described["galaxy_class"].numpy()[:2].tolist() == [0, 2]
+    assert np.all(np.diff(described["extent"]) > 0)
+    scale = tf.fill([3], polar.recipe.stamp.pixel_scale)
+    drawn = polar.draw(32, described["latent"], scale).numpy()
+    images, numbers = polar.sample_classes(
+        normal, dict(columns, pixel_scale=scale), galaxy_class)
+    np.testing.assert_array_equal(numbers, described["galaxy_class"])
+    middle = np.s_[:, 12:20, 12:20]
+    for one, other in zip(drawn[middle], images.numpy()[middle], strict=True):
+        np.testing.assert_allclose(one / one.sum(), other / other.sum(), atol=1e-4)

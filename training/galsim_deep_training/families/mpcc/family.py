@@ -69,6 +69,11 @@ class MPCC(MPCCModel, kind="mpcc"):
             raise GalSimConfigError(f"The recipe {recipe.path}, fit, has the phase 'columns', but "
                                     "the recipe has no columns. Remove the phase.")
         adversarial, classes = cls.fit_settings(recipe)["adversarial"], settings.classes
+        jitter = adversarial.jitter
+        if settings.canvas.cls.wraps and (jitter.shift or jitter.turn or jitter.stretch):
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, fit.adversarial.jitter, moves images on a square, but "
+                f"the canvas '{settings.canvas.kind}' is a polar grid. Leave it out.")
         if adversarial.mismatched and not (classes.supervised and classes.number > 1):
             raise GalSimConfigError(
                 f"The recipe {recipe.path}, fit.adversarial.mismatched, needs several classes that "
@@ -90,12 +95,12 @@ class MPCC(MPCCModel, kind="mpcc"):
         normal = tf.TensorSpec([None, self.latent_size], tf.float32)
         latent = tf.TensorSpec([None, angles + self.settings.latent_size], tf.float32)
         galaxy_class = tf.TensorSpec([None], tf.int32)
-        sample = (fitting_signatures(self, self.latents, self.draw, has_classes=True)
-                  if self.recipe.stamp.sizes else
-                  dict(sample=Signature(self._sample, dict(
-                      columns, random_normal=normal, galaxy_class=galaxy_class))))
+        drawing = (fitting_signatures(self, self.latents, self.draw, has_classes=True)
+                   if self.recipe.stamp.sizes else
+                   dict(sample=Signature(self._sample, dict(
+                       columns, random_normal=normal, galaxy_class=galaxy_class))))
         return dict(
-            sample,
+            drawing,
             decode=Signature(self._decode, dict(
                 columns, latent=latent, galaxy_class=galaxy_class)),
             prior=Signature(self._prior, dict(columns, galaxy_class=galaxy_class)),

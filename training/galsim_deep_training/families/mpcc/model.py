@@ -126,11 +126,22 @@ class MPCCModel(ModelFamily):
             raise GalSimConfigError(
                 f"{where}.discriminator.joint: there are neither classes nor columns that the "
                 "discriminator could see together with an image.")
+        if len(generator.noise_maps) > blocks + 1:
+            raise GalSimConfigError(
+                f"{where}.generator.noise_maps has {len(generator.noise_maps)} entries; there are "
+                f"{blocks + 1} resolutions, {generator.start} to {cells} cells.")
         halvings = discriminator.halvings
         if view_cells % 2**halvings or view_cells // 2**halvings < 2:
             raise GalSimConfigError(
                 f"{where}.discriminator.halvings: the {view_cells} cells of the views cannot be "
                 f"halved {halvings} times.")
+        rows = view_cells // 2**halvings
+        while self.canvas.wraps and rows > 3:
+            if rows % 2:
+                raise GalSimConfigError(
+                    f"{where}.canvas: {view_cells} rows of cells cannot be halved until 3 or fewer "
+                    "are left, as the encoder does; take a power of two, or three times one.")
+            rows //= 2
         return blocks
 
     def _create_weights(self) -> None:
@@ -286,7 +297,7 @@ class MPCCModel(ModelFamily):
             latent, [angle_size, latent_size, 1, column_count, noise_size], axis=-1)
         columns = {column.name: value for column, value in zip(
             self.recipe.columns, tf.unstack(values, axis=-1), strict=True)}
-        classes = self.one_hot(tf.cast(number[:, 0], tf.int32))
+        classes = self.one_hot(tf.cast(tf.round(number[:, 0]), tf.int32))
         outputs, scalars = self.generator(
             latent, classes, self.network_conditions(columns, tf.shape(latent)[0]), noise)
         return self._any_size.render_on(size, outputs, scalars, position_angle_latents,

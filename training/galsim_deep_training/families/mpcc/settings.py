@@ -113,8 +113,8 @@ class GeneratorSettings(Settings):
     injection: Literal["split", "copy", "class"] = "copy"
     """The way in which latent and class enter the blocks."""
     noise_maps: tuple[Maps, ...] = ()
-    """Number of maps of noise that are added to the first features, and to those after each block.
-    They decide where details are."""
+    """Number of maps of noise that are added to the first features, and to those after each block;
+    0 for none.  They decide where details are."""
 
 
 class DiscriminatorSettings(Settings):

@@ -66,6 +66,13 @@ def test_structure_is_seen_where_it_was_rendered(canvas, columns, psfs):
     assert brightest[:9].max() > 3 * np.abs(brightest[12:-3]).max()
 
 
-def test_grids_that_are_too_large(make_canvas):
+@pytest.mark.parametrize("grid", [dict(cells=4096, subcells=64), dict(cells=6, subcells=4),
+                                  dict(cells=2, subcells=1)])
+def test_grids_that_are_not_possible(grid, make_canvas):
     with pytest.raises(galsim.GalSimConfigError, match="model.canvas"):
-        make_canvas("polar_frame", cells=4096, subcells=64)
+        make_canvas("polar_frame", **grid)
+
+
+@pytest.mark.parametrize("grid", [dict(cells=5, subcells=2), dict(cells=12, subcells=4)])
+def test_other_grids(grid, make_canvas, rendered):
+    assert np.isfinite(rendered(make_canvas("polar_frame", **grid)).numpy()).all()

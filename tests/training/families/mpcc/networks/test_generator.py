@@ -52,24 +52,34 @@ def test_every_input_affects_the_images(injection, changed):
 
 def test_noise_moves_details():
     """Each resolution has noise of its own, and the scalars have none."""
-    generator = make_generator(scalars=1, noise_maps=[2, 1], wraps=True)
-    assert generator.noise_shapes == [(2, 4, 2), (4, 8, 1)] and generator.noise_size == 48
-    zeros = tf.zeros([2, 48])
-    before, scalars = generator(*inputs(), zeros, training=True)
-    images = {}
-    for number in (0, 20):
-        noise = np.zeros((2, 48), np.float32)
-        noise[:, number] = 3.0
-        after, same = generator(*inputs(), tf.constant(noise))
-        images[number] = after[0].numpy()
+    generator = make_generator(scalars=1, noise_maps=[2, 0, 1], wraps=True, grids=[(8, 2)])
+    assert generator.noise_shapes == [(2, 4, 2), (4, 8, 0), (8, 16, 1)]
+    assert generator.noise_size == 16 + 128
+    zeros = np.zeros((2, 144), np.float32)
+    _, scalars = generator(*inputs(), tf.constant(zeros), training=True)
+
+    def changed(noise):
+        images, same = generator(*inputs(), tf.constant(noise))
         np.testing.assert_array_equal(same, scalars)
-    plain = generator(*inputs())[0][0].numpy()
-    np.testing.assert_array_equal(plain, generator(*inputs(), zeros)[0][0])
-    changes = [np.abs(image - plain).max() for image in images.values()]
-    assert min(changes) > 1e-6 * np.ptp(plain)
-    # The noise of one place changes the image about it.
-    change = np.abs(images[20] - plain)[0]
-    assert change.max() > 3 * np.median(change)
+        assert images[0].shape == (2, 16, 32)
+        return images[0].numpy()
+
+    plain = changed(zeros)
+    np.testing.assert_array_equal(plain, generator(*inputs())[0][0])
+    for number, cells in ((0, 2), (16 + 3 * 16 + 5, 1)):
+        noise = zeros.copy()
+        noise[:, number] = 3.0
+        change = np.abs(changed(noise) - plain)[0]
+        # About the place of the noise, and not everywhere.
+        assert change.max() > 1e-6 * np.ptp(plain)
+        assert change.max() > 3 * np.median(change), cells
+
+
+@pytest.mark.parametrize("settings", [
+    dict(noise_maps=[1, 1, 1, 1]), dict(wraps=True, grids=((8, 2), (4, 4)))])
+def test_networks_that_are_not_possible(settings):
+    with pytest.raises(ValueError, match="maps of noise|nested"):
+        make_generator(**settings)
 
 
 def test_split_gives_each_block_a_piece_of_the_latent():

@@ -7,8 +7,10 @@ __all__ = ["PolarFrameAutoencoder", "PolarFrameSettings"]
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
+import pydantic
 import tensorflow as tf
 
 from ....networks.conditions import Columns, Conditions
@@ -20,7 +22,7 @@ from ....rendering.polar_renderer import (
     PolarShape,
     PolarView,
 )
-from ....rendering.structured_light import StructuredLight
+from ....rendering.structured_light import StructuredLight, check_rows
 from ....settings import Cells, Channels, Maps, PositivePixels, PositiveShare, Settings
 from ...shared.autoencoder import Inference, kl_divergence
 from ...shared.signatures import POSITION_ANGLE_SCALE
@@ -40,7 +42,7 @@ class PolarFrameSettings(Settings):
     """
 
     rows: Cells = 64
-    """Radii of the polar grid; it has twice as many angles."""
+    """Radii of the polar grid, 8 to 16 or a multiple of 16; it has twice as many angles."""
     latent_size: Channels = 24
     """Length of the latent vector; its first two numbers are the ellipticity and the winding."""
     channels: tuple[Channels, ...] = (48, 32, 16, 8)
@@ -57,6 +59,11 @@ class PolarFrameSettings(Settings):
     """Shift of the centroid for a latent of one [pixels]."""
     pose_scale: PositiveShare = 0.05
     """Change of ln(size) and ln(flux) for a latent of one."""
+
+    @pydantic.model_validator(mode="after")
+    def _rows_can_be_averaged(self) -> Self:
+        check_rows(self.rows)
+        return self
 
 
 class PolarFrameAutoencoder(AnySizeAutoencoder, kind="polar_frame"):

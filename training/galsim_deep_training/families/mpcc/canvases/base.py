@@ -44,6 +44,7 @@ class Canvas(Registered, abc.ABC, label="canvas"):
                                 original, so that training stamps are augmented with them.
         wraps:                  Whether the grids are polar: with twice as many columns as rows, and
                                 the last column next to the first.
+        structure_channels:     The channels of a view that show the structure of a source.
 
     Example::
 
@@ -57,6 +58,7 @@ class Canvas(Registered, abc.ABC, label="canvas"):
     position_angle_size: ClassVar[int] = 0
     may_be_rotated: ClassVar[bool] = True
     wraps: ClassVar[bool] = False
+    structure_channels: ClassVar[slice] = slice(None)
 
     def __init__(self, settings: Any, recipe: Recipe) -> None:
         self.settings = settings

@@ -13,7 +13,7 @@ from ....networks.conditions import Columns
 from ....networks.wrapping import wrapped
 from ....recipe import Recipe
 from ....rendering.polar_renderer import PolarRenderer, PolarShape
-from ....rendering.structured_light import StructuredLight
+from ....rendering.structured_light import StructuredLight, check_rows
 from ....settings import Cells, Multiple, Settings, Subcells, check_grid
 from .base import AnySizeCanvas
 
@@ -31,7 +31,8 @@ class PolarFrameCanvasSettings(Settings):
     cells: Cells = 16
     """Rows of the grid that the networks work on; it has twice as many columns."""
     subcells: Subcells = 4
-    """Rows and columns of the structure and of views in a cell of the networks."""
+    """Rows and columns of the structure and of views in a cell of the networks.  The structure has
+    8 to 16 rows, or a multiple of 16."""
     contrast: Multiple = 3.0
     """Factor of the views.  The spectral normalisation of the discriminator bounds how much its
     output changes with its input, so that it hardly sees structure of low contrast."""
@@ -39,6 +40,7 @@ class PolarFrameCanvasSettings(Settings):
     @pydantic.model_validator(mode="after")
     def _grid_is_small(self) -> Self:
         check_grid(self, "cells", "subcells")
+        check_rows(self.rows)
         return self
 
     @property
@@ -48,7 +50,7 @@ class PolarFrameCanvasSettings(Settings):
 
     @property
     def image_pixels(self) -> int:
-        """Values of the structure of a galaxy, and of its view."""
+        """Values of the structure of a galaxy, and of each channel of its view."""
         return 2 * self.rows**2
 
 
@@ -57,9 +59,9 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
 
     The generator makes the structure; its further outputs are the ellipticity, the winding and the
     numbers of the envelope.  Networks see the maps of a `PolarView`, the difference of the first
-    one from its mean over neighbours, and at each place the radius, the mean of the ring, and what
-    describes the galaxy as a whole: their features are summed over the grid.  See `Canvas` for the
-    parameters.
+    one from its mean over neighbours, the radius, the mean of the ring, and numbers that describe
+    the galaxy as a whole.  These are repeated at each place, because the discriminator sums its
+    features over the grid.  See `Canvas` for the parameters.
 
     Example::
 
@@ -79,6 +81,7 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
     scalars = 2 + PolarRenderer.envelope_size
     position_angle_size = 3
     wraps = True
+    structure_channels = slice(2, 4)
 
     def __init__(self, settings: PolarFrameCanvasSettings, recipe: Recipe) -> None:
         super().__init__(settings, recipe)

@@ -41,7 +41,10 @@ class Trunk(keras.Model):
             ResBlockDown(channels, downsample=False, first=not halvings, wraps=wraps))
 
     def call(self, images: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Compute features [N, h, w, channels] of images on each of the grids, [N, P, P, K]."""
+        """Compute features [N, h, w, channels] of images on each of the grids.
+
+        These are [N, P, P, K], or [N, P, 2 P, K] if they are polar.
+        """
         x = stack_on_coarse_grid(images, self.grids)
         if self.entry is not None:
             x = self.entry(x, training=training)

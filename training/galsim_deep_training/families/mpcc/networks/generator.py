@@ -50,16 +50,18 @@ class Generator(keras.Model):
         injection:      One of `INJECTIONS`.
         hidden:         Hidden units of the network of the columns and of that of the scalars.
         noise_maps:     Number of maps of noise that are added to the first features, and to those
-                        after each block; fewer entries for none at the last resolutions.
+                        after each block, 0 for none; fewer entries for none at the last
+                        resolutions.
         wraps:          Whether the images are polar grids, see `networks.wrapping`, which have
                         twice as many columns as rows.
 
     Attributes:
-        noise_shapes:   (rows, columns, maps) at each resolution with noise.
+        noise_shapes:   (rows, columns, maps) at each resolution of ``noise_maps``.
         noise_size:     Number of all their numbers.
 
-    Raises a `ValueError` if the latent cannot be split into equal pieces, or if the grids are not
-    concentric with the highest resolution.
+    Raises a `ValueError` if the latent cannot be split into equal pieces, if the grids are not
+    concentric with the highest resolution, if there are several polar grids, or more numbers of
+    maps of noise than resolutions.
 
     >>> generator = Generator(latent_size=6, classes=3, start=2, blocks=2, channels=8,
     ...                       grids=[(8, 2)])
@@ -82,6 +84,11 @@ class Generator(keras.Model):
                 "pieces, one for the entry and one for each block.")
         self.embed = (None if injection == "class" else
                       SpectralDense(latent_size, use_bias=False, dtype="float32"))
+        if wraps and len(grids) > 1:
+            raise ValueError("Polar grids cannot be nested.")
+        if len(noise_maps) > blocks + 1:
+            raise ValueError(f"There are {len(noise_maps)} numbers of maps of noise, and "
+                             f"{blocks + 1} resolutions.")
         self.transform_columns = mlp(hidden, (hidden,))
         self.entry = SpectralDense(self.start[0] * self.start[1] * channels)
         self.blocks = [ResBlockUp(channels, wraps) for _ in range(blocks)]
@@ -96,7 +103,8 @@ class Generator(keras.Model):
                              for level, maps in enumerate(noise_maps)
                              for rows, columns in [self.start]]
         self.noise_size = sum(int(np.prod(shape)) for shape in self.noise_shapes)
-        self.noise_layers = [SpectralConv(channels, 1, use_bias=False) for _ in noise_maps]
+        self.noise_layers = {level: SpectralConv(channels, 1, use_bias=False)
+                             for level, maps in enumerate(noise_maps) if maps}
         self.scalar_head = (mlp(scalars, (hidden,), output_initializer="zeros")
                             if scalars else None)
 
@@ -125,10 +133,11 @@ class Generator(keras.Model):
         if noise is None:
             noise = tf.zeros([tf.shape(latent)[0], self.noise_size])
         added = self._noise_features(noise, training)
-        x += added.pop(0) if added else 0.0
-        for block, condition in zip(self.blocks, block_conditions, strict=True):
+        x += added.get(0, 0.0)
+        for level, (block, condition) in enumerate(
+                zip(self.blocks, block_conditions, strict=True), start=1):
             x = block(x, condition, training=training, batchwise=batchwise)
-            x += added.pop(0) if added else 0.0
+            x += added.get(level, 0.0)
         x = tf.nn.relu(self.norm(x, training=training, batchwise=batchwise))
         if self.wraps:
             x = wrapped(x)
@@ -142,13 +151,14 @@ class Generator(keras.Model):
             return None
         return self.scalar_head(tf.concat([latent, classes, conditions], axis=-1))
 
-    def _noise_features(self, noise: tf.Tensor, training: bool) -> list[tf.Tensor]:
-        """What noise [N, noise_size] adds to the features at each resolution."""
-        sizes = [int(np.prod(shape)) for shape in self.noise_shapes]
-        return [layer(tf.reshape(part, [-1, *shape]), training=training)
-                for layer, part, shape in zip(
-                    self.noise_layers, tf.split(noise, sizes, axis=-1) if sizes else [],
-                    self.noise_shapes, strict=True)]
+    def _noise_features(self, noise: tf.Tensor, training: bool) -> dict[int, tf.Tensor]:
+        """What noise [N, noise_size] adds to the features, by resolution."""
+        if not self.noise_layers:
+            return {}
+        parts = tf.split(noise, [int(np.prod(shape)) for shape in self.noise_shapes], axis=-1)
+        return {level: layer(tf.reshape(parts[level], [-1, *self.noise_shapes[level]]),
+                             training=training)
+                for level, layer in self.noise_layers.items()}
 
     def _split(self, latent: tf.Tensor, classes: tf.Tensor, conditions: tf.Tensor,
                training: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:

@@ -174,12 +174,6 @@ class Adversarial(Phase):
         self.simulator = Simulator(family, self.normal)
         self._watched: collections.deque[Mapping[str, float]] = collections.deque(maxlen=WATCHED)
 
-        jitter = settings.jitter
-        if family.canvas.wraps and (jitter.shift or jitter.turn or jitter.stretch):
-            raise GalSimConfigError(
-                f"The recipe {family.recipe.path}, fit.adversarial.jitter, moves images on a "
-                f"square; the canvas '{family.canvas.kind}' is a polar grid. Leave it out.")
-
     @classmethod
     def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:
         optimizer = fit[cls.name].optimizer
@@ -320,12 +314,19 @@ class Adversarial(Phase):
               or, without labels, over that in the fit; ``usage``: the smallest.  It is 1 for a
               class of which fewer than `MIN_EXPECTED` of these stamps are expected;
             * ``explained_variance``: fraction of the variance of the latents that is inferred;
-            * ``likeness``: how alike generated images are, see `likeness`, over the same for real
-              ones: above 1 if the generator repeats itself;
-            * ``diversity``: variance of noiseless images of the same class, columns, PSF and
-              position angle, of the class with the smallest one, over the variance of real images.
+            * ``likeness``, ``likeness_of_real``: how alike generated and real images are, see
+              `likeness`: the first is larger if the generator repeats itself;
+            * ``diversity``: variance of noiseless images of the same class, columns, PSF, position
+              angle and noise of the generator, of the class with the smallest one, over the
+              variance of real images.
+
+            If the fit uses the stamps with the least noise only, so does this.
         """
         family, evaluation = self.family, tf.constant(-1)
+        # The test stamps are of all depths.
+        count = max(1, round(self.settings.deepest_share * batch["noise_sigma"].shape[0]))
+        deepest = tf.argsort(batch["noise_sigma"])[:count]
+        batch = {name: tf.gather(value, deepest) for name, value in batch.items()}
         views, latent, classes = self.simulator.views(batch, evaluation, 0, batchwise=True)
         real_views, count = self.simulator.view(batch["stamp"], batch), tf.shape(latent)[0]
         conditions = family.network_conditions(batch, count)
@@ -350,8 +351,12 @@ class Adversarial(Phase):
             class_accuracy=tf.reduce_mean(tf.reduce_sum(inferred * classes, axis=-1)),
             usage=tf.reduce_min(usage),
             explained_variance=1.0 - missed / tf.math.reduce_variance(latent),
-            likeness=likeness(views) / likeness(real_views),
+            likeness=likeness(self._structure(views)),
+            likeness_of_real=likeness(self._structure(real_views)),
             diversity=tf.reduce_min(by_class) / variance(real_views))
+
+    def _structure(self, views: Views) -> Views:
+        return [view[..., self.family.canvas.structure_channels] for view in views]
 
     def fault(self, steps_done: int, scalars: Mapping[str, float]) -> str | None:
         settings = self.settings
@@ -395,7 +400,8 @@ class Adversarial(Phase):
         generator = self.optimiser_steps["generator"]
         generator.optimizer.finalize_variable_values(generator.variables)
         fold_spectral_norm(self.family.generator)
-        rows = {name: values[dataset.train_indices]
+        used = dataset.deepest(self.settings.deepest_share)
+        rows = {name: values[used]
                 for name, values in dict(dataset.columns, label=dataset.label).items()}
         collect_statistics(self.family.generator, lambda index: self._generate(rows, index))
 
