@@ -66,6 +66,14 @@ class PolarView:
                         signal-to-noise ratio and of the size, [N, 3].
         orientation:    How the galaxies lie in the sky.
         winding:        Of the columns of the maps, [N].
+
+    >>> from galsim_deep_training.recipe import read_recipe
+    >>> renderer = PolarRenderer(16, read_recipe("training/recipes/acs_flow_vae.yaml"))
+    >>> columns = dict(hlr=tf.constant([0.18]), mag_auto=tf.constant([25.94]),
+    ...                axis_ratio=tf.constant([0.5]))
+    >>> view = renderer.view(tf.ones([1, 64, 64]), tf.ones([1, 9, 9]) / 81, tf.ones([1]), columns)
+    >>> view.maps.shape, view.rings.shape, view.winding.shape
+    (TensorShape([1, 16, 32, 3]), TensorShape([1, 32]), TensorShape([1]))
     """
 
     maps: tf.Tensor
@@ -85,6 +93,11 @@ class PolarShape:
         ellipticity:    In units of a latent, see `PolarRenderer.orientation`, [N].
         winding:        In units of a latent, see `WINDING`, [N].
         envelope:       The numbers of the envelope, [N, `PolarRenderer.envelope_size`].
+
+    >>> shape = PolarShape(tf.ones([2, 3]), ellipticity=tf.zeros([2]), winding=tf.zeros([2]),
+    ...                    envelope=tf.zeros([2, PolarRenderer.envelope_size]))
+    >>> shape.envelope.shape
+    TensorShape([2, 15])
     """
 
     position_angle_latents: tf.Tensor
