@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from galsim_deep.measure.moments import adaptive_moments
 from galsim_deep.observations.collection import COLUMNS, Collection
+from galsim_deep.observations.noise import periodic_power
 from galsim_deep_training.data.collection_writer import ROUNDING
 
 PATH = Path(__file__).resolve().parents[3] / "training" / "sources" / "real_galaxies.h5"
@@ -88,17 +89,11 @@ def test_photon_noise_of_the_judges(galaxies):
         inside = np.hypot(columns - galaxy.x, rows - galaxy.y) < 0.35 * galaxy.radius_used
         window = ndimage.gaussian_filter((inside & galaxy.usable).astype(float), 1.5)
         light = ndimage.gaussian_filter(galaxy.image, 2.0)
-        power = np.abs(np.fft.fft2(window * (galaxy.image - light)))**2
-        frequency = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, power.shape), indexing="ij"))
+        power = np.abs(np.fft.rfft2(window * (galaxy.image - light)))**2
+        rows, columns = galaxy.image.shape
+        frequency = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns))
         hidden = frequency * 0.066 > galaxy.pixel_scale
-        correlation = np.zeros(power.shape)
-        side = min(len(galaxy.noise_correlation), *power.shape)
-        cut = (len(galaxy.noise_correlation) - side + 1) // 2
-        known = galaxy.noise_correlation[cut:len(galaxy.noise_correlation) - cut,
-                                         cut:len(galaxy.noise_correlation) - cut]
-        correlation[:len(known), :len(known)] = known
-        half = len(known) // 2
-        spectrum = np.fft.fft2(np.roll(correlation, (-half, -half), axis=(0, 1))).real
+        spectrum = periodic_power(galaxy.noise_correlation, galaxy.image.shape)
         sky = galaxy.noise_sigma**2 * (window**2).sum()
         photons = galaxy.photon_variance * (window**2 * light.clip(0)).sum()
         found = power[hidden].sum() / spectrum[hidden].sum()

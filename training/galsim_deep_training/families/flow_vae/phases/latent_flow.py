@@ -13,6 +13,7 @@ from ....fitting.graphs import as_graph
 from ....fitting.phase import Batch, GradientPhase
 from ....recipe import PhaseSettings
 from ....settings import Jitter, PositiveShare
+from ...shared.deepest_stamps import deepest_stamps
 from ..model import FlowVAEModel
 
 
@@ -134,9 +135,7 @@ class LatentFlow(GradientPhase):
         value is not comparable with that of the training set.
         """
         family = self.family
-        count = max(1, round(self.flow_settings.deepest_share * batch["noise_sigma"].shape[0]))
-        deepest = tf.argsort(batch["noise_sigma"])[:count]
-        batch = {name: tf.gather(value, deepest) for name, value in batch.items()}
+        batch = deepest_stamps(batch, self.flow_settings.deepest_share)
         mean, scale = family.encode(batch["stamp"], batch["psf"], batch["noise_sigma"], batch)
         drawn = mean + scale * tf.random.stateless_normal(tf.shape(mean), [self.seed, 6])
         return dict(negative_log_likelihood=self._negative_log_likelihood(

@@ -20,6 +20,7 @@ from ....networks.spectral import fold_spectral_norm
 from ....recipe import PhaseSettings, Recipe
 from ....settings import Jitter as JitterSize
 from ....settings import LearningRate, PositiveShare, Repeats, Settings, Share, Weight
+from ...shared.deepest_stamps import deepest_stamps
 from ..jitter import SIZE, jittered
 from ..losses import (
     class_negative_log_likelihood,
@@ -324,9 +325,7 @@ class Adversarial(Phase):
         """
         family, evaluation = self.family, tf.constant(-1)
         # The test stamps are of all depths.
-        count = max(1, round(self.settings.deepest_share * batch["noise_sigma"].shape[0]))
-        deepest = tf.argsort(batch["noise_sigma"])[:count]
-        batch = {name: tf.gather(value, deepest) for name, value in batch.items()}
+        batch = deepest_stamps(batch, self.settings.deepest_share)
         views, latent, classes = self.simulator.views(batch, evaluation, 0, batchwise=True)
         real_views, count = self.simulator.view(batch["stamp"], batch), tf.shape(latent)[0]
         conditions = family.network_conditions(batch, count)
