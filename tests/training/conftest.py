@@ -237,10 +237,12 @@ TINY_FAMILIES = {
             kind="mpcc", canvas=dict(kind="polar_frame", cells=4, subcells=4),
             classes=dict(number=3), latent_size=4, offset=0.5,
             generator=dict(start=2, channels=8, noise_maps=[2, 1]),
-            discriminator=dict(channels=8, halvings=1), encoder=dict(hidden=8)),
-        fit=tiny_fit("adversarial", "inference", "class_weights", "columns",
+            discriminator=dict(kind="patches", channels=8, halvings=1),
+            encoder=dict(hidden=8, share_trunk=False)),
+        fit=tiny_fit("autoencoder", "adversarial", "inference", "class_weights", "columns",
                      adversarial=dict(discriminator_steps=2, encoder_steps=1, evenness=0.5,
-                                      deepest_share=0.8, least_diversity=0.0))),
+                                      elbo=1.0, latent_weight=0.1, deepest_share=0.8,
+                                      least_diversity=0.0))),
 }
 
 

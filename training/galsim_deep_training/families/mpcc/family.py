@@ -27,6 +27,7 @@ from ..shared.column_imputation import ColumnImputation
 from ..shared.signatures import POSITION_ANGLE_SCALE, encode_signature, fitting_signatures
 from .model import MPCCModel
 from .phases.adversarial import Adversarial
+from .phases.autoencoder import MixtureAutoencoding
 from .phases.class_weights import ClassWeightsPhase
 from .phases.inference import Inference
 from .phases.latent_flow import MixtureFlow
@@ -51,8 +52,9 @@ class MPCC(MPCCModel, kind="mpcc"):
         (TensorShape([3, 8, 8]), [0, 7])
     """
 
-    phase_types = (Adversarial, Inference, ClassWeightsPhase, MixtureFlow, ColumnImputation)
-    optional_phases = ("flow", "columns")
+    phase_types = (MixtureAutoencoding, Adversarial, Inference, ClassWeightsPhase, MixtureFlow,
+                   ColumnImputation)
+    optional_phases = ("autoencoder", "flow", "columns")
 
     def __init__(self, settings: MPCCSettings, recipe: Recipe) -> None:
         self._check_phases(settings, recipe)

@@ -12,6 +12,7 @@ __all__ = ["MPCCModel"]
 
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from galsim import GalSimConfigError
@@ -27,6 +28,7 @@ from .networks.class_weights import ClassWeights
 from .networks.discriminator import Discriminator, LatentEncoder, Trunk
 from .networks.generator import Generator
 from .networks.mixture_prior import MixturePrior, class_of, uniform_of
+from .networks.patch_discriminator import PatchDiscriminator
 from .settings import MPCCSettings
 from .training_set import TrainingSet
 
@@ -78,9 +80,11 @@ class MPCCModel(ModelFamily):
             settings.generator.channels, self.canvas.render_grids, self.canvas.scalars,
             settings.generator.injection, wraps=wraps, noise_maps=settings.generator.noise_maps)
         self.trunk = Trunk(channels, halvings, view_grids, wraps)
-        self.discriminator = Discriminator(
-            channels, self.conditional or settings.classes.supervised,
-            settings.discriminator.joint, wraps)
+        self.judges_patches = settings.discriminator.kind == "patches"
+        self.discriminator: keras.Model = (
+            PatchDiscriminator(channels) if self.judges_patches else Discriminator(
+                channels, self.conditional or settings.classes.supervised,
+                settings.discriminator.joint, wraps))
         self.encoder_trunk = (self.trunk if settings.encoder.share_trunk
                               else Trunk(channels, halvings, view_grids, wraps))
         self.encoder = LatentEncoder(
@@ -126,6 +130,13 @@ class MPCCModel(ModelFamily):
             raise GalSimConfigError(
                 f"{where}.discriminator.joint: there are neither classes nor columns that the "
                 "discriminator could see together with an image.")
+        if discriminator.kind == "patches" and not (
+                self.canvas.wraps and not settings.encoder.share_trunk
+                and not settings.classes.supervised):
+            raise GalSimConfigError(
+                f"{where}.discriminator.kind: 'patches' needs the canvas 'polar_frame', "
+                "encoder.share_trunk: false, since it has no trunk, and classes that are not "
+                "labels.")
         if len(generator.noise_maps) > blocks + 1:
             raise GalSimConfigError(
                 f"{where}.generator.noise_maps has {len(generator.noise_maps)} entries; there are "
@@ -216,6 +227,8 @@ class MPCCModel(ModelFamily):
             training:       Whether to update the estimates of spectral norms.
         """
         inputs = [conditions] + ([classes] if self.settings.classes.supervised else [])
+        if self.judges_patches:
+            return self.discriminator(views, tf.concat(inputs, axis=-1))
         return self.discriminator(self.trunk(views, training=training),
                                   tf.concat(inputs, axis=-1), training=training)
 

@@ -125,9 +125,12 @@ class DiscriminatorSettings(Settings):
     Example::
 
         >>> DiscriminatorSettings(channels=48, joint=64)
-        DiscriminatorSettings(channels=48, halvings=2, joint=64)
+        DiscriminatorSettings(kind='projection', channels=48, halvings=2, joint=64)
     """
 
+    kind: Literal["projection", "patches"] = "projection"
+    """``projection``: with spectral normalisation, fitted with the hinge loss; ``patches``: without
+    it, on a polar canvas, fitted on relativistic pairs (`networks.patch_discriminator`)."""
     channels: Channels = 64
     """Channels of all blocks of discriminator and encoder."""
     halvings: Annotated[int, Within(0, 12)] = 2

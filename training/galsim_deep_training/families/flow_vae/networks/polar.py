@@ -8,25 +8,13 @@ that a small galaxy needs the first ones only.
 __all__ = ["PolarDecoder", "PolarEncoder"]
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from ....networks.blocks import ResidualBlock, Shape, bounded_scale, mlp
 from ....networks.upsampling import depth_to_space
-from ....networks.wrapping import wrapped
-
-
-class PolarConv2D(keras.layers.Conv2D):
-    """A convolution on a polar grid, with the size of its input, which is `wrapped`."""
-
-    def __init__(self, filters: int, kernel_size: int, padding: str = "same", **kwargs: Any
-                 ) -> None:
-        super().__init__(filters, kernel_size, padding=padding, **kwargs)
-
-    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        return keras.ops.conv(wrapped(inputs, self.kernel_size[0] // 2), kernel, padding="valid")
+from ....networks.wrapping import PolarConv2D
 
 
 class PolarEncoder(keras.Model):

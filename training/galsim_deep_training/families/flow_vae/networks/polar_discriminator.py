@@ -8,8 +8,7 @@ import keras
 import tensorflow as tf
 
 from ....networks.blocks import ResidualBlock, mlp
-from ....networks.wrapping import wrapped
-from .polar import PolarConv2D
+from ....networks.wrapping import PolarConv2D, wrapped
 
 
 class PolarDiscriminator(keras.Model):

@@ -118,7 +118,8 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
         rings = tf.stack(tf.split(view.rings, 2, axis=1), axis=-1)[:, :, None]
         everywhere = [
             rings, log_radius * tf.ones_like(rings[..., :1]),
-            view.scalars[:, None, None] * tf.ones([1, rows, 1, 1])]
+            tf.concat([view.scalars, view.winding[:, None]], axis=-1)[:, None, None]
+            * tf.ones([1, rows, 1, 1])]
         significance = view.maps[..., :1]
         detail = significance - tf.nn.avg_pool2d(wrapped(significance), 3, 1, "VALID")
         maps = tf.concat([view.maps, DETAIL * detail, tf.tile(

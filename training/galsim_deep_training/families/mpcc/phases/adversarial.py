@@ -21,6 +21,7 @@ from ....recipe import PhaseSettings, Recipe
 from ....settings import Jitter as JitterSize
 from ....settings import LearningRate, PositiveShare, Repeats, Settings, Share, Weight
 from ...shared.deepest_stamps import deepest_stamps
+from ..elbo import Elbo
 from ..jitter import SIZE, jittered
 from ..losses import (
     class_negative_log_likelihood,
@@ -28,6 +29,7 @@ from ..losses import (
     generator_loss,
     latent_negative_log_likelihood,
     prior_regulariser,
+    relativistic_loss,
     unevenness,
 )
 from ..model import MPCCModel
@@ -51,7 +53,8 @@ MIN_CHANGE = 1e-4
 """Relative squared change of an image that counts as none, so that a class that begins to vary is
 not suppressed."""
 # Streams of random numbers besides those of simulated stamps, see `Phase.normal`.
-JITTER, STATISTICS, MIXTURE, NEIGHBOURS, GENERATOR_NOISE = 10000, 500, 501, 502, 2000
+JITTER, STATISTICS, MIXTURE, NEIGHBOURS, GENERATOR_NOISE, POSTERIOR, PERTURBATION = (
+    10000, 500, 501, 502, 2000, 2001, 20000)
 
 Views = list[tf.Tensor]
 Scalars = dict[str, tf.Tensor]
@@ -104,6 +107,18 @@ class AdversarialSettings(PhaseSettings):
     of generator and prior: images should change with the latent equally everywhere.  A class that
     contains two kinds of images, with a sudden change from one to the other, then tends to give one
     of them up; this is useful for classes that are found without labels."""
+    elbo: Weight = 0.0
+    """Weight of the negative evidence lower bound per pixel (`families.mpcc.elbo`) in the loss of
+    generator, prior and encoder, so that training stamps are still reproduced after a phase
+    ``autoencoder``; its settings are those of that phase."""
+    latent_weight: Weight = 0.0
+    """Weight of loss II per latent (eq. 7.13), in the loss of generator and prior: the generator
+    then keeps latents apart that the encoder can tell from each other."""
+    penalty: Weight = 2.0
+    """Weight of the penalty of the gradient of a discriminator of the kind ``patches``, at real and
+    generated images (R1 and R2; Huang et al. 2024, arXiv:2501.05441)."""
+    perturbation: PositiveShare = 0.1
+    """Size of the perturbation with which that gradient is estimated."""
     deepest_share: PositiveShare = 1.0
     """Fraction of the training stamps that are used: those with the least noise."""
     jitter: Jitter = Jitter()
@@ -141,7 +156,7 @@ class Adversarial(Phase):
 
     name = "adversarial"
     Settings = AdversarialSettings
-    builds_on = ()
+    builds_on = ("autoencoder",)
     uses = NETWORKS
 
     settings: AdversarialSettings
@@ -150,9 +165,11 @@ class Adversarial(Phase):
         super().__init__(settings, family.recipe.seed)
         self.family = family
         self.networks = dict(
-            generator=family.generator, prior=family.prior, trunk=family.trunk,
+            generator=family.generator, prior=family.prior,
             discriminator=family.discriminator, encoder_trunk=family.encoder_trunk,
             encoder=family.encoder)
+        if not family.judges_patches:
+            self.networks["trunk"] = family.trunk
         float16 = uses_float16(self.networks)
 
         def optimiser_step(networks: list[keras.layers.Layer], updates: int = 1,
@@ -165,14 +182,21 @@ class Adversarial(Phase):
             return OptimiserStep(list(variables.values()), optimizer, settings.clip, float16)
 
         self.optimiser_steps = dict(
-            discriminator=optimiser_step([family.trunk, family.discriminator],
-                                         settings.discriminator_steps),
-            generator=optimiser_step([family.generator, family.prior], average=True),
+            discriminator=optimiser_step(
+                [family.discriminator, *([] if family.judges_patches else [family.trunk])],
+                settings.discriminator_steps),
+            generator=optimiser_step(
+                [family.generator, family.prior,
+                 *([family.encoder_trunk, family.encoder] if settings.elbo else [])],
+                average=True),
             encoder=optimiser_step([family.encoder_trunk, family.encoder], settings.encoder_steps))
         if family.settings.classes.number > 1:
             self.optimiser_steps["prior"] = optimiser_step(
                 [family.prior], learning_rate=settings.prior_learning_rate)
         self.simulator = Simulator(family, self.normal)
+        if settings.elbo:
+            before = family.fit["autoencoder"]
+            self.elbo = Elbo(family, before.free_bits, before.model_error)
         self._watched: collections.deque[Mapping[str, float]] = collections.deque(maxlen=WATCHED)
 
     @classmethod
@@ -182,6 +206,9 @@ class Adversarial(Phase):
             raise GalSimConfigError(
                 f"The recipe {recipe.path}, fit.adversarial.optimizer, is '{optimizer}'; a GAN is "
                 "fitted with adam.")
+        if fit[cls.name].elbo and "autoencoder" not in fit:
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, fit.adversarial.elbo, needs a phase 'autoencoder'.")
 
     @classmethod
     def rows(cls, settings: AdversarialSettings) -> int:
@@ -236,6 +263,8 @@ class Adversarial(Phase):
                             stream: int) -> tuple[tf.Tensor, Scalars]:
         """The hinge loss (eq. 7.12), and that of real images paired with another class."""
         generated_views, _, generated_classes = simulated
+        if self.family.judges_patches:
+            return self._relativistic_discriminator_loss(generated_views, batch, step, stream)
         labels = self.family.one_hot(tf.cast(batch["label"], tf.int32))
         # All images in one batch, so that the networks run once.
         views = [tf.concat(pair, axis=0) for pair in zip(
@@ -261,15 +290,58 @@ class Adversarial(Phase):
                 tf.reduce_sum(differs * mismatched[0]), tf.reduce_sum(differs)))
         return loss, scalars
 
+    def _relativistic_discriminator_loss(self, generated: Views, batch: Batch, step: tf.Tensor,
+                                         stream: int) -> tuple[tf.Tensor, Scalars]:
+        """The loss of pairs, and the penalty of the gradient, estimated from a perturbation."""
+        sigma, count = self.settings.perturbation, tf.shape(batch["stamp"])[0]
+        both = tf.concat([self.simulator.view(batch["stamp"], batch)[0], generated[0]], axis=0)
+        shape = both.shape[1:]
+        noise = sigma * tf.reshape(self.normal(
+            step, 2 * count, int(np.prod(shape)), PERTURBATION + stream), [-1, *shape])
+        conditions = self.family.network_conditions(batch, count)
+        scores = self.family.discriminate(
+            [tf.concat([both, both + noise], axis=0)], tf.zeros([4 * count, 0]),
+            tf.tile(conditions, [4, 1]), training=True)
+        real, fake, *_ = tf.split(scores, 4)
+        penalty = tf.reduce_mean(tf.square((scores[2 * count:] - scores[:2 * count]) / sigma))
+        loss = relativistic_loss(real, fake)
+        return loss + 0.5 * self.settings.penalty * penalty, dict(
+            real=tf.reduce_mean(real), generated=tf.reduce_mean(fake), pairs=loss,
+            penalty=penalty)
+
     def _generator_loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
-        """The loss of generator and prior (eq. 7.12), and the unevenness."""
-        views, _, classes = self.simulator.views(batch, step, 0, training=True)
-        loss = generator_loss(self._discriminate(views, classes, batch, step, 0))
-        weight = self.settings.evenness
-        if not weight:
-            return loss, {}
-        uneven = self._unevenness(batch, step)
-        return loss + weight * uneven, dict(unevenness=uneven)
+        """The loss of generator and prior (eq. 7.12), with the unevenness and the bound."""
+        views, latent, classes = self.simulator.views(batch, step, 0, training=True)
+        scores = self._discriminate(views, classes, batch, step, 0)
+        if self.family.judges_patches:
+            real = self._discriminate(
+                self.simulator.view(batch["stamp"], batch), classes, batch, step, 0)
+            loss = relativistic_loss(scores, tf.stop_gradient(real))
+        else:
+            loss = generator_loss(scores)
+        scalars: Scalars = dict(generator=loss)
+        if self.settings.latent_weight:
+            mean, scale = self.family.encode_views(
+                views, self.family.network_conditions(batch, tf.shape(latent)[0]))
+            missed = latent_negative_log_likelihood(latent, mean, scale)
+            loss += self.settings.latent_weight * tf.reduce_mean(missed) / latent.shape[1]
+        if self.settings.evenness:
+            uneven = self._unevenness(batch, step)
+            loss += self.settings.evenness * uneven
+            scalars.update(unevenness=uneven)
+        if self.settings.elbo:
+            bound, parts = self._elbo(batch, step)
+            loss += self.settings.elbo * bound
+            scalars.update(parts)
+        return loss, scalars
+
+    def _elbo(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
+        """The negative evidence lower bound per pixel."""
+        pixels = batch["stamp"].shape[1] * batch["stamp"].shape[2]
+        normal = self.normal(
+            step, tf.shape(batch["stamp"])[0], self.family.settings.latent_size, POSTERIOR)
+        bound, scalars = self.elbo(batch, normal, training=True)
+        return bound / pixels, scalars
 
     def _unevenness(self, batch: Batch, step: tf.Tensor) -> tf.Tensor:
         """How unevenly images change with the latent, see `losses.unevenness`.
