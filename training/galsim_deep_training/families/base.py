@@ -107,7 +107,7 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     >>> {'flow_vae', 'mpcc'} <= ModelFamily.kinds().keys()
     True
     >>> [phase.name for phase in ModelFamily.named("mpcc").phase_types]
-    ['adversarial', 'inference', 'class_weights', 'flow', 'columns']
+    ['autoencoder', 'adversarial', 'inference', 'class_weights', 'flow', 'columns']
     """
 
     module_kind: ClassVar[Kind] = "generator"

@@ -71,8 +71,12 @@ class MixtureAutoencoding(GradientPhase):
         networks: dict[str, keras.Model] = dict(
             generator=family.generator, prior=family.prior, encoder_trunk=family.encoder_trunk,
             encoder=family.encoder)
+        # The bound uses no noise of the generator.
+        unused = {id(variable) for layer in family.generator.noise_layers.values()
+                  for variable in layer.trainable_variables}
         super().__init__(settings, family.recipe.seed, networks, [
-            variable for network in networks.values() for variable in network.trainable_variables])
+            variable for network in networks.values() for variable in network.trainable_variables
+            if id(variable) not in unused])
         self.elbo = Elbo(family, settings.free_bits, settings.model_error)
 
     @classmethod
