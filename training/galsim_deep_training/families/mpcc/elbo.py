@@ -2,8 +2,6 @@
 
 __all__ = ["Elbo", "aligned"]
 
-from typing import Any
-
 import tensorflow as tf
 
 from ...fitting.phase import Batch
@@ -130,7 +128,7 @@ def aligned(models: tf.Tensor, stamps: tf.Tensor, noise_sigma: tf.Tensor) -> tf.
                         for axis in (2, 1))
     basis = tf.stack([along_x, along_y, models], axis=1) / noise_sigma[:, None, None, None]
     residual = (stamps - models) / noise_sigma[:, None, None]
-    matrix: Any = tf.einsum("nixy,njxy->nij", basis, basis) + tf.linalg.diag(
+    matrix = tf.einsum("nixy,njxy->nij", basis, basis) + tf.linalg.diag(
         [SHIFT_SCALE**-2, SHIFT_SCALE**-2, FLUX_SCALE**-2])
     best = tf.linalg.solve(matrix, tf.einsum("nixy,nxy->ni", basis, residual)[..., None])[..., 0]
     best = tf.stop_gradient(best)

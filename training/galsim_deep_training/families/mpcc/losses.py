@@ -9,8 +9,7 @@ Reference: Astorga et al. 2020, arXiv:2008.09641.
 """
 
 __all__ = ["class_negative_log_likelihood", "discriminator_loss", "generator_loss",
-           "latent_negative_log_likelihood", "prior_regulariser", "relativistic_loss",
-           "unevenness"]
+           "latent_negative_log_likelihood", "prior_regulariser", "unevenness"]
 
 import numpy as np
 import tensorflow as tf
@@ -40,25 +39,6 @@ def generator_loss(generated_scores: tf.Tensor) -> tf.Tensor:
     0.5
     """
     return -tf.reduce_mean(generated_scores)
-
-
-def relativistic_loss(scores: tf.Tensor, other_scores: tf.Tensor) -> tf.Tensor:
-    """Loss of pairs of images, of which the first should have the higher score.
-
-    For the discriminator the first ones are real, for the generator the generated ones
-    (Jolicoeur-Martineau 2019, arXiv:1807.00734).
-
-    Parameters:
-        scores:         Scores that should be higher, [N].
-        other_scores:   Scores that should be lower, [N].
-
-    Returns:
-        a scalar.
-
-    >>> round(float(relativistic_loss(tf.constant([1.0]), tf.constant([1.0]))), 4)
-    0.6931
-    """
-    return tf.reduce_mean(tf.nn.softplus(other_scores - scores))
 
 
 def latent_negative_log_likelihood(latent: tf.Tensor, mean: tf.Tensor,

@@ -20,6 +20,7 @@ from galsim import GalSimConfigError
 from ...data.dataset import Dataset
 from ...networks.flows import Flow
 from ...networks.imputation import Imputation
+from ...networks.patch_discriminator import PatchDiscriminator
 from ...recipe import Recipe
 from ..base import Columns, ModelFamily
 from .canvases.base import AnySizeCanvas
@@ -28,7 +29,6 @@ from .networks.class_weights import ClassWeights
 from .networks.discriminator import Discriminator, LatentEncoder, Trunk
 from .networks.generator import Generator
 from .networks.mixture_prior import MixturePrior, class_of, uniform_of
-from .networks.patch_discriminator import PatchDiscriminator
 from .settings import MPCCSettings
 from .training_set import TrainingSet
 
@@ -82,7 +82,7 @@ class MPCCModel(ModelFamily):
         self.trunk = Trunk(channels, halvings, view_grids, wraps)
         self.judges_patches = settings.discriminator.kind == "patches"
         self.discriminator: keras.Model = (
-            PatchDiscriminator(channels) if self.judges_patches else Discriminator(
+            PatchDiscriminator(_fewer_at_first(channels)) if self.judges_patches else Discriminator(
                 channels, self.conditional or settings.classes.supervised,
                 settings.discriminator.joint, wraps))
         self.encoder_trunk = (self.trunk if settings.encoder.share_trunk
@@ -228,7 +228,7 @@ class MPCCModel(ModelFamily):
         """
         inputs = [conditions] + ([classes] if self.settings.classes.supervised else [])
         if self.judges_patches:
-            return self.discriminator(views, tf.concat(inputs, axis=-1))
+            return self.discriminator(views[0], tf.concat(inputs, axis=-1))
         return self.discriminator(self.trunk(views, training=training),
                                   tf.concat(inputs, axis=-1), training=training)
 
@@ -390,3 +390,8 @@ class MPCCModel(ModelFamily):
             densities.append(flow.log_prob((latent - mean) / deviation)
                              - tf.reduce_sum(tf.math.log(deviation), axis=-1))
         return tf.nn.log_softmax(log_weights + tf.stack(densities, axis=-1))
+
+
+def _fewer_at_first(channels: int) -> list[int]:
+    """Channels of a `PatchDiscriminator` that has this many at the lowest resolution."""
+    return [max(1, quarter * channels // 4) for quarter in (1, 2, 3, 4)]

@@ -130,7 +130,7 @@ class DiscriminatorSettings(Settings):
 
     kind: Literal["projection", "patches"] = "projection"
     """``projection``: with spectral normalisation, fitted with the hinge loss; ``patches``: without
-    it, on a polar canvas, fitted on relativistic pairs (`networks.patch_discriminator`)."""
+    it, on a polar canvas, fitted on relativistic pairs (`PatchDiscriminator`)."""
     channels: Channels = 64
     """Channels of all blocks of discriminator and encoder."""
     halvings: Annotated[int, Within(0, 12)] = 2

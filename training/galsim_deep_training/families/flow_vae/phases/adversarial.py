@@ -18,6 +18,7 @@ from ....physics.likelihood import fourier_chi_square
 from ....physics.observation import observe
 from ....recipe import PhaseSettings, Recipe
 from ....settings import Weight
+from ...shared.relativistic_pairs import gradient_penalty, pair_loss
 from ..autoencoders.polar_frame import PolarFrameAutoencoder
 from ..model import FlowVAEModel
 from ..networks.polar_discriminator import PolarDiscriminator
@@ -84,8 +85,8 @@ class Adversarial(Phase):
         autoencoder = self._autoencoder
         rows = autoencoder.settings.rows
         size = len(family.recipe.columns) + 3
-        self.discriminator(tf.zeros([1, rows, 2 * rows, 3]), tf.zeros([1, 2 * rows]),
-                           tf.zeros([1, size]))
+        self.discriminator(tf.zeros([1, rows, 2 * rows, 3]), tf.zeros([1, size]),
+                           tf.zeros([1, 2 * rows]))
         self.networks = dict(autoencoder.networks)
         variables = autoencoder.decoder.structure_variables
         self.generator_step = OptimiserStep(
@@ -130,24 +131,19 @@ class Adversarial(Phase):
         view = self._autoencoder.view(
             stamps, batch["psf"], batch["noise_sigma"], batch)
         conditions = tf.concat([self.family.conditions(batch), view.scalars], axis=-1)
-        return view.maps, view.rings, conditions
+        return view.maps, conditions, view.rings
 
     def _discriminator_loss(self, real: tuple[tf.Tensor, ...], fake: tuple[tf.Tensor, ...],
                             step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        sigma = self.settings.perturbation
         count = tf.shape(real[0])[0]
-        both = [tf.concat(pair, axis=0) for pair in zip(real, fake, strict=True)]
-        shape = both[0].shape
-        noise = sigma * tf.reshape(
-            self.normal(step, 2 * count, shape[1] * shape[2] * shape[3], PERTURBATION),
-            [-1, *shape[1:]])
-        moved = [both[0] + noise, *both[1:]]
-        outputs = self.discriminator(
-            *(tf.concat(pair, axis=0) for pair in zip(both, moved, strict=True)))
-        output, perturbed = tf.split(outputs, 2)
-        on_real, on_fake = tf.split(output, 2)
-        loss = tf.reduce_mean(tf.nn.softplus(on_fake - on_real))
-        penalty = tf.reduce_mean(tf.square((perturbed - output) / sigma))
+        maps, *rest = (tf.concat(pair, axis=0) for pair in zip(real, fake, strict=True))
+        twice = [tf.concat([values, values], axis=0) for values in rest]
+        penalty, scores = gradient_penalty(
+            lambda images: self.discriminator(images, *twice), maps,
+            self.normal(step, 2 * count, int(np.prod(maps.shape[1:])), PERTURBATION),
+            self.settings.perturbation)
+        on_real, on_fake = tf.split(scores, 2)
+        loss = pair_loss(on_real, on_fake)
         return loss + 0.5 * self.settings.penalty * penalty, dict(
             discriminator=loss, penalty=penalty, real=tf.reduce_mean(on_real),
             fake=tf.reduce_mean(on_fake))
@@ -156,7 +152,7 @@ class Adversarial(Phase):
                         step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         on_fake = self.discriminator(*self._views(self._sampled(batch, step), batch))
         on_real = tf.stop_gradient(self.discriminator(*real))
-        loss = tf.reduce_mean(tf.nn.softplus(on_real - on_fake))
+        loss = pair_loss(on_fake, on_real)
         elbo, scalars = self._elbo(batch, step)
         return loss + self.settings.elbo * elbo, dict(scalars, generator=loss)
 

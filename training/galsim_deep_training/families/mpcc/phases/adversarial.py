@@ -21,6 +21,7 @@ from ....recipe import PhaseSettings, Recipe
 from ....settings import Jitter as JitterSize
 from ....settings import LearningRate, PositiveShare, Repeats, Settings, Share, Weight
 from ...shared.deepest_stamps import deepest_stamps
+from ...shared.relativistic_pairs import gradient_penalty, pair_loss
 from ..elbo import Elbo
 from ..jitter import SIZE, jittered
 from ..losses import (
@@ -29,7 +30,6 @@ from ..losses import (
     generator_loss,
     latent_negative_log_likelihood,
     prior_regulariser,
-    relativistic_loss,
     unevenness,
 )
 from ..model import MPCCModel
@@ -293,18 +293,17 @@ class Adversarial(Phase):
     def _relativistic_discriminator_loss(self, generated: Views, batch: Batch, step: tf.Tensor,
                                          stream: int) -> tuple[tf.Tensor, Scalars]:
         """The loss of pairs, and the penalty of the gradient, estimated from a perturbation."""
-        sigma, count = self.settings.perturbation, tf.shape(batch["stamp"])[0]
+        count = tf.shape(batch["stamp"])[0]
         both = tf.concat([self.simulator.view(batch["stamp"], batch)[0], generated[0]], axis=0)
-        shape = both.shape[1:]
-        noise = sigma * tf.reshape(self.normal(
-            step, 2 * count, int(np.prod(shape)), PERTURBATION + stream), [-1, *shape])
-        conditions = self.family.network_conditions(batch, count)
-        scores = self.family.discriminate(
-            [tf.concat([both, both + noise], axis=0)], tf.zeros([4 * count, 0]),
-            tf.tile(conditions, [4, 1]), training=True)
-        real, fake, *_ = tf.split(scores, 4)
-        penalty = tf.reduce_mean(tf.square((scores[2 * count:] - scores[:2 * count]) / sigma))
-        loss = relativistic_loss(real, fake)
+        conditions = tf.tile(self.family.network_conditions(batch, count), [4, 1])
+        penalty, scores = gradient_penalty(
+            lambda images: self.family.discriminate(
+                [images], tf.zeros([4 * count, 0]), conditions, training=True),
+            both, self.normal(step, 2 * count, int(np.prod(both.shape[1:])),
+                              PERTURBATION + stream),
+            self.settings.perturbation)
+        real, fake = tf.split(scores, 2)
+        loss = pair_loss(real, fake)
         return loss + 0.5 * self.settings.penalty * penalty, dict(
             real=tf.reduce_mean(real), generated=tf.reduce_mean(fake), pairs=loss,
             penalty=penalty)
@@ -316,7 +315,7 @@ class Adversarial(Phase):
         if self.family.judges_patches:
             real = self._discriminate(
                 self.simulator.view(batch["stamp"], batch), classes, batch, step, 0)
-            loss = relativistic_loss(scores, tf.stop_gradient(real))
+            loss = pair_loss(scores, tf.stop_gradient(real))
         else:
             loss = generator_loss(scores)
         scalars: Scalars = dict(generator=loss)
