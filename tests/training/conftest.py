@@ -241,8 +241,8 @@ TINY_FAMILIES = {
             encoder=dict(hidden=8, share_trunk=False)),
         fit=tiny_fit("autoencoder", "adversarial", "inference", "class_weights", "columns",
                      adversarial=dict(discriminator_steps=2, encoder_steps=1, evenness=0.5,
-                                      elbo=1.0, latent_weight=0.1, deepest_share=0.8,
-                                      least_diversity=0.0))),
+                                      elbo=1.0, latent_weight=0.1, class_weight=0.2,
+                                      deepest_share=0.8, least_diversity=0.0))),
 }
 
 

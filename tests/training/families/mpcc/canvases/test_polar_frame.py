@@ -66,6 +66,20 @@ def test_structure_is_seen_where_it_was_rendered(canvas, columns, psfs):
     assert brightest[:9].max() > 3 * np.abs(brightest[12:-3]).max()
 
 
+def test_the_amplitude_of_the_structure(canvas, random_outputs, small):
+    """It makes a galaxy smooth, or its structure stronger; zero leaves it as it is."""
+    outputs, scalars = random_outputs(canvas), np.zeros((3, canvas.scalars), np.float32)
+
+    def image(factor, amplitude):
+        scalars[:, 2] = amplitude
+        return canvas.render_on(
+            64, [factor * outputs[0]], tf.constant(scalars), ANGLES, small).numpy()
+
+    np.testing.assert_allclose(image(1, -20), image(0, 0), atol=1e-4 * image(0, 0).max())
+    np.testing.assert_allclose(image(1, 20), image(3, 0), atol=1e-4 * image(3, 0).max())
+    assert np.ptp(image(1, 0) - image(0, 0)) > 0.02 * image(0, 0).max()
+
+
 @pytest.mark.parametrize("grid", [dict(cells=4096, subcells=64), dict(cells=6, subcells=4),
                                   dict(cells=2, subcells=1)])
 def test_grids_that_are_not_possible(grid, make_canvas):

@@ -91,11 +91,14 @@ def test_the_discriminator_of_patches_is_fitted_on_pairs(polar, values):
     assert float(scalars["penalty"]) > 0 and float(scalars["pairs"]) > 0
 
 
-def test_the_loss_of_latents_reaches_the_generator(polar, values):
-    """If it is asked for: with all other weights zero, the generator still moves."""
+@pytest.mark.parametrize("name", ["latent_weight", "class_weight"])
+def test_the_losses_of_the_encoder_reach_the_generator(name, polar, values):
+    """If they are asked for: with all other weights zero, the generator still moves."""
     for weight in (0.0, 1.0):
+        weights = dict(latent_weight=0.0, class_weight=0.0, elbo=0.0, evenness=0.0)
+        weights[name] = weight
         family, dataset = polar(lambda content: content["fit"]["adversarial"].update(
-            latent_weight=weight, elbo=0.0, evenness=0.0))  # noqa: B023 - called at once
+            weights))  # noqa: B023 - called at once
         phase = family.phases[1]
         idle = type("Idle", (), dict(step=lambda self, loss: (0.0, {}, 0.0)))()
         phase.optimiser_steps.update(discriminator=idle, encoder=idle, prior=idle)

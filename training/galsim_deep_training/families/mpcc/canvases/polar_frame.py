@@ -19,6 +19,8 @@ from .base import AnySizeCanvas
 
 DETAIL = 4.0
 """Factor of the difference of the light from its mean over neighbours."""
+LARGEST_AMPLITUDE = 3.0
+"""Largest amplitude of the structure."""
 
 
 class PolarFrameCanvasSettings(Settings):
@@ -57,8 +59,9 @@ class PolarFrameCanvasSettings(Settings):
 class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
     """Galaxies as an envelope times structure, see `rendering.polar_renderer`.
 
-    The generator makes the structure; its further outputs are the ellipticity, the winding and the
-    numbers of the envelope.  Networks see the maps of a `PolarView`, the difference of the first
+    The generator makes the structure; its further outputs are the ellipticity, the winding, the
+    amplitude of the structure, which is small for a smooth galaxy, and the numbers of the envelope.
+    Networks see the maps of a `PolarView`, the difference of the first
     one from its mean over neighbours, the radius, the mean of the ring, and numbers that describe
     the galaxy as a whole.  These are repeated at each place, because the discriminator sums its
     features over the grid.  See `Canvas` for the parameters.
@@ -78,7 +81,7 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
 
     Settings = PolarFrameCanvasSettings
     settings: PolarFrameCanvasSettings
-    scalars = 2 + PolarRenderer.envelope_size
+    scalars = 3 + PolarRenderer.envelope_size
     position_angle_size = 3
     wraps = True
     structure_channels = slice(2, 4)
@@ -104,8 +107,11 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
 
     def _light(self, outputs: Sequence[tf.Tensor], scalars: tf.Tensor | None,
                position_angle_latents: tf.Tensor, columns: Columns) -> StructuredLight:
-        return self.renderer.imposed(
-            outputs[0], _shape(scalars, position_angle_latents), columns)
+        shape = _shape(scalars, position_angle_latents)
+        assert scalars is not None
+        # One for an output of zero.
+        amplitude = LARGEST_AMPLITUDE * tf.sigmoid(scalars[:, 2] - np.log(LARGEST_AMPLITUDE - 1))
+        return self.renderer.imposed(amplitude[:, None, None] * outputs[0], shape, columns)
 
     def view(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
              position_angle_latents: tf.Tensor | None = None
@@ -130,4 +136,4 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
 def _shape(scalars: tf.Tensor | None, position_angle_latents: tf.Tensor) -> PolarShape:
     assert scalars is not None
     return PolarShape(position_angle_latents, ellipticity=scalars[:, 0], winding=scalars[:, 1],
-                      envelope=scalars[:, 2:])
+                      envelope=scalars[:, 3:])

@@ -114,6 +114,10 @@ class AdversarialSettings(PhaseSettings):
     latent_weight: Weight = 0.0
     """Weight of loss II per latent (eq. 7.13), in the loss of generator and prior: the generator
     then keeps latents apart that the encoder can tell from each other."""
+    class_weight: Weight = 0.0
+    """Weight of the negative log-likelihood of the class that the encoder infers from a generated
+    image, in the loss of generator and prior: classes then look different (Chen et al. 2016,
+    arXiv:1606.03657).  The loss II of a class (eq. 7.14) separates their latents only."""
     penalty: Weight = 2.0
     """Weight of the penalty of the gradient of a discriminator of the kind ``patches``, at real and
     generated images (R1 and R2; Huang et al. 2024, arXiv:2501.05441)."""
@@ -319,11 +323,16 @@ class Adversarial(Phase):
         else:
             loss = generator_loss(scores)
         scalars: Scalars = dict(generator=loss)
-        if self.settings.latent_weight:
-            mean, scale = self.family.encode_views(
-                views, self.family.network_conditions(batch, tf.shape(latent)[0]))
+        if self.settings.latent_weight or self.settings.class_weight:
+            conditions = self.family.network_conditions(batch, tf.shape(latent)[0])
+            mean, scale = self.family.encode_views(views, conditions)
             missed = latent_negative_log_likelihood(latent, mean, scale)
-            loss += self.settings.latent_weight * tf.reduce_mean(missed) / latent.shape[1]
+            unclear = tf.reduce_mean(class_negative_log_likelihood(
+                classes, self.family.prior.log_class_probability(
+                    mean, self._log_shares(), conditions)))
+            loss += (self.settings.latent_weight * tf.reduce_mean(missed) / latent.shape[1]
+                     + self.settings.class_weight * unclear)
+            scalars.update(unclear_class=unclear)
         if self.settings.evenness:
             uneven = self._unevenness(batch, step)
             loss += self.settings.evenness * uneven
@@ -365,14 +374,17 @@ class Adversarial(Phase):
     def _prior_loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
         """The overlap of the classes (eq. 7.14), and the regulariser of their widths (eq. 7.16)."""
         prior = self.family.prior
-        shares = tf.convert_to_tensor(self.family.training_set.class_shares)
         latent, classes = self.simulator.latents(batch, step, MIXTURE)
         conditions = self.family.network_conditions(batch, tf.shape(latent)[0])
         overlap = tf.reduce_mean(class_negative_log_likelihood(
-            classes, prior.log_class_probability(latent, tf.math.log(shares), conditions)))
-        regulariser = prior_regulariser(shares, prior.components(conditions)[1])
+            classes, prior.log_class_probability(latent, self._log_shares(), conditions)))
+        regulariser = prior_regulariser(tf.exp(self._log_shares()), prior.components(conditions)[1])
         return (overlap + self.settings.prior_weight * regulariser,
                 dict(class_negative_log_likelihood=overlap, prior_regulariser=regulariser))
+
+    def _log_shares(self) -> tf.Tensor:
+        """The logarithms of the frequencies of the classes in the fit, [1, K]."""
+        return tf.math.log(tf.convert_to_tensor(self.family.training_set.class_shares))
 
     # ---- evaluation --------------------------------------------------------------------------
 
