@@ -23,36 +23,38 @@ COUNT = 12
 """Galaxies in a row."""
 FAINTEST = 23.5
 """Magnitude of the faintest galaxy: fainter ones are small and look alike."""
-SETS = {
-    "new_training (test)": "training sources, new stamps",
-    "new_held-out (test)": "held-out sources",
-    "cosmos_f814w_50": "COSMOS, 50 galaxies",
-}
-"""Sets of real galaxies: name on the card, without the version of the module that may follow it ->
-heading of the table."""
-FIGURES = {
-    "mean_g_over_real": "mean abs(g), generated over real",
-    "mean_g_over_real_bright": "the same, brighter than 23",
-    "mean_size_over_real": "determinant radius, generated over real",
-    "auc_all": "classifier, generated against real (AUC; 0.5: not distinguishable)",
-    "auc_bright": "the same, brighter than 23",
-    "auc_parametric_all": "classifier, parametric fits against real (AUC)",
-    "chi2_reconstructed_all": "chi-square per pixel of reconstructions",
-    "peak_over_truth": "peak, generated over true",
-    "power_over_truth_0.10_0.15_arcsec": "power at 0.10 to 0.15 arcsec, generated over true",
-    "power_over_truth_0.15_0.22_arcsec": "power at 0.15 to 0.22 arcsec",
-    "power_over_truth_0.22_0.33_arcsec": "power at 0.22 to 0.33 arcsec",
-    "power_over_truth_0.33_0.50_arcsec": "power at 0.33 to 0.50 arcsec",
-    "eta2_gini_generated_found": "variance of Gini explained by the class found, generated",
-    "eta2_gini_real": "variance of Gini explained, real",
-    "eta2_concentration_generated_found": "variance of the concentration explained, generated",
-    "eta2_concentration_real": "variance of the concentration explained, real",
-    "eta2_m20_generated_found": "variance of M20 explained, generated",
-    "eta2_m20_real": "variance of M20 explained, real",
+GALAXIES = "real_galaxies (held-out, judges)"
+"""The real galaxies on the cards: those of the collection that were held out."""
+NATURAL_SIZE = (
+    "small-scale power over real, mag < 22.5, finest, 0.10 to 0.15″",
+    "small-scale power over real, mag < 22.5, 0.15 to 0.22″",
+    "small-scale power over real, mag < 22.5, 0.22 to 0.33″",
+    "small-scale power over real, mag < 22.5, 0.33 to 0.50″",
+    "small-scale power over real, fainter, 0.22 to 0.33″",
+    "sources found per bright galaxy, HST resolution, over real",
+    "light at 2.5 to 3 half-light radii, over real",
+    "mean |g| over real, mag 20 to 22.5",
+    "mean |g| over real, mag 24.5 to 26",
+    "share with n > 2.5, minus real",
+    "coverage, over that of real by real, over real",
+    "recall, over that of real by real, over real",
+    "very smooth and very structured galaxies over real, smooth",
+    "very smooth and very structured galaxies over real, structured",
+    "pairs alike beyond 0.9, over real",
+    "classifier, generated against real, all, generated",
+    "classifier, generated against real, mag < 22.5, generated",
+    "classifier, generated against real, faint COSMOS, generated",
+)
+"""Figures of the headline, at natural size."""
+FURTHER = {
+    "auc_parametric_all": "classifier, parametric fits against real, all",
     "class_chi_square_p": "classes of 20,000 galaxies against the prior: p of chi-square",
-    "class_recovered": "fraction of generated galaxies whose class the encoder recovers",
+    "eta2_gini_generated": "variance of Gini explained by the class",
+    "eta2_concentration_generated": "variance of the concentration explained by the class",
+    "eta2_m20_generated": "variance of M20 explained by the class",
 }
-"""Rows of the table: name of the figure on the card -> heading of the row."""
+"""Further rows of the table: name of the figure on the card -> heading of the row."""
+FIGURES = {f"{name} (unseen)": name for name in NATURAL_SIZE} | FURTHER
 
 Models = Sequence[galsim_deep.GenerativeGalaxyModel]
 
@@ -68,23 +70,20 @@ def picture(models: Models) -> np.ndarray:
     return contact_sheet(images, COUNT)
 
 
-def figures_of(card: Card, galaxies: str) -> Mapping[str, float]:
-    """The figures for a set of real galaxies, the latest if several versions were compared."""
-    sets = [figures for name, figures in card.validation.items()
-            if name.split(", module ")[0] == galaxies]
-    if not sets:
-        raise ValueError(f"The card of {card.name} has no figures for {galaxies}.")
-    return sets[-1]
+def figures_of(card: Card) -> Mapping[str, float]:
+    """The figures of a module for the held-out real galaxies."""
+    if GALAXIES not in card.validation:
+        raise ValueError(f"The card of {card.name} has no figures for {GALAXIES}; run "
+                         "galsim-deep validate with --write-card.")
+    return card.validation[GALAXIES]
 
 
 def table_lines(models: Models) -> Iterator[str]:
-    """Lines of a Markdown table with `FIGURES`, one column for each of `SETS` and each module."""
-    heads = [f"{heading}: `{model.card.name}`" for heading in SETS.values() for model in models]
-    yield "| | " + " | ".join(heads) + " |"
-    yield "|---" * (1 + len(heads)) + "|"
+    """Lines of a Markdown table with `FIGURES`, one column for each module."""
+    yield "| | " + " | ".join(f"`{model.card.name}`" for model in models) + " |"
+    yield "|---" * (1 + len(models)) + "|"
     for figure, heading in FIGURES.items():
-        cells = [with_error(figures_of(model.card, name), figure)
-                 for name in SETS for model in models]
+        cells = [with_error(figures_of(model.card), figure) for model in models]
         yield f"| {heading} | " + " | ".join(cells) + " |"
 
 

@@ -56,7 +56,7 @@ class GenerativeGalaxyModel:
     a column ``galaxy_class`` of the table or the argument of that name says which one is wanted:
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
-        >>> table = dict(flux_radius=[5.0, 8.0], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
+        >>> table = dict(hlr=[0.15, 0.25], mag_auto=[23.5, 22.0], zphot=[0.8, 0.4])
         >>> galaxies = model.sample(table, seeds=[101, 102], galaxy_class="spiral")
         >>> table["class"] = model.draw_classes(table, seeds=[101, 102])
 
@@ -305,9 +305,9 @@ class GenerativeGalaxyModel:
             empty table).
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
-        >>> outputs = model.outputs(dict(flux_radius=8.0, mag_auto=22.0, zphot=0.4), seeds=[7])
+        >>> outputs = model.outputs(dict(hlr=0.3, mag_auto=22.0, zphot=0.4), seeds=[7])
         >>> outputs["image"].shape, outputs["galaxy_class"].shape
-        ((1, 128, 128, 1), (1,))
+        ((1, 192, 192, 1), (1,))
         """
         rows = self._rows(_only_table(table, cat), rng, seeds, galaxy_class, strict, position_angle)
         return self._outputs(rows, slice(0, len(rows)))
@@ -342,7 +342,7 @@ class GenerativeGalaxyModel:
             GalSimValueError:   The module has no classes; or what `sample` raises.
 
         >>> model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
-        >>> table = dict(flux_radius=8.0, mag_auto=22.0, zphot=0.4)
+        >>> table = dict(hlr=0.3, mag_auto=22.0, zphot=0.4)
         >>> classes = model.draw_classes(table, seeds=[7], galaxy_class="spiral")
         >>> model.classes[classes[0]]
         'spiral'

@@ -42,7 +42,7 @@ def columns_of_modules():
 
 
 def test_the_columns_of_the_modules():
-    assert columns_of_modules() == {"flux_radius", "hlr", "mag_auto", "zphot", "flux_density"}
+    assert columns_of_modules() == {"hlr", "mag_auto", "zphot", "flux_density"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,7 +1,5 @@
 """From real catalogue rows to noisy survey images."""
 
-import warnings
-
 import galsim
 import numpy as np
 import pytest
@@ -11,10 +9,6 @@ import galsim_deep
 from galsim_deep.measure.half_light import measured_radius
 
 SIZE, SCALE = 512, 0.03
-COSMOS_NOISE = 0.0026
-"""Median standard deviation of the noise in a pixel of the COSMOS stamps, F814W [e-/s]."""
-BORDER = 4
-"""Width of what is called the border of a stamp [pixels]."""
 
 
 @pytest.fixture(scope="module")
@@ -51,39 +45,21 @@ def test_real_rows_become_observed_galaxies(model, cosmos):
     assert shapes >= 45
 
 
-def test_the_largest_galaxies_of_stamps_of_one_size_stay_inside():
-    """At the end of the valid range light at the border is hidden by the noise of COSMOS.
-
-    At 20 pixels 7 % of the galaxies have a pixel above one sigma there, at 28 pixels 45 %: galaxies
-    look cut off then.
-    """
-    model = galsim_deep.GenerativeGalaxyModel("hub:acs_mpcc")
-    column, = (column for column in model.card.columns if column.name == "flux_radius")
-    largest, count = column.valid_range[1], 300
-    # Magnitudes and redshifts are drawn, as galaxies of this size have them.
-    table = dict(flux_radius=np.full(count, largest), mag_auto=np.nan, zphot=np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", galsim.GalSimWarning)
-        stamps = model.images(table, seeds=range(count), strict=True)[..., 0]
-    stamps[:, BORDER:-BORDER, BORDER:-BORDER] = 0.0
-    visible = stamps.max(axis=(1, 2)) > COSMOS_NOISE
-    assert visible.mean() < 0.1
-    with pytest.warns(galsim.GalSimWarning, match="flux_radius"):
-        model.images(dict(flux_radius=1.01 * largest, mag_auto=22.0, zphot=0.5), seeds=[1])
-
-
 @pytest.mark.parametrize("radius", [0.05, 0.3, 1.0, 5.0])
-def test_galaxies_of_any_size_have_it_and_fit_their_stamps(model, radius):
+@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc"])
+def test_galaxies_of_any_size_have_it_and_fit_their_stamps(name, radius):
     """From 2 to 170 pixels of the survey."""
-    count = 12
+    model, count = galsim_deep.GenerativeGalaxyModel(f"hub:{name}"), 12
     table = dict(hlr=np.full(count, radius), mag_auto=np.linspace(17, 26, count), zphot=0.6)
     outputs = model.outputs(table, seeds=range(count))
+    measured = []
     for image, scale in zip(outputs["image"][..., 0], outputs["pixel_scale"], strict=True):
         used = np.flatnonzero(image.any(axis=0))
         assert used[0] > 0 and used[-1] < len(image) - 1
-        # The smallest one is 1.7 pixels.
-        assert measured_radius(image.astype(float)) * scale == pytest.approx(
-            radius, rel=0.08 if radius < 0.1 else 0.04)
+        measured.append(measured_radius(image.astype(float)) * scale)
+    # The smallest one is 1.7 pixels.
+    np.testing.assert_allclose(measured, radius, rtol=0.12 if radius < 0.1 else 0.04)
+    np.testing.assert_allclose(np.mean(measured), radius, rtol=0.06 if radius < 0.1 else 0.01)
     sizes = {len(galaxy.image.array) for galaxy in model.sample(table, seeds=range(count))}
     assert sizes <= set(model.card.stamp.sizes)
     assert (max(sizes) <= 64) if radius < 0.1 else (min(sizes) > 32)

@@ -214,7 +214,7 @@ class GalaxyClass(_Part):
 
     >>> from galsim_deep.modules.resolve import resolve
     >>> [galaxy_class.name for galaxy_class in read_card(resolve("hub:acs_mpcc")).classes]
-    ['spiral', 'clumpy', 'bulge', 'flat', 'edge-on', 'disc']
+    ['disc', 'lopsided', 'peculiar', 'clumpy', 'spiral', 'bulge']
     """
 
     name: ClassName

@@ -92,7 +92,8 @@ class Module:
 
         >>> from galsim_deep.modules.resolve import resolve
         >>> module = Module(resolve("hub:acs_mpcc"))
-        >>> row = dict(flux_radius=[8.0], mag_auto=[22.0], zphot=[0.4], galaxy_class=[0])
+        >>> row = dict(hlr=[0.3], mag_auto=[22.0], zphot=[0.4], sersic_n=[1.0],
+        ...            axis_ratio=[0.5], galaxy_class=[0])
         >>> sorted(module.call("prior", **row))
         ['log_class_probability', 'mean', 'scale']
         """

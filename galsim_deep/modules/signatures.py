@@ -84,12 +84,12 @@ def faults_of_graph(card: Card, runner: Runner) -> list[str]:
 
     >>> from galsim_deep.modules import Module
     >>> from galsim_deep.modules.resolve import resolve
-    >>> module = Module(resolve("hub:acs_mpcc"))
+    >>> module = Module(resolve("hub:first_mpcc"))
     >>> faults_of_graph(module.card, module.compact)
     []
     >>> stamp = module.card.stamp.model_copy(update=dict(sizes=(64,)))
     >>> faults_of_graph(module.card.model_copy(update=dict(stamp=stamp)), module.compact)
-    ['the output image of sample is [N, 128, 128, 1] instead of [N, 64, 64, 1]']
+    ['the output image of sample is [N, 96, 96, 1] instead of [N, 64, 64, 1]']
     """
     present = runner.signatures()
     drawing = drawing_signatures(card.stamp.sizes) if card.chooses_stamps else {}

@@ -80,14 +80,14 @@ def test_cards_of_shipped_modules(name):
         assert described.quantiles["0.75"] <= described.valid_range[1]
 
 
-@pytest.mark.parametrize("name", ["acs_mpcc"])
+@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc"])
 def test_columns_of_the_optical_modules(name):
-    """Their sizes are measured on images, PSF included; redshift belongs to no band."""
+    """Their sizes are those before the PSF; redshift belongs to no band."""
     card = read_card(resolve(f"hub:{name}"))
     size, magnitude, redshift = map(
         card.column_of, ("half_light_radius", "magnitude", "redshift"))
     assert (size.name, size.unit, size.band, size.as_observed) == (
-        "flux_radius", "pix", "F814W", True)
+        "hlr", "arcsec", "F814W", False)
     assert (magnitude.name, magnitude.unit, magnitude.band) == ("mag_auto", "mag", "F814W")
     assert (redshift.name, redshift.unit, redshift.band) == ("zphot", "", None)
 

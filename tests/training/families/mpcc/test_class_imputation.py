@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galsim_deep_training.families.mpcc.class_imputation import CANDIDATES, imputed_for_class
+from galsim_deep_training.families.mpcc.class_imputation import (
+    CANDIDATES,
+    imputed_for_class,
+    marginal_log_weights,
+)
 from galsim_deep_training.families.mpcc.networks.mixture_prior import class_of
 
 COUNT = 20_000
@@ -112,3 +116,15 @@ def test_known_values_do_not_change():
 
 def test_rows_have_different_candidates():
     assert len(np.unique(draw(1, dict(a=np.nan, b=0.3))[2]["a"])) > 20 * CANDIDATES
+
+
+@pytest.mark.parametrize("known", [{}, dict(a=0.8), dict(b=-0.5), dict(a=0.8, b=-0.5)])
+def test_marginal_weights_are_the_frequencies_of_the_drawn_classes(known):
+    columns = {name: tf.fill([COUNT], np.float32(value))
+               for name, value in (dict(a=np.nan, b=np.nan) | known).items()}
+    weights = tf.exp(log_weights(impute(columns, tf.constant(standard_normal(6, COUNT, 2)))))
+    expected = tf.reduce_mean(weights, axis=0).numpy()
+    found = tf.exp(marginal_log_weights(
+        {name: values[:3] for name, values in columns.items()}, 2, impute, log_weights)).numpy()
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(found, np.tile(expected, (3, 1)), atol=0.01)

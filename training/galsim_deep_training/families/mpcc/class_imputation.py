@@ -1,4 +1,4 @@
-"""Imputation of columns for galaxies of a given class.
+"""Classes of galaxies with missing columns: imputation given the class, and its probability.
 
 If no class is requested, columns are drawn first, and then a class with its frequency given the
 columns. By Bayes' theorem, the columns of the galaxies of a class are therefore those of all
@@ -7,18 +7,22 @@ sampling-importance resampling (Rubin 1988, in Bayesian Statistics 3, p. 395): f
 one is chosen with a probability proportional to its weight.
 """
 
-__all__ = ["CANDIDATES", "imputed_for_class"]
+__all__ = ["CANDIDATES", "imputed_for_class", "marginal_log_weights"]
 
+import math
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.stats import norm
 from scipy.stats.qmc import Halton
 
 from .networks.mixture_prior import class_of, uniform_of
 
 CANDIDATES = 64
 """Number of candidates for each galaxy."""
+POINTS = 512
+"""Number of imputations over which the probability of a class is averaged."""
 SCALE = 0.7
 """Scale of the logistic distribution of the candidates. Its tails are wider than those of a normal
 distribution, for classes that lie there."""
@@ -54,17 +58,13 @@ def imputed_for_class(
     count = tf.shape(normal)[0]
     # All galaxies use the same points, shifted modulo 1 by random numbers (Cranley & Patterson
     # 1976, SIAM J. Numer. Anal. 13, 904, doi:10.1137/0713071).
-    points = tf.constant(_points(normal.shape[1]), tf.float32)
+    points = tf.constant(_points(normal.shape[1], CANDIDATES), tf.float32)
     points = tf.math.floormod(points + uniform_of(normal)[:, None], 1.0)
     points = tf.clip_by_value(points, EDGE, 1.0 - EDGE)
     density = points * (1.0 - points)  # in units of 1 / SCALE
     logistic = SCALE * tf.math.log(points / (1.0 - points))
 
-    def repeated(values: tf.Tensor) -> tf.Tensor:
-        """Each value [N] once for each candidate, [N * CANDIDATES]."""
-        return tf.reshape(tf.tile(values[:, None], [1, CANDIDATES]), [-1])
-
-    candidates = impute({name: repeated(values) for name, values in columns.items()},
+    candidates = impute({name: _repeated(values, CANDIDATES) for name, values in columns.items()},
                         tf.reshape(logistic, [-1, normal.shape[1]]))
     repeated_classes = tf.reshape(
         tf.tile(classes[:, None], [1, CANDIDATES, 1]), [-1, classes.shape[1]])
@@ -80,6 +80,39 @@ def imputed_for_class(
             for name, values in candidates.items()}
 
 
-def _points(size: int) -> NDArray:
-    """Low-discrepancy points of the Halton sequence, [CANDIDATES, size]."""
-    return Halton(size, scramble=False).random(CANDIDATES)
+def marginal_log_weights(
+        columns: Mapping[str, tf.Tensor], size: int,
+        impute: Callable[[Mapping[str, tf.Tensor], tf.Tensor], Mapping[str, tf.Tensor]],
+        log_weights: Callable[[Mapping[str, tf.Tensor]], tf.Tensor]) -> tf.Tensor:
+    """log p(class | the columns that are not missing).
+
+    The frequencies of the classes are averaged over `POINTS` imputations of the missing columns.
+
+    Parameters:
+        columns:        Columns, [N] each; NaN is a missing value.
+        size:           The number C of columns that ``impute`` takes normal numbers for.
+        impute:         As for `imputed_for_class`.
+        log_weights:    As for `imputed_for_class`.
+
+    Returns:
+        float32 [N, K].
+    """
+    # The first point of the sequence is zero.
+    points = tf.constant(norm.ppf(_points(size, POINTS + 1)[1:]), tf.float32)
+    count = tf.shape(next(iter(columns.values())))[0]
+    imputations = impute(
+        {name: _repeated(values, POINTS) for name, values in columns.items()},
+        tf.tile(points, [count, 1]))
+    log_weight = log_weights(imputations)
+    log_weight = tf.reshape(log_weight, [count, POINTS, log_weight.shape[-1]])
+    return tf.reduce_logsumexp(log_weight, axis=1) - math.log(POINTS)
+
+
+def _repeated(values: tf.Tensor, number: int) -> tf.Tensor:
+    """Each value [N] ``number`` times, [N * number]."""
+    return tf.reshape(tf.tile(values[:, None], [1, number]), [-1])
+
+
+def _points(size: int, number: int) -> NDArray:
+    """Low-discrepancy points of the Halton sequence, [number, size]."""
+    return Halton(size, scramble=False).random(number)

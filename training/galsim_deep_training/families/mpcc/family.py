@@ -133,7 +133,7 @@ class MPCC(MPCCModel, kind="mpcc"):
         mean = self.prior.draw(zeros, classes, conditions)
         return dict(mean=mean, scale=self.prior.draw(zeros + 1.0, classes, conditions) - mean,
                     log_class_probability=tf.reduce_sum(
-                        classes * self.log_class_weights(values, count), axis=-1))
+                        classes * self.marginal_log_class_weights(columns, count), axis=-1))
 
     def _encode(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
                 columns: Columns) -> dict[str, tf.Tensor]:

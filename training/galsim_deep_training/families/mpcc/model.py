@@ -24,7 +24,7 @@ from ...networks.patch_discriminator import PatchDiscriminator
 from ...recipe import Recipe
 from ..base import Columns, ModelFamily
 from .canvases.base import AnySizeCanvas
-from .class_imputation import imputed_for_class
+from .class_imputation import imputed_for_class, marginal_log_weights
 from .networks.class_weights import ClassWeights
 from .networks.discriminator import Discriminator, LatentEncoder, Trunk
 from .networks.generator import Generator
@@ -255,6 +255,15 @@ class MPCCModel(ModelFamily):
     def log_class_weights(self, columns: Columns, count: Any) -> tf.Tensor:
         """log p(y | columns) for ``count`` galaxies, [N, K]."""
         return self.class_weights(self.all_conditions(columns, count))
+
+    def marginal_log_class_weights(self, columns: Columns, count: Any) -> tf.Tensor:
+        """`log_class_weights`, averaged over the values that missing columns may have."""
+        if not self.optional_columns:
+            return self.log_class_weights(columns, count)
+        return marginal_log_weights(
+            {column.name: columns[column.name] for column in self.recipe.columns},
+            len(self.recipe.columns), self.imputed,
+            lambda imputed: self.class_weights(self.conditions(imputed)))
 
     def sample(self, normal: tf.Tensor, columns: Columns,
                galaxy_class: tf.Tensor | None = None) -> tf.Tensor:

@@ -80,6 +80,24 @@ def test_the_amplitude_of_the_structure(canvas, random_outputs, small):
     assert np.ptp(image(1, 0) - image(0, 0)) > 0.02 * image(0, 0).max()
 
 
+def test_the_centre_is_smooth(canvas, columns):
+    """Structure towards the centre has no effect, least of all in small galaxies."""
+    rows = canvas.settings.rows
+    scalars = tf.zeros([3, canvas.scalars])
+
+    def change(radius, row):
+        outputs = np.zeros((3, rows, 2 * rows), np.float32)
+        outputs[:, row:row + 2, :rows] = 2.0
+        given = dict(columns, flux_radius=tf.fill([3], radius), pixel_scale=tf.ones([3]))
+        images = [canvas.render_on(64, [tf.constant(factor * outputs)], scalars, ANGLES, given)
+                  for factor in (0.0, 1.0)]
+        return float(tf.reduce_sum(tf.abs(images[1] - images[0])) / tf.reduce_sum(images[0]))
+
+    outer = rows // 2
+    assert change(8.0, 0) < 0.05 * change(8.0, outer)
+    assert change(2.0, outer) < 0.7 * change(8.0, outer)
+
+
 @pytest.mark.parametrize("grid", [dict(cells=4096, subcells=64), dict(cells=6, subcells=4),
                                   dict(cells=2, subcells=1)])
 def test_grids_that_are_not_possible(grid, make_canvas):

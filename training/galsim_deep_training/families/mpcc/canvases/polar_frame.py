@@ -21,6 +21,11 @@ DETAIL = 4.0
 """Factor of the difference of the light from its mean over neighbours."""
 LARGEST_AMPLITUDE = 3.0
 """Largest amplitude of the structure."""
+SMOOTH_RADIUS = 0.2
+"""Radius within which galaxies are smooth, in half-light radii: towards the centre, the structure
+of a ring is compressed to a point."""
+SMOOTH_PIXELS = 1.5
+"""The same in pixels: structure that no telescope resolves is not seen by the discriminator."""
 
 
 class PolarFrameCanvasSettings(Settings):
@@ -111,7 +116,15 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
         assert scalars is not None
         # One for an output of zero.
         amplitude = LARGEST_AMPLITUDE * tf.sigmoid(scalars[:, 2] - np.log(LARGEST_AMPLITUDE - 1))
-        return self.renderer.imposed(amplitude[:, None, None] * outputs[0], shape, columns)
+        structure = amplitude[:, None, None] * outputs[0] * self._visible(columns)
+        return self.renderer.imposed(structure, shape, columns)
+
+    def _visible(self, columns: Columns) -> tf.Tensor:
+        """What the structure is multiplied by: it falls to zero at the centre, [N, R, 1]."""
+        smooth = tf.square(SMOOTH_RADIUS) + tf.square(
+            SMOOTH_PIXELS / self.recipe.half_light_radius(columns))
+        radius = np.exp(np.asarray(self.renderer.grid.log_radius, np.float32))
+        return 1.0 - tf.exp(-0.5 * tf.square(radius)[:, None] / smooth[:, None, None])
 
     def view(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
              position_angle_latents: tf.Tensor | None = None
