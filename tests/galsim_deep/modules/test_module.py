@@ -445,16 +445,24 @@ def test_encode_and_decode_meet(module):
     """A generated galaxy is found from its observation: closer than another galaxy of its row."""
     if not {"encode", "decode"} <= set(module.card.signatures):
         pytest.skip(f"{module.card.name} has no encoder")
-    rows = inputs(module, 4, level="0.05")
-    columns = {column.name: rows[column.name] for column in module.card.columns}
-    image = module.call("sample", **rows)["image"]
+    rows = inputs(module, 12)
+    for column in module.card.columns:
+        if column.quantity == "magnitude":
+            rows[column.name][:] = column.quantiles["0.05"]
+    sampled = module.call("sample", **rows)
+    # Large galaxies are drawn with larger pixels than ``encode`` takes.
+    scale = sampled.get("pixel_scale", np.full(12, module.card.stamp.pixel_scale))
+    kept = np.flatnonzero(np.isclose(scale, module.card.stamp.pixel_scale))[:6]
+    assert len(kept) == 6
+    image = sampled["image"][kept]
+    columns = {column.name: rows[column.name][kept] for column in module.card.columns}
     size = module.tensorflow.signature_inputs("encode")["psf"][1]
     axis = np.arange(size) - size // 2
     psf = np.exp(-0.5 * (axis[:, None]**2 + axis**2) / 1.5**2).astype(np.float32)
-    psf = np.repeat((psf / psf.sum())[None, ..., None], 4, axis=0)
+    psf = np.repeat((psf / psf.sum())[None, ..., None], 6, axis=0)
     observed = blurred(image)
     encoded = module.call("encode", image=observed, psf=psf,
-                          noise_sigma=np.full((4, 1), 2.6e-3, np.float32), **columns)
+                          noise_sigma=np.full((6, 1), 2.6e-3, np.float32), **columns)
     assert (encoded["scale"] > 0).all()
     if module.card.classes:
         columns["galaxy_class"] = encoded["log_class_probability"].argmax(axis=-1).astype(np.int32)
