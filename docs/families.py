@@ -25,36 +25,55 @@ FAINTEST = 23.5
 """Magnitude of the faintest galaxy: fainter ones are small and look alike."""
 GALAXIES = "real_galaxies (held-out, judges)"
 """The real galaxies on the cards: those of the collection that were held out."""
-NATURAL_SIZE = (
-    "small-scale power over real, mag < 22.5, finest, 0.10 to 0.15″",
-    "small-scale power over real, mag < 22.5, 0.15 to 0.22″",
-    "small-scale power over real, mag < 22.5, 0.22 to 0.33″",
-    "small-scale power over real, mag < 22.5, 0.33 to 0.50″",
-    "small-scale power over real, fainter, 0.22 to 0.33″",
-    "sources found per bright galaxy, HST resolution, over real",
-    "light at 2.5 to 3 half-light radii, over real",
-    "mean |g| over real, mag 20 to 22.5",
-    "mean |g| over real, mag 24.5 to 26",
-    "share with n > 2.5, minus real",
-    "coverage, over that of real by real, over real",
-    "recall, over that of real by real, over real",
-    "very smooth and very structured galaxies over real, smooth",
-    "very smooth and very structured galaxies over real, structured",
-    "pairs alike beyond 0.9, over real",
-    "classifier, generated against real, all, generated",
-    "classifier, generated against real, mag < 22.5, generated",
-    "classifier, generated against real, faint COSMOS, generated",
-)
-"""Figures of the headline, at natural size."""
+NATURAL_SIZE = {
+    "small-scale power over real, mag < 22.5, finest, 0.10 to 0.15″":
+        "small-scale power over that of real galaxies, mag < 22.5, 0.10 to 0.15″",
+    "small-scale power over real, mag < 22.5, 0.15 to 0.22″":
+        "0.15 to 0.22″",
+    "small-scale power over real, mag < 22.5, 0.22 to 0.33″":
+        "0.22 to 0.33″",
+    "small-scale power over real, mag < 22.5, 0.33 to 0.50″":
+        "0.33 to 0.50″",
+    "small-scale power over real, fainter, 0.22 to 0.33″":
+        "of fainter galaxies, 0.22 to 0.33″",
+    "sources found per bright galaxy, HST resolution, over real":
+        "sources found per bright galaxy at HST resolution, over real",
+    "light at 2.5 to 3 half-light radii, over real":
+        "light at 2.5 to 3 half-light radii, over real",
+    "mean |g| over real, mag 20 to 22.5":
+        r"mean \|g\| over real, mag 20 to 22.5",
+    "mean |g| over real, mag 24.5 to 26":
+        r"mean \|g\| over real, mag 24.5 to 26",
+    "share with n > 2.5, minus real":
+        "share of galaxies with a Sersic index above 2.5, minus real",
+    "coverage, over that of real by real, over real":
+        "coverage, over that of one half of the real galaxies by the other",
+    "recall, over that of real by real, over real":
+        "recall, over the same",
+    "very smooth and very structured galaxies over real, smooth":
+        "share of very smooth galaxies over real",
+    "very smooth and very structured galaxies over real, structured":
+        "share of very structured galaxies over real",
+    "pairs alike beyond 0.9, over real":
+        "share of pairs of galaxies whose structure is alike, over real",
+    "classifier, generated against real, all, generated":
+        "classifier, generated against real, all",
+    "classifier, generated against real, mag < 22.5, generated":
+        "classifier, mag < 22.5",
+    "classifier, generated against real, faint COSMOS, generated":
+        "classifier, faint galaxies of COSMOS",
+}
+"""Figures of the headline, at natural size: name on the card -> heading of the row."""
 FURTHER = {
     "auc_parametric_all": "classifier, parametric fits against real, all",
+    "shear_response_minus_real": "shear response, minus that of real galaxies",
     "class_chi_square_p": "classes of 20,000 galaxies against the prior: p of chi-square",
     "eta2_gini_generated": "variance of Gini explained by the class",
     "eta2_concentration_generated": "variance of the concentration explained by the class",
     "eta2_m20_generated": "variance of M20 explained by the class",
 }
 """Further rows of the table: name of the figure on the card -> heading of the row."""
-FIGURES = {f"{name} (unseen)": name for name in NATURAL_SIZE} | FURTHER
+FIGURES = {f"{name} (unseen)": heading for name, heading in NATURAL_SIZE.items()} | FURTHER
 
 Models = Sequence[galsim_deep.GenerativeGalaxyModel]
 

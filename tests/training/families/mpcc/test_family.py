@@ -35,6 +35,25 @@ def test_a_requested_class_is_decoded_from_its_prior(make, batch_of):
     assert np.all(prior["log_class_probability"].numpy() < 0)
 
 
+def test_prior_averages_over_missing_columns(make, batch_of, awaken):
+    """As many galaxies are of a class as ``sample`` makes, not as at the medians."""
+    family, dataset = make("conditional")
+    assert family.optional_columns
+    awaken(family.class_weights, size=0.4)
+    batch = batch_of(dataset, 2)
+    columns = dict.fromkeys(COLUMNS, tf.fill([2], np.nan)) | {COLUMNS[1]: batch[COLUMNS[1]]}
+    prior = family.signatures()["prior"].call
+    found = np.exp(np.stack([
+        prior(galaxy_class=tf.fill([2], number), **columns)["log_class_probability"]
+        for number in range(family.settings.classes.number)], axis=1))
+    many = {name: tf.repeat(values, 4000) for name, values in columns.items()}
+    normal = tf.random.stateless_normal([8000, len(family.recipe.columns)], [3, 4])
+    drawn, median = (np.exp(family.log_class_weights(family.imputed(many, numbers), 8000)).reshape(
+        2, 4000, -1).mean(axis=1) for numbers in (normal, None))
+    np.testing.assert_allclose(found, drawn, atol=0.02)
+    assert np.abs(found - median).max() > 0.04
+
+
 def test_labelled_classes_have_names_and_are_judged_with_them(bars, fitted_bars, batch_of):
     family, dataset = fitted_bars, Dataset(bars[1] / "data.h5")
     assert [each["name"] for each in family.classes(dataset)] == ["along x", "along y"]

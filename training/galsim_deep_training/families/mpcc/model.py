@@ -137,6 +137,10 @@ class MPCCModel(ModelFamily):
                 f"{where}.discriminator.kind: 'patches' needs the canvas 'polar_frame', "
                 "encoder.share_trunk: false, since it has no trunk, and classes that are not "
                 "labels.")
+        if discriminator.kind == "patches" and discriminator.joint:
+            raise GalSimConfigError(
+                f"{where}.discriminator.joint: a discriminator of the kind 'patches' has no such "
+                "layer. Leave it out.")
         if len(generator.noise_maps) > blocks + 1:
             raise GalSimConfigError(
                 f"{where}.generator.noise_maps has {len(generator.noise_maps)} entries; there are "

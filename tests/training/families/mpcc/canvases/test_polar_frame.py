@@ -94,8 +94,18 @@ def test_the_centre_is_smooth(canvas, columns):
         return float(tf.reduce_sum(tf.abs(images[1] - images[0])) / tf.reduce_sum(images[0]))
 
     outer = rows // 2
-    assert change(8.0, 0) < 0.05 * change(8.0, outer)
+    # Without the fading, 0.009 and 1.
+    assert change(8.0, 0) < 0.003 * change(8.0, outer)
     assert change(2.0, outer) < 0.7 * change(8.0, outer)
+
+
+def test_how_far_structure_fades(canvas, columns):
+    """Within a fifth of the half-light radius; of small galaxies within 1.5 pixels."""
+    radius = np.exp(canvas.renderer.grid.log_radius)
+    for pixels, width in ((1000.0, 0.2), (3.0, np.hypot(0.2, 0.5))):
+        given = dict(columns, flux_radius=tf.fill([3], pixels), pixel_scale=tf.ones([3]))
+        np.testing.assert_allclose(canvas._visible(given)[0, :, 0],
+                                   1 - np.exp(-0.5 * (radius / width)**2), atol=1e-3)
 
 
 @pytest.mark.parametrize("grid", [dict(cells=4096, subcells=64), dict(cells=6, subcells=4),

@@ -66,10 +66,10 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
 
     The generator makes the structure; its further outputs are the ellipticity, the winding, the
     amplitude of the structure, which is small for a smooth galaxy, and the numbers of the envelope.
-    Networks see the maps of a `PolarView`, the difference of the first
-    one from its mean over neighbours, the radius, the mean of the ring, and numbers that describe
-    the galaxy as a whole.  These are repeated at each place, because the discriminator sums its
-    features over the grid.  See `Canvas` for the parameters.
+    Networks see the maps of a `PolarView`, the difference of the first one from its mean over
+    neighbours, the radius, the mean of the ring, and numbers that describe the galaxy as a whole,
+    its winding among them.  These are repeated at each place, because discriminators judge places
+    or sum features over them.  See `Canvas` for the parameters.
 
     Example::
 
@@ -84,6 +84,7 @@ class PolarFrameCanvas(AnySizeCanvas, kind="polar_frame"):
         (TensorShape([1, 128, 128]), 1.0)
     """
 
+    format = 2
     Settings = PolarFrameCanvasSettings
     settings: PolarFrameCanvasSettings
     scalars = 3 + PolarRenderer.envelope_size

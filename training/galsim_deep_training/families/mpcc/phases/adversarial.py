@@ -110,7 +110,8 @@ class AdversarialSettings(PhaseSettings):
     elbo: Weight = 0.0
     """Weight of the negative evidence lower bound per pixel (`families.mpcc.elbo`) in the loss of
     generator, prior and encoder, so that training stamps are still reproduced after a phase
-    ``autoencoder``; its settings are those of that phase."""
+    ``autoencoder``; its ``free_bits`` and ``model_error`` are those of that phase, and its
+    ``balance`` does not apply."""
     latent_weight: Weight = 0.0
     """Weight of loss II per latent (eq. 7.13), in the loss of generator and prior: the generator
     then keeps latents apart that the encoder can tell from each other."""
@@ -143,7 +144,8 @@ class Adversarial(Phase):
     own.  Then generator and prior are updated once.  Then the encoder is updated several times, on
     generated images only; with the first of these updates, the prior is updated with a loss that
     keeps its classes separate and wide.  Generated galaxies have the columns, PSFs and noise of
-    real stamps.
+    real stamps.  With the setting ``elbo``, generator, prior and encoder are also fitted on the
+    likelihood of real stamps, in the step of the generator.
 
     Parameters:
         family:     The model.
@@ -313,7 +315,8 @@ class Adversarial(Phase):
             penalty=penalty)
 
     def _generator_loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, Scalars]:
-        """The loss of generator and prior (eq. 7.12), with the unevenness and the bound."""
+        """The loss of generator and prior (eq. 7.12), with the losses that settings add: of latents
+        and classes that the encoder does not find, the unevenness, and the bound."""
         views, latent, classes = self.simulator.views(batch, step, 0, training=True)
         scores = self._discriminate(views, classes, batch, step, 0)
         if self.family.judges_patches:

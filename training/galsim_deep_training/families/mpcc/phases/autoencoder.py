@@ -101,6 +101,8 @@ class MixtureAutoencoding(GradientPhase):
         return self.elbo(batch, normal, beta, self.settings.balance, training=True)
 
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
-        mean = tf.zeros([tf.shape(batch["stamp"])[0], self.family.settings.latent_size])
-        loss, scalars = self.elbo(batch, mean, batchwise=True)
+        # The KL divergence is estimated from a draw; that of the mean would be too large.
+        normal = tf.random.stateless_normal(
+            [tf.shape(batch["stamp"])[0], self.family.settings.latent_size], [self.seed, 6])
+        loss, scalars = self.elbo(batch, normal, batchwise=True)
         return dict(scalars, loss=loss)
