@@ -46,8 +46,8 @@ def test_real_rows_become_observed_galaxies(model, cosmos):
 
 
 @pytest.mark.parametrize("radius", [0.05, 0.3, 1.0, 5.0])
-@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc"])
-def test_galaxies_of_any_size_have_it_and_fit_their_stamps(name, radius):
+@pytest.mark.parametrize("name, error_of_smallest", [("acs_flow_vae", 0.08), ("acs_mpcc", 0.12)])
+def test_galaxies_of_any_size_have_it_and_fit_their_stamps(name, error_of_smallest, radius):
     """From 2 to 170 pixels of the survey."""
     model, count = galsim_deep.GenerativeGalaxyModel(f"hub:{name}"), 12
     table = dict(hlr=np.full(count, radius), mag_auto=np.linspace(17, 26, count), zphot=0.6)
@@ -58,7 +58,7 @@ def test_galaxies_of_any_size_have_it_and_fit_their_stamps(name, radius):
         assert used[0] > 0 and used[-1] < len(image) - 1
         measured.append(measured_radius(image.astype(float)) * scale)
     # The smallest one is 1.7 pixels.
-    np.testing.assert_allclose(measured, radius, rtol=0.12 if radius < 0.1 else 0.04)
+    np.testing.assert_allclose(measured, radius, rtol=error_of_smallest if radius < 0.1 else 0.04)
     np.testing.assert_allclose(np.mean(measured), radius, rtol=0.06 if radius < 0.1 else 0.01)
     sizes = {len(galaxy.image.array) for galaxy in model.sample(table, seeds=range(count))}
     assert sizes <= set(model.card.stamp.sizes)

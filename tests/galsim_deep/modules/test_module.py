@@ -522,8 +522,9 @@ def test_classes_have_names_and_look_different(shipped, spread):
               for name in shipped.classes]
     # Galaxies of some classes are larger.
     size = max(stamps.shape[1] for stamps in images)
-    images = [np.pad(stamps, ((0, 0), *2 * [2 * [(size - stamps.shape[1]) // 2]], (0, 0)))
-              for stamps in images]
+    margins = [(size - stamps.shape[1]) // 2 for stamps in images]
+    images = [np.pad(stamps, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+              for stamps, margin in zip(images, margins, strict=True)]
     for number, stamps in enumerate(images):
         for other in images[:number]:
             assert np.abs(stamps - other).sum() > 0.05 * stamps.sum()

@@ -102,7 +102,7 @@ class MixtureAutoencoding(GradientPhase):
 
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
         # The KL divergence is estimated from a draw; that of the mean would be too large.
-        normal = tf.random.stateless_normal(
-            [tf.shape(batch["stamp"])[0], self.family.settings.latent_size], [self.seed, 6])
+        normal = self.normal(tf.constant(-1), tf.shape(batch["stamp"])[0],
+                             self.family.settings.latent_size, POSTERIOR)
         loss, scalars = self.elbo(batch, normal, batchwise=True)
         return dict(scalars, loss=loss)
