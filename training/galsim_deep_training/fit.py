@@ -132,6 +132,7 @@ def run_phase(phase: Phase, checkpoints: Checkpoints, dataset: Dataset, run: Pat
                 continue
             if is_last or steps_done % EVALUATE_EVERY == 0:
                 evaluation = {name: float(value) for name, value in evaluate(test).items()}
+                phase.evaluated(evaluation)
                 loss = log.write(steps_done, scalars, evaluation, time.time() - seconds)
                 fault = phase.fault(steps_done, evaluation)
                 if fault:

@@ -46,6 +46,7 @@ from .settings import (
     ShownText,
     Steps,
     Text,
+    Weight,
     Within,
     parse,
     validation_error,
@@ -233,11 +234,21 @@ class PhaseSettings(Settings):
 
     steps: Steps
     batch_size: Batch = 64
-    optimizer: Literal["adam", "adafactor"] = "adam"
+    optimizer: Literal["adam", "adafactor", "rmsprop", "lars"] = "adam"
     learning_rate: LearningRate = 1e-3
     """The highest learning rate."""
-    schedule: Literal["cosine", "square_root", "constant"] = "cosine"
+    schedule: Literal["cosine", "square_root", "constant", "plateau"] = "cosine"
     """How the learning rate decreases, see `fitting.optimisers.learning_rate`."""
+    momentum: ShareBelowOne = 0.9
+    """Momentum of the optimisers ``rmsprop`` and ``lars``; the others have their own."""
+    weight_decay: Weight = 0.0
+    """Weight decay.  ``lars`` adds it to the gradient; the other optimisers subtract this fraction
+    of the weights, times the learning rate, in each step."""
+    patience: Steps = 10
+    """With the schedule ``plateau``: the number of evaluations on test examples, one every 200
+    steps, without a smaller loss, after which the learning rate is multiplied by `factor`."""
+    factor: ShareBelowOne = 0.5
+    """With the schedule ``plateau``: see `patience`."""
     warm_up: Count = 200
     """Steps over which the learning rate rises from zero."""
     average: ShareBelowOne = 0.998

@@ -4,13 +4,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from galsim import GalSimConfigError
 
 from galsim_deep_training.fitting.optimisers import (
     Adafactor,
+    Lars,
     SquareRootDecay,
     learning_rate,
     make_optimizer,
 )
+from galsim_deep_training.fitting.plateau import Plateau
 from galsim_deep_training.recipe import PhaseSettings
 
 
@@ -70,7 +73,7 @@ def minimise(optimizer, start, target, steps):
     return weight, optimizer
 
 
-@pytest.mark.parametrize("name", ["adam", "adafactor"])
+@pytest.mark.parametrize("name", ["adam", "adafactor", "rmsprop"])
 def test_the_minimum_is_found_and_averaged(name):
     fit = PhaseSettings(steps=300, learning_rate=0.1, warm_up=10, optimizer=name, average=0.9)
     target = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
@@ -125,3 +128,58 @@ def test_adafactor_remembers_little():
     optimizer.build([keras.Variable(np.zeros((3, 3, 64, 128), np.float32))])
     numbers = sum(int(np.prod(variable.shape)) for variable in optimizer.variables)
     assert numbers < 9 * (64 + 128) + 9 * 64 * 128 + 10
+
+
+def test_lars_against_its_algorithm():
+    """You et al. 2017, algorithm 1; a bias moves by plain momentum."""
+    rng = np.random.default_rng(1)
+    kernel, bias = rng.standard_normal((3, 4)), rng.standard_normal(4)
+    variables = [keras.Variable(np.float32(kernel)), keras.Variable(np.float32(bias))]
+    optimizer = Lars(learning_rate=0.5, momentum=0.8, weight_decay=0.01, trust=0.02)
+    velocity = [np.zeros_like(kernel), np.zeros_like(bias)]
+    for _ in range(3):
+        gradients = [rng.standard_normal((3, 4)), rng.standard_normal(4)]
+        optimizer.apply([tf.constant(np.float32(g)) for g in gradients], variables)
+        norm, gradient_norm = np.linalg.norm(kernel), np.linalg.norm(gradients[0])
+        rate = 0.5 * 0.02 * norm / (gradient_norm + 0.01 * norm)
+        velocity[0] = 0.8 * velocity[0] + rate * (gradients[0] + 0.01 * kernel)
+        velocity[1] = 0.8 * velocity[1] + 0.5 * gradients[1]
+        kernel, bias = kernel - velocity[0], bias - velocity[1]
+    np.testing.assert_allclose(variables[0], kernel, rtol=1e-4)
+    np.testing.assert_allclose(variables[1], bias, rtol=1e-4)
+
+
+def test_lars_leaves_weights_without_gradient():
+    variable = keras.Variable(np.ones((2, 2), np.float32))
+    Lars(learning_rate=0.5).apply([tf.zeros([2, 2])], [variable])
+    np.testing.assert_array_equal(variable, np.ones((2, 2)))
+
+
+def test_weight_decay_shrinks_the_weights():
+    fit = PhaseSettings(steps=100, learning_rate=0.1, warm_up=0, schedule="constant",
+                        optimizer="rmsprop", weight_decay=0.1)
+    variable = keras.Variable(np.ones((2, 2), np.float32))
+    make_optimizer(fit).apply([tf.zeros([2, 2])], [variable])
+    np.testing.assert_allclose(variable, 0.99, rtol=1e-6)
+
+
+def test_the_rate_falls_on_a_plateau():
+    plateau = Plateau(patience=2, factor=0.5)
+    fit = PhaseSettings(steps=100, learning_rate=0.1, warm_up=0, schedule="plateau")
+    optimizer = make_optimizer(fit, plateau=plateau)
+    found = []
+    for loss in (3.0, 2.0, 2.0, 1.9, 2.0, 2.0, 2.0, 2.0, 1.0):
+        plateau.observe(loss)
+        found.append(float(optimizer.learning_rate))
+    np.testing.assert_allclose(found, [0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
+
+
+def test_a_loss_that_is_not_a_number_counts_as_no_progress():
+    plateau = Plateau(patience=1, factor=0.5)
+    plateau.observe(float("nan"))
+    assert float(plateau.multiplier) == 0.5
+
+
+def test_a_plateau_needs_a_phase_that_has_one():
+    with pytest.raises(GalSimConfigError, match="schedule 'plateau' is possible only"):
+        make_optimizer(PhaseSettings(steps=100, schedule="plateau"))

@@ -62,7 +62,12 @@ class Distribution:
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
     def check(self, phase: Phase, recipe: Recipe) -> None:
-        """Raise a `galsim.GalSimConfigError` if batches cannot be divided into equal shares."""
+        """Raise a `galsim.GalSimConfigError` if batches cannot be divided into equal shares, or
+        the learning rate depends on evaluations, which only one of several processes makes."""
+        if phase.settings.schedule == "plateau" and recipe.distribute == "multi_worker":
+            raise GalSimConfigError(
+                f"The recipe {recipe.path}, fit.{phase.name}.schedule, is 'plateau', which is not "
+                "possible with 'distribute: multi_worker'. Choose another schedule.")
         if phase.settings.batch_size % self.replicas:
             raise GalSimConfigError(
                 f"The recipe {recipe.path}, fit.{phase.name}.batch_size, is "

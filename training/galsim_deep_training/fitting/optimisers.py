@@ -1,20 +1,23 @@
 """Optimisers and learning rates, by the names that recipes use."""
 
-__all__ = ["Adafactor", "ConstantRate", "SquareRootDecay", "learning_rate", "make_optimizer"]
+__all__ = ["Adafactor", "ConstantRate", "Lars", "SquareRootDecay", "learning_rate",
+           "make_optimizer"]
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
+from galsim import GalSimConfigError
 
 from ..recipe import PhaseSettings
+from .plateau import Plateau
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
 
 def make_optimizer(settings: PhaseSettings, base: float | None = None, updates: int = 1,
-                   **options: Any) -> keras.optimizers.Optimizer:
+                   plateau: Plateau | None = None, **options: Any) -> keras.optimizers.Optimizer:
     """The optimiser of a phase; it keeps the exponential moving average of the weights.
 
     It does not clip gradients, see `fitting.optimiser_step`.
@@ -24,13 +27,27 @@ def make_optimizer(settings: PhaseSettings, base: float | None = None, updates: 
         base:           The highest learning rate.  [default: ``settings.learning_rate``]
         updates:        Number of times that the optimiser updates its weights in each step of the
                         phase.
+        plateau:        What multiplies the learning rate, with the schedule ``plateau``.
         options:        Options of the optimiser, such as ``beta_1``.
+
+    Raises:
+        galsim.GalSimConfigError: if the schedule is ``plateau`` in a phase without one.
     """
-    kinds = dict(adam=keras.optimizers.Adam, adafactor=Adafactor)
+    kinds = dict(adam=keras.optimizers.Adam, adafactor=Adafactor, rmsprop=keras.optimizers.RMSprop,
+                 lars=Lars)
     options = dict(dict(use_ema=True, ema_momentum=settings.average), **options)
+    if settings.optimizer in ("rmsprop", "lars"):
+        options["momentum"] = settings.momentum
+    if settings.weight_decay:
+        options["weight_decay"] = settings.weight_decay
     rate = learning_rate(settings, base)
     if updates > 1:
         rate = UpdatesPerStep(rate, updates)
+    if settings.schedule == "plateau":
+        if plateau is None:
+            raise GalSimConfigError("The schedule 'plateau' is possible only in phases that "
+                                    "minimise one loss. Choose another schedule for this phase.")
+        rate = PlateauRate(rate, plateau)
     return kinds[settings.optimizer](rate, **options)
 
 
@@ -41,7 +58,8 @@ def learning_rate(settings: PhaseSettings, base: float | None = None) -> Schedul
 
     * ``cosine``: falls to zero at the last step as half a cosine,
     * ``square_root``: falls as the inverse square root of the step, see `SquareRootDecay`,
-    * ``constant``: stays constant.
+    * ``constant``: stays constant,
+    * ``plateau``: stays constant here; `make_optimizer` multiplies it by the factor of a `Plateau`.
 
     Parameters:
         settings:       The settings of the phase.
@@ -49,12 +67,31 @@ def learning_rate(settings: PhaseSettings, base: float | None = None) -> Schedul
     """
     warm_up = min(settings.warm_up, settings.steps // 2)
     base = base or settings.learning_rate
-    if settings.schedule == "constant":
+    if settings.schedule in ("constant", "plateau"):
         return ConstantRate(base, warm_up)
     if settings.schedule == "square_root":
         return SquareRootDecay(base, warm_up)
     return keras.optimizers.schedules.CosineDecay(
         0.0, max(settings.steps - warm_up, 1), warmup_target=base, warmup_steps=warm_up)
+
+
+class PlateauRate(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule times the factor of a `Plateau`.
+
+    Parameters:
+        schedule:       The learning rate as a function of the step.
+        plateau:        The `Plateau`.
+    """
+
+    def __init__(self, schedule: Schedule, plateau: Plateau) -> None:
+        super().__init__()
+        self.schedule, self.plateau = schedule, plateau
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        return self.schedule(step) * self.plateau.multiplier
+
+    def get_config(self) -> dict[str, Any]:
+        return dict(schedule=self.schedule, plateau=self.plateau)
 
 
 class UpdatesPerStep(keras.optimizers.schedules.LearningRateSchedule):
@@ -124,6 +161,57 @@ class ConstantRate(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         return dict(base=self.base, warm_up=self.warm_up)
+
+
+class Lars(keras.optimizers.Optimizer):
+    """LARS: layer-wise adaptive rates (You, Gitman & Ginsburg 2017, arXiv:1708.03888, algorithm 1).
+
+    The learning rate of each kernel is multiplied by ``trust |w| / (|g| + decay |w|)``, so that
+    each layer moves by a similar fraction of its weights in large batches.  Biases and the weights
+    of normalisation layers, which are vectors, are updated by plain momentum without decay, as is
+    usual in self-supervised learning.
+
+    Parameters:
+        learning_rate:  A number or a schedule.
+        momentum:       Momentum of the updates.
+        weight_decay:   Multiple of the weights that is added to their gradient.
+        trust:          The trust coefficient, eta in the paper.
+        kwargs:         Options of every Keras optimiser.
+
+    >>> kernel = keras.Variable([[3.0, 4.0]])
+    >>> optimizer = Lars(learning_rate=1.0, momentum=0.0, trust=0.1)
+    >>> optimizer.apply([tf.constant([[2.0, 0.0]])], [kernel])
+    >>> kernel.numpy()  # moved by a tenth of the norm of the weights, against the gradient
+    array([[2.5, 4. ]], dtype=float32)
+    """
+
+    def __init__(self, learning_rate: float | Schedule = 1e-3, momentum: float = 0.9,
+                 weight_decay: float = 0.0, trust: float = 1e-3, name: str = "lars",
+                 **kwargs: Any) -> None:
+        # The decay of Keras is another one: it does not enter the momentum.
+        super().__init__(learning_rate, name=name, **kwargs)
+        self.momentum, self.added_decay, self.trust = momentum, weight_decay, trust
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = [self.add_variable_from_reference(variable, "velocity")
+                            for variable in variables]
+
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable,
+                    learning_rate: tf.Tensor) -> None:
+        velocity = self._velocities[self._get_variable_index(variable)]
+        weights = tf.convert_to_tensor(variable)
+        if len(variable.shape) > 1:
+            weight_norm, gradient_norm = tf.norm(weights), tf.norm(gradient)
+            usable = (weight_norm > 0) & (gradient_norm > 0)
+            ratio = self.trust * weight_norm / (gradient_norm + self.added_decay * weight_norm)
+            gradient = gradient + self.added_decay * weights
+            learning_rate = learning_rate * tf.where(usable, ratio, 1.0)
+        step = self.momentum * tf.convert_to_tensor(velocity) + learning_rate * gradient
+        self.assign(velocity, step)
+        self.assign_sub(variable, step)
 
 
 class Adafactor(keras.optimizers.Optimizer):

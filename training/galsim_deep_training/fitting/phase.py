@@ -14,6 +14,7 @@ from ..data.dataset import Dataset
 from ..recipe import PhaseSettings, Recipe
 from .optimiser_step import OptimiserStep
 from .optimisers import make_optimizer
+from .plateau import Plateau
 
 Batch = Mapping[str, Any]
 """Arrays or tensors by name, with one row for each example."""
@@ -134,6 +135,9 @@ class Phase(abc.ABC):
         """Scalars on a test batch, without training (inside a graph); may be empty."""
         return {}
 
+    def evaluated(self, scalars: Mapping[str, float]) -> None:  # noqa: B027 - most need nothing
+        """Called with the scalars of each `evaluate`, as numbers, before the next step."""
+
     def fault(self, steps_done: int, scalars: Mapping[str, float]) -> str | None:
         """Describe in a sentence why the fit must be stopped; None if it can continue.
 
@@ -178,8 +182,10 @@ class GradientPhase(Phase):
         self.variables = variables
         if float16 is None:
             float16 = uses_float16(networks)
+        self.plateau = (Plateau(settings.patience, settings.factor)
+                        if settings.schedule == "plateau" else None)
         self.optimiser_step = OptimiserStep(
-            variables, make_optimizer(settings), settings.clip, float16)
+            variables, make_optimizer(settings, plateau=self.plateau), settings.clip, float16)
 
     @abc.abstractmethod
     def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -189,8 +195,13 @@ class GradientPhase(Phase):
         loss, scalars, norm = self.optimiser_step.step(lambda: self.loss(batch, step))
         return dict(scalars, loss=loss, gradient_norm=norm)
 
+    def evaluated(self, scalars: Mapping[str, float]) -> None:
+        if self.plateau is not None and "loss" in scalars:
+            self.plateau.observe(scalars["loss"])
+
     def state(self) -> dict[str, Any]:
-        return dict(self.networks, **self.optimiser_step.state())
+        plateau = {} if self.plateau is None else dict(plateau=self.plateau)
+        return dict(self.networks, **self.optimiser_step.state(), **plateau)
 
     def finish(self, dataset: Dataset) -> None:
         self.optimiser_step.optimizer.finalize_variable_values(self.variables)
