@@ -416,3 +416,27 @@ def test_the_radio_galaxy_dataset(first, reference_data):
     sizes = {label: np.median([e.columns["size"] for e in made if e.label == label])
              for label in range(4)}
     assert sizes[2] < 30 < min(sizes[0], sizes[1], sizes[3])
+
+
+# ---- sources that are left out ---------------------------------------------------------------
+
+
+def test_excluded_sources(first, content, tmp_path):
+    """Those close to a position of the file are left out, from the training and the test split."""
+    ra = content[0]["ra"]
+    positions = [(ra[1] + 10 / 3600, 30.0), (ra[TEST[1]], 30.0), (10.0, -5.0)]
+    path = tmp_path / "positions.csv"
+    path.write_text("ra,dec,of\n" + "".join(f"{a:.6f},{d:.6f},x\n" for a, d in positions))
+    everyone = {example.source for example in examples(make_builder(first()))}
+    left = {example.source for example in examples(make_builder(first(excluded=str(path))))}
+    # The exact copy of a test source is the same source.
+    assert everyone - left == {1, TEST[1]} and left <= everyone
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "ra,dec\nnorth,3\n", None])
+def test_a_file_of_positions_that_cannot_be_read(text, first, tmp_path):
+    path = tmp_path / "positions.csv"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(GalSimConfigError, match="data.excluded: .*positions.csv cannot be read"):
+        make_builder(first(excluded=str(path)))

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import galsim
 import numpy as np
+from astropy.table import Table
 from galsim import GalSimConfigError
 from scipy import ndimage, stats
 from scipy.sparse import coo_array
@@ -80,6 +81,9 @@ class FirstSourcesSettings(Settings):
     that fits into the image."""
     classes: tuple[Text, ...] = ("FRI", "FRII", "Compact", "Bent")
     """Names of the classes in the order of their numbers."""
+    excluded: Text | None = None
+    """A CSV file of positions, with the columns ``ra`` and ``dec`` [degrees].  Sources within half
+    a stamp of one of them are left out, so that they can test what was learnt.  [default: none]"""
 
 
 class FirstSources(Builder, kind="first_sources"):
@@ -123,12 +127,13 @@ class FirstSources(Builder, kind="first_sources"):
         # Two sources that are closer than this appear in the same stamp.
         side = recipe.stamp.size * recipe.stamp.pixel_scale
         self._source = _same_sources(self._images, self._ra, self._dec, 0.5 * side)
+        excluded = self._excluded(0.5 * side)
         test_sources = set(self._source[self._test].tolist())
         # (row, index of the rotation), row by row: rotated examples follow their source.
         self._rotations = [
             (row, rotation) for row, (source, test) in enumerate(
                 zip(self._source.tolist(), self._test.tolist(), strict=True))
-            if test or source not in test_sources
+            if source not in excluded and (test or source not in test_sources)
             for rotation in range(1 if test else settings.turns)]
         self._prepared = functools.lru_cache(maxsize=1)(self._prepare)
 
@@ -179,6 +184,21 @@ class FirstSources(Builder, kind="first_sources"):
             raise GalSimConfigError(f"{where} has no split {', '.join(absent)}; its splits are: "
                                     f"{', '.join(sorted(set(split.tolist())))}.")
         self._test = np.isin(split, self.settings.test_splits)
+
+    def _excluded(self, separation: float) -> set[int]:
+        """The numbers of the sources within this distance [arcsec] of positions to be left out."""
+        if self.settings.excluded is None:
+            return set()
+        path = self.locate(self.settings.excluded)
+        try:
+            positions = Table.read(path, format="ascii.csv")
+            others = _on_sphere(*(np.asarray(positions[name], float) for name in ("ra", "dec")))
+        except (OSError, ValueError, KeyError) as err:
+            raise GalSimConfigError(f"The recipe {self.recipe.path}, data.excluded: {path} cannot "
+                                    "be read as a CSV file with the columns ra and dec [degrees]: "
+                                    f"{err}") from err
+        distance, _ = cKDTree(others).query(_on_sphere(self._ra, self._dec))
+        return set(self._source[distance < np.radians(separation / 3600)].tolist())
 
     def __len__(self) -> int:
         return len(self._rotations)
@@ -320,9 +340,7 @@ def _same_sources(images: np.ndarray, ra: np.ndarray, dec: np.ndarray,
     Returns:
         int, shape [n]: the first row that shows the source.
     """
-    ra, dec = np.radians(ra), np.radians(dec)
-    positions = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
-    pairs = cKDTree(positions).query_pairs(
+    pairs = cKDTree(_on_sphere(ra, dec)).query_pairs(
         np.radians(separation / 3600), output_type="ndarray").tolist()
     first_rows: dict[bytes, int] = {}
     for row, image in enumerate(images):
@@ -335,6 +353,12 @@ def _same_sources(images: np.ndarray, ra: np.ndarray, dec: np.ndarray,
         coo_array((np.ones(len(first)), (first, second)), shape=(count, count)), directed=False)
     _, rows, inverse = np.unique(groups, return_index=True, return_inverse=True)
     return rows[inverse]
+
+
+def _on_sphere(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+    """Coordinates [degrees], shape [n] each, as points of the unit sphere, shape [n, 3]."""
+    ra, dec = np.radians(ra), np.radians(dec)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
 
 
 @functools.lru_cache

@@ -50,6 +50,11 @@ class Autoencoder(abc.ABC):
     latent_size: int
     networks: dict[str, keras.layers.Layer]
 
+    @property
+    def noise_size(self) -> int:
+        """Number of standard normal numbers that `infer` takes.  [default: ``latent_size``]"""
+        return self.latent_size
+
     def prepare(self, dataset: Dataset) -> None:  # noqa: B027 - most need nothing
         """Adapt layers to the training data before the first step."""
 
@@ -61,8 +66,8 @@ class Autoencoder(abc.ABC):
         Parameters:
             batch:      A dict of ``stamp`` [N, S, S], ``psf`` [N, P, P], ``noise_sigma`` [N] and
                         the columns, [N] each.
-            normal:     Standard normal numbers that determine the latents, [N, K]; zeros give
-                        the means of the posterior.
+            normal:     Standard normal numbers that determine the latents, [N, noise_size]; zeros
+                        give the means of the posterior.
             progress:   Fraction of the fit that is done, from 0 to 1.  An autoencoder can reduce
                         penalties and transverse connections with it.
         """

@@ -14,6 +14,7 @@ from ...physics.convolution import convolve, psf_transfer
 from ...physics.likelihood import chi_square, error_floor_weight, fourier_chi_square
 from ...recipe import PhaseSettings, Recipe
 from ...settings import Share, Weight
+from .autoencoder import Inference
 
 
 class AutoencodingSettings(PhaseSettings):
@@ -80,9 +81,9 @@ class Autoencoding(GradientPhase):
 
     def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         normal = self.normal(
-            step, tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size)
+            step, tf.shape(batch["stamp"])[0], self.family.autoencoder.noise_size)
         progress = tf.cast(step, tf.float32) / self.settings.steps
-        return self._elbo(batch, normal, self._aid_progress(progress), self._beta(progress))
+        return self._elbo(batch, normal, self._aid_progress(progress), self._beta(progress), step)
 
     def _aid_progress(self, progress: tf.Tensor) -> tf.Tensor:
         """The fraction of the fit that is passed to `Autoencoder.infer`, by which an autoencoder
@@ -94,12 +95,21 @@ class Autoencoding(GradientPhase):
         warm_up = self.elbo_settings.beta_warm_up
         return tf.minimum(1.0, 0.1 + 0.9 * progress / warm_up) if warm_up else 1.0
 
-    def _elbo(self, batch: Batch, normal: tf.Tensor, progress: tf.Tensor,
-              beta: tf.Tensor | float) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        settings = self.elbo_settings
-        stamps, sigma = batch["stamp"], batch["noise_sigma"]
-        inference = self.family.autoencoder.infer(batch, normal, progress)
-        models = convolve(inference.profiles, psf_transfer(batch["psf"], stamps.shape[1]))
+    def _infer(self, batch: Batch, normal: tf.Tensor, progress: tf.Tensor,
+               step: tf.Tensor | None) -> Inference:
+        """What the autoencoder infers; ``step`` is None in an evaluation."""
+        return self.family.autoencoder.infer(batch, normal, progress)
+
+    def _observed(self, models: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """The stamps that models are compared with, [N, S, S]."""
+        return batch["stamp"]
+
+    def _elbo(self, batch: Batch, normal: tf.Tensor, progress: tf.Tensor, beta: tf.Tensor | float,
+              step: tf.Tensor | None = None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        settings, sigma = self.elbo_settings, batch["noise_sigma"]
+        inference = self._infer(batch, normal, progress, step)
+        models = convolve(inference.profiles, psf_transfer(batch["psf"], batch["stamp"].shape[1]))
+        stamps = self._observed(models, batch)
         pixels = stamps.shape[1] * stamps.shape[2]
         white = chi_square(stamps, models, sigma)
         chi = (white if settings.likelihood == "pixel" else
@@ -131,6 +141,6 @@ class Autoencoding(GradientPhase):
             error_floor_weight(models, batch["noise_sigma"], size, self.settings.model_error))
 
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
-        means = tf.zeros([tf.shape(batch["stamp"])[0], self.family.autoencoder.latent_size])
+        means = tf.zeros([tf.shape(batch["stamp"])[0], self.family.autoencoder.noise_size])
         loss, scalars = self._elbo(batch, means, tf.constant(1.0), 1.0)
         return dict(scalars, loss=loss)

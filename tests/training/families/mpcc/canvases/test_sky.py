@@ -110,20 +110,6 @@ def test_halos_below_the_contour_are_suppressed(make_canvas):
     assert shares[0] == shares[1] < 0.2 * shares[2]
 
 
-@pytest.mark.parametrize("brightness, share", [
-    (0.2, 0.1), (0.375, 0.5), (0.52, 1.0), (0.9, 1.0)])
-def test_how_much_of_a_halo_is_left(brightness, share, make_canvas):
-    """By its surface brightness through the beam, in units of the contour."""
-    canvas = make_canvas("sky", beam=3.0, contour_flux=1.0)
-    contour = galsim.Gaussian(fwhm=3.0).xValue(0, 0)
-    light = np.full((1, SIZE, SIZE), brightness * contour, np.float32)
-    light[:, 24, 24] += 100.0
-    flux = light.sum(axis=(1, 2), keepdims=True)
-    result = canvas.with_flux_above_contour(tf.constant(light), tf.constant(flux)).numpy()
-    ratio = result[0, 12, 12] / result[0, 24, 24] * light[0, 24, 24] / light[0, 12, 12]
-    assert ratio == pytest.approx(share, rel=0.02)
-
-
 @pytest.mark.parametrize("settings, missing", [
     (dict(beam=5.0), "contour_flux"), (dict(contour_flux=1.0), "beam")])
 def test_beam_and_contour_belong_together(settings, missing, make_canvas):

@@ -32,6 +32,7 @@ from galsim_deep.observations.units import arcsec_of
 from ....networks.blocks import softplus
 from ....networks.conditions import Columns
 from ....recipe import Recipe
+from ....rendering.contour import Contour
 from ....rendering.drawing import edge_window
 from ....rendering.grid import GalaxyGrid
 from ....rendering.orientation import Orientation, orientation_from_latents
@@ -49,17 +50,6 @@ from .base import Canvas
 
 MIN_OBSERVED_RADIUS, MIN_RENDERED_RADIUS = 2.0, 0.75
 """Smallest half size of a source as observed and before the beam [pixels]."""
-MAX_FLUX_CORRECTION = 1.5
-"""Largest ratio of the total flux to the flux above the contour."""
-HALO = (0.25, 0.5)
-"""Surface brightness seen through the beam, in units of the contour, between which light is
-suppressed: below the first, only the fraction `SUPPRESSED` of it remains; above the second, all of
-it.  A halo below the contour has no effect on an image."""
-SUPPRESSED = 0.1
-"""Fraction of the light that is left in suppressed pixels; with none left, the generator would have
-no gradient to bring it back."""
-FLUX_ITERATIONS = 6
-"""Iterations for the flux above the contour."""
 
 
 class SkySettings(Settings):
@@ -148,12 +138,8 @@ class Sky(Canvas, kind="sky"):
         self._window = edge_window(count, count // 8)
         self._stamp_window = edge_window(recipe.stamp.size)
         if settings.beam:
-            pixels = np.arange(recipe.stamp.size)
-            sigma = settings.beam / recipe.stamp.pixel_scale / (2 * np.sqrt(2 * np.log(2)))
-            kernel = np.exp(-0.5 * ((pixels - pixels[:, None]) / sigma) ** 2)
-            # The convolution along one axis; a point of unit flux has the peak blur[0, 0]^2.
-            self._blur = (kernel / (np.sqrt(2 * np.pi) * sigma)).astype(np.float32)
-            self._contour = np.float32(settings.contour_flux * self._blur[0, 0] ** 2)
+            self.contour = Contour(recipe.stamp.size, settings.beam / recipe.stamp.pixel_scale,
+                                   settings.contour_flux)
         # Neighbouring sources near the edge would have a large effect on unweighted moments.
         self._weight = np.exp(-0.5 * radius_squared / settings.weight_sigma**2).astype(np.float32)
 
@@ -200,36 +186,7 @@ class Sky(Canvas, kind="sky"):
         light = tf.nn.relu(light) * (tf.constant(self._stamp_window)[:, None] * self._stamp_window)
         flux = columns[self._flux_column][:, None, None]
         light *= flux / tf.reduce_sum(light, axis=[1, 2], keepdims=True)
-        return self.with_flux_above_contour(light, flux) if self.settings.beam else light
-
-    def with_flux_above_contour(self, light: tf.Tensor, flux: tf.Tensor) -> tf.Tensor:
-        """Suppress halos, and rescale light to a flux above the contour.
-
-        Parameters:
-            light:      Light before the beam, [N, S, S].
-            flux:       Flux above the contour that it should have through the beam, [N, 1, 1].
-
-        Returns:
-            [N, S, S].
-        """
-        brightness = self._convolved(light) / self._contour
-        light *= tf.clip_by_value((brightness - HALO[0]) / (HALO[1] - HALO[0]), SUPPRESSED, 1.0)
-        light *= flux / tf.reduce_sum(light, axis=[1, 2], keepdims=True)
-        convolved, factor = self._convolved(light), tf.ones_like(flux)
-        for _ in range(FLUX_ITERATIONS):
-            brightness = factor * convolved
-            above = tf.reduce_sum(tf.where(brightness > self._contour, brightness, 0.0),
-                                  axis=[1, 2], keepdims=True)
-            # The square root damps the iteration, which would overshoot if much of the light is
-            # close to the contour.
-            factor = tf.clip_by_value(
-                factor * tf.sqrt(flux / tf.maximum(above, 1e-3 * flux)), 1.0, MAX_FLUX_CORRECTION)
-        return light * factor
-
-    def _convolved(self, light: tf.Tensor) -> tf.Tensor:
-        """Light [N, S, S] convolved with the beam; without a gradient."""
-        blur = tf.constant(self._blur)
-        return tf.matmul(tf.matmul(blur, tf.stop_gradient(light)), blur)
+        return self.contour.with_flux_above(light, flux) if self.settings.beam else light
 
     def view(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor, columns: Columns,
              position_angle_latents: tf.Tensor | None = None

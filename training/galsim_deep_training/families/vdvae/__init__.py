@@ -1,0 +1,5 @@
+"""The model family ``vdvae``."""
+
+__all__ = ["VDVAE"]
+
+from .family import VDVAE
