@@ -5,7 +5,8 @@ read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct noise correlations
 ``S`` x ``S``, PSF images ``P`` x ``P``, correlation functions ``C`` x ``C``:
 
 =====================  =========  ===========================================================
-``stamp``              [N, S, S]  observed stamp, with PSF and noise [flux units of the recipe]
+``stamp``              [N, S, S]  observed stamp, with PSF and noise [flux units of the recipe];
+                                  [N, S, S, B] in a data set of B > 1 bands
 ``psf``                [K, P, P]  effective PSF images (pixel response included), unit sum
 ``psf_index``          [N]        which PSF each example was observed through
 ``noise_sigma``        [N]        standard deviation of the noise in a pixel
@@ -19,7 +20,7 @@ read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct noise correlations
 ``pixel_scale``        [N]        size of a pixel of the stamp and of the PSF image [arcsec]
 ``columns/NAME``       [N]        catalogue columns
 ``noiseless_index``    [T]        examples whose stamp is known without noise
-``noiseless``          [T, S, S]  these stamps, with PSF and without noise
+``noiseless``          [T, S, S]  these stamps, with PSF and without noise; or [T, S, S, B]
 =====================  =========  ===========================================================
 
 Attributes: ``format_version``, ``pixel_scale`` of the recipe [arcsec], ``seed`` and
@@ -63,6 +64,7 @@ class StampsFile:
         pixel_scale:        Size of a pixel of the recipe [arcsec].
         pixel_scales:       Size of a pixel of each example [arcsec], float64 [N].
         stamp_size:         Pixels on a side of the stamps.
+        bands:              Number of bands B.  PSF and noise are the same in all of them.
         recipe_sha256:      The hash of the settings that the data set depends on; empty if there
                             was none.
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`; None if the
@@ -96,6 +98,7 @@ class StampsFile:
             _check)
         self.pixel_scale = float(self._file.attrs["pixel_scale"])
         self.stamp_size = self._file["stamp"].shape[1]
+        self.bands = self._file["stamp"].shape[3] if self._file["stamp"].ndim == 4 else 1
         self.recipe_sha256 = self._file.attrs.get("recipe_sha256", "")
         clipping = self._file.attrs.get("clipping")
         self.clipping = None if clipping is None else (float(clipping[0]), float(clipping[1]))
@@ -118,11 +121,11 @@ class StampsFile:
         return len(self.psf_index)
 
     def stamp(self, row: int) -> np.ndarray:
-        """The observed stamp of an example, float32, shape [S, S]."""
+        """The observed stamp of an example, float32, shape [S, S]; [S, S, B] for B > 1 bands."""
         return self._stamps[row]
 
     def noiseless(self, index: int) -> np.ndarray:
-        """The stamp of example ``noiseless_index[index]`` without noise, float32, shape [S, S]."""
+        """The stamp of example ``noiseless_index[index]`` without noise; shape as of `stamp`."""
         return self._noiseless[index]
 
 

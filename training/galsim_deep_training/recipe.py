@@ -316,10 +316,12 @@ class Recipe(Settings):
 
     @pydantic.field_validator("bands")
     @classmethod
-    def _one_band(cls, bands: tuple[Band, ...]) -> tuple[Band, ...]:
-        if len(bands) != 1:
-            raise ValueError(f"there are {len(bands)}, and this release trains modules of exactly "
-                             "one band; make a recipe for each")
+    def _bands_differ(cls, bands: tuple[Band, ...]) -> tuple[Band, ...]:
+        names = [band.name for band in bands]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if not bands or twice:
+            raise ValueError(f"there are two bands of the name {', '.join(twice)}" if twice
+                             else "at least one band is needed")
         return bands
 
     @pydantic.field_validator("columns")
@@ -353,7 +355,7 @@ class Recipe(Settings):
 
     @property
     def band(self) -> Band:
-        """The only band."""
+        """The only band, or the first one of several."""
         return self.bands[0]
 
     def run_folder(self, root: str | os.PathLike | None = None) -> Path:

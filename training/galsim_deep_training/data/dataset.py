@@ -84,6 +84,7 @@ class DatasetWriter:
         noise_correlation:  Shape [M, C, C].  [default: white noise]
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, in units of
                             the noise.  [default: not clipped]
+        bands:              Number of bands B of the stamps.
 
     Raises:
         galsim_deep.runtime.atomic_files.WriteError: if the file cannot be written, such as on a
@@ -109,8 +110,11 @@ class DatasetWriter:
     def __init__(self, path: str | os.PathLike, stamp: Stamp, columns: Sequence[str],
                  psfs: np.ndarray, recipe_sha256: str = "", seed: int = 0,
                  noise_correlation: np.ndarray | None = None,
-                 clipping: tuple[float, float] | None = None) -> None:
+                 clipping: tuple[float, float] | None = None, bands: int = 1) -> None:
         self.path = Path(path)
+        self._shape: tuple[int, ...] = (stamp.size, stamp.size)
+        if bands > 1:
+            self._shape += (bands,)
         self.columns = tuple(columns)
         self._pixel_scale = stamp.pixel_scale
         self._written = 0
@@ -127,7 +131,6 @@ class DatasetWriter:
     def _begin(self, stamp: Stamp, psfs: np.ndarray, recipe_sha256: str, seed: int,
                noise_correlation: np.ndarray | None,
                clipping: tuple[float, float] | None) -> None:
-        size = stamp.size
         self._file.attrs.update(
             format_version=FORMAT_VERSION,
             pixel_scale=stamp.pixel_scale,
@@ -141,8 +144,8 @@ class DatasetWriter:
             noise_correlation = white_correlation()[None]
         self._file.create_dataset(
             "noise_correlation", data=np.asarray(noise_correlation, np.float32))
-        self._create("stamp", (size, size), np.float32)
-        self._create("noiseless", (size, size), np.float32)
+        self._create("stamp", self._shape, np.float32)
+        self._create("noiseless", self._shape, np.float32)
         for name, dtype in [("psf_index", np.int32), ("noise_sigma", np.float32),
                             ("noise_index", np.int32), ("source", np.int32), ("test", bool),
                             ("label", np.int32), ("pixel_scale", float),
@@ -181,6 +184,9 @@ class DatasetWriter:
         if missing:
             raise GalSimError(f"{where} lacks the column {', '.join(missing)}. Remove the column "
                               "from the recipe, or let the builder make it.")
+        if np.shape(example.stamp) != self._shape:
+            raise GalSimError(f"{where} has a stamp of the shape {np.shape(example.stamp)}; the "
+                              f"recipe has {self._shape}. Correct the builder.")
         values: dict[str, Any] = {name: example.columns[name] for name in self.columns}
         values.update(stamp=example.stamp, noise_sigma=example.noise_sigma)
         for name, value in values.items():
@@ -251,8 +257,8 @@ class Dataset:
         path:   The HDF5 file.
 
     Attributes:
-        path, pixel_scale, pixel_scales, stamp_size, recipe_sha256, clipping, psfs, psf_index,
-        noise_sigma, noise_correlation, noise_index, source, label, columns:
+        path, pixel_scale, pixel_scales, stamp_size, bands, recipe_sha256, clipping, psfs,
+        psf_index, noise_sigma, noise_correlation, noise_index, source, label, columns:
                             As of a `galsim_deep.observations.stamps_file.StampsFile`.
         train_indices:      Indices of the training examples.
         test_indices:       Indices of the test examples.
@@ -284,6 +290,7 @@ class Dataset:
         self.pixel_scale = self._file.pixel_scale
         self.pixel_scales = self._file.pixel_scales
         self.stamp_size = self._file.stamp_size
+        self.bands = self._file.bands
         self.recipe_sha256 = self._file.recipe_sha256
         self.clipping = self._file.clipping
         self.psfs = self._file.psfs
@@ -343,10 +350,10 @@ class Dataset:
                         [default: as stored]
 
         Returns:
-            a dict of ``stamp`` [n, S, S], ``psf`` [n, P, P], ``noise_sigma`` [n], ``noise_power``
-            [n, S, S//2+1], ``pixel_scale`` [n] (arcsec), ``label`` [n] and one entry [n] for each
-            column, all float32.  The noise power is relative to white noise of the same sigma
-            (`relative_power`).  The label is -1 if the class is not known.
+            a dict of ``stamp`` [n, S, S] ([n, S, S, B] if there are B > 1 bands), ``psf``
+            [n, P, P], ``noise_sigma`` [n], ``noise_power`` [n, S, S//2+1], ``pixel_scale`` [n]
+            (arcsec), ``label`` [n] and one entry [n] for each column, all float32.  The noise power
+            is relative to white noise of the same sigma (`relative_power`).  The label is -1 if the class is not known.
         """
         rows = np.asarray(indices)
         stamps = np.stack([self._file.stamp(row) for row in rows])
@@ -376,10 +383,12 @@ class Dataset:
         """The examples whose stamp is known without noise.
 
         Returns:
-            (indices of these examples, int [T]; stamps without noise, float32 [T, S, S]).
+            (indices of these examples, int [T]; stamps without noise, float32 [T, S, S], or
+            [T, S, S, B]).
         """
         indices = self._file.noiseless_index
-        stamps = np.empty((len(indices), self.stamp_size, self.stamp_size), np.float32)
+        shape = (self.stamp_size, self.stamp_size, *([self.bands] if self.bands > 1 else []))
+        stamps = np.empty((len(indices), *shape), np.float32)
         for row in range(len(indices)):
             stamps[row] = self._file.noiseless(row)
         return indices, stamps
@@ -442,7 +451,7 @@ def with_symmetry(array: np.ndarray, symmetry: int) -> np.ndarray:
     """Apply one of the eight symmetries of the square to an array.
 
     Parameters:
-        array:      Shape [n, n].
+        array:      Shape [n, n], or with further axes, which are left as they are.
         symmetry:   From 0 to 7: ``symmetry % 4`` rotations by 90 degrees; from 4 on, the array is
                     mirrored after them.
     """

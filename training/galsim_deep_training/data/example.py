@@ -13,14 +13,15 @@ class Example:
     """One galaxy, made by a builder.
 
     Attributes:
-        stamp:          Observed stamp, with PSF and noise, shape [S, S], flux per pixel.
+        stamp:          Observed stamp, with PSF and noise, shape [S, S], flux per pixel; [S, S, B]
+                        if there are B > 1 bands.
         psf_index:      Number of its PSF among `Builder.psfs`.
         noise_sigma:    Standard deviation of the noise in a pixel.
         columns:        {name: value} of the catalogue columns.
         source:         Number of the galaxy that the example was made from.
         test:           Whether it belongs to the test split.
         pixel_scale:    Size of a pixel [arcsec]; None for that of the recipe.
-        noiseless:      The stamp without noise, shape [S, S], if it is known.
+        noiseless:      The stamp without noise, of the same shape, if it is known.
         noise_index:    Number of its noise correlation among `Builder.noise_correlations`.
         label:          Number of its class; -1 if it is not known.
 

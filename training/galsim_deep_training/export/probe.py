@@ -39,8 +39,10 @@ def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
     rows = dataset.read(dataset.test_indices[:PROBES])
     count = len(rows["stamp"])
     # Inputs besides the columns, with a band axis.
-    available = dict(rows, image=rows["stamp"][..., None], psf=rows["psf"][..., None],
-                     noise_sigma=rows["noise_sigma"][:, None],
+    bands = len(family.recipe.bands)
+    image = rows["stamp"] if bands > 1 else rows["stamp"][..., None]
+    available = dict(rows, image=image, psf=np.repeat(rows["psf"][..., None], bands, axis=-1),
+                     noise_sigma=np.repeat(rows["noise_sigma"][:, None], bands, axis=-1),
                      galaxy_class=np.arange(count, dtype=np.int32) % max(
                          1, len(family.classes(dataset))))
     rng = np.random.default_rng(family.recipe.seed)

@@ -18,10 +18,14 @@ def choose_family(recipe: Recipe) -> Choice[ModelFamily]:
 
     The settings of its phases are checked too.  No network is built.
 
-    Raises a `galsim.GalSimConfigError` if a setting of ``model`` or ``fit`` is wrong, or batches
-    are too large for memory.
+    Raises a `galsim.GalSimConfigError` if a setting of ``model`` or ``fit`` is wrong, the recipe
+    has several bands and the family is for one, or batches are too large for memory.
     """
     choice = ModelFamily.choose(recipe.model, recipe, "model")
+    if len(recipe.bands) > 1 and not choice.cls.several_bands:
+        raise GalSimConfigError(
+            f"The recipe {recipe.path} has {len(recipe.bands)} bands, and modules of the family "
+            f"'{choice.kind}' have one. Make a recipe for each band.")
     fit = choice.cls.fit_settings(recipe)
     check_batches(recipe, [phase for phase in choice.cls.phase_types if phase.name in fit], fit,
                   choice.settings)

@@ -116,6 +116,9 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     """The classes of its phases, in order."""
     optional_phases: ClassVar[tuple[str, ...]] = ()
     """The names of those phases that a recipe may leave out."""
+    several_bands = False
+    """Whether recipes may have several bands.  Stamps are then [N, S, S, B]; the PSF and the noise
+    of an example are the same in all bands."""
     optional_columns = False
     """Whether signatures accept NaN for a column whose value is not known.  Such a family has an
     `networks.imputation.Imputation` under ``imputation``."""

@@ -31,7 +31,8 @@ class Builder(Registered, abc.ABC, label="builder"):
         recipe:     The recipe that the data set is for.
 
     Raises:
-        galsim.GalSimError: if survey data cannot be read, or do not fit the recipe.
+        galsim.GalSimError: if survey data cannot be read, or do not fit the recipe, or the recipe
+            has several bands and the builder makes stamps of one.
 
     Example::
 
@@ -47,7 +48,14 @@ class Builder(Registered, abc.ABC, label="builder"):
     """(threshold, peak) of `galsim_deep.observations.clipping`, in units of the noise, if the
     stamps are set to zero wherever there is no significant emission."""
 
+    several_bands = False
+    """Whether it makes stamps of several bands, [S, S, B]."""
+
     def __init__(self, settings: Any, recipe: Recipe) -> None:
+        if len(recipe.bands) > 1 and not self.several_bands:
+            raise GalSimConfigError(
+                f"The recipe {recipe.path} has {len(recipe.bands)} bands, and the builder "
+                f"'{self.kind}' makes stamps of one. Make a recipe for each band.")
         self.settings = settings
         self.recipe = recipe
 

@@ -1,6 +1,6 @@
 """Ready-made signatures of exported modules, with the band axis that the module format asks for.
 
-Inside a family images are [N, S, S] and PSFs [N, P, P]: recipes have one band.
+Inside a family of one band images are [N, S, S] and PSFs [N, P, P].
 """
 
 __all__ = ["POSITION_ANGLE_SCALE", "decode_signature", "encode_signature", "fitting_signatures",
