@@ -353,7 +353,8 @@ class Dataset:
             a dict of ``stamp`` [n, S, S] ([n, S, S, B] if there are B > 1 bands), ``psf``
             [n, P, P], ``noise_sigma`` [n], ``noise_power`` [n, S, S//2+1], ``pixel_scale`` [n]
             (arcsec), ``label`` [n] and one entry [n] for each column, all float32.  The noise power
-            is relative to white noise of the same sigma (`relative_power`).  The label is -1 if the class is not known.
+            is relative to white noise of the same sigma (`relative_power`).  The label is -1 if the
+            class is not known.
         """
         rows = np.asarray(indices)
         stamps = np.stack([self._file.stamp(row) for row in rows])
