@@ -19,6 +19,7 @@ read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct noise correlations
                                   optional, -1 for all if it is absent
 ``pixel_scale``        [N]        size of a pixel of the stamp and of the PSF image [arcsec]
 ``columns/NAME``       [N]        catalogue columns
+``embedding``          [N, K]     embedding of each stamp by a module; optional
 ``noiseless_index``    [T]        examples whose stamp is known without noise
 ``noiseless``          [T, S, S]  these stamps, with PSF and without noise; or [T, S, S, B]
 =====================  =========  ===========================================================
@@ -79,6 +80,7 @@ class StampsFile:
         test:               True for the test split, bool [N].
         label:              The number of the class of each example, int [N]; -1 if it is not known.
         columns:            The catalogue columns, {name: float32 [N]}.
+        embedding:          Embeddings of the stamps, float32 [N, K]; None if there are none.
         noiseless_index:    The examples whose stamp is known without noise, int [T].
 
     Raises:
@@ -112,6 +114,7 @@ class StampsFile:
         self.label = (self._file["label"][:] if "label" in self._file
                       else np.full(len(self.psf_index), -1, np.int32))
         self.columns = {name: data[:] for name, data in self._file["columns"].items()}
+        self.embedding = self._file["embedding"][:] if "embedding" in self._file else None
         self.pixel_scales = self._file["pixel_scale"][:]
         self.noiseless_index = self._file["noiseless_index"][:]
         # Kept, since looking up an HDF5 data set by name takes longer than reading a stamp.

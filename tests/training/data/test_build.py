@@ -210,8 +210,9 @@ def test_examples_are_not_made_far_ahead(tmp_path):
         return number
 
     with _worker_processes(2, example) as workers:
-        examples = _in_order(workers, 10 * CHUNK + 1, ahead=3)
-        assert next(examples) == 0
+        chunks = _in_order(workers, 10 * CHUNK + 1, ahead=3)
+        assert next(chunks) == list(range(CHUNK))
         time.sleep(0.3)
         assert len(list(tmp_path.iterdir())) == 3 * CHUNK
-        assert list(examples) == list(range(1, 10 * CHUNK + 1))
+        assert [number for chunk in chunks for number in chunk] == list(
+            range(CHUNK, 10 * CHUNK + 1))

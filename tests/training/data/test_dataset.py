@@ -219,6 +219,34 @@ def test_values_that_are_not_finite(name, change, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_embeddings(tmp_path):
+    """They are read with their examples, and are those of the stamps as stored."""
+    embeddings = np.random.default_rng(2).standard_normal((BUFFER + 4, 3)).astype(np.float32)
+    with DatasetWriter(tmp_path / "data.h5", STAMP, COLUMNS, PSFS, "", 0, CORRELATIONS) as writer:
+        for n, embedding in enumerate(embeddings):
+            writer.add(dataclasses.replace(make_example(n), embedding=embedding))
+    dataset = Dataset(tmp_path / "data.h5")
+    np.testing.assert_array_equal(dataset.embedding, embeddings)
+    batch = dataset.read([7, 2, 7], augment=np.random.default_rng(1))
+    np.testing.assert_array_equal(batch["embedding"], embeddings[[7, 2, 7]])
+
+
+def test_without_embeddings(small):
+    assert small.embedding is None and "embedding" not in small.read([0])
+
+
+@pytest.mark.parametrize("first, second, words", [
+    (np.ones(3), np.ones(2), r"shape \(2,\).*first example one of \(3,\)"),
+    (np.ones(3), None, "shape None"), (None, np.ones(3), "first example one of None"),
+    (np.ones((3, 2)), None, r"shape \(3, 2\)"), (np.array([np.nan]), None, "'embedding'.*finite")])
+def test_embeddings_that_differ(first, second, words, tmp_path):
+    with (pytest.raises(galsim.GalSimError, match=words),
+          DatasetWriter(tmp_path / "data.h5", STAMP, COLUMNS, PSFS) as writer):
+        for n, embedding in enumerate((first, second)):
+            writer.add(dataclasses.replace(make_example(n), embedding=embedding))
+    assert not (tmp_path / "data.h5").exists()
+
+
 def test_a_data_set_without_examples(tmp_path):
     with pytest.raises(galsim.GalSimError, match="data.h5 would be empty: none of the galaxies"):
         with DatasetWriter(tmp_path / "data.h5", STAMP, COLUMNS, PSFS):

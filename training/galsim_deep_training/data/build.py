@@ -70,13 +70,13 @@ def build(recipe: Recipe, path: str | os.PathLike, processes: int = 2, progress:
         # After the workers have been forked, because the progress bar starts a thread.
         tqdm(total=count, unit="stamp", disable=not progress) as bar,
     ):
-        for example in _in_order(workers, count, CHUNKS_AHEAD * processes):
-            if example is None:
-                skipped += 1
-            else:
+        for chunk in _in_order(workers, count, CHUNKS_AHEAD * processes):
+            examples = [example for example in chunk if example is not None]
+            for example in builder.complete(examples):
                 writer.add(example)
-                written += 1
-            bar.update()
+            written += len(examples)
+            skipped += len(chunk) - len(examples)
+            bar.update(len(chunk))
     if progress:
         print(f"{written} examples ({skipped} galaxies could not be used) in "
               f"{time.time() - start:.0f} s -> {path}")
@@ -106,15 +106,17 @@ def _worker_processes(processes: int, make_example: MakeExample) -> Iterator[Pro
             raise
 
 
-def _in_order(workers: ProcessPoolExecutor, count: int, ahead: int) -> Iterator[Example | None]:
-    """The examples in the order of their numbers, made by all workers, ``ahead`` chunks at most."""
+def _in_order(workers: ProcessPoolExecutor, count: int,
+              ahead: int) -> Iterator[list[Example | None]]:
+    """Chunks of examples in the order of their numbers, made by all workers, at most ``ahead`` of
+    them in advance."""
     waiting: deque[Future[list[Example | None]]] = deque()
     for first in range(0, count, CHUNK):
         if len(waiting) == ahead:
-            yield from waiting.popleft().result()
+            yield waiting.popleft().result()
         waiting.append(workers.submit(_examples, range(first, min(first + CHUNK, count))))
     while waiting:
-        yield from waiting.popleft().result()
+        yield waiting.popleft().result()
 
 
 # ---- in a worker process --------------------------------------------------------------------

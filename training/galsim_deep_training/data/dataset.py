@@ -119,6 +119,7 @@ class DatasetWriter:
         self._pixel_scale = stamp.pixel_scale
         self._written = 0
         self._waiting: list[Example] = []
+        self._embedding_shape: tuple[int, ...] | None = None
         with contextlib.ExitStack() as stack:
             unfinished = stack.enter_context(replace_file(self.path, exclusive=True))
             self._disk = stack.enter_context(_Disk(unfinished))
@@ -170,8 +171,8 @@ class DatasetWriter:
         """Append one example.
 
         Raises:
-            galsim.GalSimError: if it lacks a column, or a value is not finite, or the file cannot
-                be written.
+            galsim.GalSimError: if it lacks a column, or a value is not finite, or its embedding has
+                another length than that of the first example, or the file cannot be written.
         """
         self._check(example)
         self._waiting.append(example)
@@ -189,10 +190,23 @@ class DatasetWriter:
                               f"recipe has {self._shape}. Correct the builder.")
         values: dict[str, Any] = {name: example.columns[name] for name in self.columns}
         values.update(stamp=example.stamp, noise_sigma=example.noise_sigma)
+        self._check_embedding(example, where)
+        if example.embedding is not None:
+            values.update(embedding=example.embedding)
         for name, value in values.items():
             if not np.isfinite(value).all():
                 raise GalSimError(f"{where} has a value of '{name}' that is not finite. Leave this "
                                   "galaxy out, or correct the survey data.")
+
+    def _check_embedding(self, example: Example, where: str) -> None:
+        """Raise an error if the embedding is not like that of the first example."""
+        shape = None if example.embedding is None else example.embedding.shape
+        if not self._written and not self._waiting:
+            self._embedding_shape = shape
+        if shape != self._embedding_shape or (shape is not None and len(shape) != 1):
+            raise GalSimError(f"{where} has an embedding of the shape {shape}, and the first "
+                              f"example one of {self._embedding_shape}. Each needs an embedding of "
+                              "the same length, [K], or none of them.")
 
     def _flush(self) -> None:
         if not self._waiting:
@@ -216,6 +230,10 @@ class DatasetWriter:
             self._append(name, np.stack([getattr(example, name) for example in self._waiting]))
         for name in self.columns:
             self._append(f"columns/{name}", [example.columns[name] for example in self._waiting])
+        if self._embedding_shape is not None:
+            if "embedding" not in self._file:
+                self._create("embedding", self._embedding_shape, np.float32)
+            self._append("embedding", [example.embedding for example in self._waiting])
 
     def __enter__(self) -> "DatasetWriter":
         return self
@@ -258,7 +276,8 @@ class Dataset:
 
     Attributes:
         path, pixel_scale, pixel_scales, stamp_size, bands, recipe_sha256, clipping, psfs,
-        psf_index, noise_sigma, noise_correlation, noise_index, source, label, columns:
+        psf_index, noise_sigma, noise_correlation, noise_index, source, label, columns,
+        embedding:
                             As of a `galsim_deep.observations.stamps_file.StampsFile`.
         train_indices:      Indices of the training examples.
         test_indices:       Indices of the test examples.
@@ -301,6 +320,7 @@ class Dataset:
         self.source = self._file.source
         self.label = self._file.label
         self.columns = self._file.columns
+        self.embedding = self._file.embedding
         self.train_indices = np.flatnonzero(~self._file.test)
         self.test_indices = np.flatnonzero(self._file.test)
         self._powers: dict[tuple[int, int], np.ndarray] = {}
@@ -354,7 +374,8 @@ class Dataset:
             [n, P, P], ``noise_sigma`` [n], ``noise_power`` [n, S, S//2+1], ``pixel_scale`` [n]
             (arcsec), ``label`` [n] and one entry [n] for each column, all float32.  The noise power
             is relative to white noise of the same sigma (`relative_power`).  The label is -1 if the
-            class is not known.
+            class is not known.  If the file has embeddings, also ``embedding`` [n, K], that of the
+            stamp as it is in the file, whatever its symmetry.
         """
         rows = np.asarray(indices)
         stamps = np.stack([self._file.stamp(row) for row in rows])
@@ -370,6 +391,8 @@ class Dataset:
         batch = dict(stamp=stamps, psf=psfs, noise_sigma=self.noise_sigma[rows],
                      noise_power=power, pixel_scale=np.float32(self.pixel_scales[rows]),
                      label=self.label[rows].astype(np.float32))
+        if self.embedding is not None:
+            batch.update(embedding=self.embedding[rows])
         batch.update({name: values[rows] for name, values in self.columns.items()})
         return batch
 

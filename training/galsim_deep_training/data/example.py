@@ -24,6 +24,7 @@ class Example:
         noiseless:      The stamp without noise, of the same shape, if it is known.
         noise_index:    Number of its noise correlation among `Builder.noise_correlations`.
         label:          Number of its class; -1 if it is not known.
+        embedding:      The embedding of the stamp by a module, shape [K], if there is one.
 
     Example::
 
@@ -43,3 +44,4 @@ class Example:
     noiseless: np.ndarray | None = None
     noise_index: int = 0
     label: int = -1
+    embedding: np.ndarray | None = None

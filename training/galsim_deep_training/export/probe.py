@@ -45,6 +45,8 @@ def write_probe(family: ModelFamily, dataset: Dataset, folder: Path) -> None:
                      noise_sigma=np.repeat(rows["noise_sigma"][:, None], bands, axis=-1),
                      galaxy_class=np.arange(count, dtype=np.int32) % max(
                          1, len(family.classes(dataset))))
+    if family.module_kind == "density" and dataset.embedding is not None:
+        available["latent"] = rows["embedding"]
     rng = np.random.default_rng(family.recipe.seed)
     arrays: dict[str, Any] = {}
     # If there is an encoder, latents are those of the galaxies of the probe.

@@ -3,6 +3,7 @@
 __all__ = ["Builder", "make_builder"]
 
 import abc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,20 @@ class Builder(Registered, abc.ABC, label="builder"):
         raise GalSimConfigError(
             f"The data builder of {self.recipe.path} uses each galaxy only as it was observed and "
             "cannot make new examples. Use its test split for validation.")
+
+    def complete(self, examples: Sequence[Example]) -> list[Example]:
+        """Add to examples what is computed for several at once, such as embeddings of the stamps.
+
+        The main process calls it with the examples that were made, in the order of their numbers;
+        how many there are in a call does not depend on the number of processes.
+
+        Parameters:
+            examples:   Results of `example` or `new_example`; may be empty.
+
+        Returns:
+            the examples that are written, as many as there are.  [default: as they are]
+        """
+        return list(examples)
 
     def locate(self, path: str) -> Path:
         """The absolute path of a file.

@@ -58,7 +58,8 @@ class Conditioner(keras.layers.Layer):
         for number, (kernel, bias) in enumerate(self.layer_weights):
             kernel = tf.convert_to_tensor(kernel)
             if self.masks is not None:
-                mask = tf.constant(self.masks[number], tf.float32)
+                # As a constant of bool, the mask takes a quarter of the space in a module.
+                mask = tf.cast(tf.constant(self.masks[number]), tf.float32)
                 if number == 0:
                     unmasked = tf.ones([conditions.shape[-1], mask.shape[1]])
                     mask = tf.concat([mask, unmasked], axis=0)
