@@ -14,8 +14,9 @@ from galsim import GalSimError
 from galsim.errors import galsim_warn
 
 from ._version import __version__
+from .embeddings.commands import add_commands
 from .modules.card import CARD_PATH, read_card
-from .modules.resolve import available, resolve
+from .modules.resolve import available, command_line_handle, resolve
 from .modules.rewrite import rewrite_card
 from .runtime.atomic_files import replace_file
 
@@ -130,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
                           help="write the main results to the card and README.md of the module")
     validate.add_argument("--quiet", action="store_true", help="no progress bar")
 
+    add_commands(command)
+
     demo = command("demo", _demo, "draw a small scene of generated galaxies")
     demo.add_argument("--output", type=Path, default=Path(), help="folder [default: this one]")
     demo.add_argument("--module", default="hub:acs_flow_vae", help="a name, or any handle")
@@ -160,16 +163,6 @@ def _finite(text: str) -> float:
     return number
 
 
-def _handle(text: str) -> str:
-    """Convert a module name or handle given on the command line to a handle.
-
-    A plain name is short for ``hub:NAME``, unless the current folder has a module of that name.
-    """
-    path = Path(text)
-    plain = len(path.parts) == 1 and ":" not in text and not text.endswith((".tar.gz", ".tgz"))
-    return f"hub:{text}" if plain and not (path / CARD_PATH).is_file() else text
-
-
 def _list(options: argparse.Namespace) -> None:
     for name, folder in available().items():
         try:
@@ -192,7 +185,7 @@ def _omission(column: "Column") -> str:
 
 
 def _info(options: argparse.Namespace) -> None:
-    folder = resolve(_handle(options.module))
+    folder = resolve(command_line_handle(options.module))
     card = read_card(folder)
     if options.json:
         print(card.model_dump_json(indent=2))
@@ -242,7 +235,7 @@ def _sample(options: argparse.Namespace) -> None:
         raise GalSimError(f"{output} exists. Give another name, or --overwrite (not for the "
                           "catalogue itself).")
     output.parent.mkdir(parents=True, exist_ok=True)
-    model = GenerativeGalaxyModel(_handle(options.module))
+    model = GenerativeGalaxyModel(command_line_handle(options.module))
     table = _read_table(options.catalog, options.format)
     arguments: dict[str, Any] = dict(galaxy_class=options.galaxy_class, strict=options.strict)
     if options.id is None:
@@ -306,7 +299,7 @@ def _validate(options: argparse.Namespace) -> None:
                           "catalogue.")
     # Check write permission before the measurements, which take up to an hour.
     options.output.mkdir(parents=True, exist_ok=True)
-    folder = resolve(_handle(options.module))
+    folder = resolve(command_line_handle(options.module))
     # The card and the README.md of the module are replaced by new files in their folders.
     folders = [folder, (folder / CARD_PATH).parent] if options.write_card else []
     for path in [options.output, *folders]:
@@ -321,7 +314,7 @@ def _validate(options: argparse.Namespace) -> None:
                       zero_point=options.zero_point,
                       **(dict(parts=tuple(options.part)) if options.part else {}))
     validation = validate(
-        _handle(options.module), real, training=options.training,
+        command_line_handle(options.module), real, training=options.training,
         settings=Settings(seed=options.seed), processes=options.processes,
         progress=not options.quiet, cache=options.cache)
     print(write_report(validation, options.output).resolve())
@@ -340,7 +333,8 @@ def _validate(options: argparse.Namespace) -> None:
 def _demo(options: argparse.Namespace) -> None:
     from .demo import run
 
-    for path in run(options.output, _handle(options.module), options.seed, options.galaxy_class):
+    for path in run(options.output, command_line_handle(options.module), options.seed,
+                    options.galaxy_class):
         print(path.resolve())
 
 

@@ -1,14 +1,18 @@
-"""Pictures of stamps and scenes as PNG files."""
+"""Pictures of stamps and scenes as PNG files, and figures."""
 
-__all__ = ["contact_sheet", "render", "write_png"]
+__all__ = ["contact_sheet", "new_figure", "render", "write_png"]
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .runtime.atomic_files import replace_file
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 BACKGROUND = 40
 """Grey level between the pictures of a contact sheet."""
@@ -70,3 +74,13 @@ def write_png(path: str | os.PathLike, picture: NDArray[np.uint8]) -> None:
 
     with replace_file(path) as fresh:
         Image.fromarray(picture).save(fresh, format="png", optimize=True)
+
+
+def new_figure(width: float, height: float) -> "matplotlib.figure.Figure":
+    """A matplotlib figure of a size [inch].
+
+    It is made without pyplot, so that no backend is chosen for the calling program.
+    """
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+    return MatplotlibFigure(figsize=(width, height), layout="constrained")

@@ -15,7 +15,7 @@ should be able to write to the cache, and the URL of an index should begin with 
 ==========================  ========================================================================
 """
 
-__all__ = ["available", "resolve"]
+__all__ = ["available", "command_line_handle", "resolve"]
 
 import difflib
 import os
@@ -222,3 +222,16 @@ def _unknown(name: str) -> GalSimValueError:
         + "".join(f" The folder {folder} exists but has no {CARD_PATH}." for folder in incomplete)
         + f" Searched: {', '.join(searched)}. Add folders with $GALSIM_DEEP_PATH, or an index with "
         "$GALSIM_DEEP_INDEX.", f"hub:{name}", names)
+
+
+def command_line_handle(text: str) -> str:
+    """Convert a module name or handle given on the command line to a handle.
+
+    A plain name is short for ``hub:NAME``, unless the current folder has a module of that name.
+
+    >>> command_line_handle("first_mpcc")
+    'hub:first_mpcc'
+    """
+    path = Path(text)
+    plain = len(path.parts) == 1 and ":" not in text and not text.endswith((".tar.gz", ".tgz"))
+    return f"hub:{text}" if plain and not (path / CARD_PATH).is_file() else text

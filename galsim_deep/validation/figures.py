@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ..measure.statistics import STATISTICS
+from ..picture import new_figure
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -37,13 +38,3 @@ class Figure:
     name: str
     caption: str
     drawing: "matplotlib.figure.Figure"
-
-
-def new_figure(width: float, height: float) -> "matplotlib.figure.Figure":
-    """A matplotlib figure of a size [inch].
-
-    It is made without pyplot, so that no backend is chosen for the calling program.
-    """
-    from matplotlib.figure import Figure as MatplotlibFigure
-
-    return MatplotlibFigure(figsize=(width, height), layout="constrained")

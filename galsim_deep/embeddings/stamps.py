@@ -1,0 +1,324 @@
+"""Stamps, real or generated, in the form that modules embed."""
+
+__all__ = ["Stamps", "pictures", "read_stamps"]
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from galsim import GalSimError
+from numpy.typing import ArrayLike, NDArray
+
+from ..modules.card import Card
+from ..observations.real_galaxies import DATA_SET_SUFFIXES, UNSEEN, open_real_galaxies
+from ..observations.stamps_file import StampsFile
+
+SCALE_TOLERANCE = 0.02
+"""Relative difference of pixel scales up to which stamps are taken as they are."""
+THUMBNAIL = 48
+"""Pixels on a side of thumbnails."""
+FITS_SUFFIXES = (".fits", ".fit", ".fits.gz")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stamps:
+    """Stamps with what is known of them.
+
+    Attributes:
+        images:         [N, S, S, B], in the flux units of the module.
+        psf:            PSF images, [N, P, P, B] or [N, P, P]; None if they are not known.
+        noise_sigma:    Standard deviation of the noise in a pixel, [N]; None if it is not known.
+        columns:        Catalogue columns, {name: [N]}: those of the module and others, such as
+                        labels.
+        names:          A name or number of each stamp, [N].
+
+    Example::
+
+        >>> stamps = Stamps(np.ones((3, 8, 8, 1)), names=np.arange(3))
+        >>> len(stamps), len(stamps.chosen([0, 2]))
+        (3, 2)
+    """
+
+    images: np.ndarray
+    psf: np.ndarray | None = None
+    noise_sigma: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    names: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, int))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def chosen(self, rows: ArrayLike) -> "Stamps":
+        """Some of the stamps, by their index."""
+        rows = np.asarray(rows, int)
+        return Stamps(self.images[rows], None if self.psf is None else self.psf[rows],
+                      None if self.noise_sigma is None else self.noise_sigma[rows],
+                      {name: values[rows] for name, values in self.columns.items()},
+                      self.names[rows])
+
+    def thumbnails(self, size: int = THUMBNAIL) -> NDArray[np.uint8]:
+        """Pictures of the stamps, see `pictures`."""
+        return pictures(self.images, self.noise_sigma, size)
+
+
+def pictures(images: np.ndarray, noise_sigma: np.ndarray | None = None,
+             size: int = THUMBNAIL) -> NDArray[np.uint8]:
+    """Small pictures of stamps, with an arcsinh stretch; three bands are shown as red, green, blue.
+
+    Parameters:
+        images:         [N, S, S, B].
+        noise_sigma:    Standard deviation of the noise, where the stretch becomes logarithmic, [N].
+                        [default: 3 % of the peak of each stamp]
+        size:           Pixels on a side of the pictures; stamps are averaged over whole pixels,
+                        never enlarged.
+
+    Returns:
+        uint8 [N, size, size, 3]; the first row is at the bottom of the picture.
+
+    >>> pictures(np.ones((2, 96, 96, 1))).shape
+    (2, 48, 48, 3)
+    """
+    from ..picture import render
+
+    factor = max(1, images.shape[1] // size)
+    side = images.shape[1] // factor
+    start = (images.shape[1] - side * factor) // 2
+    cut = images[:, start:start + side * factor, start:start + side * factor]
+    small = cut.reshape(len(images), side, factor, side, factor, -1).mean(axis=(2, 4))
+    found = []
+    for number, image in enumerate(small):
+        if image.shape[-1] == 3:
+            found.append(np.round(255 * np.clip(image / max(image.max(), 1e-30), 0, 1))[::-1]
+                         .astype(np.uint8))
+            continue
+        light = image.mean(axis=-1)
+        peak = max(float(light.max()), 1e-30)
+        noise = 0.0 if noise_sigma is None else float(np.mean(noise_sigma[number])) / factor
+        found.append(render(light, max(2.0 * noise, 0.03 * peak), peak=peak, floor=-noise))
+    return np.stack(found)
+
+
+def read_stamps(path: str | os.PathLike, card: Card, *, split: str = "test",
+                count: int | None = None, seed: int = 1, full_scale: float | None = None,
+                pixel_scale: float | None = None, like: str | os.PathLike | None = None,
+                columns: Mapping[str, str] | None = None) -> Stamps:
+    """Read stamps for a module.
+
+    Parameters:
+        path:           One of
+
+                        * an HDF5 file of ``galsim-deep-train data``,
+                        * the collection of real galaxies, or a folder that
+                          `galsim.RealGalaxyCatalog` reads,
+                        * a FITS file of ``galsim-deep sample``,
+                        * an ``.npz`` file with ``images`` [n, s, s] or [n, s, s, B]; its other
+                          arrays of length n are columns, and ``id``, if there is one, the names.
+
+        card:           The card of the module.
+        split:          ``test``, ``train`` or ``all``: which part of a data set.
+        count:          Largest number of stamps, chosen at random.  [default: all]
+        seed:           Seed of this choice, and of the noise with ``like``.
+        full_scale:     In an ``.npz`` file, the pixel value that is 1 in the units of the module.
+                        [default: 1]
+        pixel_scale:    Size of a pixel of an ``.npz`` or FITS file [arcsec].  [default: that of
+                        the FITS header, otherwise that of the module]
+        like:           A data set like whose test stamps the light of a FITS file of
+                        ``galsim-deep sample``, which is before the PSF, is observed: each galaxy
+                        through the PSF, noise and clipping of one of them.  [default: None; the
+                        light is taken as it is]
+        columns:        {column of the module: its name in the file}.  [default: the same name]
+
+    Returns:
+        `Stamps` of the size and bands of the module; smaller images are padded with zeros, larger
+        ones are cut about their middle.
+
+    Raises:
+        galsim.GalSimError: if the file cannot be read, is empty, or has pixels of another scale.
+    """
+    path = Path(path)
+    renamed = dict(columns or {})
+    if path.suffix == ".npz":
+        stamps = _of_arrays(path, card, full_scale, pixel_scale, renamed)
+    elif path.name.endswith(FITS_SUFFIXES) and _has_cube(path):
+        stamps = _of_sample(path, card, pixel_scale, like, seed, renamed)
+    elif path.suffix in DATA_SET_SUFFIXES and _is_data_set(path):
+        stamps = _of_data_set(path, card, split, renamed)
+    else:
+        return _of_real_galaxies(path, card, split, count, seed, renamed)
+    if not len(stamps):
+        raise GalSimError(f"{path} has no stamps.")
+    if count is not None and count < len(stamps):
+        rows = np.random.default_rng([seed, 1]).permutation(len(stamps))[:count]
+        stamps = stamps.chosen(np.sort(rows))
+    return stamps
+
+
+def _check_scale(path: Path, scale: float, card: Card) -> None:
+    if abs(scale / card.pixel_scale - 1) > SCALE_TOLERANCE:
+        raise GalSimError(
+            f"The stamps of {path} have pixels of {scale:g} arcsec, and the module {card.name} "
+            f"takes pixels of {card.pixel_scale:g} arcsec. Resample the stamps to that scale; if "
+            "they only look like stamps of that scale, say so with --pixel-scale.")
+
+
+def _check_bands(path: Path, images: np.ndarray, card: Card) -> None:
+    if images.shape[-1] != len(card.bands):
+        raise GalSimError(f"The stamps of {path} have {images.shape[-1]} bands, and the module "
+                          f"{card.name} takes {len(card.bands)}.")
+
+
+def _fitted(images: np.ndarray, size: int) -> np.ndarray:
+    """Images [N, s, s, B] cut, or padded with zeros, about their middle to [N, size, size, B]."""
+    old = images.shape[1]
+    common = min(old, size)
+    cut, pad = (old - common) // 2, (size - common) // 2
+    fitted = np.zeros((len(images), size, size, images.shape[-1]), np.float32)
+    fitted[:, pad:pad + common, pad:pad + common] = images[:, cut:cut + common, cut:cut + common]
+    return fitted
+
+
+def _of_arrays(path: Path, card: Card, full_scale: float | None, pixel_scale: float | None,
+               renamed: Mapping[str, str]) -> Stamps:
+    try:
+        with np.load(path) as file:
+            content = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError) as err:
+        raise GalSimError(f"The stamps {path} cannot be read: {err}") from err
+    images = content.pop("images", None)
+    if images is None or images.ndim not in (3, 4) or images.shape[1] != images.shape[2]:
+        raise GalSimError(f"{path} has no array 'images' of shape [n, s, s] or [n, s, s, B]; it "
+                          f"has: {', '.join(content) or 'nothing'}.")
+    images = images.astype(np.float32) / (full_scale or 1.0)
+    images = images[..., None] if images.ndim == 3 else images
+    _check_bands(path, images, card)
+    _check_scale(path, pixel_scale or card.pixel_scale, card)
+    names = content.pop("id", np.arange(len(images)))
+    others = {key: values for key, values in content.items() if values.shape == images.shape[:1]}
+    noise = others.pop("noise_sigma", None)
+    return Stamps(_fitted(images, card.trained_size), _psfs_of(content, len(images)), noise,
+                  _renamed(others, renamed), names)
+
+
+def _psfs_of(content: Mapping[str, np.ndarray], count: int) -> np.ndarray | None:
+    """PSF images ``psf`` of a file: [n, P, P], or [P, P] for all stamps."""
+    psf = content.get("psf")
+    if psf is None:
+        return None
+    return np.broadcast_to(psf, [count, *psf.shape]) if psf.ndim == 2 else psf
+
+
+def _renamed(values: Mapping[str, np.ndarray], renamed: Mapping[str, str]
+             ) -> dict[str, np.ndarray]:
+    found = dict(values)
+    for column, name in renamed.items():
+        if name not in values:
+            raise GalSimError(f"There is no column '{name}'; there are: "
+                              f"{', '.join(values) or 'none'}.")
+        found[column] = values[name]
+    return found
+
+
+def _has_cube(path: Path) -> bool:
+    """Whether a FITS file has a cube of stamps, as ``galsim-deep sample`` writes it."""
+    from astropy.io import fits
+
+    try:
+        with fits.open(path) as hdus:
+            return len(hdus[0].shape) in (3, 4)
+    except OSError as err:
+        raise GalSimError(f"The stamps {path} cannot be read: {err}") from err
+
+
+def _of_sample(path: Path, card: Card, pixel_scale: float | None, like: Any, seed: int,
+               renamed: Mapping[str, str]) -> Stamps:
+    from astropy.io import fits
+    from astropy.table import Table
+
+    with fits.open(path) as hdus:
+        images = np.asarray(hdus[0].data, np.float32)
+        images = images[..., None] if images.ndim == 3 else images
+        header = hdus[0].header
+        table = Table.read(hdus[1]) if len(hdus) > 1 else Table()
+    values = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
+    _check_bands(path, images, card)
+    scales = values.get("pixel_scale", np.full(
+        len(images), pixel_scale or header.get("PIXSCALE", card.pixel_scale)))
+    names = values.get("id", np.arange(len(images)))
+    if like is not None:
+        return _observed(images, scales, card, Path(like), seed, _renamed(values, renamed), names)
+    for scale in np.unique(scales):
+        _check_scale(path, float(scale), card)
+    return Stamps(_fitted(images, card.trained_size), columns=_renamed(values, renamed),
+                  names=names)
+
+
+def _observed(images: np.ndarray, scales: np.ndarray, card: Card, like: Path, seed: int,
+              columns: dict[str, np.ndarray], names: np.ndarray) -> Stamps:
+    """The light of images [N, Z, Z, 1] as stamps of a data set were observed."""
+    import galsim
+
+    galaxies = open_real_galaxies(like, card)
+    rng = np.random.default_rng([seed, 2])
+    rows = rng.integers(len(galaxies), size=len(images))
+    stamps, psfs, sigmas = [], [], []
+    for number, (image, scale, row) in enumerate(zip(images, scales, rows, strict=True)):
+        observation = galaxies.observation(int(row))
+        profile = galsim.InterpolatedImage(
+            galsim.Image(image[..., 0].astype(float), scale=float(scale)), normalization="flux")
+        stamps.append(observation.drawn_like(
+            observation.convolved(profile), np.random.default_rng([seed, 3, number])))
+        psfs.append(observation.psf)
+        sigmas.append(observation.noise_sigma)
+    return Stamps(_fitted(np.array(stamps, np.float32)[..., None], card.trained_size),
+                  np.array(psfs), np.array(sigmas), columns, names)
+
+
+def _is_data_set(path: Path) -> bool:
+    from ..observations.real_galaxies import is_collection
+
+    return not is_collection(path)
+
+
+def _of_data_set(path: Path, card: Card, split: str, renamed: Mapping[str, str]) -> Stamps:
+    file = StampsFile(path)
+    if split not in ("test", "train", "all"):
+        raise GalSimError(f"A data set has the parts test, train and all, not '{split}'.")
+    rows = np.flatnonzero(np.ones(len(file), bool) if split == "all"
+                          else file.test == (split == "test"))
+    if not len(rows):
+        raise GalSimError(f"{path} has no stamps in the part '{split}'.")
+    for scale in np.unique(file.pixel_scales[rows]):
+        _check_scale(path, float(scale), card)
+    images = np.stack([file.stamp(row) for row in rows])
+    images = images[..., None] if images.ndim == 3 else images
+    _check_bands(path, images, card)
+    values = {name: column[rows] for name, column in file.columns.items()}
+    values.update(source=file.source[rows], label=file.label[rows])
+    return Stamps(_fitted(images, card.trained_size), file.psfs[file.psf_index[rows]],
+                  file.noise_sigma[rows], _renamed(values, renamed), rows)
+
+
+def _of_real_galaxies(path: Path, card: Card, split: str, count: int | None, seed: int,
+                      renamed: Mapping[str, str]) -> Stamps:
+    """Galaxies of the collection or of a GalSim catalogue whose pixels are those of the module."""
+    parts = {"all": (*UNSEEN, "seen"), "train": ("seen",)}.get(split, UNSEEN)
+    galaxies = open_real_galaxies(path, card, columns=renamed, parts=parts)
+    alike = np.flatnonzero(np.abs(galaxies.pixel_scales / card.pixel_scale - 1) <= SCALE_TOLERANCE)
+    if not len(alike):
+        _check_scale(path, float(np.median(galaxies.pixel_scales)), card)
+    if count is not None and count < len(alike):
+        alike = np.sort(np.random.default_rng([seed, 1]).permutation(alike)[:count])
+    observations = [galaxies.observation(int(row)) for row in alike]
+    images = [_fitted(np.asarray(o.stamp, np.float32)[None, :, :, None], card.trained_size)[0]
+              for o in observations]
+    largest = max(len(o.psf) for o in observations)
+    psfs = np.zeros((len(alike), largest, largest), np.float32)
+    for psf, observation in zip(psfs, observations, strict=True):
+        pad = (largest - len(observation.psf)) // 2
+        psf[pad:pad + len(observation.psf), pad:pad + len(observation.psf)] = observation.psf
+    values = {name: column[alike] for name, column in galaxies.columns.items()}
+    return Stamps(np.stack(images), psfs, np.array([o.noise_sigma for o in observations]),
+                  dict(values, source=galaxies.source[alike]), alike)
