@@ -230,6 +230,10 @@ TINY_FAMILIES = {
                      adversarial=dict(
                          discriminator_steps=2, encoder_steps=2, least_diversity=0.0,
                          jitter=dict(shift=0.02, turn=0.1, stretch=0.05)))),
+    # Its data set needs embeddings of four numbers.
+    "maf": dict(
+        model=dict(latent_size=4, flow=dict(kind="masked_autoregressive", layers=2, hidden=8)),
+        fit=tiny_fit("density")),
     "vdvae": dict(
         model=dict(encoder_blocks=[1, 1, 1], decoder_blocks=[2, 1, 1], channels=[4, 6, 8],
                    details=[0, 1, 2], vector_size=6),

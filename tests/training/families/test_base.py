@@ -4,8 +4,10 @@ A new family needs an entry in ``TINY_FAMILIES`` of ``conftest.py``.
 """
 
 import functools
+import shutil
 
 import galsim
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -24,6 +26,8 @@ KINDS = [kind for kind, family in ModelFamily.kinds().items()
 # Further tiny recipes of a family.
 VARIANTS = {"flow_vae_polar": "flow_vae", "mpcc_polar": "mpcc"}
 FAMILIES = [*KINDS, *VARIANTS]
+# Those that are fitted on embeddings, which the data set of all the others has not.
+OF_EMBEDDINGS = {"maf"}
 # Phases that a tiny recipe leaves out, because its networks do not allow them.
 LEFT_OUT = {"flow_vae": {"adversarial"}, "flow_vae_polar": {"structure", "matching"},
             "mpcc": {"autoencoder"}, "mpcc_polar": {"flow"}}
@@ -33,25 +37,46 @@ def family_type(name):
     return ModelFamily.named(VARIANTS.get(name, name))
 
 
+GENERATORS, DENSITIES = ([name for name in FAMILIES if family_type(name).module_kind == kind]
+                         for kind in ("generator", "density"))
+
+
 @pytest.fixture(scope="module", params=FAMILIES)
 def name(request):
     return request.param
 
 
+@pytest.fixture(scope="module", params=GENERATORS)
+def generator(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=DENSITIES)
+def density(request, awake):
+    return awake(request.param)
+
+
 @pytest.fixture(scope="module")
-def by_name(make_recipe, data_file):
-    """``by_name(family)``: its tiny recipe, and the data set of that, the same for all."""
+def by_name(make_recipe, data_file, tmp_path_factory):
+    """``by_name(family)``: its tiny recipe, and the data set of that, the same for all but for the
+    embeddings."""
     @functools.cache
     def make(name):
-        recipe = make_recipe(family=name)
-        return recipe, Dataset.of(recipe, data_file)
+        recipe, path = make_recipe(family=name), data_file
+        if name in OF_EMBEDDINGS:
+            path = tmp_path_factory.mktemp("embeddings") / "data.h5"
+            shutil.copy(data_file, path)
+            with h5py.File(path, "r+") as file:
+                file["embedding"] = np.random.default_rng(4).standard_normal(
+                    (len(file["stamp"]), recipe.model.latent_size)).astype(np.float32)
+        return recipe, Dataset.of(recipe, path)
 
     return make
 
 
 @pytest.fixture(scope="module")
-def dataset(name, by_name):
-    return by_name(name)[1]
+def dataset(generator, by_name):
+    return by_name(generator)[1]
 
 
 def prepared(recipe, dataset, awaken=None):
@@ -70,8 +95,8 @@ def awake(by_name, awaken):
 
 
 @pytest.fixture(scope="module")
-def family(name, awake):
-    return awake(name)
+def family(generator, awake):
+    return awake(generator)
 
 
 @pytest.fixture(scope="module")
@@ -285,10 +310,43 @@ def test_classes(family, inputs, dataset):
     assert np.abs(mixed[1] - first[1]).max() > 1e-3 * first[1].max()
 
 
+# ---- densities ------------------------------------------------------------------------------
+
+
+def density_inputs(family, signature, count=5):
+    rng = np.random.default_rng(3)
+    return {key: tf.constant(rng.standard_normal((count, *spec.shape[1:])), tf.float32)
+            if len(spec.shape) > 1 else tf.fill([count], 2.0)
+            for key, spec in family.signatures()[signature].inputs.items()}
+
+
+def test_the_signature_log_prob(density):
+    inputs = density_inputs(density, "log_prob")
+    assert ("latent" in inputs) != ("image" in inputs)
+    log_prob = density.signatures()["log_prob"].call(**inputs)["log_prob"].numpy()
+    assert log_prob.dtype == np.float32 and log_prob.shape == (5,)
+    assert np.all(np.isfinite(log_prob)) and np.ptp(log_prob) > 0
+    for row in range(5):
+        alone = density.signatures()["log_prob"].call(
+            **{key: value[row:row + 1] for key, value in inputs.items()})["log_prob"]
+        np.testing.assert_allclose(alone, log_prob[row:row + 1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_density_draws_what_its_log_prob_takes(density):
+    if "sample" not in density.signatures():
+        return
+    (sampled,) = density.signatures()["sample"].call(
+        **density_inputs(density, "sample")).items()
+    spec = density.signatures()["log_prob"].inputs[sampled[0]]
+    assert sampled[1].shape == (5, *spec.shape[1:]) and np.all(np.isfinite(sampled[1]))
+    assert density.signatures()["sample"].inputs["random_normal"].shape[1] == density.latent_size
+
+
 # ---- fitting --------------------------------------------------------------------------------
 
 
-def test_phases(name, family):
+def test_phases(name, awake):
+    family = awake(name)
     phases = family.phases
     assert [phase.name for phase in phases] == phases_of(name)
     assert LEFT_OUT.get(name, set()) <= set(family.optional_phases)

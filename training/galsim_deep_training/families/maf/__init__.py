@@ -1,0 +1,5 @@
+"""The model family ``maf``."""
+
+__all__ = ["MAF"]
+
+from .family import MAF
