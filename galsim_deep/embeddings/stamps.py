@@ -97,7 +97,9 @@ def pictures(images: np.ndarray, noise_sigma: np.ndarray | None = None,
         light = image.mean(axis=-1)
         peak = max(float(light.max()), 1e-30)
         noise = 0.0 if noise_sigma is None else float(np.mean(noise_sigma[number])) / factor
-        found.append(render(light, max(2.0 * noise, 0.03 * peak), peak=peak, floor=-noise))
+        # Black is the noise below zero, unless there is none, as in a clipped stamp.
+        floor = max(-noise, min(float(light.min()), 0.0))
+        found.append(render(light, max(2.0 * noise, 0.03 * peak), peak=peak, floor=floor))
     return np.stack(found)
 
 

@@ -230,6 +230,15 @@ TINY_FAMILIES = {
                      adversarial=dict(
                          discriminator_steps=2, encoder_steps=2, least_diversity=0.0,
                          jitter=dict(shift=0.02, turn=0.1, stretch=0.05)))),
+    "simclr": dict(
+        model=dict(resnet=dict(blocks=[1, 1], channels=[4, 6]), hidden=8, projection=5),
+        fit=tiny_fit("views")),
+    "byol": dict(
+        model=dict(resnet=dict(blocks=[1, 1], channels=[4, 6]), hidden=8, projection=5),
+        fit=tiny_fit("views")),
+    "simsiam": dict(
+        model=dict(resnet=dict(blocks=[1, 1], channels=[4, 6]), hidden=8, projection=5),
+        fit=tiny_fit("views")),
     # Its data set needs embeddings of four numbers.
     "maf": dict(
         model=dict(latent_size=4, flow=dict(kind="masked_autoregressive", layers=2, hidden=8)),

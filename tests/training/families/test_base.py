@@ -37,8 +37,9 @@ def family_type(name):
     return ModelFamily.named(VARIANTS.get(name, name))
 
 
-GENERATORS, DENSITIES = ([name for name in FAMILIES if family_type(name).module_kind == kind]
-                         for kind in ("generator", "density"))
+GENERATORS, ENCODERS, DENSITIES = (
+    [name for name in FAMILIES if family_type(name).module_kind == kind]
+    for kind in ("generator", "encoder", "density"))
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -49,6 +50,11 @@ def name(request):
 @pytest.fixture(scope="module", params=GENERATORS)
 def generator(request):
     return request.param
+
+
+@pytest.fixture(scope="module", params=ENCODERS)
+def encoder(request, awake):
+    return awake(request.param)
 
 
 @pytest.fixture(scope="module", params=DENSITIES)
@@ -308,6 +314,26 @@ def test_classes(family, inputs, dataset):
     # A row is of its own class, whatever the others are.
     np.testing.assert_allclose(mixed[[0, 2, 4]], first[[0, 2, 4]], atol=1e-6 * first.max())
     assert np.abs(mixed[1] - first[1]).max() > 1e-3 * first[1].max()
+
+
+# ---- encoders -------------------------------------------------------------------------------
+
+
+def test_the_signature_embed(encoder, by_name):
+    """The embedding of a stamp is its own: it does not depend on the others in the batch."""
+    dataset = by_name(encoder.kind)[1]
+    batch = dataset.read(dataset.test_indices[:5])
+    batch.update(image=batch["stamp"][..., None], psf=batch["psf"][..., None],
+                 noise_sigma=batch["noise_sigma"][:, None])
+    signature = encoder.signatures()["embed"]
+    inputs = {key: tf.constant(batch[key]) for key in signature.inputs}
+    embedding = signature.call(**inputs)["embedding"].numpy()
+    assert embedding.dtype == np.float32 and embedding.ndim == 2 and len(embedding) == 5
+    assert np.all(np.isfinite(embedding)) and np.ptp(embedding, axis=0).max() > 0
+    for row in range(5):
+        alone = signature.call(**{key: value[row:row + 1] for key, value in inputs.items()})
+        np.testing.assert_allclose(
+            alone["embedding"], embedding[row:row + 1], rtol=1e-3, atol=1e-4)
 
 
 # ---- densities ------------------------------------------------------------------------------

@@ -1,0 +1,5 @@
+"""The model family ``byol``."""
+
+__all__ = ["BYOL"]
+
+from .family import BYOL

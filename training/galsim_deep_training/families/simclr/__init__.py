@@ -1,0 +1,5 @@
+"""The model family ``simclr``."""
+
+__all__ = ["SimCLR"]
+
+from .family import SimCLR

@@ -1,0 +1,5 @@
+"""The model family ``simsiam``."""
+
+__all__ = ["SimSiam"]
+
+from .family import SimSiam
