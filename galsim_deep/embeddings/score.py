@@ -83,8 +83,8 @@ def score(density: str | os.PathLike, table: EmbeddingTable,
         if length not in (None, vectors.shape[1]):
             raise GalSimError(
                 f"The module {card.name} is a density of vectors of {length} numbers, and the "
-                f"table has embeddings of {vectors.shape[1]}. Use the embeddings of the module that it "
-                "was fitted on.")
+                f"table has embeddings of {vectors.shape[1]}. Use the embeddings of the module "
+                "that it was fitted on.")
         columns = {name: embeddings.column(name).astype(np.float32)
                    for name in inputs if name != "latent"}
         return module.call("log_prob", latent=vectors, **columns)["log_prob"].astype(float)

@@ -174,12 +174,6 @@ def test_the_rate_falls_on_a_plateau():
     np.testing.assert_allclose(found, [0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
 
 
-def test_a_loss_that_is_not_a_number_counts_as_no_progress():
-    plateau = Plateau(patience=1, factor=0.5)
-    plateau.observe(float("nan"))
-    assert float(plateau.multiplier) == 0.5
-
-
 def test_a_plateau_needs_a_phase_that_has_one():
     with pytest.raises(GalSimConfigError, match="schedule 'plateau' is possible only"):
         make_optimizer(PhaseSettings(steps=100, schedule="plateau"))

@@ -2,6 +2,7 @@
 
 __all__ = ["Plateau"]
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -31,7 +32,7 @@ class Plateau(tf.Module):
 
     def observe(self, loss: float) -> None:
         """Take account of the loss of an evaluation."""
-        if loss < float(self.smallest):
+        if np.float32(loss) < self.smallest.numpy():
             self.smallest.assign(loss)
             self.waited.assign(0)
             return

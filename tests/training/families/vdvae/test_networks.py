@@ -50,13 +50,6 @@ def test_a_stamp_that_cannot_be_halved(size):
         BottomUp(size, VDVAESettings())
 
 
-@pytest.mark.parametrize("change", [dict(details=[0, 1]), dict(
-    encoder_blocks=[1], decoder_blocks=[1], channels=[4], details=[0])])
-def test_each_stage_needs_all_numbers(change):
-    with pytest.raises(ValueError, match="one number for each stage"):
-        VDVAESettings(**dict(SETTINGS.model_dump(), **change))
-
-
 def test_kl_divergence(block):
     """That of a diagonal Gaussian from another one."""
     h, features = normal(3, 4, 4, 6), normal(3, 4, 4, 3, seed=2)

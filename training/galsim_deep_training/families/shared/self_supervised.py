@@ -88,6 +88,9 @@ class SelfSupervised(ModelFamily):
     Attributes:
         encoder:        The network from images to embeddings.
         projector:      The network from embeddings to the vectors that are compared.
+
+    >>> SelfSupervised.module_kind, SelfSupervised.several_bands
+    ('encoder', True)
     """
 
     Settings = SelfSupervisedSettings
@@ -132,6 +135,9 @@ class TwoViews(GradientPhase):
     Parameters:
         family:     A `SelfSupervised`.
         settings:   `TwoViewsSettings`.
+
+    >>> TwoViews.Settings(steps=10).batch_size
+    64
     """
 
     name = "views"

@@ -124,6 +124,11 @@ class TopDownBlock(keras.layers.Layer):
         latents:    Channels of the latent; 0 for none.
         single:     Whether the maps have a single cell.
         gain:       Scale of the initial weights of the last convolutions.
+
+    >>> block = TopDownBlock(4, latents=2, single=False, gain=1.0)
+    >>> h, drawn = block(tf.ones([1, 8, 8, 4]), features=tf.ones([1, 8, 8, 3]))
+    >>> h.shape, drawn.mean.shape, drawn.kl.shape
+    (TensorShape([1, 8, 8, 4]), TensorShape([1, 8, 8, 2]), TensorShape([1]))
     """
 
     def __init__(self, channels: int, latents: int, single: bool, gain: float) -> None:

@@ -1,0 +1,28 @@
+"""Log-likelihoods of embeddings by a density."""
+
+import galsim
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from galsim_deep.embeddings import EmbeddingTable, score
+from galsim_deep.embeddings.score import Scores
+
+
+def test_outliers_and_order():
+    rng = np.random.default_rng(1)
+    scores = Scores(np.array([0.0, -50.0, 1.0]), rng.normal(size=1000))
+    assert scores.outliers.tolist() == [False, True, False]
+    assert scores.order.tolist() == [1, 0, 2]
+    assert scores.threshold == pytest.approx(-2.33, abs=0.3)
+
+
+def test_a_generator_is_no_density(table):
+    with pytest.raises(galsim.GalSimError, match="first_mpcc is a generator, and not a density"):
+        score("hub:first_mpcc", table())
+
+
+def test_tables_of_another_module(table):
+    other = EmbeddingTable(Table(dict(embedding=np.zeros((3, 2)))))
+    with pytest.raises(galsim.GalSimError, match="6 and 2 numbers"):
+        table().check_like(other)
