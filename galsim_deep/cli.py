@@ -127,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("--cache", type=Path,
                           help="folder that keeps the measurements of the real galaxies, for the "
                                "next module that is compared with them [default: none]")
+    validate.add_argument("--encoder",
+                          help="a name, or any handle, of a module that encodes, in whose "
+                               "embeddings real and generated galaxies are compared too")
     validate.add_argument("--write-card", action="store_true",
                           help="write the main results to the card and README.md of the module")
     validate.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -315,7 +318,8 @@ def _validate(options: argparse.Namespace) -> None:
                       **(dict(parts=tuple(options.part)) if options.part else {}))
     validation = validate(
         command_line_handle(options.module), real, training=options.training,
-        settings=Settings(seed=options.seed), processes=options.processes,
+        settings=Settings(seed=options.seed, encoder=options.encoder
+                          and command_line_handle(options.encoder)), processes=options.processes,
         progress=not options.quiet, cache=options.cache)
     print(write_report(validation, options.output).resolve())
     for row in validation.results.get("requirements", []):

@@ -1,6 +1,6 @@
 """Stamps, real or generated, in the form that modules embed."""
 
-__all__ = ["Stamps", "pictures", "read_stamps"]
+__all__ = ["SCALE_TOLERANCE", "Stamps", "fitted", "pictures", "read_stamps"]
 
 import dataclasses
 import os
@@ -172,8 +172,12 @@ def _check_bands(path: Path, images: np.ndarray, card: Card) -> None:
                           f"{card.name} takes {len(card.bands)}.")
 
 
-def _fitted(images: np.ndarray, size: int) -> np.ndarray:
-    """Images [N, s, s, B] cut, or padded with zeros, about their middle to [N, size, size, B]."""
+def fitted(images: np.ndarray, size: int) -> np.ndarray:
+    """Images [N, s, s, B] cut, or padded with zeros, about their middle to [N, size, size, B].
+
+    >>> fitted(np.ones((1, 4, 4, 1)), 6)[0, :, 2, 0].tolist()
+    [0.0, 1.0, 1.0, 1.0, 1.0, 0.0]
+    """
     old = images.shape[1]
     common = min(old, size)
     cut, pad = (old - common) // 2, (size - common) // 2
@@ -200,7 +204,7 @@ def _of_arrays(path: Path, card: Card, full_scale: float | None, pixel_scale: fl
     names = content.pop("id", np.arange(len(images)))
     others = {key: values for key, values in content.items() if values.shape == images.shape[:1]}
     noise = others.pop("noise_sigma", None)
-    return Stamps(_fitted(images, card.trained_size), _psfs_of(content, len(images)), noise,
+    return Stamps(fitted(images, card.trained_size), _psfs_of(content, len(images)), noise,
                   _renamed(others, renamed), names)
 
 
@@ -253,7 +257,7 @@ def _of_sample(path: Path, card: Card, pixel_scale: float | None, like: Any, see
         return _observed(images, scales, card, Path(like), seed, _renamed(values, renamed), names)
     for scale in np.unique(scales):
         _check_scale(path, float(scale), card)
-    return Stamps(_fitted(images, card.trained_size), columns=_renamed(values, renamed),
+    return Stamps(fitted(images, card.trained_size), columns=_renamed(values, renamed),
                   names=names)
 
 
@@ -274,7 +278,7 @@ def _observed(images: np.ndarray, scales: np.ndarray, card: Card, like: Path, se
             observation.convolved(profile), np.random.default_rng([seed, 3, number])))
         psfs.append(observation.psf)
         sigmas.append(observation.noise_sigma)
-    return Stamps(_fitted(np.array(stamps, np.float32)[..., None], card.trained_size),
+    return Stamps(fitted(np.array(stamps, np.float32)[..., None], card.trained_size),
                   np.array(psfs), np.array(sigmas), columns, names)
 
 
@@ -299,7 +303,7 @@ def _of_data_set(path: Path, card: Card, split: str, renamed: Mapping[str, str])
     _check_bands(path, images, card)
     values = {name: column[rows] for name, column in file.columns.items()}
     values.update(source=file.source[rows], label=file.label[rows])
-    return Stamps(_fitted(images, card.trained_size), file.psfs[file.psf_index[rows]],
+    return Stamps(fitted(images, card.trained_size), file.psfs[file.psf_index[rows]],
                   file.noise_sigma[rows], _renamed(values, renamed), rows)
 
 
@@ -314,7 +318,7 @@ def _of_real_galaxies(path: Path, card: Card, split: str, count: int | None, see
     if count is not None and count < len(alike):
         alike = np.sort(np.random.default_rng([seed, 1]).permutation(alike)[:count])
     observations = [galaxies.observation(int(row)) for row in alike]
-    images = [_fitted(np.asarray(o.stamp, np.float32)[None, :, :, None], card.trained_size)[0]
+    images = [fitted(np.asarray(o.stamp, np.float32)[None, :, :, None], card.trained_size)[0]
               for o in observations]
     largest = max(len(o.psf) for o in observations)
     psfs = np.zeros((len(alike), largest, largest), np.float32)

@@ -21,6 +21,8 @@ class Settings:
         bootstraps: Number of bootstrap samples.
         goal:       Ratio of distances (generated to real over parametric to real) up to which a
                     statistic passes.
+        encoder:    Handle of a module that encodes, in whose embeddings real and generated galaxies
+                    are compared.  None: they are not.
 
     Example::
 
@@ -33,3 +35,4 @@ class Settings:
     seed: int = 1
     bootstraps: int = 200
     goal: float = 0.5
+    encoder: str | None = None

@@ -9,7 +9,7 @@ from astropy.table import Table
 from galsim_deep.modules.module import Module
 from galsim_deep.observations.observation import Observation
 from galsim_deep.observations.real_galaxies import open_real_galaxies
-from galsim_deep.validation import validate
+from galsim_deep.validation import Settings, validate
 
 
 @pytest.fixture(scope="session")
@@ -168,5 +168,6 @@ def shapes_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shapes_validation(shapes_folder, shapes_file, shapes_cache):
-    """A whole validation of the module with classes on galaxies of its own."""
-    return validate(shapes_folder, shapes_file, processes=1, cache=shapes_cache)
+    """A whole validation of the module with classes on galaxies of its own, which it encodes."""
+    return validate(shapes_folder, shapes_file, processes=1, cache=shapes_cache,
+                    settings=Settings(encoder=str(shapes_folder)))

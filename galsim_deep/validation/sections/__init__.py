@@ -10,6 +10,7 @@ from .classes import Classes
 from .classifier import Classifier
 from .conditioning import Conditioning
 from .distributions import Distributions
+from .embedding_distance import EmbeddingDistance
 from .flags import Flags
 from .latents import Latents
 from .memorisation import Memorisation
@@ -23,6 +24,7 @@ from .shear import Shear
 from .verdict import Verdict
 
 SECTIONS: tuple[type[Section], ...] = (
-    NaturalSizeSection, Verdict, Classifier, Samples, Distributions, Flags, Conditioning, Classes,
-    Latents, Reconstruction, Noiseless, Profiles, Shear, Memorisation, Provenance)
+    NaturalSizeSection, Verdict, Classifier, EmbeddingDistance, Samples, Distributions, Flags,
+    Conditioning, Classes, Latents, Reconstruction, Noiseless, Profiles, Shear, Memorisation,
+    Provenance)
 """The sections in their order on the page."""

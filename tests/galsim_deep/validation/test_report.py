@@ -58,7 +58,7 @@ def test_the_page_holds_everything(report):
 def test_headings_in_order(text):
     headings = re.findall("<h2>(.*?)</h2>", text)
     assert headings == [
-        "Verdict", "By magnitude", "Classifier", "Distributions",
+        "Verdict", "By magnitude", "Classifier", "Distance of embeddings", "Distributions",
         "Stamps that could not be measured, or are unusual", "Conditioning", "Classes", "Latents",
         "Reconstruction", "Without noise", "Physical checks", "Shear response", "Memorisation",
         "How this report was made"]
