@@ -59,7 +59,8 @@ def test_what_is_needed_where_tensorflow_is_not_installed(plain):
 PACKAGE = Path(galsim_deep.__file__).parent
 # A room imports only rooms before it.
 ROOMS = [("runtime",), ("observations",), ("measure",), ("modules",), ("profiles",),
-         ("table", "latents", "model"), ("config",), ("picture",), ("validation",),
+         ("table", "latents", "model"), ("config",), ("picture",), ("embeddings",),
+         ("validation",),
          ("cli", "demo")]
 RANKS = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
 

@@ -13,7 +13,7 @@ PACKAGE = Path(galsim_deep_training.__file__).parent
 ROOMS = ["settings", "registry", "recipe", "networks", "data", "physics", "rendering", "fitting",
          "families", "fit", "export", "cli"]
 # The parts of the plugin that training uses.  The export also draws galaxies of the new module.
-PLUGIN = {"modules", "observations", "measure", "runtime", "config"}
+PLUGIN = {"modules", "observations", "measure", "runtime", "config", "embeddings"}
 EXPORT = {"GenerativeGalaxyModel", "__version__", "picture", "profiles"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -40,8 +40,8 @@ def test_the_paper_has_six_stages():
 def test_number_of_blocks():
     decoder = TopDown(64, VDVAESettings())
     assert [len(stage) for stage in decoder.stages] == [5, 5, 4, 3, 2, 1]
-    # z0, and the other blocks of all stages but the last, which has no latents.
-    assert decoder.shapes[0] == (1, 1, 256) and len(decoder.shapes) == 5 + 5 + 4 + 3 + 2
+    # z0, and the other blocks of all stages but the last two, which have no latents.
+    assert decoder.shapes[0] == (1, 1, 256) and len(decoder.shapes) == 5 + 5 + 4 + 3
 
 
 @pytest.mark.parametrize("size", [8, 40, 100])
@@ -107,3 +107,14 @@ def test_columns_and_every_latent_matter(awaken):
         others = list(zeros)
         others[number] = tf.ones_like(zeros[number])
         assert np.abs(decoder(conditions, normals=others)[0] - image).max() > 1e-4
+
+
+def test_a_single_cell_makes_images_without_symmetry(awaken):
+    """z0 alone must be able to tell where things are."""
+    decoder = TopDown(16, SETTINGS)
+    decoder(tf.ones([1, 3]))
+    awaken(decoder, size=0.2)
+    image = decoder(tf.ones([1, 3]))[0].numpy()[0]
+    image -= image.mean()
+    for other in (image[::-1], image[:, ::-1], image.T, image[::-1, ::-1]):
+        assert np.sum(image * other) < 0.9 * np.sum(image**2)

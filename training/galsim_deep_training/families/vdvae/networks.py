@@ -81,15 +81,18 @@ class BottomUp(keras.Model):
              for _ in range(count)]
             for count, channels, cells in zip(
                 settings.encoder_blocks, settings.channels, sizes, strict=True)]
-        self.poolings = [keras.layers.AveragePooling2D(here // there)
-                         for here, there in zip(sizes[:-1], sizes[1:], strict=True)]
-        self.widenings = [keras.layers.Conv2D(channels, 1) for channels in settings.channels[1:]]
+        self.poolings = [keras.layers.AveragePooling2D(2) for _ in sizes[1:-1]]
+        self.widenings = [keras.layers.Conv2D(channels, 1) for channels in settings.channels[1:-1]]
+        # To the single cell by a dense layer: a mean would not tell where things are.
+        self.joining = keras.layers.Dense(settings.channels[-1])
 
     def call(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Feature maps of an input [N, S, S, D], a list of [N, H, W, C]."""
         x, features = self.entry(x), []
         for index, blocks in enumerate(self.stages):
-            if index:
+            if index == len(self.stages) - 1:
+                x = self.joining(tf.reshape(x, [-1, int(np.prod(x.shape[1:]))]))[:, None, None, :]
+            elif index:
                 x = self.widenings[index - 1](self.poolings[index - 1](x))
             for block in blocks:
                 x = block(x)
@@ -187,6 +190,24 @@ class TopDownBlock(keras.layers.Layer):
         return self.output_block(h), Drawn(mean, scale, kl)
 
 
+class Places(keras.layers.Layer):
+    """Adds a learned map to feature maps, so that networks know where a cell is.
+
+    Convolutions treat all cells alike; without such a map, what a decoder makes of a single cell
+    would have the symmetries of the square.
+
+    >>> Places()(tf.ones([2, 4, 4, 3])).shape
+    TensorShape([2, 4, 4, 3])
+    """
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.map = self.add_weight(shape=(1, *shape[1:]), initializer="random_normal", name="map")
+        super().build(shape)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return x + tf.cast(self.map, x.dtype)
+
+
 class TopDown(keras.Model):
     """The decoder: from a single cell to the full resolution.
 
@@ -224,9 +245,11 @@ class TopDown(keras.Model):
                 made.append(TopDownBlock(channels[stage], latents, sizes[stage] == 1, count**-0.5))
             self.stages.append(made)
         self.conditionings = [keras.layers.Dense(c, dtype="float32") for c in channels]
-        self.narrowings = [keras.layers.Conv2D(c, 1) for c in channels[1:]]
-        self.upsamplings = [keras.layers.UpSampling2D(there // here)
-                            for here, there in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.cells = sizes[1]
+        self.spreading = keras.layers.Dense(self.cells**2 * channels[1])
+        self.narrowings = [keras.layers.Conv2D(c, 1) for c in channels[2:]]
+        self.upsamplings = [keras.layers.UpSampling2D(2) for _ in sizes[2:]]
+        self.places = [Places() for _ in sizes[2:]]
         self.exit = keras.layers.Conv2D(1, 3, padding="same")
 
     def call(self, conditions: tf.Tensor, features: Sequence[tf.Tensor] | None = None,
@@ -248,8 +271,14 @@ class TopDown(keras.Model):
         drawn: list[Drawn] = []
         h = self.conditionings[0](conditions)[:, None, None, :]
         for stage, blocks in enumerate(self.stages):
+            if stage == 1:
+                # From the single cell by a dense layer: copies of it would all be the same.
+                h = tf.reshape(self.spreading(h[:, 0, 0]),
+                               [-1, self.cells, self.cells, blocks[0].channels])
+            elif stage:
+                h = self.places[stage - 2](
+                    self.narrowings[stage - 2](self.upsamplings[stage - 2](h)))
             if stage:
-                h = self.narrowings[stage - 1](self.upsamplings[stage - 1](h))
                 shift = self.conditionings[stage](conditions)[:, None, None, :]
                 h = h + tf.cast(shift, h.dtype)
             for block in blocks:

@@ -41,7 +41,7 @@ class VDVAESettings(Settings):
     """Channels of each stage, from the full resolution to a single cell."""
     vector_size: Channels = 256
     """Length of z0, the latent of the first top-down block, which represents a galaxy."""
-    details: tuple[Maps, ...] = (0, 1, 1, 2, 4, 16)
+    details: tuple[Maps, ...] = (0, 0, 1, 2, 4, 16)
     """Channels of the latents of the other top-down blocks of each stage, from the full resolution
     to a single cell.  A stage with 0 has no latents: its blocks are deterministic."""
     contour: ContourSettings | None = None
