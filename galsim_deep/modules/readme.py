@@ -17,18 +17,27 @@ model = galsim_deep.GenerativeGalaxyModel("hub:{name}")
 Top: light profiles before PSF and pixel, for rows of the test catalogue sorted by
 {sort_column}. Bottom: the same galaxies with PSF and noise as in the training data.
 """
-_OTHER_KINDS = """```python
-module = Module(resolve("hub:{name}"))
+_ENCODER = """```python
+from galsim_deep.embeddings import Embedder
+
+embedder = Embedder("hub:{name}")
 ```
+
+The command `galsim-deep embed {name} --stamps FILE --output TABLE` embeds the stamps of a file.
+"""
+_DENSITY = """```sh
+galsim-deep score {name} TABLE --output FOLDER
+```
+"""
+_COLUMNS = """
+| column | quantity | unit | valid range | median of the training sample | meaning |
+|---|---|---|---|---|---|
 """
 _TEMPLATE = """# {name} {version}
 
 {summary}
 
-{use}
-| column | quantity | unit | valid range | median of the training sample | meaning |
-|---|---|---|---|---|---|
-{columns}
+{use}{columns}
 {classes}
 * Stamps: {sizes} of {pixel_scale} arcsec{choice}; the origin is at the true centre{light}.
 {bands}{latent}
@@ -54,7 +63,8 @@ def render_readme(card: Card) -> str:
         use = _GENERATOR.format(name=card.name, sort_column=_code(sort_column(card)[0]))
         light = "; light is before PSF and\n  pixel and falls to zero at the edge"
     else:
-        use, light = _OTHER_KINDS.format(name=card.name), ""
+        use = (_ENCODER if card.kind == "encoder" else _DENSITY).format(name=card.name)
+        light = ""
     latent = f"\n* Random input: {card.latent.size} standard normal numbers." if card.latent else ""
     return _TEMPLATE.format(
         name=card.name, version=_escaped(card.version), summary=_paragraph(card.summary), use=use,
@@ -69,7 +79,8 @@ def render_readme(card: Card) -> str:
         sources="" if data.sources is None else f" {data.sources} distinct galaxies.",
         recipe=_escaped(card.recipe.name), recipe_sha256=_escaped(card.recipe.sha256),
         code_version=_escaped(card.code_version),
-        columns="\n".join(map(_column_row, card.columns)), classes=_class_table(card),
+        columns=_COLUMNS + "\n".join(map(_column_row, card.columns)) if card.columns else "",
+        classes=_class_table(card),
         validation=_validation_table(card))
 
 

@@ -35,7 +35,7 @@ def test_shipped_recipes(path):
     assert [phase.name for phase in family.phases] == list(recipe.fit)
 
 
-@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc", "first_mpcc"])
+@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc", "first_encoder", "first_mpcc"])
 def test_cards_of_shipped_modules_name_the_recipes(name):
     """If a recipe changes, its module is exported again, or its card is rewritten.
 
@@ -47,8 +47,8 @@ def test_cards_of_shipped_modules_name_the_recipes(name):
         pytest.skip(f"hub:{name} {card.version} is not yet made with the recipe {recipe.version}")
     assert card.recipe.sha256 == recipe.sha256
     assert card.summary == recipe.summary
-    assert [column.meaning for column in card.columns] == [
-        column.meaning for column in recipe.columns]
+    needed = recipe.columns if card.kind == "generator" else ()
+    assert [column.meaning for column in card.columns] == [column.meaning for column in needed]
     assert card.training_data.model_dump(exclude={"sources"}) == recipe.training_data.model_dump()
     classes = choose_family(recipe).settings.classes.names if card.classes else ()
     assert [(kind.name, kind.description) for kind in card.classes] == [

@@ -358,7 +358,10 @@ def test_large_batches_go_to_a_gpu(tiny_folder, monkeypatch):
 ROWS = 12
 
 
-@pytest.fixture(scope="module", params=SHIPPED)
+GENERATORS = [name for name in SHIPPED if read_card(resolve(f"hub:{name}")).kind == "generator"]
+
+
+@pytest.fixture(scope="module", params=GENERATORS)
 def module(request):
     return Module(resolve(f"hub:{request.param}"))
 
@@ -379,7 +382,17 @@ def inputs(module, count, level="0.5"):
 
 
 def test_some_are_shipped():
-    assert {"acs_flow_vae", "acs_mpcc", "first_mpcc"} <= set(SHIPPED)
+    assert {"acs_flow_vae", "acs_mpcc", "first_mpcc"} <= set(GENERATORS)
+    assert "first_encoder" in SHIPPED
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted({*SHIPPED} - {*GENERATORS}))
+def test_encoders_and_densities_equal_their_networks(name):
+    other = Module(resolve(f"hub:{name}"))
+    differences = other.probe()
+    assert set(differences) == {*other.card.signatures} and max(differences.values()) < 1e-5
+    assert sum(path.stat().st_size for path in other.folder.rglob("*") if path.is_file()) < 1e7
 
 
 @pytest.mark.long

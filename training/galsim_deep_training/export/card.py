@@ -29,13 +29,17 @@ def card_fields(recipe: Recipe, family: ModelFamily, dataset: Dataset) -> dict[s
     # Those that draw on stamps of several sizes are in the compact graph only.
     signatures = [name for name in family.signatures()
                   if name not in drawing_signatures(stamp.sizes)]
+    # An encoder or a density takes only the columns that it needs.
+    inputs = {key for signature in family.signatures().values() for key in signature.inputs}
+    columns = [column for column in recipe.columns
+               if family.module_kind == "generator" or column.name in inputs]
     return dict(
         kind=family.module_kind, name=recipe.name, version=recipe.version, family=family.kind,
         summary=recipe.summary,
         stamp=dict(sizes=stamp.sizes or [stamp.size], pixel_scale=stamp.pixel_scale,
                    trained_size=stamp.size if stamp.sizes else None),
         bands=[_band(band, dataset) for band in recipe.bands],
-        columns=[_column(column, family, dataset) for column in recipe.columns],
+        columns=[_column(column, family, dataset) for column in columns],
         latent=(dict(name="random_normal", size=family.latent_size,
                      position_angle=family.draws_position_angle)
                 if "sample" in signatures else None),
