@@ -239,6 +239,9 @@ TINY_FAMILIES = {
     "simsiam": dict(
         model=dict(resnet=dict(blocks=[1, 1], channels=[4, 6]), hidden=8, projection=5),
         fit=tiny_fit("views")),
+    "affine_flow": dict(model=dict(levels=2, layers=1, hidden=4), fit=tiny_fit("likelihood")),
+    "residual_autoencoder": dict(model=dict(channels=[4, 4, 6], blocks=1, latent_size=5),
+                                 fit=tiny_fit("reconstruction")),
     # Its data set needs embeddings of four numbers.
     "maf": dict(
         model=dict(latent_size=4, flow=dict(kind="masked_autoregressive", layers=2, hidden=8)),

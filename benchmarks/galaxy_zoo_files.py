@@ -1,0 +1,59 @@
+"""The images of Galaxy Zoo 2 in three colours, with votes, as recipes read them."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+
+HELD_OUT = 200
+"""Images with votes that are held out."""
+VOTES = {
+    "smooth": "t01_smooth_or_features_a01_smooth",
+    "features": "t01_smooth_or_features_a02_features_or_disk",
+    "artifact": "t01_smooth_or_features_a03_star_or_artifact",
+    "edge_on": "t02_edgeon_a04_yes", "face_on": "t02_edgeon_a05_no",
+    "bar": "t03_bar_a06_bar", "no_bar": "t03_bar_a07_no_bar",
+    "spiral": "t04_spiral_a08_spiral", "no_spiral": "t04_spiral_a09_no_spiral",
+}
+"""Answers by a short name: the beginning of their columns in the table of votes."""
+
+
+def write_images(folder: str | os.PathLike, output: str | os.PathLike) -> Path:
+    """Write the images with and without votes to one ``.npz`` file, unless it exists.
+
+    It has ``images`` uint8 [3000, 64, 64, 3], ``held_out`` bool [3000] and, for each of `VOTES`,
+    the number of votes [3000], zero for the images without.
+
+    Parameters:
+        folder:     The folder with ``gz2_1000_rgb64.npz``, ``gz2_1000_votes.csv`` and
+                    ``gzkaggle_2000_rgb64.npz``.
+        output:     The file to write.
+
+    Returns:
+        the path of the file.
+    """
+    folder, output = Path(folder), Path(output)
+    if output.exists():
+        return output
+    with np.load(folder / "gz2_1000_rgb64.npz") as content:
+        images, objid = content["images"], content["objid"].astype(str)
+    with np.load(folder / "gzkaggle_2000_rgb64.npz") as content:
+        others = content["images"]
+    with open(folder / "gz2_1000_votes.csv", encoding="utf-8") as file:
+        rows = {row["objid"]: row for row in csv.DictReader(file)}
+    held_out = np.zeros(len(images) + len(others), bool)
+    held_out[np.random.default_rng(27).permutation(len(images))[:HELD_OUT]] = True
+    counts = {}
+    for name, answer in VOTES.items():
+        values = [_count(rows[number], answer) for number in objid]
+        counts[name] = np.concatenate([values, np.zeros(len(others))])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(output, images=np.concatenate([images, others]), held_out=held_out, **counts)
+    return output
+
+
+def _count(row: dict[str, str], answer: str) -> float:
+    """The number of votes for an answer: its weighted fraction of the classifications."""
+    share = float(row[f"{answer}_weighted_fraction"] or 0.0)
+    return share * float(row["total_classifications"])

@@ -1,0 +1,60 @@
+"""The residual autoencoder."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from galsim import GalSimConfigError
+
+from galsim_deep_training.data.dataset import Dataset
+from galsim_deep_training.families import make_family
+from galsim_deep_training.families.residual_autoencoder.family import ScaledBlock
+from galsim_deep_training.fitting.graphs import as_graph
+
+
+def test_the_architecture_of_the_challenge(make_recipe):
+    """Five levels of six blocks, in encoder and decoder."""
+    def change(content):
+        content["model"] = dict(kind="residual_autoencoder")
+    family = make_family(make_recipe(change, family="residual_autoencoder"))
+    for network in (family.encoder, family.decoder):
+        assert sum(isinstance(layer, ScaledBlock) for layer in network.layers) == 30
+    assert family.embed(tf.ones([2, 32, 32])).shape == (2, 64)
+
+
+def test_a_block_counts_by_its_factor(awaken):
+    block = ScaledBlock(3)
+    x = tf.random.stateless_normal([2, 4, 4, 3], [1, 2])
+    np.testing.assert_array_equal(block(x), x)
+    block.alpha.assign(1.0)
+    full = block(x) - x
+    block.alpha.assign(0.5)
+    np.testing.assert_allclose(block(x) - x, 0.5 * full, rtol=1e-4, atol=1e-6)
+    assert np.abs(full).max() > 0.1
+
+
+def test_a_fit_learns_to_draw_images(make_recipe, data_file):
+    def change(content):
+        content["fit"]["reconstruction"].update(steps=80, learning_rate=0.01, warm_up=5, clip=10.0)
+    family, dataset = make_family(make_recipe(change, family="residual_autoencoder")), Dataset(
+        data_file)
+    (phase,) = family.phases
+    step = as_graph(phase.step)
+    found = [step(dict(batch, stamp=batch["stamp"] / 50.0), tf.constant(number))
+             for number, batch in zip(range(80), phase.batches(dataset, 0), strict=False)]
+    losses = [float(scalars["loss"]) for scalars in found]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+def test_images_are_between_zero_and_one(make_recipe):
+    family = make_family(make_recipe(family="residual_autoencoder"))
+    made = family.decoder(family.embed(tf.ones([2, 32, 32]))).numpy()
+    assert made.shape == (2, 32, 32, 1) and 0 < made.min() < made.max() < 1
+
+
+@pytest.mark.parametrize("channels, words", [
+    ([4] * 7, "stamp.size is 32.*multiple of 64"), ([], "at least one")])
+def test_levels_that_do_not_fit(make_recipe, channels, words):
+    def change(content):
+        content["model"].update(channels=channels)
+    with pytest.raises(GalSimConfigError, match=words):
+        make_family(make_recipe(change, family="residual_autoencoder"))
