@@ -381,10 +381,12 @@ def test_phases(name, awake):
         assert isinstance(phase.settings, type(phase).Settings)
         if not isinstance(phase, GradientPhase):
             continue
-        # Every phase belongs to networks that are in the module.
+        # Every phase belongs to networks that are in the module; an encoder may be fitted together
+        # with others, which are not.
         assert phase.variables
         known = {id(v) for network in family.networks.values() for v in network.variables}
-        assert all(id(variable) in known for variable in phase.variables)
+        are_known = [id(variable) in known for variable in phase.variables]
+        assert any(are_known) if family.module_kind == "encoder" else all(are_known)
 
 
 def phases_of(name):

@@ -59,6 +59,8 @@ class Conditions(keras.layers.Layer):
 
         Raises a `galsim.GalSimError` if the values of a column are all the same or not finite.
         """
+        if not self.columns:
+            return
         values = np.stack([np.asarray(v, float) for v in self._scaled(columns)])
         for column, row in zip(self.columns, values, strict=True):
             finite = np.isfinite(row).all()

@@ -146,7 +146,8 @@ class ResidualAutoencoder(ModelFamily, kind="residual_autoencoder"):
                 self.decoder.add(ScaledBlock(channels))
         self.decoder.add(keras.layers.Conv2D(bands, 3, padding="same", activation="sigmoid",
                                              dtype="float32"))
-        self.networks.update(encoder=self.encoder, decoder=self.decoder)
+        # The decoder is needed for the fit alone.
+        self.networks.update(encoder=self.encoder)
 
     def images(self, stamps: tf.Tensor) -> tf.Tensor:
         """Stamps [N, S, S] or [N, S, S, B] as images with values from 0 to 1, [N, S, S, B]."""
