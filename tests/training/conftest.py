@@ -14,6 +14,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import galsim
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -242,7 +243,6 @@ TINY_FAMILIES = {
     "affine_flow": dict(model=dict(levels=2, layers=1, hidden=4), fit=tiny_fit("likelihood")),
     "residual_autoencoder": dict(model=dict(channels=[4, 4, 6], blocks=1, latent_size=5),
                                  fit=tiny_fit("reconstruction")),
-    # Its data set needs embeddings of four numbers.
     "maf": dict(
         model=dict(latent_size=4, flow=dict(kind="masked_autoregressive", layers=2, hidden=8)),
         fit=tiny_fit("density")),
@@ -264,6 +264,10 @@ TINY_FAMILIES = {
                                       elbo=1.0, latent_weight=0.1, class_weight=0.2,
                                       deepest_share=0.8, least_diversity=0.0))),
 }
+
+
+# Those that are fitted on embeddings, which the data set of the tiny recipe has not.
+OF_EMBEDDINGS = {"maf"}
 
 
 def transplant_settings(folder):
@@ -384,6 +388,19 @@ def new_run(data_file, tmp_path_factory):
         return run
 
     return make
+
+
+@pytest.fixture(scope="session")
+def add_embeddings():
+    """``add_embeddings(path, recipe)``: give a data set the embeddings that the recipe needs."""
+
+    def add(path, recipe):
+        if recipe.model.kind in OF_EMBEDDINGS:
+            with h5py.File(path, "r+") as file:
+                file["embedding"] = np.random.default_rng(4).standard_normal(
+                    (len(file["stamp"]), recipe.model.latent_size)).astype(np.float32)
+
+    return add
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,13 @@ def weights(network):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_step_of_each_phase(name, make_recipe, new_run, without_graphs):
+def test_a_step_of_each_phase(name, make_recipe, new_run, add_embeddings, without_graphs):
     def short(content):
         for settings in content["fit"].values():
             settings.update(steps=1)
 
     recipe, run = make_recipe(short, family=name), new_run()
+    add_embeddings(run / "data.h5", recipe)
     family, untrained = fit(recipe, run, progress=False), make_family(recipe)
     log = [json.loads(line) for line in (run / "fit.jsonl").read_text().splitlines()]
     assert [entry["phase"] for entry in log] == [phase.name for phase in family.phases]

@@ -7,7 +7,6 @@ import functools
 import shutil
 
 import galsim
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -26,8 +25,6 @@ KINDS = [kind for kind, family in ModelFamily.kinds().items()
 # Further tiny recipes of a family.
 VARIANTS = {"flow_vae_polar": "flow_vae", "mpcc_polar": "mpcc"}
 FAMILIES = [*KINDS, *VARIANTS]
-# Those that are fitted on embeddings, which the data set of all the others has not.
-OF_EMBEDDINGS = {"maf"}
 # Phases that a tiny recipe leaves out, because its networks do not allow them.
 LEFT_OUT = {"flow_vae": {"adversarial"}, "flow_vae_polar": {"structure", "matching"},
             "mpcc": {"autoencoder"}, "mpcc_polar": {"flow"}}
@@ -63,18 +60,14 @@ def density(request, awake):
 
 
 @pytest.fixture(scope="module")
-def by_name(make_recipe, data_file, tmp_path_factory):
+def by_name(make_recipe, data_file, add_embeddings, tmp_path_factory):
     """``by_name(family)``: its tiny recipe, and the data set of that, the same for all but for the
     embeddings."""
     @functools.cache
     def make(name):
-        recipe, path = make_recipe(family=name), data_file
-        if name in OF_EMBEDDINGS:
-            path = tmp_path_factory.mktemp("embeddings") / "data.h5"
-            shutil.copy(data_file, path)
-            with h5py.File(path, "r+") as file:
-                file["embedding"] = np.random.default_rng(4).standard_normal(
-                    (len(file["stamp"]), recipe.model.latent_size)).astype(np.float32)
+        recipe, path = make_recipe(family=name), tmp_path_factory.mktemp("data") / "data.h5"
+        shutil.copy(data_file, path)
+        add_embeddings(path, recipe)
         return recipe, Dataset.of(recipe, path)
 
     return make

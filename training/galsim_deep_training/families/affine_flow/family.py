@@ -133,6 +133,7 @@ class AffineFlow(ModelFamily, kind="affine_flow"):
         images = tf.convert_to_tensor(images)
         if images.shape.rank == 3:
             images = images[..., None]
+        offset = tf.convert_to_tensor(offset)
         if offset.shape.rank:
             offset = tf.reshape(offset, tf.shape(images))
         return ((LEVELS - 1) * tf.clip_by_value(images, 0.0, 1.0) + offset) / LEVELS

@@ -83,6 +83,8 @@ class MAF(ModelFamily, kind="maf"):
         self.flow = settings.flow.make(latent_size=settings.latent_size, seed=recipe.seed)
         self.flow.build((None, len(recipe.columns) if settings.conditional else 1))
         self.networks.update(whitening=self.whitening, flow=self.flow)
+        if not settings.conditional:
+            del self.networks["conditions"]
         self.prepared.update(whitening=self.whitening)
 
     def prepare(self, dataset: Dataset) -> None:
