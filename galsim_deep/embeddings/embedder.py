@@ -14,6 +14,7 @@ from ..modules.module import load
 from ..modules.resolve import resolve
 from .stamps import Stamps
 
+POSITION_ANGLE = "position_angle"
 ROWS = 256
 """Stamps that are prepared at a time; the module divides them further."""
 
@@ -31,6 +32,7 @@ class Embedder:
         card:       The `galsim_deep.modules.card.Card` of the module.
         signature:  The signature that is used: ``embed``, ``encode`` or ``log_prob``.
         inputs:     The names of its inputs.
+        has_position_angle:     Whether it tells the position angle of a galaxy.
 
     Raises:
         galsim.GalSimError: if the module cannot be had, or does not take stamps.
@@ -47,6 +49,9 @@ class Embedder:
         self.card: Card = self._module.card
         self.signature = self._choose()
         self.inputs = tuple(self._module.tensorflow.signature_inputs(self.signature))
+        self._output = dict(embed="embedding", encode="mean").get(self.signature, "log_prob")
+        self.has_position_angle = POSITION_ANGLE in self._module.tensorflow.signature_outputs(
+            self.signature)
 
     def _choose(self) -> str:
         signatures = self.card.signatures
@@ -94,6 +99,33 @@ class Embedder:
             galsim.GalSimError: if there is no stamp, a value is not finite, a column is missing, or
                 the stamps are not of the size and bands of the module.
         """
+        images, inputs = self._checked(images, psf, noise_sigma, columns)
+        turned = range(8) if symmetries else range(1)
+        total = np.zeros(1)
+        for symmetry in turned:
+            total = total + self._call(self._output, _turned(images, symmetry), {
+                name: _turned(value, symmetry) if name == "psf" else value
+                for name, value in inputs.items()}).astype(float)
+        return (total / len(turned)).astype(np.float32)
+
+    def position_angles(self, images: ArrayLike, psf: ArrayLike | None = None,
+                        noise_sigma: ArrayLike | None = None,
+                        columns: Mapping[str, ArrayLike] | None = None) -> NDArray[np.float32]:
+        """The position angles of the galaxies in stamps, from x towards y [deg], [N].
+
+        The parameters, and further errors, are those of `embed`.
+
+        Raises a `galsim.GalSimError` if the module does not tell it (`has_position_angle`).
+        """
+        if not self.has_position_angle:
+            raise GalSimError(f"The module {self.card.name} does not tell the position angle of "
+                              "galaxies. Use one of the family 'et_vae'.")
+        return self._call(POSITION_ANGLE, *self._checked(images, psf, noise_sigma, columns))
+
+    def _checked(self, images: ArrayLike, psf: ArrayLike | None, noise_sigma: ArrayLike | None,
+                 columns: Mapping[str, ArrayLike] | None
+                 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Stamps [N, S, S, B] and the other inputs of the signature; see `embed` for errors."""
         images = np.asarray(images, np.float32)
         bands = len(self.card.bands)
         if images.ndim == 3:
@@ -120,26 +152,21 @@ class Embedder:
                     f"are: {', '.join(values) or 'none'}. Add the column.")
             inputs[name] = np.broadcast_to(
                 np.asarray(values[name], np.float32), [len(images)])
-        turned = range(8) if symmetries else range(1)
-        total = np.zeros(1)
-        for symmetry in turned:
-            parts = [self._call(_turned(images[rows], symmetry), {
-                         name: _turned(value[rows], symmetry) if name == "psf" else value[rows]
-                         for name, value in inputs.items()})
-                     for rows in (slice(first, first + ROWS)
-                                  for first in range(0, len(images), ROWS))]
-            total = total + np.concatenate(parts).astype(float)
-        return (total / len(turned)).astype(np.float32)
+        return images, inputs
 
     def embed_stamps(self, stamps: Stamps, symmetries: bool = False) -> NDArray[np.float32]:
         """Embed `Stamps`; see `embed` for the result and the errors."""
         return self.embed(stamps.images, stamps.psf, stamps.noise_sigma, stamps.columns, symmetries)
 
-    def _call(self, images: np.ndarray, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        outputs = self._module.call(self.signature, image=images, **inputs)
-        if self.signature == "log_prob":
-            return outputs["log_prob"][:, None]
-        return outputs["embedding" if self.signature == "embed" else "mean"]
+    def _call(self, output: str, images: np.ndarray, inputs: Mapping[str, np.ndarray]
+              ) -> np.ndarray:
+        """An output of the signature for stamps, [N, ...]."""
+        parts = [self._module.call(
+                     self.signature, image=images[rows],
+                     **{name: value[rows] for name, value in inputs.items()})[output]
+                 for rows in (slice(first, first + ROWS) for first in range(0, len(images), ROWS))]
+        found = np.concatenate(parts)
+        return found[:, None] if output == "log_prob" else found
 
     def _noise(self, images: np.ndarray, noise_sigma: ArrayLike | None) -> np.ndarray:
         if noise_sigma is None:

@@ -155,6 +155,9 @@ def table_of(embedder: Embedder, stamps: Stamps, symmetries: bool = False) -> Em
     for name, values in stamps.columns.items():
         if name not in table.colnames:
             table[name] = values
+    if embedder.has_position_angle and "position_angle" not in table.colnames:
+        table["position_angle"] = embedder.position_angles(
+            stamps.images, stamps.psf, stamps.noise_sigma, stamps.columns)
     table[THUMBNAIL] = stamps.thumbnails()
     table.meta.update(MODULE=card.name, MODVERS=card.version, SYMMETRY=symmetries,
                       SAVEDSHA=card.files["saved_model.pb"][:16])

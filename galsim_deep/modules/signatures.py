@@ -21,7 +21,8 @@ class _Format:
 
     Shapes are written with one letter for each dimension: N galaxies, S pixels on a side of a
     stamp, P of a PSF image, B bands, L random numbers, K latents, V numbers that describe a galaxy
-    to be drawn, C classes, D numbers in an embedding.
+    to be drawn, C classes, D numbers in an embedding, A
+    answers.
     """
 
     inputs: dict[str, str]
@@ -46,12 +47,13 @@ _LOG_PROB = dict(log_prob="N")
 
 _FORMATS = {
     "sample": _Format(_NORMAL, _IMAGE, _CLASS, _CLASS, optional_outputs=dict(pixel_scale="N")),
-    "decode": _Format(_LATENT, _IMAGE, _CLASS),
+    "decode": _Format(_LATENT, _IMAGE, _CLASS, optional_inputs=dict(position_angle="N")),
     "encode": _Format(_IMAGE | _PSF_AND_NOISE, dict(mean="NK", scale="NK"),
                       outputs_with_classes=dict(log_class_probability="NC")),
     "log_prob": _Format(_LATENT, _LOG_PROB),
     "prior": _Format(_CLASS, dict(log_class_probability="N")),
     "embed": _Format(_IMAGE, dict(embedding="ND"), optional_inputs=_PSF_AND_NOISE,
+                     optional_outputs=dict(position_angle="N", vote_fractions="NA"),
                      all_columns=False),
 }
 # Those of a compact graph that chooses stamps: `LATENTS`, and one for each size.

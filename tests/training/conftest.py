@@ -243,6 +243,10 @@ TINY_FAMILIES = {
     "affine_flow": dict(model=dict(levels=2, layers=1, hidden=4), fit=tiny_fit("likelihood")),
     "residual_autoencoder": dict(model=dict(channels=[4, 4, 6], blocks=1, latent_size=5),
                                  fit=tiny_fit("reconstruction")),
+    "et_vae": dict(
+        model=dict(answers=["flux_radius", "mag_auto"], latent_size=4, radii=8, angles=16,
+                   pose_channels=[4], channels=[4, 6], hidden=8),
+        fit=tiny_fit("autoencoder", "votes", votes=dict(labels=6, alternate=True))),
     "maf": dict(
         model=dict(latent_size=4, flow=dict(kind="masked_autoregressive", layers=2, hidden=8)),
         fit=tiny_fit("density")),

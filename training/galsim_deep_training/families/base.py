@@ -68,7 +68,8 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
                               -> image [N, S, S, B], galaxy_class [N] if there are classes,
                               optionally pixel_scale [N]
     encoder     embed         image [N, S, S, B]; as far as needed psf [N, P, P, B] and
-                              noise_sigma [N, B] -> embedding [N, D]
+                              noise_sigma [N, B] -> embedding [N, D],
+                              optionally position_angle [N] [deg] and vote_fractions [N, A]
     density     log_prob      latent [N, K] -> log_prob [N];
                               or image, and as far as needed psf and noise_sigma -> log_prob [N]
     ==========  ============  ======================================================================
@@ -80,7 +81,8 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     ==========  ======================================================================
     latents     those of sample -> latent [N, V], extent [N], galaxy_class [N] if there are classes
     draw_Z      latent [N, V], pixel_scale [N], without the columns -> image [N, Z, Z, B]
-    decode      latent [N, K], galaxy_class [N] if there are classes -> image [N, S, S, B]
+    decode      latent [N, K], galaxy_class [N] if there are classes, optionally
+                position_angle [N] [deg] -> image [N, S, S, B]
     encode      image, psf, noise_sigma -> mean [N, K], scale [N, K],
                 log_class_probability [N, C] if there are classes
     log_prob    latent [N, K] -> log_prob [N]

@@ -58,7 +58,9 @@ class OptimiserStep:
             loss, scalars = function()
             scaled = self.loss_scale.scaled(loss)
         gradients = self.loss_scale.unscaled(
-            tape.gradient(scaled, [v.value for v in self.variables]))
+            # Zero for variables that the loss does not depend on in this step.
+            tape.gradient(scaled, [v.value for v in self.variables],
+                          unconnected_gradients=tf.UnconnectedGradients.ZERO))
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:
             # The gradient of the whole batch is the mean over its equal shares.

@@ -1,0 +1,5 @@
+"""The model family ``et_vae``."""
+
+__all__ = ["ETVAE"]
+
+from .family import ETVAE
