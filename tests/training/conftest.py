@@ -253,7 +253,7 @@ TINY_FAMILIES = {
     "vdvae": dict(
         model=dict(encoder_blocks=[1, 1, 1], decoder_blocks=[2, 1, 1], channels=[4, 6, 8],
                    details=[0, 1, 2], vector_size=6),
-        fit=tiny_fit("autoencoder", "columns", autoencoder=dict(vector_only=0.4))),
+        fit=tiny_fit("autoencoder", "adversarial", "columns", autoencoder=dict(vector_only=0.4))),
     # Likewise on a polar grid, with stamps that fit each galaxy.
     "mpcc_polar": dict(
         stamp=dict(sizes=[16, 32, 48]),

@@ -27,27 +27,31 @@ from ..shared.signatures import (
     log_prob_signature,
     sample_signature,
 )
+from .adversarial import Adversarial
 from .autoencoder import VeryDeepAutoencoder
 from .phase import VeryDeepAutoencoding
 from .settings import VDVAESettings
 
 
 class Clipping(keras.layers.Layer):
-    """The threshold at which stamps are clipped [sigma], which is saved with the first phase.
+    """How stamps are clipped, in units of the noise, which is saved with the first phase.
 
-    >>> float(Clipping().threshold)
-    0.0
+    >>> float(Clipping().threshold), float(Clipping().peak)
+    (0.0, 0.0)
     """
 
     def __init__(self) -> None:
         super().__init__(name="clipping", dtype="float32")
-        self.threshold = self.add_weight(shape=(), initializer="zeros", trainable=False,
-                                         name="threshold")
+        self.threshold, self.peak = (
+            self.add_weight(shape=(), initializer="zeros", trainable=False, name=name)
+            for name in ("threshold", "peak"))
         self.built = True
 
     def adapt(self, dataset: Dataset) -> None:
-        """Take the threshold of a data set; zero if its stamps are not clipped."""
-        self.threshold.assign(dataset.clipping[0] if dataset.clipping else 0.0)
+        """Take the numbers of a data set, see `observation.clipped`; zero if it is not clipped."""
+        for variable, value in zip(
+                (self.threshold, self.peak), dataset.clipping or (0.0, 0.0), strict=True):
+            variable.assign(value)
 
 
 class VDVAE(ModelFamily, kind="vdvae"):
@@ -64,7 +68,8 @@ class VDVAE(ModelFamily, kind="vdvae"):
     """
 
     Settings = VDVAESettings
-    phase_types = (VeryDeepAutoencoding, ColumnImputation)
+    phase_types = (VeryDeepAutoencoding, Adversarial, ColumnImputation)
+    optional_phases = ("adversarial",)
     optional_columns = True
 
     settings: VDVAESettings
