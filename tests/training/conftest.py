@@ -246,7 +246,7 @@ TINY_FAMILIES = {
     "et_vae": dict(
         model=dict(answers=["flux_radius", "mag_auto"], latent_size=4, radii=8, angles=16,
                    pose_channels=[4], channels=[4, 6], hidden=8),
-        fit=tiny_fit("autoencoder", "votes", votes=dict(labels=6, alternate=True))),
+        fit=tiny_fit("autoencoder", "votes", votes=dict(labels=6))),
     "maf": dict(
         model=dict(latent_size=4, flow=dict(kind="masked_autoregressive", layers=2, hidden=8)),
         fit=tiny_fit("density")),

@@ -36,8 +36,8 @@ class PoseNetwork(keras.Model):
         self.convolutions = [PolarConv2D(channels, 3, activation=ACTIVATION)
                              for channels in settings.pose_channels]
         # Over all radii at once; where the light is, is a good beginning.
-        self.profile = keras.layers.Dense(1)
-        self.light = keras.layers.Dense(1, kernel_initializer="ones")
+        self.profile = keras.layers.Dense(1, use_bias=False)
+        self.light = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
         phase = 2 * 2 * np.pi * np.arange(settings.angles) / settings.angles
         self._harmonic = np.stack([np.cos(phase), np.sin(phase)]).astype(np.float32)
 
