@@ -41,7 +41,7 @@ IMAGE_STEPS, VOTE_STEPS = 2000, 600
 
 
 def recipe_of(run: Path, way: str, labels: int, seed: int, steps: tuple[int, int]) -> Recipe:
-    """The recipe with another way to fit, written to the working folder."""
+    """The recipe with another way to fit, written to the working folder of a seed."""
     content = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
     votes, alternate = content["fit"].pop("votes"), way == "alternating"
     if way == "two-step":
@@ -50,8 +50,8 @@ def recipe_of(run: Path, way: str, labels: int, seed: int, steps: tuple[int, int
     votes.update(steps=2 * steps[1] if alternate else steps[1], labels=labels, alternate=alternate)
     content["fit"]["votes"] = votes
     content.update(seed=seed)
-    content["data"].update(file_name=str((run / "images.npz").resolve()))
-    path = run / f"{way}_{labels}_{seed}.yaml"
+    content["data"].update(file_name=str((run.parent / "images.npz").resolve()))
+    path = run / f"{way}_{labels}.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return read_recipe(path)
 
@@ -109,19 +109,20 @@ def main() -> None:
                         help="steps on images alone of the two-step way, and steps with votes")
     options = parser.parse_args()
     write_images(options.folder, options.run / "images.npz")
-    first = recipe_of(options.run, "supervised", options.labels[0], 1, options.steps)
-    if not (options.run / "data.h5").exists():
-        build(first, options.run / "data.h5", 2, progress=False)
-    dataset = Dataset(options.run / "data.h5")
-    test = dataset.read(dataset.test_indices)
-    votes = np.stack([test[name] for name in first.model.answers], axis=-1)
-    fractions = votes / votes.sum(axis=1, keepdims=True)
     rms: dict[tuple[str, int], list[float]] = {}
     for seed in range(1, options.seeds + 1):
+        run = options.run / f"seed_{seed}"
+        run.mkdir(exist_ok=True)
+        if not (run / "data.h5").exists():
+            build(recipe_of(run, WAYS[0], options.labels[0], seed, options.steps), run / "data.h5",
+                  2, progress=False)
+        dataset = Dataset(run / "data.h5")
+        test = dataset.read(dataset.test_indices)
         for labels in options.labels:
             for way in WAYS:
-                family = fit(recipe_of(options.run, way, labels, seed, options.steps), options.run,
-                             progress=False)
+                family = fit(recipe_of(run, way, labels, seed, options.steps), run, progress=False)
+                votes = np.stack([test[name] for name in family.settings.answers], axis=-1)
+                fractions = votes / votes.sum(axis=1, keepdims=True)
                 error = predictions(family, test["stamp"]) - fractions
                 rms.setdefault((way, labels), []).append(float(np.sqrt(np.mean(error**2))))
                 print(f"seed {seed}, {labels} labels, {way}: {rms[way, labels][-1]:.4f}",

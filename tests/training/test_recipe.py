@@ -35,7 +35,8 @@ def test_shipped_recipes(path):
     assert [phase.name for phase in family.phases] == list(recipe.fit)
 
 
-@pytest.mark.parametrize("name", ["acs_flow_vae", "acs_mpcc", "first_encoder", "first_mpcc"])
+@pytest.mark.parametrize("name", [
+    "acs_flow_vae", "acs_mpcc", "first_encoder", "first_mpcc", "first_vdvae"])
 def test_cards_of_shipped_modules_name_the_recipes(name):
     """If a recipe changes, its module is exported again, or its card is rewritten.
 

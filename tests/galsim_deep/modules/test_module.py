@@ -382,7 +382,7 @@ def inputs(module, count, level="0.5"):
 
 
 def test_some_are_shipped():
-    assert {"acs_flow_vae", "acs_mpcc", "first_mpcc"} <= set(GENERATORS)
+    assert {"acs_flow_vae", "acs_mpcc", "first_mpcc", "first_vdvae"} <= set(GENERATORS)
     assert "first_encoder" in SHIPPED
 
 

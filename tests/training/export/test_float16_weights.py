@@ -59,3 +59,22 @@ def test_gradients_flow_through_kernels():
     x = tf.ones([2, 6])
     found = tf.function(lambda x: halved.call(lambda x: slope(x))(x=x))(x)
     np.testing.assert_allclose(found, slope(x), rtol=1e-5)
+
+
+def test_fewer_significant_bits():
+    net, original = network(), network()
+    Float16Weights(dict(net=net), significant_bits=5)
+    kernel, exact = net.layers[0].kernel.numpy(), original.layers[0].kernel.numpy()
+    np.testing.assert_allclose(kernel, exact, rtol=2.0**-5)
+    mantissa, _ = np.frexp(kernel)
+    np.testing.assert_array_equal(32 * mantissa, np.round(32 * mantissa))
+    assert np.abs(kernel / exact - 1).max() > 2.0**-8
+
+
+def test_a_function_depends_on_the_kernels_that_it_uses():
+    net = network()
+    halved = Float16Weights(dict(net=net))
+    first = tf.function(lambda x: halved.call(lambda x: dict(y=net.layers[0](x)))(x=x))
+    used = {variable.ref() for variable in first.get_concrete_function(
+        tf.TensorSpec([None, 6])).graph.variables}
+    assert used == {variable.ref() for variable in halved.variables[:2]}

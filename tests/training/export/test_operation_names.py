@@ -78,3 +78,24 @@ def test_twice_is_the_same_as_once(folder):
     once = (folder / "saved_model.pb").read_bytes()
     shorten_operation_names(folder)
     assert (folder / "saved_model.pb").read_bytes() == once
+
+
+def test_what_saves_variables_is_removed(folder):
+    """It is not needed to load them."""
+    shorten_operation_names(folder)
+    model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    (graph,) = model.meta_graphs
+    functions = {function.signature.name for function in graph.graph_def.library.function}
+    assert not any("traced_save" in name for name in functions)
+    assert any("traced_restore" in name for name in functions)
+    called = {node.attr["f"].func.name for node in graph.graph_def.node if "f" in node.attr}
+    assert called <= functions
+    # Loaders of TensorFlow 1 restore by the operation that is named here.
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        outputs = loaded.signature_def["sample"].outputs
+        inputs = loaded.signature_def["sample"].inputs
+        total = session.run(outputs["total"].name, {
+            inputs[name].name: [[1.0, 2.0]] for name in ("n1", "x")})
+    np.testing.assert_allclose(
+        total, run(folder, n1=[[1.0, 2.0]], x=[[1.0, 2.0]])["total"], rtol=1e-6)

@@ -6,6 +6,7 @@ __all__ = ["Float16Weights"]
 from collections.abc import Callable, Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 LARGEST = 65504.0
@@ -19,7 +20,9 @@ class Float16Weights:
     a module of them compute the same.
 
     Parameters:
-        networks:   Networks or layers by name.
+        networks:           Networks or layers by name.
+        significant_bits:   Bits of a kernel that are kept; fewer make the file of the compact
+                            graph, which is compressed, smaller.  [default: 11, those of float16]
 
     Attributes:
         variables:  All weights as they are stored, a list of `tf.Variable`.
@@ -33,13 +36,15 @@ class Float16Weights:
     TensorShape([1, 2])
     """
 
-    def __init__(self, networks: Mapping[str, keras.layers.Layer]) -> None:
+    def __init__(self, networks: Mapping[str, keras.layers.Layer],
+                 significant_bits: int = 11) -> None:
         self.variables: list[tf.Variable] = []
         self._kernels: list[tuple[keras.Variable, tf.Variable]] = []
         for network in networks.values():
             for variable in network.variables:
                 if self._is_kernel(variable):
-                    kernel = tf.cast(variable.value, tf.float16)
+                    kernel = tf.constant(
+                        _rounded(variable.numpy(), significant_bits), tf.float16)
                     variable.assign(tf.cast(kernel, tf.float32))
                     self.variables.append(tf.Variable(kernel, trainable=False))
                     self._kernels.append((variable, self.variables[-1]))
@@ -59,8 +64,26 @@ class Float16Weights:
             function:   A function of tensors that runs the networks.
         """
         def run(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-            kernels = [(variable, tf.cast(half, tf.float32)) for variable, half in self._kernels]
-            with keras.StatelessScope(state_mapping=kernels):
+            with _Kernels(self._kernels):
                 return function(**inputs)
 
         return run
+
+
+class _Kernels(keras.StatelessScope):
+    """A scope in which kernels have the values of other variables, which are read when they are
+    used: a function then depends only on those that it uses."""
+
+    def __init__(self, kernels: list[tuple[keras.Variable, tf.Variable]]) -> None:
+        super().__init__()
+        self._halves = {id(variable): half for variable, half in kernels}
+
+    def get_current_value(self, variable: keras.Variable) -> tf.Tensor | None:
+        half = self._halves.get(id(variable))
+        return None if half is None else tf.cast(half, tf.float32)
+
+
+def _rounded(values: np.ndarray, significant_bits: int) -> np.ndarray:
+    """Values rounded to so many significant binary digits."""
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(np.ldexp(mantissa, significant_bits)), exponent - significant_bits)

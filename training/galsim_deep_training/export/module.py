@@ -111,9 +111,8 @@ def save(family: ModelFamily, folder: Path) -> None:
 
     The kernels of its networks are rounded to 16 bits.
     """
-    weights, root = Float16Weights(family.networks), tf.Module()
-    # Only the variables: with the networks, functions of Keras would be saved too.
-    root.weights = weights.variables
+    weights, root = Float16Weights(
+        family.networks, family.significant_bits), tf.Module()
     offered = family.signatures()
     drawing = drawing_signatures(family.recipe.stamp.sizes)
     signatures = {
@@ -121,6 +120,11 @@ def save(family: ModelFamily, folder: Path) -> None:
             key: tf.TensorSpec(spec.shape, spec.dtype, key)
             for key, spec in signature.inputs.items()})
         for name, signature in offered.items() if name not in drawing}
+    # Only the variables that signatures use, some of which are needed for the fit alone; with the
+    # networks, functions of Keras would be saved too.
+    used = {variable.ref() for signature in signatures.values()
+            for variable in signature.graph.variables}
+    root.weights = [variable for variable in weights.variables if variable.ref() in used]
     default = signatures[REQUIRED_SIGNATURES[family.module_kind]]
     tf.saved_model.save(root, str(folder), signatures=dict(signatures, serving_default=default))
     shorten_operation_names(folder)

@@ -1,4 +1,4 @@
-"""Short names for the operations of a SavedModel.
+"""Smaller files of SavedModels: short names of operations, and nothing that nobody uses.
 
 The name of an operation lists all layers and bijectors around it, and is repeated by every one
 that takes its result.  In the graph of a small network these names are most of the file.
@@ -7,6 +7,7 @@ that takes its result.  In the graph of a small network these names are most of 
 __all__ = ["shorten_operation_names"]
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 
 def shorten_operation_names(folder: Path) -> None:
-    """Name the operations inside the functions of a SavedModel by numbers.
+    """Name the operations inside the functions of a SavedModel by numbers, and remove the function
+    that would save its variables again.
 
     Signatures, their inputs and their outputs keep their names.
 
@@ -24,9 +26,33 @@ def shorten_operation_names(folder: Path) -> None:
     path = folder / "saved_model.pb"
     model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     for graph in model.meta_graphs:
+        _remove_saving(graph)
         for function in graph.graph_def.library.function:
             _shorten(function)
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _remove_saving(graph: Any) -> None:
+    """Remove the operation that saves variables, its function, and constants that only it uses."""
+    # TensorFlow 1 needs the name in ``saver_def``, though not the operation.
+    name = graph.saver_def.save_tensor_name.split(":")[0]
+    nodes = {node.name: node for node in graph.graph_def.node}
+    if name not in nodes:
+        return
+    function = nodes[name].attr["f"].func.name
+    used = {reference.split(":")[0].removeprefix("^") for node in graph.graph_def.node
+            if node.name != name for reference in node.input}
+    inputs = {reference.split(":")[0].removeprefix("^") for reference in nodes[name].input}
+    unused = {name} | {each for each in inputs - used if nodes[each].op == "Const"}
+    _keep(graph.graph_def.node, lambda node: node.name not in unused)
+    _keep(graph.graph_def.library.function, lambda each: each.signature.name != function)
+
+
+def _keep(messages: Any, condition: Callable[[Any], bool]) -> None:
+    """Remove the messages of a repeated field for which a condition is false."""
+    for number in reversed(range(len(messages))):
+        if not condition(messages[number]):
+            del messages[number]
 
 
 def _shorten(function: Any) -> None:

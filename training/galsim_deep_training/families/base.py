@@ -121,6 +121,8 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     several_bands = False
     """Whether recipes may have several bands.  Stamps are then [N, S, S, B]; the PSF and the noise
     of an example are the same in all bands."""
+    significant_bits = 11
+    """Significant bits of the kernels of its modules, see `export.float16_weights`."""
     optional_columns = False
     """Whether signatures accept NaN for a column whose value is not known.  Such a family has an
     `networks.imputation.Imputation` under ``imputation``."""

@@ -89,7 +89,7 @@ class VeryDeepAutoencoder(Autoencoder):
 
     def encode(self, stamps: tf.Tensor, psfs: tf.Tensor, noise_sigma: tf.Tensor,
                columns: Columns) -> tuple[tf.Tensor, tf.Tensor]:
-        _, (first, *_) = self.decoder(
+        first = self.decoder.first(
             self.conditions(columns), self.features(stamps, psfs, noise_sigma))
         return first.mean[:, 0, 0], first.scale[:, 0, 0]
 
@@ -104,8 +104,7 @@ class VeryDeepAutoencoder(Autoencoder):
 
     def prior(self, columns: Columns) -> Drawn:
         """The distribution of z0 given the columns."""
-        _, (first, *_) = self.decoder(self.conditions(columns))
-        return first
+        return self.decoder.first(self.conditions(columns))
 
     def _maps(self, normal: tf.Tensor) -> list[tf.Tensor]:
         """Normal numbers [N, L] as those of each latent."""

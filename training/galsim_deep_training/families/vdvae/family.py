@@ -71,6 +71,7 @@ class VDVAE(ModelFamily, kind="vdvae"):
     phase_types = (VeryDeepAutoencoding, Adversarial, ColumnImputation)
     optional_phases = ("adversarial",)
     optional_columns = True
+    significant_bits = 7  # with 11, the module would have more than 10 MB
 
     settings: VDVAESettings
 
@@ -91,9 +92,10 @@ class VDVAE(ModelFamily, kind="vdvae"):
     def _create_weights(self) -> None:
         columns, stamp = self.example_columns(), self.recipe.stamp
         self.imputed(columns)
-        self.autoencoder.encode(
-            tf.ones([1, stamp.size, stamp.size]), tf.ones([1, stamp.psf_size, stamp.psf_size]),
-            tf.ones([1]), columns)
+        self.autoencoder.infer(
+            dict(columns, stamp=tf.ones([1, stamp.size, stamp.size]), noise_sigma=tf.ones([1]),
+                 psf=tf.ones([1, stamp.psf_size, stamp.psf_size])),
+            tf.zeros([1, self.autoencoder.noise_size]), tf.constant(0.0))
 
     def prepare(self, dataset: Dataset) -> None:
         super().prepare(dataset)

@@ -255,7 +255,7 @@ class TopDown(keras.Model):
     def call(self, conditions: tf.Tensor, features: Sequence[tf.Tensor] | None = None,
              normals: Sequence[tf.Tensor] | None = None, vector: tf.Tensor | None = None,
              from_prior: tf.Tensor | None = None) -> tuple[tf.Tensor, list[Drawn]]:
-        """Decode.
+        """Decode; see `first` for z0 alone.
 
         Parameters:
             conditions: Standardised columns, [N, C].
@@ -292,6 +292,21 @@ class TopDown(keras.Model):
                 if latent is not None:
                     drawn.append(latent)
         return tf.cast(self.exit(keras.activations.get(ACTIVATION)(h)), tf.float32)[..., 0], drawn
+
+
+    def first(self, conditions: tf.Tensor, features: Sequence[tf.Tensor] | None = None) -> Drawn:
+        """The distribution of z0, without what follows from it.
+
+        Parameters:
+            conditions, features:   As for `call`.
+
+        Returns:
+            what the first block draws: the posterior, or without features the prior.
+        """
+        h = self.conditionings[0](conditions)[:, None, None, :]
+        _, drawn = self.stages[0][0](h, None if features is None else features[-1])
+        assert drawn is not None  # the first block has a latent
+        return drawn
 
 
 def stage_sizes(size: int, settings: VDVAESettings) -> list[int]:
