@@ -12,9 +12,6 @@ VOTES = {
     "smooth": "t01_smooth_or_features_a01_smooth",
     "features": "t01_smooth_or_features_a02_features_or_disk",
     "artifact": "t01_smooth_or_features_a03_star_or_artifact",
-    "edge_on": "t02_edgeon_a04_yes", "face_on": "t02_edgeon_a05_no",
-    "bar": "t03_bar_a06_bar", "no_bar": "t03_bar_a07_no_bar",
-    "spiral": "t04_spiral_a08_spiral", "no_spiral": "t04_spiral_a09_no_spiral",
 }
 """Answers by a short name: the beginning of their columns in the table of votes."""
 

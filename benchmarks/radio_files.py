@@ -75,9 +75,16 @@ def mirabest(path: str | os.PathLike, basic: str | os.PathLike) -> Labelled:
 
 
 def frdeep(path: str | os.PathLike) -> Labelled:
-    """The sources of FR-DEEP (Tang, Scaife & Leahy 2019), as NVSS or as FIRST saw them: 600."""
+    """The sources of FR-DEEP (Tang, Scaife & Leahy 2019), as NVSS or as FIRST saw them: 600.
+
+    A pixel of NVSS has 15 arcsec; a module of FIRST sources sees it as one of 1.8 arcsec, at which
+    the sources have about the size on the stamp that FIRST sources have.
+    """
     with np.load(path) as content:
-        return Labelled(content["images"], np.array(["FRI", "FRII"])[content["label"]],
+        # In these images the threshold was not subtracted either.
+        images = np.stack([_without_threshold(image) if image.any() else image
+                           for image in content["images"]])
+        return Labelled(images, np.array(["FRI", "FRII"])[content["label"]],
                         content["split"] == "test_batch")
 
 

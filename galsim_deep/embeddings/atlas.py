@@ -38,7 +38,10 @@ def map_of(embedding: ArrayLike, method: Method = "tsne", seed: int = 1) -> NDAr
     values = np.asarray(embedding, float)
     if len(values) < LEAST:
         raise GalSimError(f"A map needs at least {LEAST} rows; the table has {len(values)}.")
-    values = values / np.maximum(values.std(axis=0), 1e-12 * max(np.abs(values).max(), 1e-30))
+    deviation = values.std(axis=0)
+    # Numbers that hardly vary say nothing.
+    values = (values - values.mean(axis=0)) / np.maximum(
+        deviation, max(1e-3 * deviation.max(), 1e-30))
     if method == "umap":
         try:
             from umap import UMAP

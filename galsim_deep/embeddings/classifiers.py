@@ -11,6 +11,8 @@ import numpy as np
 from galsim import GalSimError
 from numpy.typing import ArrayLike, NDArray
 
+NEIGHBOURS = 20
+"""Neighbours of the classifier ``knn``."""
 FOLDS = 5
 """Parts of the training set in a cross-validation."""
 
@@ -25,7 +27,7 @@ def _pipeline(estimator: Any) -> Any:
 def _knn(seed: int) -> Any:
     from sklearn.neighbors import KNeighborsClassifier
 
-    return _pipeline(KNeighborsClassifier(n_neighbors=20))
+    return _pipeline(KNeighborsClassifier(n_neighbors=NEIGHBOURS))
 
 
 def _rf(seed: int) -> Any:
@@ -157,19 +159,27 @@ def figures_of(label: ArrayLike, score: ArrayLike, classes: ArrayLike,
                    *(float(np.mean(values)) for values in (aucs, specificities, recalls)))
 
 
-def _scores(estimator: Any, features: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scores(estimator: Any, features: NDArray[np.float64], classes: np.ndarray
+            ) -> NDArray[np.float64]:
     """A score for each class, [N, C]."""
     if hasattr(estimator, "predict_proba"):
-        return estimator.predict_proba(features)
-    decision = estimator.decision_function(features)
-    return np.stack([-decision, decision], axis=1) if decision.ndim == 1 else decision
+        found = estimator.predict_proba(features)
+    else:
+        found = estimator.decision_function(features)
+        if found.ndim == 1:
+            found = np.stack([-found, found], axis=1)
+    # A class of few sources may be missing in a part of a cross-validation.
+    scores = np.full((len(features), len(classes)), found.min() - 1.0)
+    scores[:, np.searchsorted(classes, estimator.classes_)] = found
+    return scores
 
 
-def check_labels(label: np.ndarray, least: int, where: str) -> np.ndarray:
+def check_labels(label: np.ndarray, least: int, where: str,
+                 sources: np.ndarray | None = None) -> np.ndarray:
     """The classes of labels, sorted.
 
     Raises a `galsim.GalSimError` if labels are not known, there is one class only, or a class has
-    fewer than ``least`` examples.
+    fewer than ``least`` examples, or sources if these are given.
 
     >>> check_labels(np.array(["a", "b", "a", "b"]), 2, "the table").tolist()
     ['a', 'b']
@@ -177,6 +187,8 @@ def check_labels(label: np.ndarray, least: int, where: str) -> np.ndarray:
     if label.dtype.kind == "f" and not np.isfinite(label).all():
         raise GalSimError(f"Some labels of {where} are not finite. Leave these rows out.")
     classes, counts = np.unique(label, return_counts=True)
+    if sources is not None:
+        counts = np.array([len(np.unique(sources[label == name])) for name in classes])
     if len(classes) < 2:
         raise GalSimError(f"The labels of {where} have one class only, {classes[0]}; a classifier "
                           "needs at least two.")
@@ -203,13 +215,19 @@ def cross_validated(name: str, features: ArrayLike, label: ArrayLike, positive: 
 
     values, labels = np.asarray(features, float), np.asarray(label)
     groups = np.arange(len(labels)) if sources is None else np.asarray(sources)
-    classes = check_labels(labels, FOLDS, "the training set")
+    classes = check_labels(labels, FOLDS, "the training set", groups)
+    if name == "knn" and len(labels) * (FOLDS - 1) < FOLDS * NEIGHBOURS:
+        raise GalSimError(
+            f"The training set has {len(labels)} examples; the classifier knn, of {NEIGHBOURS} "
+            f"neighbours, needs {-(-FOLDS * NEIGHBOURS // (FOLDS - 1))} for a cross-validation. "
+            "Label more.")
     parts = []
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for train, test in folds.split(values, labels, groups):
         estimator = CLASSIFIERS[name](seed).fit(values[train], labels[train])
         parts.append(dataclasses.astuple(
-            figures_of(labels[test], _scores(estimator, values[test]), classes, positive)))
+            figures_of(labels[test], _scores(estimator, values[test], classes), classes,
+                       positive)))
     mean, error = np.nanmean(parts, axis=0), np.nanstd(parts, axis=0, ddof=1) / np.sqrt(FOLDS)
     return Figures(*mean.tolist()), Figures(*error.tolist())
 
@@ -217,7 +235,8 @@ def cross_validated(name: str, features: ArrayLike, label: ArrayLike, positive: 
 def classify(features: ArrayLike, label: ArrayLike, test_features: ArrayLike,
              test_label: ArrayLike, positive: object = None,
              sources: ArrayLike | None = None, seed: int = 1,
-             names: tuple[str, ...] = tuple(CLASSIFIERS)) -> dict[str, Evaluation]:
+             names: tuple[str, ...] = tuple(CLASSIFIERS),
+             test_sources: ArrayLike | None = None) -> dict[str, Evaluation]:
     """Fit the classifiers on a training set and evaluate them on a test set.
 
     Parameters:
@@ -229,13 +248,15 @@ def classify(features: ArrayLike, label: ArrayLike, test_features: ArrayLike,
         sources:        As for `cross_validated`.
         seed:           Seed of everything random.
         names:          Which of `CLASSIFIERS`.
+        test_sources:   Number of the galaxy of each row of the test set, [M], for its errors.
+                        [default: all are different]
 
     Returns:
         by name of the classifier, an `Evaluation`.
 
     Raises:
-        galsim.GalSimError: if there is one class only, a class has too few examples, or the test
-            set has a class that the training set has not.
+        galsim.GalSimError: if there is one class only, in either set, a class has too few examples,
+            or the test set has a class that the training set has not.
 
     Example::
 
@@ -253,19 +274,26 @@ def classify(features: ArrayLike, label: ArrayLike, test_features: ArrayLike,
     if unknown:
         raise GalSimError(f"The test set has the class {unknown[0]}, which the training set has "
                           "not.")
+    if len(np.unique(test_labels)) < 2:
+        raise GalSimError(f"The test set has the class {test_labels[0]} only. It needs two to "
+                          "measure how well they are told apart."
+                          if len(test_labels) else "The test set is empty.")
     if positive is None:
         positive = classes[-1]
     if positive not in classes:
         raise GalSimError(f"There is no class '{positive}'; the classes are: "
                           f"{', '.join(map(str, classes))}.")
+    galaxies = np.arange(len(tests)) if test_sources is None else np.asarray(test_sources)
+    members = [np.flatnonzero(galaxies == galaxy) for galaxy in np.unique(galaxies)]
     found = {}
     for name in names:
         estimator = CLASSIFIERS[name](seed).fit(values, labels)
-        scores = _scores(estimator, tests)
+        scores = _scores(estimator, tests, classes)
         rng = np.random.default_rng([seed, 13])
         draws = []
         for _ in range(200):
-            rows = rng.integers(len(tests), size=len(tests))
+            rows = np.concatenate([members[number] for number in rng.integers(
+                len(members), size=len(members))])
             draws.append(dataclasses.astuple(
                 figures_of(test_labels[rows], scores[rows], classes, positive)))
         mean, error = cross_validated(name, values, labels, positive, sources, seed)

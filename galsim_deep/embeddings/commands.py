@@ -161,8 +161,14 @@ def _similar(options: argparse.Namespace) -> None:
     query.check_like(catalogue)
     rows = (np.arange(len(query)) if not options.id
             else np.array([query.row_of(name) for name in options.id]))
+    sources = None
+    if options.query is None:
+        # Neither the stamp itself nor copies of it, such as those that are turned.
+        sources = (catalogue.column("source") if "source" in catalogue.columns
+                   else np.arange(len(catalogue)))
     found = find_similar(query.embedding[rows], catalogue.embedding, options.neighbours,
-                         options.metric, rows if options.query is None else None, options.faiss)
+                         options.metric, None if sources is None else sources[rows], sources,
+                         options.faiss)
     count = found.rows.shape[1]
     _write(Table(dict(query=np.repeat(query.names[rows], count),
                       rank=np.tile(np.arange(1, count + 1), len(rows)),
@@ -241,6 +247,21 @@ def _test_rows(table: "EmbeddingTable", share: float, seed: int) -> np.ndarray:
     return np.isin(source, names[:max(1, round(share * len(names)))])
 
 
+def _with_labels(table: "EmbeddingTable", label: str) -> "EmbeddingTable":
+    """The rows whose label is known: neither masked, empty, NaN nor -1, which data sets have for
+    classes that are not known."""
+    from .tables import EmbeddingTable
+
+    masked = np.ma.getmaskarray(np.ma.asarray(table.table[label])) if label in table.columns else 0
+    values = table.column(label).astype(str)
+    known = ~(np.isin(np.char.lower(values), ["", "nan", "-1", "-1.0"]) | masked)
+    if not known.any():
+        raise GalSimError(f"No row has a label: the column '{label}' has none that is known.")
+    if not known.all():
+        print(f"left out {np.sum(~known)} of {len(table)} rows without a label")
+    return EmbeddingTable(table.table[known])
+
+
 def _classify(options: argparse.Namespace) -> None:
     _check_packages()
     from astropy.table import Table
@@ -249,17 +270,18 @@ def _classify(options: argparse.Namespace) -> None:
     from .page import Page, Strip
     from .tables import EmbeddingTable, read_embeddings
 
-    table = read_embeddings(options.table)
+    table = _with_labels(read_embeddings(options.table), options.label)
     if options.test_table is None:
         test_rows = _test_rows(table, options.test_share, options.seed)
         train, test = (EmbeddingTable(table.table[rows]) for rows in (~test_rows, test_rows))
     else:
-        train, test = table, read_embeddings(options.test_table)
+        train, test = table, _with_labels(read_embeddings(options.test_table), options.label)
         train.check_like(test)
     label, truth = (part.column(options.label).astype(str) for part in (train, test))
-    sources = train.column("source") if "source" in train.columns else None
+    sources, test_sources = (part.column("source") if "source" in part.columns else None
+                             for part in (train, test))
     found = classify(train.embedding, label, test.embedding, truth, options.positive, sources,
-                     options.seed)
+                     options.seed, test_sources=test_sources)
     rows = []
     for name, evaluation in found.items():
         row: dict[str, Any] = dict(classifier=name)

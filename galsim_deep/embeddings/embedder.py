@@ -156,7 +156,11 @@ class Embedder:
 
     def embed_stamps(self, stamps: Stamps, symmetries: bool = False) -> NDArray[np.float32]:
         """Embed `Stamps`; see `embed` for the result and the errors."""
-        return self.embed(stamps.images, stamps.psf, stamps.noise_sigma, stamps.columns, symmetries)
+        noise = stamps.noise_sigma
+        # Images without noise, such as pictures, have zero.
+        return self.embed(stamps.images, stamps.psf,
+                          None if noise is None or not np.any(noise) else noise,
+                          stamps.columns, symmetries)
 
     def _call(self, output: str, images: np.ndarray, inputs: Mapping[str, np.ndarray]
               ) -> np.ndarray:

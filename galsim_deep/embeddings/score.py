@@ -15,6 +15,8 @@ from .tables import EmbeddingTable
 
 OUTLIER_SHARE = 0.01
 """Share of the reference that is less likely than the threshold."""
+LOWEST = -1e30
+"""The log-likelihood of an embedding for which a density gives no finite number."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,7 +89,9 @@ def score(density: str | os.PathLike, table: EmbeddingTable,
                 "that it was fitted on.")
         columns = {name: embeddings.column(name).astype(np.float32)
                    for name in inputs if name != "latent"}
-        return module.call("log_prob", latent=vectors, **columns)["log_prob"].astype(float)
+        found = module.call("log_prob", latent=vectors, **columns)["log_prob"].astype(float)
+        # Far from all others the networks of a flow overflow.
+        return np.where(np.isfinite(found), found, LOWEST)
 
     if reference is not None:
         table.check_like(reference)

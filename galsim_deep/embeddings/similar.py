@@ -28,8 +28,8 @@ class Neighbours:
 
 
 def find_similar(query: ArrayLike, catalogue: ArrayLike, count: int = 5,
-                 metric: Metric = "cosine", exclude: ArrayLike | None = None,
-                 faiss: bool = False) -> Neighbours:
+                 metric: Metric = "cosine", query_source: ArrayLike | None = None,
+                 source: ArrayLike | None = None, faiss: bool = False) -> Neighbours:
     """Find the nearest neighbours of embeddings in a catalogue of embeddings.
 
     Parameters:
@@ -38,15 +38,17 @@ def find_similar(query: ArrayLike, catalogue: ArrayLike, count: int = 5,
         count:      Number of neighbours, K.
         metric:     ``cosine``: the direction of the embeddings counts (Andrianomena 2023,
                     eq. 4.1); ``euclidean``: their distance.
-        exclude:    For each query, the row of the catalogue that is the query itself, [Q]; -1 for
-                    none.  [default: none is excluded]
+        query_source, source:   Numbers or names of the galaxies of the query, [Q], and of the
+                    catalogue, [N]: stamps of one galaxy, such as turned copies, are not its
+                    neighbours.  [default: all stamps may be]
         faiss:      Whether to use faiss, for catalogues of millions.
 
     Returns:
         `Neighbours`.
 
     Raises:
-        galsim.GalSimError: if lengths differ, the catalogue has too few rows, or faiss is missing.
+        galsim.GalSimError: if lengths differ, the catalogue has too few rows, embeddings of one
+            number are compared by cosine, or faiss is missing.
 
     Example::
 
@@ -58,20 +60,22 @@ def find_similar(query: ArrayLike, catalogue: ArrayLike, count: int = 5,
     if queries.shape[1] != others.shape[1]:
         raise GalSimError(f"The embeddings of the query have {queries.shape[1]} numbers, those of "
                           f"the catalogue {others.shape[1]}. Embed both with the same module.")
-    wanted = count + (exclude is not None)
-    if count < 1 or wanted > len(others):
+    if metric == "cosine" and queries.shape[1] == 1:
+        raise GalSimError("Embeddings of one number, such as log-likelihoods, have no angle "
+                          "between them. Use the metric 'euclidean'.")
+    copies = 0 if source is None else int(np.unique(source, return_counts=True)[1].max())
+    if count < 1 or count + copies > len(others):
         raise GalSimError(f"{count} neighbours were asked for, and the catalogue has {len(others)} "
-                          "rows" + (", one of which is the query itself" if exclude is not None
+                          "rows" + (f", up to {copies} of which are of the same galaxy" if copies
                                     else "") + ". Ask for fewer, at least one.")
     if metric == "cosine":
         queries, others = _unit(queries), _unit(others)
-    rows, distance = (_faiss if faiss else _exact)(queries, others, wanted)
-    if exclude is not None:
-        own = np.asarray(exclude)[:, None]
-        # The query itself; if it is not among the nearest, the farthest of them, goes.
-        drop = np.where((rows == own).any(axis=1), (rows == own).argmax(axis=1), wanted - 1)
-        keep = np.arange(wanted) != drop[:, None]
-        rows, distance = (values[keep].reshape(len(rows), count) for values in (rows, distance))
+    rows, distance = (_faiss if faiss else _exact)(queries, others, count + copies)
+    if source is not None and query_source is not None:
+        own = np.asarray(source)[rows] == np.asarray(query_source)[:, None]
+        # Those of other galaxies first, in their order.
+        order = np.argsort(own, axis=1, kind="stable")[:, :count]
+        rows, distance = (np.take_along_axis(values, order, axis=1) for values in (rows, distance))
     similarity = 1 - 0.5 * distance**2 if metric == "cosine" else -distance
     return Neighbours(rows, similarity)
 
@@ -117,7 +121,8 @@ def same_class_share(embedding: ArrayLike, label: ArrayLike, count: int = 5,
     (1.0, 0.0)
     """
     values, labels = np.asarray(embedding, float), np.asarray(label)
-    found = find_similar(values, values, count, metric, exclude=np.arange(len(values)))
+    own = np.arange(len(values))
+    found = find_similar(values, values, count, metric, own, own)
     shares = (labels[found.rows] == labels[:, None]).mean(axis=1)
     rng = np.random.default_rng([seed, 12])
     means = [shares[rng.integers(len(shares), size=len(shares))].mean() for _ in range(200)]

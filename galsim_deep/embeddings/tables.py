@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EMBEDDING, THUMBNAIL, NAME = "embedding", "thumbnail", "id"
 """Columns of a table that are not catalogue columns."""
+WEIGHTS_PATH = "variables/variables.data-00000-of-00001"
+"""The file of a module by which embeddings are known to be of the same module."""
 SUFFIXES = {".parquet": "parquet", ".fits": "fits"}
 
 
@@ -105,6 +107,10 @@ class EmbeddingTable:
             raise GalSimError(
                 f"The tables have embeddings of {self.embedding.shape[1]} and "
                 f"{other.embedding.shape[1]} numbers. Embed both with the same module.")
+        symmetries = [str(table.table.meta.get("SYMMETRY", "")) for table in (self, other)]
+        if all(symmetries) and symmetries[0] != symmetries[1]:
+            raise GalSimError("One of the tables was made with --symmetries, and the other "
+                              "without. Embed both alike.")
         modules = [str(table.table.meta.get("SAVEDSHA", "")) for table in (self, other)]
         if all(modules) and modules[0] != modules[1]:
             raise GalSimError("The tables have embeddings of different modules. Embed both with "
@@ -160,7 +166,7 @@ def table_of(embedder: Embedder, stamps: Stamps, symmetries: bool = False) -> Em
             stamps.images, stamps.psf, stamps.noise_sigma, stamps.columns)
     table[THUMBNAIL] = stamps.thumbnails()
     table.meta.update(MODULE=card.name, MODVERS=card.version, SYMMETRY=symmetries,
-                      SAVEDSHA=card.files["saved_model.pb"][:16])
+                      SAVEDSHA=card.files[WEIGHTS_PATH][:16])
     return EmbeddingTable(table)
 
 

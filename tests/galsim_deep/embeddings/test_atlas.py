@@ -68,3 +68,9 @@ def test_principal_components():
     values = rng.normal(size=(2000, 3)) * [3.0, 1.0, 0.1]
     found = principal_components(values @ np.linalg.qr(rng.normal(size=(3, 3)))[0])
     np.testing.assert_allclose(found, np.cumsum([9, 1, 0.01]) / 10.01, atol=0.02)
+
+
+def test_numbers_that_do_not_vary_do_not_matter(table):
+    known = table(60)
+    constant = np.c_[known.embedding, np.full(60, 1e4)]
+    np.testing.assert_allclose(map_of(constant), map_of(known.embedding), atol=2.0)

@@ -7,6 +7,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from galsim_deep.embeddings.classifiers import (
     CLASSIFIERS,
+    _scores,
     check_labels,
     classify,
     cross_validated,
@@ -94,3 +95,41 @@ def test_classes_that_were_not_learnt(examples):
         classify(values, label, values[:1], ["bent"])
     with pytest.raises(galsim.GalSimError, match="no class 'bent'.*FRI, FRII"):
         classify(values, label, values, label, "bent")
+
+
+def test_classes_of_copies_of_a_few_sources():
+    """Sources count, and a class that is missing in a part does not mix up the others."""
+    rng = np.random.default_rng(3)
+    label = np.repeat(["a", "b", "c"], [40, 40, 10])
+    features = rng.normal(size=(90, 3)) + 4.0 * np.eye(3)[np.repeat([0, 1, 2], [40, 40, 10])]
+    sources = np.r_[np.arange(80), np.full(10, 99)]
+    with pytest.raises(galsim.GalSimError, match="class c has 1 examples"):
+        cross_validated("lr", features, label, "c", sources)
+    scores = _scores(CLASSIFIERS["lr"](1).fit(features[:80], label[:80]), features,
+                     np.array(["a", "b", "c"]))
+    assert scores.shape == (90, 3)
+    assert set(scores.argmax(axis=1)) == {0, 1} and (scores[:, 2] < scores[:, :2].min()).all()
+
+
+def test_too_few_rows_for_the_nearest_neighbours():
+    label = np.repeat(["a", "b"], 10)
+    with pytest.raises(galsim.GalSimError, match="20 examples.* 20 neighbours, needs 25"):
+        cross_validated("knn", np.eye(20), label, "b")
+
+
+def test_a_test_set_of_one_class():
+    features, label = np.random.default_rng(1).normal(size=(40, 2)), np.repeat(["a", "b"], 20)
+    with pytest.raises(galsim.GalSimError, match="test set has the class a only"):
+        classify(features, label, features[:10], label[:10], names=("lr",))
+
+
+def test_copies_in_the_test_set_do_not_make_errors_smaller():
+    rng = np.random.default_rng(1)
+    label = np.tile(["a", "b"], 60)
+    features = rng.normal(size=(120, 2)) + (label == "b")[:, None]
+    once, copied = (classify(
+        features[:60], label[:60], np.repeat(features[60:], copies, axis=0),
+        np.repeat(label[60:], copies), names=("lr",),
+        test_sources=np.repeat(np.arange(60), copies))["lr"] for copies in (1, 8))
+    assert copied.test.accuracy == once.test.accuracy
+    assert copied.test_error.accuracy == pytest.approx(once.test_error.accuracy, rel=0.3)

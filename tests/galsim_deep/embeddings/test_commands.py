@@ -55,6 +55,18 @@ def test_classify(embedded, tmp_path, capsys):
     assert "ROC curves" in (tmp_path / "classes.html").read_text()
 
 
+def test_rows_without_a_label_are_left_out(embedded, tmp_path, capsys):
+    table = Table.read(embedded)
+    names = np.array(table["label"]).astype("U8")
+    names[:4] = ["", "nan", "-1", "-1.0"]
+    table["label"] = names
+    table.write(tmp_path / "some.fits")
+    assert run("classify", tmp_path / "some.fits", "--label", "label", "--output", tmp_path) == 0
+    assert "left out 4 of 40 rows" in capsys.readouterr().out
+    predictions = Table.read(tmp_path / "predictions.ecsv")
+    assert set(predictions["label"]) <= {"close", "wide"}
+
+
 def test_map(embedded, tmp_path, capsys):
     assert run("map", embedded, "--colour", "size", "--output", tmp_path) == 0
     found = Table.read(tmp_path / "map.ecsv")

@@ -26,3 +26,10 @@ def test_tables_of_another_module(table):
     other = EmbeddingTable(Table(dict(embedding=np.zeros((3, 2)))))
     with pytest.raises(galsim.GalSimError, match="6 and 2 numbers"):
         table().check_like(other)
+
+
+def test_tables_with_and_without_symmetries(table):
+    plain, other = table(), table()
+    plain.table.meta["SYMMETRY"], other.table.meta["SYMMETRY"] = "False", "True"
+    with pytest.raises(galsim.GalSimError, match="with --symmetries, and the other without"):
+        plain.check_like(other)

@@ -43,16 +43,34 @@ def test_a_stamp_is_not_its_own_neighbour(vectors, metric):
     # Exact copies make it uncertain which one is found first.
     copies = np.concatenate([vectors, vectors[:5]])
     rows = np.arange(len(copies))
-    found = find_similar(copies, copies, 3, metric, exclude=rows)
+    found = find_similar(copies, copies, 3, metric, rows, rows)
     assert found.rows.shape == (35, 3) and not np.any(found.rows == rows[:, None])
     assert set(found.rows[:5, 0]) == set(range(30, 35))
 
 
+def test_copies_of_a_galaxy_are_not_its_neighbours(vectors):
+    """Three turned copies of each, which are the nearest by far."""
+    copies = np.concatenate([vectors, vectors + 1e-6, vectors - 1e-6])
+    galaxy = np.tile(np.arange(30), 3)
+    found = find_similar(copies[:30], copies, 4, "cosine", galaxy[:30], galaxy)
+    assert not np.any(galaxy[found.rows] == np.arange(30)[:, None])
+    alone = find_similar(vectors, vectors, 1, "cosine", np.arange(30), np.arange(30))
+    np.testing.assert_array_equal(galaxy[found.rows[:, 0]], alone.rows[:, 0])
+
+
+def test_one_number_has_no_angle(vectors):
+    with pytest.raises(galsim.GalSimError, match="Use the metric 'euclidean'"):
+        find_similar(vectors[:, :1], vectors[:, :1])
+    assert find_similar(vectors[:, :1], vectors[:, :1], metric="euclidean").rows.shape == (30, 5)
+
+
 @pytest.mark.parametrize("count, words", [
-    (0, "at least one"), (31, "the catalogue has 30 rows"), (30, "one of which is the query")])
+    (0, "at least one"), (31, "the catalogue has 30 rows"),
+    (30, "up to 1 of which are of the same galaxy")])
 def test_too_many_neighbours(vectors, count, words):
+    own = np.arange(30) if count == 30 else None
     with pytest.raises(galsim.GalSimError, match=words):
-        find_similar(vectors, vectors, count, exclude=np.arange(30) if count == 30 else None)
+        find_similar(vectors, vectors, count, query_source=own, source=own)
 
 
 def test_vectors_of_another_length(vectors):

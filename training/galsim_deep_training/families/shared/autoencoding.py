@@ -142,5 +142,5 @@ class Autoencoding(GradientPhase):
 
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
         means = tf.zeros([tf.shape(batch["stamp"])[0], self.family.autoencoder.noise_size])
-        loss, scalars = self._elbo(batch, means, tf.constant(1.0), 1.0)
+        loss, scalars = self._elbo(batch, means, tf.constant(1.0), self._beta(tf.constant(1.0)))
         return dict(scalars, loss=loss)
