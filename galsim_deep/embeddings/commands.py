@@ -226,7 +226,7 @@ def _histogram(scores: Any, reference: str, name: str) -> Any:
     axes = figure.subplots()
     both = np.concatenate([scores.reference, scores.log_prob])
     low, high = np.quantile(both, [0.005, 1.0])
-    bins = np.linspace(low, high, 50)
+    bins = np.linspace(low, high, 50).tolist()
     axes.hist(np.clip(scores.reference, low, high), bins, density=True, color="#222222",
               histtype="step", label=reference)
     axes.hist(np.clip(scores.log_prob, low, high), bins, density=True, color="#d1495b", alpha=0.5,
@@ -368,8 +368,8 @@ def _map(options: argparse.Namespace) -> None:
         (f"Colour: {options.colour}." if options.colour else "Each point is a stamp.",
          _scatter(places, colour, options.colour)),
         ("The stamps at their places.", _picture_map(places, table))])
-    numeric = colour is not None and colour.dtype.kind in "iuf"
-    if numeric and np.isfinite(colour.astype(float)).all():
+    if (colour is not None and colour.dtype.kind in "iuf"
+            and np.isfinite(colour.astype(float)).all()):
         found = importance(table.embedding, colour, options.seed)
         page.section(f"Which numbers tell of {options.colour}", (
             f"A random forest explains {100 * found.score:.0f} % of the variance of "
@@ -387,13 +387,14 @@ def _scatter(places: np.ndarray, colour: np.ndarray | None, name: str | None) ->
     figure = new_figure(8, 6.5)
     axes = figure.subplots()
     if colour is None or colour.dtype.kind in "iuf":
-        points = axes.scatter(*places.T, c=None if colour is None else colour.astype(float), s=8,
-                              cmap="viridis")
+        points = axes.scatter(places[:, 0], places[:, 1], s=8, cmap="viridis",
+                              c=None if colour is None else colour.astype(float))
         if colour is not None:
             figure.colorbar(points, label=name)
     else:
         for value in np.unique(colour):
-            axes.scatter(*places[colour == value].T, s=8, label=str(value))
+            its = places[colour == value]
+            axes.scatter(its[:, 0], its[:, 1], s=8, label=str(value))
         axes.legend(fontsize=8)
     axes.set_xticks([])
     axes.set_yticks([])

@@ -298,7 +298,7 @@ def _of_data_set(path: Path, card: Card, split: str, renamed: Mapping[str, str])
         raise GalSimError(f"{path} has no stamps in the part '{split}'.")
     for scale in np.unique(file.pixel_scales[rows]):
         _check_scale(path, float(scale), card)
-    images = np.stack([file.stamp(row) for row in rows])
+    images = np.stack([file.stamp(int(row)) for row in rows])
     images = images[..., None] if images.ndim == 3 else images
     _check_bands(path, images, card)
     values = {name: column[rows] for name, column in file.columns.items()}

@@ -4,7 +4,7 @@ __all__ = ["EmbeddingTable", "read_embeddings", "table_of"]
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from galsim import GalSimError, GalSimValueError
@@ -219,7 +219,7 @@ def _format(path: Path) -> str:
     return SUFFIXES[path.suffix]
 
 
-def _import_pyarrow():  # type: ignore[no-untyped-def]
+def _import_pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow
         from pyarrow import parquet

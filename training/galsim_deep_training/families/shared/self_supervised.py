@@ -162,7 +162,8 @@ class TwoViews(GradientPhase):
         """The loss of two views of each image, [N, S, S, B] each; a scalar."""
 
     def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        return self.compare(*self._views(batch, step), training=True), {}
+        first, second = self._views(batch, step)
+        return self.compare(first, second, training=True), {}
 
     def evaluate(self, batch: Batch) -> dict[str, tf.Tensor]:
         first, second = self._views(batch, tf.constant(-1))

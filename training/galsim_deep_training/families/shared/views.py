@@ -117,6 +117,6 @@ def _transformed(images: tf.Tensor, mirror: tf.Tensor, angle: tf.Tensor, scale: 
 
 def _blurred(images: tf.Tensor) -> tf.Tensor:
     bands = images.shape[-1]
-    weights = np.float32(BLUR) / np.float32(np.sum(BLUR))
+    weights = np.array(BLUR, np.float32) / np.float32(np.sum(BLUR))
     kernel = np.broadcast_to(np.outer(weights, weights)[:, :, None, None], (5, 5, bands, 1))
     return tf.nn.depthwise_conv2d(images, tf.constant(kernel), [1, 1, 1, 1], "SAME")

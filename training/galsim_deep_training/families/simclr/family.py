@@ -57,8 +57,8 @@ class Contrastive(TwoViews):
     def compare(self, first: tf.Tensor, second: tf.Tensor, training: bool) -> tf.Tensor:
         family = self.family
         both = family.encoder(tf.concat([first, second], axis=0), training=training)
-        projected = family.projector(both, training=training)
-        return nt_xent(*tf.split(projected, 2, axis=0), self.settings.temperature)
+        one, other = tf.split(family.projector(both, training=training), 2, axis=0)
+        return nt_xent(one, other, self.settings.temperature)
 
 
 class SimCLR(SelfSupervised, kind="simclr"):

@@ -59,7 +59,7 @@ class VeryDeepAutoencoder(Autoencoder):
         self._ln_envelope = np.float32(-np.hypot(axis[:, None], axis) / (ENVELOPE * size))
         edge = edge_window(size)
         self._window = edge[:, None] * edge
-        self._contour = settings.contour and Contour(
+        self._contour = None if settings.contour is None else Contour(
             size, settings.contour.beam / recipe.stamp.pixel_scale, settings.contour.flux)
 
     @property

@@ -40,7 +40,7 @@ NETWORKS = ("model.canvas", "model.classes", "model.latent_size", "model.conditi
             "model.encoder")
 """The networks of this phase, and what it simulates: all of the model except the flow."""
 
-BETAS = dict(beta_1=0.0, beta_2=0.999)
+BETAS: dict[str, Any] = dict(beta_1=0.0, beta_2=0.999)
 """Parameters of Adam for all networks (Astorga 2021, section 8.1.4)."""
 WATCHED = 5
 """Number of successive evaluations whose averages determine whether a class has collapsed."""
