@@ -51,7 +51,7 @@ class ScaledBlock(keras.layers.Layer):
     """A residual block ``x + alpha f(x)`` with a learned factor alpha, which starts at 0.1.
 
     >>> block = ScaledBlock(4)
-    >>> block.alpha.assign(0.0)
+    >>> _ = block.alpha.assign(0.0)
     >>> float(tf.reduce_sum(block(tf.ones([1, 2, 2, 4]))))
     16.0
     """
