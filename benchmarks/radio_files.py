@@ -69,7 +69,7 @@ def mirabest(path: str | os.PathLike, basic: str | os.PathLike) -> Labelled:
         if test.sum() < TEST_SOURCES and confident[row]:
             test[row] = True
     # In these images the threshold was not subtracted before they were scaled.
-    prepared = np.stack([_without_threshold(image) for image in images[confident]])
+    prepared = np.stack([without_threshold(image) for image in images[confident]])
     kinds = np.array(["FRI" if kind[0] == "1" else "FRII" for kind in label[confident]])
     return Labelled(prepared, kinds, test[confident])
 
@@ -82,13 +82,13 @@ def frdeep(path: str | os.PathLike) -> Labelled:
     """
     with np.load(path) as content:
         # In these images the threshold was not subtracted either.
-        images = np.stack([_without_threshold(image) if image.any() else image
+        images = np.stack([without_threshold(image) if image.any() else image
                            for image in content["images"]])
         return Labelled(images, np.array(["FRI", "FRII"])[content["label"]],
                         content["split"] == "test_batch")
 
 
-def _without_threshold(image: np.ndarray) -> np.ndarray:
+def without_threshold(image: np.ndarray) -> np.ndarray:
     """An image of 8 bits less its smallest value above zero, with a peak of 255."""
     lowest = int(image[image > 0].min())
     excess = np.where(image > 0, image.astype(float) - lowest + 1, 0.0)

@@ -40,6 +40,7 @@ import galsim
 import numpy as np
 from common import Report, command_line
 from matplotlib.figure import Figure
+from radio_files import without_threshold
 from scipy import stats
 
 from galsim_deep.embeddings import Embedder
@@ -134,7 +135,9 @@ def mirabest(path: Path, size: int) -> np.ndarray:
     recipe = recipe.model_copy(update=dict(stamp=recipe.stamp.model_copy(update=dict(size=size))))
     with np.load(path) as content, tempfile.TemporaryDirectory() as folder:
         count, file = len(content["images"]), f"{folder}/mirabest.npz"
-        np.savez(file, **{key: content[key] for key in ("images", "ra", "dec")},
+        # The builder expects images with the threshold subtracted, which these are not.
+        images = np.stack([without_threshold(image) for image in content["images"]])
+        np.savez(file, images=images, ra=content["ra"], dec=content["dec"],
                  label=np.full(count, -1), split=np.full(count, "test"))
         builder = FirstSources(FirstSources.Settings(file_name=file), recipe)
         examples = [builder.example(number) for number in range(len(builder))]

@@ -88,7 +88,8 @@ class Embedder:
                             same.  [default: a point]
             noise_sigma:    Standard deviation of the noise in a pixel, [N], [N, B] or a number.
                             [default: 1 % of the peak of each stamp, where the module needs it]
-            columns:        The columns of the card that the module needs, [N] each.
+            columns:        The columns of the card that the module needs, [N] each; optional ones
+                            may be missing, or NaN where a value is not known.
             symmetries:     Whether to average the embeddings over the eight symmetries of the
                             square, so that they do not depend on the orientation by such a turn.
 
@@ -145,7 +146,10 @@ class Embedder:
         if "psf" in self.inputs:
             inputs["psf"] = self._psf(len(images), psf)
         values = dict(columns or {})
+        optional = {column.name for column in self.card.columns if column.optional}
         for name in self.columns:
+            if name not in values and name in optional:
+                values[name] = np.nan
             if name not in values:
                 raise GalSimError(
                     f"The module {self.card.name} needs the column '{name}' to embed stamps; there "

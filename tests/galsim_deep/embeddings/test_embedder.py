@@ -60,12 +60,19 @@ def test_psf_images_of_another_size(embedder, images, psf):
     (dict(images=np.zeros((0, 96, 96))), "no stamps to embed"),
     (dict(images=np.zeros((2, 64, 64))), r"shape \(64, 64, 1\).*takes \(96, 96, 1\)"),
     (dict(images=np.full((2, 96, 96), np.nan)), "not finite"),
-    (dict(columns={}), "needs the column 'flux_density'"),
     (dict(noise_sigma=0.0), "noise of some stamps is not a positive number")])
 def test_bad_input(embedder, images, change, words):
     arguments = dict(dict(images=images, noise_sigma=0.02, columns=COLUMNS), **change)
     with pytest.raises(galsim.GalSimError, match=words):
         embedder.embed(**arguments)
+
+
+def test_a_column_that_is_needed(embedder, images, monkeypatch):
+    card = embedder.card
+    columns = [column.model_copy(update=dict(optional=False)) for column in card.columns]
+    monkeypatch.setattr(embedder, "card", card.model_copy(update=dict(columns=columns)))
+    with pytest.raises(galsim.GalSimError, match="needs the column 'flux_density'"):
+        embedder.embed(images, noise_sigma=0.02, columns={})
 
 
 def test_a_module_that_does_not_encode(monkeypatch):
@@ -82,3 +89,15 @@ def test_stamps(embedder, images, psf):
                     np.arange(4))
     np.testing.assert_array_equal(
         embedder.embed_stamps(stamps), embedder.embed(images, psf, 0.02, COLUMNS))
+
+
+def test_optional_columns_may_be_missing():
+    """The module replaces what is not known."""
+    embedder = Embedder("hub:first_vdvae")
+    images = np.zeros((2, 64, 64), np.float32)
+    images[:, 28:36, 30:34] = 0.5
+    known = embedder.embed(images, noise_sigma=0.015, columns=dict(flux_density=16.0, size=20.0))
+    found = embedder.embed(images, noise_sigma=0.015)
+    assert found.shape == known.shape and np.isfinite(found).all()
+    np.testing.assert_array_equal(found, embedder.embed(
+        images, noise_sigma=0.015, columns=dict(flux_density=np.nan, size=np.nan)))
