@@ -252,8 +252,8 @@ def _with_labels(table: "EmbeddingTable", label: str) -> "EmbeddingTable":
     classes that are not known."""
     from .tables import EmbeddingTable
 
-    masked = np.ma.getmaskarray(np.ma.asarray(table.table[label])) if label in table.columns else 0
-    values = table.column(label).astype(str)
+    values = table.column(label).astype(str)  # raises an error if there is no such column
+    masked = np.ma.getmaskarray(np.ma.asarray(table.table[label]))
     known = ~(np.isin(np.char.lower(values), ["", "nan", "-1", "-1.0"]) | masked)
     if not known.any():
         raise GalSimError(f"No row has a label: the column '{label}' has none that is known.")

@@ -30,9 +30,9 @@ from ..recipe import Recipe
 from .card import card_fields
 from .compact_graph import write_compact
 from .float16_weights import Float16Weights
-from .operation_names import shorten_operation_names
 from .page import write_page
 from .probe import check, write_probe
+from .smaller_saved_model import make_smaller
 
 
 def export(recipe: Recipe, run: str | os.PathLike, folder: str | os.PathLike) -> Path:
@@ -127,7 +127,7 @@ def save(family: ModelFamily, folder: Path) -> None:
     root.weights = [variable for variable in weights.variables if variable.ref() in used]
     default = signatures[REQUIRED_SIGNATURES[family.module_kind]]
     tf.saved_model.save(root, str(folder), signatures=dict(signatures, serving_default=default))
-    shorten_operation_names(folder)
+    make_smaller(folder)
     (folder / "fingerprint.pb").unlink(missing_ok=True)  # that of the graph with long names
     (folder / COMPACT_GRAPH_PATH).parent.mkdir(exist_ok=True)
     if family.module_kind == "generator":

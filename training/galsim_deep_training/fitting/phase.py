@@ -160,7 +160,8 @@ class GradientPhase(Phase):
         settings:       As for `Phase`.
         seed:           Determines batches and noise.
         networks:       Networks and layers that are saved, by name.
-        variables:      The variables that are fitted.
+        variables:      The variables that are fitted.  [default: all trainable ones of the
+                        networks]
         float16:        Whether the loss comes from layers that compute in float16.  [default:
                         whether the networks do]
 
@@ -176,9 +177,13 @@ class GradientPhase(Phase):
     """
 
     def __init__(self, settings: Any, seed: int, networks: Mapping[str, keras.layers.Layer],
-                 variables: list[keras.Variable], float16: bool | None = None) -> None:
+                 variables: list[keras.Variable] | None = None,
+                 float16: bool | None = None) -> None:
         super().__init__(settings, seed)
         self.networks = dict(networks)
+        if variables is None:
+            variables = [variable for network in networks.values()
+                         for variable in network.trainable_variables]
         self.variables = variables
         if float16 is None:
             float16 = uses_float16(networks)

@@ -45,9 +45,7 @@ class ImagesAlone(GradientPhase):
 
     def __init__(self, family: "ETVAE", settings: Any) -> None:
         self.family = family
-        networks = family.trained_by(self.name)
-        super().__init__(settings, family.recipe.seed, networks, [
-            variable for network in networks.values() for variable in network.trainable_variables])
+        super().__init__(settings, family.recipe.seed, family.trained_by(self.name))
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         return dataset.batches(self.settings.batch_size, self.seed, start)

@@ -81,9 +81,8 @@ class Reconstruction(GradientPhase):
 
     def __init__(self, family: "ResidualAutoencoder", settings: Any) -> None:
         self.family = family
-        networks = dict(encoder=family.encoder, decoder=family.decoder)
-        super().__init__(settings, family.recipe.seed, networks, [
-            variable for network in networks.values() for variable in network.trainable_variables])
+        super().__init__(settings, family.recipe.seed,
+                         dict(encoder=family.encoder, decoder=family.decoder))
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
         return dataset.batches(self.settings.batch_size, self.seed, start)

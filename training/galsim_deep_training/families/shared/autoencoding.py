@@ -59,10 +59,7 @@ class Autoencoding(GradientPhase):
 
     def __init__(self, family: Any, settings: Any) -> None:
         self.family = family
-        networks = family.autoencoder.networks
-        super().__init__(
-            settings, family.recipe.seed, networks,
-            [v for network in networks.values() for v in network.trainable_variables])
+        super().__init__(settings, family.recipe.seed, family.autoencoder.networks)
 
     @classmethod
     def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:

@@ -145,9 +145,7 @@ class TwoViews(GradientPhase):
 
     def __init__(self, family: SelfSupervised, settings: Any) -> None:
         self.family = family
-        networks = self.fitted_networks()
-        super().__init__(settings, family.recipe.seed, networks, [
-            variable for network in networks.values() for variable in network.trainable_variables])
+        super().__init__(settings, family.recipe.seed, self.fitted_networks())
 
     def fitted_networks(self) -> dict[str, keras.layers.Layer]:
         """The networks that gradients fit, by name."""

@@ -293,7 +293,6 @@ class TopDown(keras.Model):
                     drawn.append(latent)
         return tf.cast(self.exit(keras.activations.get(ACTIVATION)(h)), tf.float32)[..., 0], drawn
 
-
     def first(self, conditions: tf.Tensor, features: Sequence[tf.Tensor] | None = None) -> Drawn:
         """The distribution of z0, without what follows from it.
 

@@ -44,8 +44,7 @@ class Inference(GradientPhase):
         self.family = family
         networks: dict[str, keras.Model] = dict(
             encoder_trunk=family.encoder_trunk, encoder=family.encoder)
-        super().__init__(settings, family.recipe.seed, networks, [
-            variable for network in networks.values() for variable in network.trainable_variables])
+        super().__init__(settings, family.recipe.seed, networks)
         self.simulator = Simulator(family, self.normal)
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:

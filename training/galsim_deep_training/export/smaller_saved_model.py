@@ -4,7 +4,7 @@ The name of an operation lists all layers and bijectors around it, and is repeat
 that takes its result.  In the graph of a small network these names are most of the file.
 """
 
-__all__ = ["shorten_operation_names"]
+__all__ = ["make_smaller"]
 
 import itertools
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Any
 from tensorflow.core.protobuf import saved_model_pb2
 
 
-def shorten_operation_names(folder: Path) -> None:
+def make_smaller(folder: Path) -> None:
     """Name the operations inside the functions of a SavedModel by numbers, and remove the function
     that would save its variables again.
 
@@ -40,10 +40,10 @@ def _remove_saving(graph: Any) -> None:
     if name not in nodes:
         return
     function = nodes[name].attr["f"].func.name
-    used = {reference.split(":")[0].removeprefix("^") for node in graph.graph_def.node
-            if node.name != name for reference in node.input}
-    inputs = {reference.split(":")[0].removeprefix("^") for reference in nodes[name].input}
-    unused = {name} | {each for each in inputs - used if nodes[each].op == "Const"}
+    inputs = {node.name: {reference.split(":")[0].removeprefix("^") for reference in node.input}
+              for node in graph.graph_def.node}
+    only_here = inputs.pop(name).difference(*inputs.values())
+    unused = {name} | {each for each in only_here if nodes[each].op == "Const"}
     _keep(graph.graph_def.node, lambda node: node.name not in unused)
     _keep(graph.graph_def.library.function, lambda each: each.signature.name != function)
 

@@ -1,11 +1,11 @@
-"""A SavedModel under other names does the same."""
+"""A smaller SavedModel does the same."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from galsim_deep_training.export.operation_names import shorten_operation_names
+from galsim_deep_training.export.smaller_saved_model import make_smaller
 
 
 class Model(tf.Module):
@@ -61,7 +61,7 @@ def test_the_same_comes_out(folder):
     before, size = run(folder, **inputs), (folder / "saved_model.pb").stat().st_size
     assert any("a_long_name_for_what_is_done_here" in name for name in names(folder))
     assert any("_class" in node.attr for node in nodes(folder))
-    shorten_operation_names(folder)
+    make_smaller(folder)
     after = run(folder, **inputs)
     assert before.keys() == after.keys() == {"total", "second"}
     for name, value in before.items():
@@ -74,15 +74,15 @@ def test_the_same_comes_out(folder):
 
 
 def test_twice_is_the_same_as_once(folder):
-    shorten_operation_names(folder)
+    make_smaller(folder)
     once = (folder / "saved_model.pb").read_bytes()
-    shorten_operation_names(folder)
+    make_smaller(folder)
     assert (folder / "saved_model.pb").read_bytes() == once
 
 
 def test_what_saves_variables_is_removed(folder):
     """It is not needed to load them."""
-    shorten_operation_names(folder)
+    make_smaller(folder)
     model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     (graph,) = model.meta_graphs
     functions = {function.signature.name for function in graph.graph_def.library.function}
