@@ -7,8 +7,9 @@ galaxy_zoo_autoencoder are fitted in the working folder, or continued, and then 
 that are held out:
 
 * Bits per dimension of the flow, beside those of a Gaussian with the covariance of all pixels,
-  shrunk towards its diagonal, and of one for each pixel.  The covariance is that of the training
-  images in all eight orientations, of the values themselves or of their logits.
+  shrunk towards its diagonal, and of one for each pixel.  The covariance is that of all training
+  images in all eight orientations, of the values themselves or of their logits; how much it is
+  shrunk is chosen by images that are left out for it.
 * Which images a likelihood of pixels prefers: the ROC-AUC of held-out galaxies against smooth
   images and radio sources.  Below one half, those are more likely than galaxies.
 * ``samples.png``: real images above images that the flow draws.  ``closest.png``: target images,
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from galaxy_zoo_files import write_images
-from scipy import ndimage
+from scipy import linalg, ndimage
 from sklearn.metrics import roc_auc_score
 
 from galsim_deep.picture import contact_sheet, write_png
@@ -33,7 +34,7 @@ from galsim_deep_training.recipe import Recipe, read_recipe
 RECIPES = Path(__file__).resolve().parents[1] / "training" / "recipes"
 VALIDATION = 300
 """Training images by which the shrinkage is chosen."""
-SHRINKAGES = np.geomspace(1e-4, 0.5, 12)
+SHRINKAGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 def logits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,31 +45,50 @@ def logits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Gaussian:
-    """A Gaussian with a covariance that is shrunk towards its diagonal.
+    """A Gaussian of images in all eight orientations.
 
-    In units of the standard deviation of each number, the covariance is ``(1 - s) X'X / N + s``.
-    Its inverse and its determinant follow from the eigenvectors of ``X X'``, which is smaller.
+    Its covariance is shrunk towards the diagonal: in units of the standard deviation of each pixel
+    it is ``(1 - s) C + s``, where C are the correlations.
+
+    Parameters:
+        values:     Values of images, [N, S * S * B].
+        shape:      S, S and B.
     """
 
-    def __init__(self, values: np.ndarray) -> None:
-        self.mean, self.deviation = values.mean(axis=0), values.std(axis=0) + 1e-4
-        scaled = ((values - self.mean) / self.deviation).astype(np.float32)
-        power, vectors = np.linalg.eigh((scaled @ scaled.T).astype(float))
-        used = power > 1e-6 * power.max()
-        self.power = power[used] / len(values)
-        self.basis = (scaled.T @ vectors[:, used].astype(np.float32)) / np.sqrt(power[used])
+    def __init__(self, values: np.ndarray, shape: tuple[int, int, int]) -> None:
+        mean = np.mean([with_symmetry(values.mean(axis=0).reshape(shape), symmetry)
+                        for symmetry in range(8)], axis=0).ravel()
+        centred = (values - mean).astype(np.float32)
+        # The covariance of the images in all orientations is the mean of its own images under the
+        # symmetries of the square, which three exchanges of axes generate.
+        covariance = (centred.T @ centred / np.float32(len(centred))).reshape(*shape, *shape)
+        for exchanged in (np.s_[::-1, :, :, ::-1], np.s_[:, ::-1, :, :, ::-1]):
+            covariance = 0.5 * (covariance + covariance[exchanged])
+        covariance = 0.5 * (covariance + covariance.transpose(1, 0, 2, 4, 3, 5))
+        covariance = covariance.reshape(len(mean), len(mean))
+        self.mean, self.deviation = mean, np.sqrt(np.diag(covariance)) + 1e-4
+        self.correlation = covariance / np.outer(self.deviation, self.deviation)
 
     def log_prob(self, values: np.ndarray, shrinkage: float) -> np.ndarray:
         """The log-density of values [N, D], [N]."""
         scaled = (values - self.mean) / self.deviation
-        inside = scaled @ self.basis
-        outside = np.sum(scaled**2, axis=1) - np.sum(inside**2, axis=1)
-        variance = (1 - shrinkage) * self.power + shrinkage
         size = values.shape[1]
-        log_det = (np.sum(np.log(variance)) + (size - len(variance)) * np.log(shrinkage)
-                   + 2 * np.sum(np.log(self.deviation)))
-        return -0.5 * (np.sum(inside**2 / variance, axis=1) + outside / shrinkage + log_det
-                       + size * np.log(2 * np.pi))
+        if shrinkage == 1:
+            whitened, log_det = scaled.T, 0.0
+        else:
+            matrix = (1 - shrinkage) * self.correlation.astype(float)
+            matrix[np.diag_indices(size)] += shrinkage
+            root = linalg.cholesky(matrix, lower=True, overwrite_a=True)
+            whitened = linalg.solve_triangular(root, scaled.T, lower=True)
+            log_det = np.sum(np.log(np.diag(root)))
+        return (-0.5 * np.sum(whitened**2, axis=0) - log_det - np.sum(np.log(self.deviation))
+                - 0.5 * size * np.log(2 * np.pi))
+
+
+def best_shrinkage(values: np.ndarray, shape: tuple[int, int, int]) -> float:
+    """The shrinkage with which the Gaussian of all but the first values describes these best."""
+    gaussian = Gaussian(values[VALIDATION:], shape)
+    return max(SHRINKAGES, key=lambda s: np.mean(gaussian.log_prob(values[:VALIDATION], s)))
 
 
 def bits(log_prob: np.ndarray, size: int) -> tuple[float, float]:
@@ -85,20 +105,19 @@ def gaussian_bits(train: np.ndarray, test: np.ndarray, seed: int = 1) -> dict[st
         values = images.reshape(len(images), -1)
         return (values + rng.random(values.shape)) / 256
 
-    turned = np.stack([with_symmetry(image, int(symmetry)) for image, symmetry in zip(
-        train, rng.integers(8, size=len(train)), strict=True)])
-    known, chosen, unseen = (continuous(part) for part in (
-        turned[VALIDATION:], turned[:VALIDATION], test))
+    order = rng.permutation(len(train))
+    known, unseen, shape = continuous(train[order]), continuous(test), train.shape[1:]
     found = {}
     for space in ("values", "logits"):
-        sets = [(part, np.zeros(len(part))) if space == "values" else logits(part)
-                for part in (known, chosen, unseen)]
-        gaussian, size = Gaussian(sets[0][0]), known.shape[1]
+        (values, _), (others, log_det) = (
+            (part, np.zeros(len(part))) if space == "values" else logits(part)
+            for part in (known, unseen))
+        best = best_shrinkage(values, shape)
+        gaussian, size = Gaussian(values, shape), values.shape[1]
         found[f"Gaussian for each pixel, of the {space}"] = bits(
-            gaussian.log_prob(sets[2][0], 1.0) + sets[2][1], size)
-        best = max(SHRINKAGES, key=lambda s: np.mean(gaussian.log_prob(sets[1][0], s)))
-        found[f"Gaussian of all pixels, of the {space}, shrinkage {best:.2g}"] = bits(
-            gaussian.log_prob(sets[2][0], best) + sets[2][1], size)
+            gaussian.log_prob(others, 1.0) + log_det, size)
+        found[f"Gaussian of all pixels, of the {space}, shrinkage {best:g}"] = bits(
+            gaussian.log_prob(others, best) + log_det, size)
     return found
 
 
