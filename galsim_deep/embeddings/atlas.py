@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 Method = Literal["tsne", "umap"]
 LEAST = 10
 """Smallest number of rows of which a map is made."""
+FOLDS = 5
+"""Parts of a cross-validation."""
 
 
 def map_of(embedding: ArrayLike, method: Method = "tsne", seed: int = 1) -> NDArray[np.float64]:
@@ -46,8 +48,8 @@ def map_of(embedding: ArrayLike, method: Method = "tsne", seed: int = 1) -> NDAr
         try:
             from umap import UMAP
         except ImportError as err:
-            raise GalSimError("The method umap needs the package umap-learn. Install it, or use "
-                              "--method tsne.") from err
+            raise GalSimError("The method umap needs the package umap-learn. Install the extra "
+                              "'umap' of galsim-deep, or use --method tsne.") from err
         return np.asarray(UMAP(random_state=seed).fit_transform(values), float)
     from sklearn.manifold import TSNE
 
@@ -95,20 +97,24 @@ class Importance:
     size: NDArray[np.float64]
     """Mean absolute value of each number, [D]."""
     score: float
-    """Share of the variance of the column that the forest explains in rows that it was not fitted
-    on."""
+    """Share of the variance of the column that the forest explains in galaxies that it was not
+    fitted on, by cross-validation."""
 
 
-def importance(embedding: ArrayLike, column: ArrayLike, seed: int = 1) -> Importance:
+def importance(embedding: ArrayLike, column: ArrayLike, seed: int = 1,
+               source: ArrayLike | None = None) -> Importance:
     """Which numbers of embeddings tell of a column (Andrianomena 2023, section 4.2, figure 7).
 
     Parameters:
         embedding:  [N, D].
         column:     Finite numbers, [N].
         seed:       Seed of the random forest.
+        source:     Number of the galaxy of each row, [N]: the score is for other galaxies than
+                    those that the forest was fitted on.  [default: all are different]
 
     Raises:
-        galsim.GalSimError: if the column has values that are not finite numbers, or too few.
+        galsim.GalSimError: if the column has values that are not finite numbers, or there are too
+            few rows or galaxies.
 
     Example::
 
@@ -119,6 +125,8 @@ def importance(embedding: ArrayLike, column: ArrayLike, seed: int = 1) -> Import
         (1, True)
     """
     from sklearn.ensemble import RandomForestRegressor
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
 
     values, target = np.asarray(embedding, float), np.asarray(column)
     if target.dtype.kind not in "iufb" or not np.isfinite(target.astype(float)).all():
@@ -126,10 +134,16 @@ def importance(embedding: ArrayLike, column: ArrayLike, seed: int = 1) -> Import
                           "finite numbers; this column has others.")
     if len(values) < LEAST:
         raise GalSimError(f"At least {LEAST} rows are needed; the table has {len(values)}.")
-    forest = RandomForestRegressor(200, max_features="sqrt", oob_score=True, random_state=seed)
+    galaxies = np.arange(len(values)) if source is None else np.asarray(source)
+    if len(np.unique(galaxies)) < FOLDS:
+        raise GalSimError(f"At least {FOLDS} galaxies are needed; the table has "
+                          f"{len(np.unique(galaxies))}.")
+    forest = RandomForestRegressor(200, max_features="sqrt", random_state=seed)
+    predicted = cross_val_predict(forest, values, target.astype(float), groups=galaxies,
+                                  cv=GroupKFold(FOLDS))
     forest.fit(values, target.astype(float))
     return Importance(forest.feature_importances_, np.abs(values).mean(axis=0),
-                      float(forest.oob_score_))
+                      float(r2_score(target.astype(float), predicted)))
 
 
 def principal_components(embedding: ArrayLike) -> NDArray[np.float64]:

@@ -43,6 +43,9 @@ def add_commands(command: Callable[[str, Callable[[Any], None], str], argparse.A
                        help="pixel value of an .npz file that is 1 in the units of the module")
     embed.add_argument("--pixel-scale", type=float,
                        help="size of a pixel of an .npz or FITS file [arcsec]")
+    embed.add_argument("--zero-point", type=float,
+                       help="AB magnitude of unit flux of the stamps [default: that of the file or "
+                            "header, otherwise the module's]")
     embed.add_argument("--like", type=Path, metavar="DATA",
                        help="data set like whose test stamps generated galaxies are observed, "
                             "with PSF and noise")
@@ -125,8 +128,8 @@ def _embed(options: argparse.Namespace) -> None:
     embedder = Embedder(command_line_handle(options.module))
     stamps = read_stamps(
         options.stamps, embedder.card, split=options.split, count=options.count, seed=options.seed,
-        full_scale=options.full_scale, pixel_scale=options.pixel_scale, like=options.like,
-        columns=columns)
+        full_scale=options.full_scale, pixel_scale=options.pixel_scale,
+        zero_point=options.zero_point, like=options.like, columns=columns)
     table = table_of(embedder, stamps, options.symmetries)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     table.write(options.output)
@@ -347,7 +350,7 @@ def _map(options: argparse.Namespace) -> None:
     _check_packages()
     from astropy.table import Table
 
-    from .atlas import importance, map_of, principal_components
+    from .atlas import LEAST, importance, map_of, principal_components
     from .page import Page
     from .tables import read_embeddings
 
@@ -368,9 +371,11 @@ def _map(options: argparse.Namespace) -> None:
         (f"Colour: {options.colour}." if options.colour else "Each point is a stamp.",
          _scatter(places, colour, options.colour)),
         ("The stamps at their places.", _picture_map(places, table))])
-    if (colour is not None and colour.dtype.kind in "iuf"
-            and np.isfinite(colour.astype(float)).all()):
-        found = importance(table.embedding, colour, options.seed)
+    known = (np.zeros(len(table), bool) if colour is None or colour.dtype.kind not in "iuf"
+             else np.isfinite(colour.astype(float)))
+    if colour is not None and known.sum() >= LEAST:
+        source = table.column("source") if "source" in table.columns else np.arange(len(table))
+        found = importance(table.embedding[known], colour[known], options.seed, source[known])
         page.section(f"Which numbers tell of {options.colour}", (
             f"A random forest explains {100 * found.score:.0f} % of the variance of "
             f"{options.colour} in stamps that it was not fitted on."),

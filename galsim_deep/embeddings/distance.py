@@ -60,12 +60,14 @@ class Distance:
     """
 
     value: float
-    """Squared Frechet distance, relative to the sum of the variances of the real embeddings."""
+    """Squared Frechet distance between a random half of the real embeddings and the other half of
+    the generated ones, relative to the sum of the variances of the real embeddings; the mean over
+    random halves."""
     error: float
     """Its error, from bootstrap samples of the sources."""
     floor: float
-    """The same for two sets of this size of the same distribution: random halves of the real
-    embeddings, whose distance is scaled to the size of the sets (it falls as 1 / N)."""
+    """The same between two random halves of the real embeddings.  Sets of this size, of the same
+    distribution, are so far apart by chance; the distance falls about as 1 / N."""
     floor_error: float
     """The scatter of the floor."""
 
@@ -105,14 +107,16 @@ def compare_sets(real: ArrayLike, generated: ArrayLike, sources: ArrayLike | Non
                           "embeddings.")
     unit = max(float(real.var(axis=0).sum()), 1e-30)
     rng = np.random.default_rng([seed, 11])
-    halves, draws = [], []
+    values, halves, draws = [], [], []
     for _ in range(BOOTSTRAPS):
         order = rng.permutation(len(names))
         first = np.isin(inverse, order[:len(names) // 2])
-        # Two halves have half as many members each, and twice the distance.
-        halves.append(0.5 * frechet_distance(real[first], real[~first]) / unit)
+        # All sets have half of the members, since a distance depends on their number.
+        halves.append(frechet_distance(real[first], real[~first]) / unit)
+        values += [frechet_distance(real[first], generated[~first]) / unit,
+                   frechet_distance(real[~first], generated[first]) / unit]
         counts = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
         rows = np.repeat(np.arange(len(real)), counts[inverse])
         draws.append(frechet_distance(real[rows], generated[rows]) / unit)
-    return Distance(frechet_distance(real, generated) / unit, float(np.std(draws)),
-                    float(np.mean(halves)), float(np.std(halves)))
+    return Distance(float(np.mean(values)), float(np.std(draws)), float(np.mean(halves)),
+                    float(np.std(halves)))

@@ -15,6 +15,8 @@ from ..modules.resolve import resolve
 from .stamps import Stamps
 
 POSITION_ANGLE = "position_angle"
+VALUE_TOLERANCE = 0.1
+"""By how much of the range of pixel values of a module stamps may exceed it."""
 ROWS = 256
 """Stamps that are prepared at a time; the module divides them further."""
 
@@ -98,7 +100,7 @@ class Embedder:
 
         Raises:
             galsim.GalSimError: if there is no stamp, a value is not finite, a column is missing, or
-                the stamps are not of the size and bands of the module.
+                the stamps are not of the size, bands and range of values of the module.
         """
         images, inputs = self._checked(images, psf, noise_sigma, columns)
         turned = range(8) if symmetries else range(1)
@@ -140,6 +142,7 @@ class Embedder:
                 f"{self.card.name} takes {shape}.")
         if not np.isfinite(images).all():
             raise GalSimError("Some pixels of the stamps are not finite. Fill them in first.")
+        self._check_values(images)
         inputs: dict[str, np.ndarray] = {}
         if "noise_sigma" in self.inputs:
             inputs["noise_sigma"] = self._noise(images, noise_sigma)
@@ -157,6 +160,19 @@ class Embedder:
             inputs[name] = np.broadcast_to(
                 np.asarray(values[name], np.float32), [len(images)])
         return images, inputs
+
+    def _check_values(self, images: np.ndarray) -> None:
+        if self.card.stamp.value_range is None:
+            return
+        low, high = self.card.stamp.value_range
+        # Interpolated images exceed the range by a little.
+        margin = VALUE_TOLERANCE * (high - low)
+        if images.min() < low - margin or images.max() > high + margin:
+            raise GalSimError(
+                f"The pixels of the stamps have values from {images.min():.4g} to "
+                f"{images.max():.4g}; the module {self.card.name} takes values from {low:g} to "
+                f"{high:g}. Divide the stamps by their largest possible value (--full-scale of "
+                "'galsim-deep embed').")
 
     def embed_stamps(self, stamps: Stamps, symmetries: bool = False) -> NDArray[np.float32]:
         """Embed `Stamps`; see `embed` for the result and the errors."""

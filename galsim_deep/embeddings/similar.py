@@ -95,8 +95,9 @@ def _faiss(queries: NDArray[np.float64], others: NDArray[np.float64], count: int
     try:
         import faiss
     except ImportError as err:
-        raise GalSimError("The package faiss is missing. Install faiss-cpu, or search without "
-                          "--faiss, which is slower for millions of rows.") from err
+        raise GalSimError("The package faiss is missing. Install the extra 'faiss' of "
+                          "galsim-deep, or search without --faiss, which is slower for millions "
+                          "of rows.") from err
     index = faiss.IndexFlatL2(others.shape[1])
     index.add(others.astype(np.float32))
     squared, rows = index.search(queries.astype(np.float32), count)

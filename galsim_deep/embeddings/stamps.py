@@ -1,10 +1,10 @@
 """Stamps, real or generated, in the form that modules embed."""
 
-__all__ = ["SCALE_TOLERANCE", "Stamps", "fitted", "pictures", "read_stamps"]
+__all__ = ["SCALE_TOLERANCE", "Stamps", "fitted", "pictures", "read_stamps", "stacked_psfs"]
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def pictures(images: np.ndarray, noise_sigma: np.ndarray | None = None,
 
 def read_stamps(path: str | os.PathLike, card: Card, *, split: str = "test",
                 count: int | None = None, seed: int = 1, full_scale: float | None = None,
-                pixel_scale: float | None = None, like: str | os.PathLike | None = None,
+                pixel_scale: float | None = None, zero_point: float | None = None,
+                like: str | os.PathLike | None = None,
                 columns: Mapping[str, str] | None = None) -> Stamps:
     """Read stamps for a module.
 
@@ -127,29 +128,33 @@ def read_stamps(path: str | os.PathLike, card: Card, *, split: str = "test",
                         [default: 1]
         pixel_scale:    Size of a pixel of an ``.npz`` or FITS file [arcsec].  [default: that of
                         the FITS header, otherwise that of the module]
+        zero_point:     AB magnitude of unit flux in the stamps.  [default: that of the file or of
+                        the FITS header, otherwise that of the module]
         like:           A data set like whose test stamps the light of a FITS file of
                         ``galsim-deep sample``, which is before the PSF, is observed: each galaxy
-                        through the PSF, noise and clipping of one of them.  [default: None; the
-                        light is taken as it is]
+                        through the PSF, noise and clipping of one of them.  The data set has the
+                        flux unit of the module.  [default: None; the light is taken as it is]
         columns:        {column of the module: its name in the file}.  [default: the same name]
 
     Returns:
-        `Stamps` of the size and bands of the module; smaller images are padded with zeros, larger
-        ones are cut about their middle.
+        `Stamps` of the size, bands and flux unit of the module; smaller images are padded with
+        zeros, larger ones are cut about their middle.
 
     Raises:
-        galsim.GalSimError: if the file cannot be read, is empty, or has pixels of another scale.
+        galsim.GalSimError: if the file cannot be read, is empty, has pixels of another scale, or
+            arrays of different lengths.
     """
     path = Path(path)
     renamed = dict(columns or {})
     if path.suffix == ".npz":
         stamps = _of_arrays(path, card, full_scale, pixel_scale, renamed)
+        stamps = _in_flux_unit(stamps, zero_point, card)
     elif path.name.endswith(FITS_SUFFIXES) and _has_cube(path):
-        stamps = _of_sample(path, card, pixel_scale, like, seed, renamed)
+        stamps = _of_sample(path, card, pixel_scale, zero_point, like, seed, renamed)
     elif path.suffix in DATA_SET_SUFFIXES and _is_data_set(path):
-        stamps = _of_data_set(path, card, split, renamed)
+        stamps = _in_flux_unit(_of_data_set(path, card, split, renamed), zero_point, card)
     else:
-        return _of_real_galaxies(path, card, split, count, seed, renamed)
+        return _of_real_galaxies(path, card, split, count, seed, zero_point, renamed)
     if not len(stamps):
         raise GalSimError(f"{path} has no stamps.")
     if count is not None and count < len(stamps):
@@ -164,6 +169,21 @@ def _check_scale(path: Path, scale: float, card: Card) -> None:
             f"The stamps of {path} have pixels of {scale:g} arcsec, and the module {card.name} "
             f"takes pixels of {card.pixel_scale:g} arcsec. Resample the stamps to that scale; if "
             "they only look like stamps of that scale, say so with --pixel-scale.")
+
+
+def _gain(zero_point: float | None, card: Card) -> float:
+    """What one flux unit of stamps is in that of a module; 1 if their zero point is not known."""
+    return 1.0 if zero_point is None else 10 ** (0.4 * (card.zero_point - zero_point))
+
+
+def _in_flux_unit(stamps: Stamps, zero_point: float | None, card: Card) -> Stamps:
+    """Stamps in the flux unit of a module."""
+    gain = _gain(zero_point, card)
+    if gain == 1.0:
+        return stamps
+    sigma = stamps.noise_sigma
+    return dataclasses.replace(stamps, images=stamps.images * np.float32(gain),
+                               noise_sigma=None if sigma is None else sigma * gain)
 
 
 def _check_bands(path: Path, images: np.ndarray, card: Card) -> None:
@@ -186,6 +206,16 @@ def fitted(images: np.ndarray, size: int) -> np.ndarray:
     return fitted
 
 
+def stacked_psfs(psfs: Sequence[np.ndarray]) -> NDArray[np.float32]:
+    """PSF images [P, P] of different odd sizes, padded with zeros to the largest: [N, P, P].
+
+    >>> stacked_psfs([np.ones((1, 1)), np.ones((3, 3))]).sum(axis=(1, 2)).tolist()
+    [1.0, 9.0]
+    """
+    size = max(len(psf) for psf in psfs)
+    return np.stack([np.pad(np.asarray(psf, np.float32), (size - len(psf)) // 2) for psf in psfs])
+
+
 def _of_arrays(path: Path, card: Card, full_scale: float | None, pixel_scale: float | None,
                renamed: Mapping[str, str]) -> Stamps:
     try:
@@ -202,18 +232,28 @@ def _of_arrays(path: Path, card: Card, full_scale: float | None, pixel_scale: fl
     _check_bands(path, images, card)
     _check_scale(path, pixel_scale or card.pixel_scale, card)
     names = content.pop("id", np.arange(len(images)))
+    if names.shape != images.shape[:1]:
+        raise GalSimError(f"The array 'id' of {path} has the shape {names.shape}; one name is "
+                          f"needed for each of the {len(images)} images.")
     others = {key: values for key, values in content.items() if values.shape == images.shape[:1]}
     noise = others.pop("noise_sigma", None)
-    return Stamps(fitted(images, card.trained_size), _psfs_of(content, len(images)), noise,
+    return Stamps(fitted(images, card.trained_size), _psfs_of(path, content, len(images)), noise,
                   _renamed(others, renamed), names)
 
 
-def _psfs_of(content: Mapping[str, np.ndarray], count: int) -> np.ndarray | None:
-    """PSF images ``psf`` of a file: [n, P, P], or [P, P] for all stamps."""
+def _psfs_of(path: Path, content: Mapping[str, np.ndarray], count: int) -> np.ndarray | None:
+    """PSF images ``psf`` of a file: [n, P, P] or [n, P, P, B], or [P, P] for all stamps."""
     psf = content.get("psf")
     if psf is None:
         return None
-    return np.broadcast_to(psf, [count, *psf.shape]) if psf.ndim == 2 else psf
+    if psf.ndim == 2:
+        psf = np.broadcast_to(psf, [count, *psf.shape])
+    if (psf.ndim not in (3, 4) or len(psf) != count or psf.shape[1] != psf.shape[2]
+            or psf.shape[1] % 2 == 0):
+        raise GalSimError(f"The array 'psf' of {path} has the shape {psf.shape}; one image of an "
+                          f"odd number of pixels is needed for each of the {count} images, or one "
+                          "for all of them.")
+    return psf
 
 
 def _renamed(values: Mapping[str, np.ndarray], renamed: Mapping[str, str]
@@ -238,8 +278,8 @@ def _has_cube(path: Path) -> bool:
         raise GalSimError(f"The stamps {path} cannot be read: {err}") from err
 
 
-def _of_sample(path: Path, card: Card, pixel_scale: float | None, like: Any, seed: int,
-               renamed: Mapping[str, str]) -> Stamps:
+def _of_sample(path: Path, card: Card, pixel_scale: float | None, zero_point: float | None,
+               like: Any, seed: int, renamed: Mapping[str, str]) -> Stamps:
     from astropy.io import fits
     from astropy.table import Table
 
@@ -250,6 +290,8 @@ def _of_sample(path: Path, card: Card, pixel_scale: float | None, like: Any, see
         table = Table.read(hdus[1]) if len(hdus) > 1 else Table()
     values = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
     _check_bands(path, images, card)
+    images = images * np.float32(_gain(
+        header.get("ZEROPNT") if zero_point is None else zero_point, card))
     scales = values.get("pixel_scale", np.full(
         len(images), pixel_scale or header.get("PIXSCALE", card.pixel_scale)))
     names = values.get("id", np.arange(len(images)))
@@ -266,7 +308,12 @@ def _observed(images: np.ndarray, scales: np.ndarray, card: Card, like: Path, se
     """The light of images [N, Z, Z, 1] as stamps of a data set were observed."""
     import galsim
 
+    if images.shape[-1] > 1:
+        raise GalSimError("Galaxies in several bands cannot be observed like those of a data set. "
+                          "Embed them without --like, or one band with a module for it.")
     galaxies = open_real_galaxies(like, card)
+    for scale in np.unique(galaxies.pixel_scales):
+        _check_scale(like, float(scale), card)
     rng = np.random.default_rng([seed, 2])
     rows = rng.integers(len(galaxies), size=len(images))
     stamps, psfs, sigmas = [], [], []
@@ -274,12 +321,13 @@ def _observed(images: np.ndarray, scales: np.ndarray, card: Card, like: Path, se
         observation = galaxies.observation(int(row))
         profile = galsim.InterpolatedImage(
             galsim.Image(image[..., 0].astype(float), scale=float(scale)), normalization="flux")
-        stamps.append(observation.drawn_like(
-            observation.convolved(profile), np.random.default_rng([seed, 3, number])))
+        stamp = observation.drawn_like(
+            observation.convolved(profile), np.random.default_rng([seed, 3, number]))
+        # The stamps of a data set may have different sizes.
+        stamps.append(fitted(stamp[None, :, :, None].astype(np.float32), card.trained_size)[0])
         psfs.append(observation.psf)
         sigmas.append(observation.noise_sigma)
-    return Stamps(fitted(np.array(stamps, np.float32)[..., None], card.trained_size),
-                  np.array(psfs), np.array(sigmas), columns, names)
+    return Stamps(np.stack(stamps), stacked_psfs(psfs), np.array(sigmas), columns, names)
 
 
 def _is_data_set(path: Path) -> bool:
@@ -308,7 +356,7 @@ def _of_data_set(path: Path, card: Card, split: str, renamed: Mapping[str, str])
 
 
 def _of_real_galaxies(path: Path, card: Card, split: str, count: int | None, seed: int,
-                      renamed: Mapping[str, str]) -> Stamps:
+                      zero_point: float | None, renamed: Mapping[str, str]) -> Stamps:
     """Galaxies of the collection or of a GalSim catalogue whose pixels are those of the module."""
     parts = {"all": (*UNSEEN, "seen"), "train": ("seen",)}.get(split, UNSEEN)
     galaxies = open_real_galaxies(path, card, columns=renamed, parts=parts)
@@ -320,11 +368,9 @@ def _of_real_galaxies(path: Path, card: Card, split: str, count: int | None, see
     observations = [galaxies.observation(int(row)) for row in alike]
     images = [fitted(np.asarray(o.stamp, np.float32)[None, :, :, None], card.trained_size)[0]
               for o in observations]
-    largest = max(len(o.psf) for o in observations)
-    psfs = np.zeros((len(alike), largest, largest), np.float32)
-    for psf, observation in zip(psfs, observations, strict=True):
-        pad = (largest - len(observation.psf)) // 2
-        psf[pad:pad + len(observation.psf), pad:pad + len(observation.psf)] = observation.psf
     values = {name: column[alike] for name, column in galaxies.columns.items()}
-    return Stamps(np.stack(images), psfs, np.array([o.noise_sigma for o in observations]),
-                  dict(values, source=galaxies.source[alike]), alike)
+    stamps = Stamps(np.stack(images), stacked_psfs([o.psf for o in observations]),
+                    np.array([o.noise_sigma for o in observations]),
+                    dict(values, source=galaxies.source[alike]), alike)
+    known = observations[0].zero_point
+    return _in_flux_unit(stamps, known if zero_point is None else zero_point, card)

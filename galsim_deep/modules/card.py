@@ -238,6 +238,9 @@ class StampGeometry(_Part):
     ``sample`` and ``decode`` give, if the compact graph chooses stamps of other sizes."""
     pixel_scale: float = pydantic.Field(ge=PIXEL_SCALE_LIMITS[0], le=PIXEL_SCALE_LIMITS[1])
     """Size of a pixel [arcsec]."""
+    value_range: Range | None = None
+    """Smallest and largest pixel value of the stamps that the module takes; null if all values are
+    possible."""
     centre: Literal["true_centre"] = "true_centre"
     """The origin of the profile: at the true centre of the stamp, which for an even size
     is the corner between the four middle pixels (GalSim's ``use_true_center=True``)."""

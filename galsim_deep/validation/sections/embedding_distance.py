@@ -10,7 +10,8 @@ from galsim import GalSimError
 
 from ...embeddings import Embedder
 from ...embeddings.distance import Distance, compare_sets
-from ...embeddings.stamps import SCALE_TOLERANCE, fitted
+from ...embeddings.stamps import SCALE_TOLERANCE, fitted, stacked_psfs
+from ..flux_units import FluxUnits
 from .base import CardFigures, Section
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class EmbeddingDistance(Section):
 
     def compute(self) -> dict[str, Any]:
         card, galaxies = self.embedder.card, self.comparison.galaxies
+        self._check_columns()
         kept = np.arange(len(self.comparison.measurements.stamps["real"]))
         scales = galaxies.pixel_scales[kept]
         alike = kept[np.abs(scales / card.pixel_scale - 1) <= SCALE_TOLERANCE]
@@ -64,6 +66,19 @@ class EmbeddingDistance(Section):
             distance=dict(value=distance.value, error=distance.error),
             floor=dict(value=distance.floor, error=distance.floor_error)))
 
+    def _check_columns(self) -> None:
+        """Raise a `galsim.GalSimError` if a column of the encoder means something else."""
+        own = {column.name: column for column in self.comparison.card.columns}
+        for column in self.embedder.card.columns:
+            if column.name in self.embedder.columns and column.name in own and (
+                    column.unit != own[column.name].unit
+                    or column.quantity != own[column.name].quantity):
+                raise GalSimError(
+                    f"The encoder {self.embedder.card.name} takes the column '{column.name}' as a "
+                    f"{column.quantity} [{column.unit}], and for the module "
+                    f"{self.comparison.card.name} it is a {own[column.name].quantity} "
+                    f"[{own[column.name].unit}]. Use another encoder.")
+
     def _embedded(self, sample: str, numbers: np.ndarray) -> np.ndarray:
         """The embeddings of stamps of a sample, [n, D]; NaN where a pixel is not finite."""
         measurements, units = self.comparison.measurements, self.comparison.units
@@ -72,9 +87,12 @@ class EmbeddingDistance(Section):
         images = np.concatenate([
             fitted(np.asarray(measurements.stamps[sample][number], np.float32)[None, ..., None],
                    size) for number in numbers])
-        images = units.image_to_module(images)
-        sigma = units.image_to_module(np.array([o.noise_sigma for o in observations]))
-        psf = np.stack([o.psf for o in observations])
+        # First in the flux unit of the module, then in that of the encoder.
+        gain = FluxUnits.between(self.embedder.card.band().zero_point,
+                                 self.comparison.card.band().zero_point).gain
+        images = units.image_to_module(images) * np.float32(gain)
+        sigma = gain * units.image_to_module(np.array([o.noise_sigma for o in observations]))
+        psf = stacked_psfs([o.psf for o in observations])
         columns = {name: measurements.columns[name][numbers] for name in self.embedder.columns
                    if name in measurements.columns}
         usable = np.isfinite(images).all(axis=(1, 2, 3))
@@ -93,7 +111,8 @@ class EmbeddingDistance(Section):
 <p>The Frechet distance between the embeddings of {{ results.embedding.n }} real and as many
 generated stamps by the encoder {{ results.embedding.encoder }} {{ results.embedding.version }} is
 <b>{{ results.embedding.distance | value }}</b>, in units of the variance of the real embeddings.
-Two sets of real galaxies of this size have {{ results.embedding.floor | value }}.</p>
+Two sets of real stamps have {{ results.embedding.floor | value }}. Both numbers are for random
+halves of the stamps, since the distance depends on their number.</p>
 <p class="note">It compares means and covariances of what the encoder knows of a galaxy. A distance
 far above that of real galaxies shows that generated galaxies differ as a whole; it does not say in
 what.</p>

@@ -57,6 +57,18 @@ def test_importance_of_the_number_that_matters():
     assert nothing.score < 0.1
 
 
+def test_copies_of_a_galaxy_are_not_other_galaxies():
+    """A forest that has learned galaxies by heart explains nothing in others."""
+    rng = np.random.default_rng(2)
+    source = np.repeat(np.arange(60), 5)
+    values = rng.normal(size=(60, 4))[source] + 0.01 * rng.normal(size=(300, 4))
+    target = rng.normal(size=60)[source]
+    assert importance(values, target).score > 0.8
+    assert importance(values, target, source=source).score < 0.2
+    with pytest.raises(galsim.GalSimError, match="5 galaxies are needed; the table has 3"):
+        importance(values, target, source=source % 3)
+
+
 def test_columns_without_numbers(table):
     for column in (table().column("kind"), np.full(40, np.nan)):
         with pytest.raises(galsim.GalSimError, match="finite numbers"):

@@ -44,6 +44,14 @@ def test_the_floor_is_the_distance_of_equal_distributions():
     assert 0 < values[0].floor_error < values[0].floor
 
 
+def test_the_floor_if_there_are_hardly_more_stamps_than_numbers():
+    """Distance and floor are for sets of the same size, so that their difference has no bias."""
+    rng = np.random.default_rng(4)
+    found = [compare_sets(rng.normal(size=(40, 30)), rng.normal(size=(40, 30)), seed=number)
+             for number in range(6)]
+    assert abs(np.mean([value.excess for value in found])) < 0.05 * found[0].floor
+
+
 def test_sources_with_several_stamps():
     """Copies of stamps tell nothing new: with their sources stated, the error stays as large."""
     rng = np.random.default_rng(3)

@@ -49,6 +49,16 @@ def test_the_mean_over_the_symmetries(embedder, images, psf):
         np.testing.assert_allclose(other, found, atol=1e-4)
 
 
+def test_the_range_of_pixel_values(embedder, images, monkeypatch):
+    """A module of images from 0 to 1 does not take bytes; a little more is interpolation."""
+    stamp = embedder.card.stamp.model_copy(update=dict(value_range=(0.0, 1.0)))
+    monkeypatch.setattr(embedder, "card", embedder.card.model_copy(update=dict(stamp=stamp)))
+    scaled = images / images.max()
+    embedder.embed(1.05 * scaled, None, 0.02, COLUMNS)
+    with pytest.raises(galsim.GalSimError, match="from 0 to 255; .* values from 0 to 1.*full-scale"):
+        embedder.embed(255 * scaled, None, 0.02, COLUMNS)
+
+
 def test_psf_images_of_another_size(embedder, images, psf):
     """They are cut or padded about their middle."""
     found = embedder.embed(images, psf, 0.02, COLUMNS)

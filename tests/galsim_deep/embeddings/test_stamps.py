@@ -43,6 +43,15 @@ def test_the_value_of_the_full_scale(sources, card):
     np.testing.assert_allclose(2 * half, full)
 
 
+def test_the_zero_point_of_stamps(sources, card):
+    """Stamps and their noise are converted to the flux unit of the module."""
+    own, other = (read_stamps(sources, card, zero_point=zero_point)
+                  for zero_point in (card.zero_point, card.zero_point + 2.5))
+    np.testing.assert_allclose(own.images, 10 * other.images, rtol=1e-5)
+    np.testing.assert_allclose(own.noise_sigma, 10 * other.noise_sigma)
+    np.testing.assert_array_equal(own.images, read_stamps(sources, card).images)
+
+
 def test_some_of_the_stamps(sources, card):
     some = read_stamps(sources, card, count=7, seed=3)
     again = read_stamps(sources, card, count=7, seed=3)
@@ -51,20 +60,27 @@ def test_some_of_the_stamps(sources, card):
     assert set(some.names) != set(read_stamps(sources, card, count=7, seed=4).names)
 
 
-def test_a_data_set(tmp_path, card):
-    path = tmp_path / "data.h5"
+def write_data_set(path, pixel_scale=1.8):
+    """Six stamps of random numbers, two of which are in the test split; returns the stamps."""
     with h5py.File(path, "w") as file:
-        file.attrs.update(format_version=3, pixel_scale=1.8)
+        file.attrs.update(format_version=3, pixel_scale=pixel_scale)
         n, rng = 6, np.random.default_rng(1)
         stamps = rng.random((n, 96, 96)).astype(np.float32)
         for name, value in dict(
                 stamp=stamps, psf=np.ones((2, 5, 5)) / 25, psf_index=np.arange(n) % 2,
                 noise_sigma=np.full(n, 0.1), noise_correlation=np.ones((1, 1, 1)),
                 noise_index=np.zeros(n, int), source=np.arange(n), test=np.arange(n) < 2,
-                pixel_scale=np.full(n, 1.8), noiseless_index=np.zeros(0, int),
+                pixel_scale=np.full(n, pixel_scale), noiseless_index=np.zeros(0, int),
                 noiseless=np.zeros((0, 96, 96))).items():
             file[name] = value
         file["columns/size"] = np.arange(n) + 20.0
+        file["columns/flux_density"] = np.full(n, 30.0)
+    return stamps
+
+
+def test_a_data_set(tmp_path, card):
+    path = tmp_path / "data.h5"
+    stamps = write_data_set(path)
     test, train = (read_stamps(path, card, split=split) for split in ("test", "train"))
     assert test.names.tolist() == [0, 1] and train.names.tolist() == [2, 3, 4, 5]
     np.testing.assert_array_equal(test.images[..., 0], stamps[:2])
@@ -81,9 +97,29 @@ def test_sampled_galaxies(tmp_path, card):
     assert main(["sample", "first_mpcc", "--catalog", str(tmp_path / "catalogue.fits"), "--output",
                  str(tmp_path / "sample.fits")]) == 0
     stamps = read_stamps(tmp_path / "sample.fits", card)
-    with fits.open(tmp_path / "sample.fits") as hdus:
+    with fits.open(tmp_path / "sample.fits", mode="update") as hdus:
         np.testing.assert_array_equal(stamps.images[..., 0], hdus[0].data)
+        hdus[0].header["ZEROPNT"] += 2.5
     assert stamps.names.tolist() == [5, 9] and stamps.columns["size"].tolist() == [40.0, 60.0]
+    fainter = read_stamps(tmp_path / "sample.fits", card)
+    np.testing.assert_allclose(10 * fainter.images, stamps.images, rtol=1e-5)
+
+
+def test_galaxies_observed_like_those_of_a_data_set(tmp_path, card):
+    images = np.zeros((3, 64, 64), np.float32)
+    images[:, 30:34, 30:34] = 50.0
+    fits.HDUList([fits.PrimaryHDU(images), fits.table_to_hdu(Table(dict(id=[1, 2, 3])))]).writeto(
+        tmp_path / "sample.fits")
+    write_data_set(tmp_path / "data.h5")
+    found = read_stamps(tmp_path / "sample.fits", card, like=tmp_path / "data.h5")
+    assert found.images.shape == (3, 96, 96, 1) and found.psf.shape == (3, 5, 5)
+    assert found.noise_sigma.tolist() == pytest.approx([0.1] * 3)
+    # The PSF, of 5 x 5 equal pixels, smooths the edges of the square.
+    assert found.images.sum(axis=(1, 2, 3)) == pytest.approx(16 * 50.0, rel=0.05)
+    assert 20.0 < found.images.max() < 40.0
+    write_data_set(tmp_path / "other.h5", pixel_scale=0.9)
+    with pytest.raises(galsim.GalSimError, match="other.h5 have pixels of 0.9 arcsec"):
+        read_stamps(tmp_path / "sample.fits", card, like=tmp_path / "other.h5")
 
 
 @pytest.mark.parametrize("content, arguments, words", [
@@ -93,7 +129,10 @@ def test_sampled_galaxies(tmp_path, card):
     (dict(images=np.zeros((2, 96, 96, 3))), {}, "have 3 bands.*takes 1"),
     (dict(images=np.zeros((2, 96, 96))), dict(pixel_scale=0.2),
      r"pixels of 0.2 arcsec.*pixels of 1.8 arcsec"),
-    (dict(images=np.zeros((2, 96, 96))), dict(columns=dict(size="r")), "no column 'r'")])
+    (dict(images=np.zeros((2, 96, 96))), dict(columns=dict(size="r")), "no column 'r'"),
+    (dict(images=np.zeros((2, 96, 96)), id=np.arange(3)), {}, r"'id'.*\(3,\).*each of the 2"),
+    (dict(images=np.zeros((2, 96, 96)), psf=np.ones((3, 5, 5))), {}, r"'psf'.*\(3, 5, 5\)"),
+    (dict(images=np.zeros((2, 96, 96)), psf=np.ones((4, 4))), {}, r"'psf'.*odd number")])
 def test_bad_files(tmp_path, card, content, arguments, words):
     np.savez(tmp_path / "stamps.npz", **content)
     with pytest.raises(galsim.GalSimError, match=words):

@@ -118,6 +118,9 @@ class ModelFamily(Registered, abc.ABC, label="model family"):
     """The classes of its phases, in order."""
     optional_phases: ClassVar[tuple[str, ...]] = ()
     """The names of those phases that a recipe may leave out."""
+    value_range: ClassVar[tuple[float, float] | None] = None
+    """Smallest and largest pixel value of the stamps that its modules take; None if all values are
+    possible."""
     several_bands = False
     """Whether recipes may have several bands.  Stamps are then [N, S, S, B]; the PSF and the noise
     of an example are the same in all bands."""

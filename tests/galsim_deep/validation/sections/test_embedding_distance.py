@@ -34,7 +34,7 @@ def test_other_galaxies_are_farther(comparison):
     real = comparison.measurements.stamps["real"]
     same, other = (EmbeddingDistance(with_stamps(comparison, stamps)).compute()["embedding"]
                    for stamps in (real, np.flip(real, axis=0) * 3.0))
-    assert same["distance"]["value"] == pytest.approx(0.0, abs=1e-6)
+    assert same["distance"]["value"] == pytest.approx(same["floor"]["value"])
     assert other["distance"]["value"] > 0.05
 
 
@@ -50,6 +50,17 @@ def test_an_encoder_for_other_pixels(comparison):
     settings = dataclasses.replace(comparison.settings, encoder="hub:first_mpcc")
     section = EmbeddingDistance(dataclasses.replace(comparison, settings=settings))
     with pytest.raises(galsim.GalSimError, match="first_mpcc takes pixels of 1.8 arcsec"):
+        section.compute()
+
+
+def test_a_column_with_another_meaning(comparison):
+    section = EmbeddingDistance(comparison)
+    card = section.embedder.card
+    column = next(column for column in card.columns if column.name in section.embedder.columns)
+    other = column.model_copy(update=dict(quantity="other", unit="mJy"))
+    section.embedder.card = card.model_copy(update=dict(columns=tuple(
+        other if entry is column else entry for entry in card.columns)))
+    with pytest.raises(galsim.GalSimError, match=rf"column '{column.name}' as a other \[mJy\]"):
         section.compute()
 
 

@@ -45,6 +45,12 @@ def test_without_labels_classes_are_not_known(of, tmp_path):
     assert (Dataset(tmp_path / "data.h5").label == -1).all()
 
 
+def test_a_file_without_images(of, tmp_path):
+    np.savez(tmp_path / "none.npz", images=np.zeros((0, 8, 8)))
+    with pytest.raises(galsim.GalSimConfigError, match="none.npz has no images"):
+        build(of(file_name=str(tmp_path / "none.npz")), tmp_path / "data.h5", processes=1, progress=False)
+
+
 @pytest.mark.parametrize("settings, words", [
     (dict(images="stamps"), "stamps"), (dict(labels="kinds"), "kinds")])
 def test_missing_keys(of, settings, words, tmp_path):

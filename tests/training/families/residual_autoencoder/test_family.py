@@ -12,13 +12,15 @@ from galsim_deep_training.fitting.graphs import as_graph
 
 
 def test_the_architecture_of_the_challenge(make_recipe):
-    """Five levels of six blocks, in encoder and decoder."""
+    """Five levels, of six blocks in the encoder and of one in the decoder; a sigmoid at the end of
+    both."""
     def change(content):
         content["model"] = dict(kind="residual_autoencoder")
     family = make_family(make_recipe(change, family="residual_autoencoder"))
-    for network in (family.encoder, family.decoder):
-        assert sum(isinstance(layer, ScaledBlock) for layer in network.layers) == 30
-    assert family.embed(tf.ones([2, 32, 32])).shape == (2, 64)
+    for network, blocks in ((family.encoder, 30), (family.decoder, 5)):
+        assert sum(isinstance(layer, ScaledBlock) for layer in network.layers) == blocks
+    embedding = family.embed(tf.ones([2, 32, 32])).numpy()
+    assert embedding.shape == (2, 64) and 0 < embedding.min() < embedding.max() < 1
 
 
 def test_a_block_counts_by_its_factor(awaken):
@@ -53,7 +55,7 @@ def test_images_are_between_zero_and_one(make_recipe):
 
 
 @pytest.mark.parametrize("channels, words", [
-    ([4] * 7, "stamp.size is 32.*multiple of 64"), ([], "at least one")])
+    ([4] * 7, "stamp.size is 32.*multiple of 128"), ([], "at least one")])
 def test_levels_that_do_not_fit(make_recipe, channels, words):
     def change(content):
         content["model"].update(channels=channels)

@@ -78,6 +78,8 @@ class Images(Builder, kind="images"):
             raise GalSimConfigError(
                 f"The images {path} have the shape {self._images.shape[1:]}, the stamps of the "
                 f"recipe {recipe.path} have {shape}.")
+        if not len(self._images):
+            raise GalSimConfigError(f"The file {path} has no images.")
         brightest = self._images.max()
         if self._images.min() < 0 or not 0.5 <= brightest <= 1:
             raise GalSimConfigError(

@@ -90,6 +90,7 @@ class AffineFlow(ModelFamily, kind="affine_flow"):
     Settings = AffineFlowSettings
     module_kind = "density"
     several_bands = True
+    value_range = (0.0, 1.0)
     phase_types = (Likelihood,)
 
     settings: AffineFlowSettings

@@ -49,6 +49,7 @@ class ETVAE(ModelFamily, kind="et_vae"):
     Settings = ETVAESettings
     module_kind = "encoder"
     several_bands = True
+    value_range = (0.0, 1.0)
     phase_types = (ImagesAlone, Votes)
     optional_phases = ("autoencoder", "votes")
 

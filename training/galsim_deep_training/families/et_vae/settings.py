@@ -25,7 +25,7 @@ class ETVAESettings(Settings):
     radii: Channels = 24
     """Radii of the polar grid; a multiple of the power of two of the number of ``channels``."""
     angles: Channels = 48
-    """Angles of the polar grid; a multiple of that power of two, too."""
+    """Angles of the polar grid; a multiple of twice that power of two."""
     pose_channels: tuple[Channels, ...] = (8, 8)
     """Channels of the convolutions that find the position angle."""
     channels: tuple[Channels, ...] = (16, 32, 48)

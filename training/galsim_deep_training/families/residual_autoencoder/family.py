@@ -1,9 +1,11 @@
 """Residual autoencoder: a short vector from which an image can be drawn again.
 
-The autoencoder of the Milky Way challenge: five levels of six residual blocks, each of which counts
-by a learned factor alpha, maximum pooling between the levels, a dense layer to the vector, and the
-mirrored decoder, whose last activation is a sigmoid.  Images that look alike have vectors close to
-each other.
+The autoencoder of the Milky Way challenge.  Encoder: a convolution, and five levels of six residual
+blocks and a maximum pooling; a dense layer and a sigmoid give the vector, whose numbers are between
+0 and 1.  Each block counts by a learned factor alpha.  Decoder: a dense layer, five levels of a
+residual block and an upsampling, and a convolution.  Its last activation is a sigmoid, as pixel
+values are from 0 to 1; numbers of channels, which the slides do not state, are those of the
+settings.  Images that look alike have vectors close to each other.
 """
 
 __all__ = ["ResidualAutoencoder"]
@@ -34,9 +36,9 @@ class ResidualAutoencoderSettings(Settings):
     """
 
     channels: tuple[Channels, ...] = (8, 12, 16, 24, 32)
-    """Channels of each level; the resolution is halved from level to level."""
+    """Channels of each level, which halves the resolution."""
     blocks: Layers = 6
-    """Residual blocks in each level."""
+    """Residual blocks in each level of the encoder."""
     latent_size: Channels = 64
     """Length of the vector."""
 
@@ -102,7 +104,7 @@ class Reconstruction(GradientPhase):
 class ResidualAutoencoder(ModelFamily, kind="residual_autoencoder"):
     """The model family ``residual_autoencoder``; see the module's docstring, and `ModelFamily`.
 
-    Raises a `galsim.GalSimConfigError` if the stamps cannot be halved from level to level.
+    Raises a `galsim.GalSimConfigError` if the stamps cannot be halved in each level.
 
     >>> from galsim_deep_training.families import make_family
     >>> from galsim_deep_training.recipe import read_recipe
@@ -114,6 +116,7 @@ class ResidualAutoencoder(ModelFamily, kind="residual_autoencoder"):
     Settings = ResidualAutoencoderSettings
     module_kind = "encoder"
     several_bands = True
+    value_range = (0.0, 1.0)
     phase_types = (Reconstruction,)
 
     settings: ResidualAutoencoderSettings
@@ -121,29 +124,27 @@ class ResidualAutoencoder(ModelFamily, kind="residual_autoencoder"):
 
     def __init__(self, settings: ResidualAutoencoderSettings, recipe: Recipe) -> None:
         super().__init__(settings, recipe)
-        size, bands, halvings = recipe.stamp.size, len(recipe.bands), len(settings.channels) - 1
-        if size % 2**halvings:
+        size, bands, levels = recipe.stamp.size, len(recipe.bands), len(settings.channels)
+        if size % 2**levels:
             raise GalSimConfigError(
                 f"The recipe {recipe.path}: stamp.size is {size}, and model.channels has "
-                f"{halvings + 1} levels: the size must be a multiple of {2**halvings}.")
-        smallest = size // 2**halvings
+                f"{levels} levels: the size must be a multiple of {2**levels}.")
+        smallest = size // 2**levels
         layers: list[keras.layers.Layer] = [keras.Input((size, size, bands))]
-        for level, channels in enumerate(settings.channels):
-            if level:
-                layers.append(keras.layers.MaxPooling2D(2))
+        for channels in settings.channels:
+            # Between levels, the convolution changes the number of channels.
             layers.append(keras.layers.Conv2D(channels, 3, padding="same"))
             layers += [ScaledBlock(channels) for _ in range(settings.blocks)]
-        layers += [keras.layers.Flatten(),
-                   keras.layers.Dense(settings.latent_size, dtype="float32")]
+            layers.append(keras.layers.MaxPooling2D(2))
+        layers += [keras.layers.Flatten(), keras.layers.Dense(
+            settings.latent_size, activation="sigmoid", dtype="float32")]
         self.encoder = keras.Sequential(layers, name="encoder")
         last = settings.channels[-1]
         layers = [keras.Input((settings.latent_size,)), keras.layers.Dense(smallest**2 * last),
                   keras.layers.Reshape((smallest, smallest, last))]
-        for level, channels in enumerate(reversed(settings.channels)):
-            if level:
-                layers += [keras.layers.UpSampling2D(2),
-                           keras.layers.Conv2D(channels, 3, padding="same")]
-            layers += [ScaledBlock(channels) for _ in range(settings.blocks)]
+        for channels in reversed(settings.channels):
+            layers += [keras.layers.Conv2D(channels, 3, padding="same"), ScaledBlock(channels),
+                       keras.layers.UpSampling2D(2)]
         layers.append(keras.layers.Conv2D(bands, 3, padding="same", activation="sigmoid",
                                           dtype="float32"))
         self.decoder = keras.Sequential(layers, name="decoder")
