@@ -112,12 +112,16 @@ def table(title: str, labelled: Labelled, features: dict[str, np.ndarray], first
 
 def neighbours(labelled: Labelled, features: dict[str, np.ndarray]) -> None:
     """Print the share of the five nearest neighbours that have the class of a source."""
-    print("| nearest neighbours by cosine | share of the same class |\n|---|---|")
+    print("| share of the same class among five nearest neighbours | by cosine | "
+          "by cosine, whitened |\n|---|---|---|")
     for kind, values in features.items():
-        share, error = same_class_share(values, labelled.label)
-        print(f"| {kind} | {share:.3f} ± {error:.3f} |")
+        shares = [same_class_share(values, labelled.label, metric=metric)
+                  for metric in ("cosine", "whitened")]
+        print(f"| {kind} | " + " | ".join(f"{share:.3f} ± {error:.3f}" for share, error in shares)
+              + " |")
     _, counts = np.unique(labelled.label, return_counts=True)
-    print(f"| chance | {np.sum((counts / counts.sum())**2):.3f} |\n", flush=True)
+    chance = np.sum((counts / counts.sum())**2)
+    print(f"| chance | {chance:.3f} | {chance:.3f} |\n", flush=True)
 
 
 def main() -> None:

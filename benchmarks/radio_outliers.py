@@ -11,9 +11,11 @@ set, the test split, are compared with
   told apart: a difference is that of what was learnt by heart,
 * MiraBest sources, if their file is given, with the builder ``first_sources``; many of them may be
   in the training split too,
-* Galaxy Zoo images in grey, what is above the sky at their borders by 3 sigma, in the middle of a
-  stamp with the peak of a radio source, with the noise of the survey, clipped at 3 sigma without
-  islands below 5 sigma as the stamps are; and the same seen through the beam,
+* Galaxy Zoo images in grey as they are, with their sky, scaled to the peak of a radio source,
+* Galaxy Zoo images made into radio sources, which is a harder test: what is above the sky at their
+  borders by 3 sigma, in the middle of a stamp with the peak of a radio source, with the noise of
+  the survey, clipped at 3 sigma without islands below 5 sigma as the stamps are; and the same seen
+  through the beam,
 * noise of the survey, clipped at 3 sigma (the rule about islands would leave nothing of it) and not
   clipped, and both with the peak of a radio source.
 
@@ -118,6 +120,10 @@ class Survey:
                 nx=self.size, ny=self.size, scale=self.scale, method="no_pixel", dtype=float).array
         stamp = image * rng.choice(self.peaks) / image.max()
         return clipped(stamp + self.noise(rng), self.sigma, *self.clipping)
+
+    def scaled(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """An image with the peak of a radio source, [S, S]."""
+        return in_the_middle(image, self.size) * rng.choice(self.peaks) / image.max()
 
     def only_noise(self, clip: bool, bright: bool, rng: np.random.Generator) -> np.ndarray:
         """A stamp of noise, clipped at the threshold or not, with the peak of a source or not."""
@@ -258,15 +264,19 @@ def sheet(stamps: np.ndarray, sigma: float, path: Path) -> None:
 def outliers(survey: Survey, galaxies: np.ndarray, count: int) -> dict[str, np.ndarray]:
     """Images that are no radio sources, [count, S, S] each, by what they are."""
     rng = np.random.default_rng(1)
-    chosen = brightness(galaxies[rng.permutation(len(galaxies))[:count]])
+    galaxies = galaxies[rng.permutation(len(galaxies))[:count]]
+    bright = brightness(galaxies)
 
     def many(make: Callable[[], np.ndarray]) -> np.ndarray:
         return np.array([make() for _ in range(count)])
 
     return {
-        "Galaxy Zoo": np.array([survey.observed(image, False, rng) for image in chosen]),
-        "Galaxy Zoo, through the beam":
-            np.array([survey.observed(image, True, rng) for image in chosen]),
+        "Galaxy Zoo, as they are": np.array([
+            survey.scaled(image, rng) for image in galaxies.astype(float).mean(axis=-1)]),
+        "Galaxy Zoo, as radio sources":
+            np.array([survey.observed(image, False, rng) for image in bright]),
+        "Galaxy Zoo, as radio sources, through the beam":
+            np.array([survey.observed(image, True, rng) for image in bright]),
         **{f"noise, {'clipped' if clip else 'not clipped'}{', bright' if bright else ''}":
            many(functools.partial(survey.only_noise, clip, bright, rng))
            for clip in (True, False) for bright in (False, True)}}

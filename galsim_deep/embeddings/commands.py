@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from .tables import EmbeddingTable
 
+METRICS = dict(cosine="cosine of the angle between embeddings",
+               whitened="cosine of the angle between whitened principal components of embeddings",
+               euclidean="negative distance between embeddings")
+"""What the metrics of `find_similar` compare."""
 MOST_PICTURES = 60
 """Largest number of pictures in a strip, and of queries on a page."""
 
@@ -63,8 +67,9 @@ def add_commands(command: Callable[[str, Callable[[Any], None], str], argparse.A
                               "[default: all]")
     similar.add_argument("--neighbours", type=int, default=5,
                          help="number of neighbours [default: 5]")
-    similar.add_argument("--metric", choices=("cosine", "euclidean"), default="cosine",
-                         help="[default: cosine]")
+    similar.add_argument("--metric", choices=("cosine", "whitened", "euclidean"), default="cosine",
+                         help="cosine of the angle between embeddings, or between their whitened "
+                              "principal components, or their distance [default: cosine]")
     similar.add_argument("--faiss", action="store_true",
                          help="search with faiss, for millions of rows")
     _output(similar, "similar.html and neighbours.ecsv")
@@ -180,8 +185,7 @@ def _similar(options: argparse.Namespace) -> None:
     page = Page("Stamps that look alike",
                 f"For each stamp of {(options.query or options.table).name}, its nearest "
                 f"neighbours in {options.table.name} by the "
-                f"{'cosine of the angle' if options.metric == 'cosine' else 'distance'} between "
-                "embeddings, with that number below each picture.")
+                f"{METRICS[options.metric]}, with that number below each picture.")
     shown = np.arange(len(rows))[:MOST_PICTURES]
     page.section(f"The first {len(shown)} of {len(rows)}", strips=[
         Strip("", _pictures(query, rows[[number]]) + _pictures(catalogue, found.rows[number]),

@@ -9,7 +9,9 @@ import numpy as np
 from galsim import GalSimError
 from numpy.typing import ArrayLike, NDArray
 
-Metric = Literal["cosine", "euclidean"]
+Metric = Literal["cosine", "whitened", "euclidean"]
+COMPONENTS = 30
+"""Principal components that are compared by the metric ``whitened``."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,8 +25,8 @@ class Neighbours:
     rows: NDArray[np.int64]
     """Rows of the catalogue, the nearest first, [Q, K]."""
     similarity: NDArray[np.float64]
-    """Cosine of the angle between embeddings (Andrianomena 2023, eq. 4.1), or minus the Euclidean
-    distance, [Q, K]."""
+    """Cosine of the angle between embeddings (Andrianomena 2023, eq. 4.1) or their whitened
+    components, or minus the Euclidean distance, [Q, K]."""
 
 
 def find_similar(query: ArrayLike, catalogue: ArrayLike, count: int = 5,
@@ -37,7 +39,10 @@ def find_similar(query: ArrayLike, catalogue: ArrayLike, count: int = 5,
         catalogue:  Embeddings, [N, D].
         count:      Number of neighbours, K.
         metric:     ``cosine``: the direction of the embeddings counts (Andrianomena 2023,
-                    eq. 4.1); ``euclidean``: their distance.
+                    eq. 4.1); ``whitened``: the direction of the first `COMPONENTS` principal
+                    components of the catalogue, each in units of its standard deviation, so that
+                    what varies most, such as brightness, does not decide alone; ``euclidean``:
+                    their distance.
         query_source, source:   Numbers or names of the galaxies of the query, [Q], and of the
                     catalogue, [N]: stamps of one galaxy, such as turned copies, are not its
                     neighbours.  [default: all stamps may be]
@@ -60,7 +65,7 @@ def find_similar(query: ArrayLike, catalogue: ArrayLike, count: int = 5,
     if queries.shape[1] != others.shape[1]:
         raise GalSimError(f"The embeddings of the query have {queries.shape[1]} numbers, those of "
                           f"the catalogue {others.shape[1]}. Embed both with the same module.")
-    if metric == "cosine" and queries.shape[1] == 1:
+    if metric != "euclidean" and queries.shape[1] == 1:
         raise GalSimError("Embeddings of one number, such as log-likelihoods, have no angle "
                           "between them. Use the metric 'euclidean'.")
     copies = 0 if source is None else int(np.unique(source, return_counts=True)[1].max())
@@ -68,7 +73,9 @@ def find_similar(query: ArrayLike, catalogue: ArrayLike, count: int = 5,
         raise GalSimError(f"{count} neighbours were asked for, and the catalogue has {len(others)} "
                           "rows" + (f", up to {copies} of which are of the same galaxy" if copies
                                     else "") + ". Ask for fewer, at least one.")
-    if metric == "cosine":
+    if metric == "whitened":
+        queries, others = _whitened(queries, others)
+    if metric != "euclidean":
         queries, others = _unit(queries), _unit(others)
     rows, distance = (_faiss if faiss else _exact)(queries, others, count + copies)
     if source is not None and query_source is not None:
@@ -76,8 +83,23 @@ def find_similar(query: ArrayLike, catalogue: ArrayLike, count: int = 5,
         # Those of other galaxies first, in their order.
         order = np.argsort(own, axis=1, kind="stable")[:, :count]
         rows, distance = (np.take_along_axis(values, order, axis=1) for values in (rows, distance))
-    similarity = 1 - 0.5 * distance**2 if metric == "cosine" else -distance
+    similarity = -distance if metric == "euclidean" else 1 - 0.5 * distance**2
     return Neighbours(rows, similarity)
+
+
+def _whitened(queries: NDArray[np.float64], others: NDArray[np.float64]
+              ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The principal components of the catalogue with unit variance, of both sets."""
+    mean = others.mean(axis=0)
+    deviation, directions = np.linalg.svd(others - mean, full_matrices=False)[1:]
+    deviation /= np.sqrt(len(others))
+    # Numbers that do not vary would be divided by nothing.
+    used = np.flatnonzero(deviation > 1e-6 * max(deviation[0], 1e-30))[:COMPONENTS]
+    if len(used) < 2:
+        raise GalSimError("The embeddings of the catalogue vary in fewer than two directions, and "
+                          "have no angle between them. Use the metric 'euclidean'.")
+    whitening = directions[used].T / deviation[used]
+    return (queries - mean) @ whitening, (others - mean) @ whitening
 
 
 def _unit(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -55,7 +55,7 @@ def test_the_range_of_pixel_values(embedder, images, monkeypatch):
     monkeypatch.setattr(embedder, "card", embedder.card.model_copy(update=dict(stamp=stamp)))
     scaled = images / images.max()
     embedder.embed(1.05 * scaled, None, 0.02, COLUMNS)
-    with pytest.raises(galsim.GalSimError, match="from 0 to 255; .* values from 0 to 1.*full-scale"):
+    with pytest.raises(galsim.GalSimError, match="from 0 to 255; .* from 0 to 1.*full-scale"):
         embedder.embed(255 * scaled, None, 0.02, COLUMNS)
 
 

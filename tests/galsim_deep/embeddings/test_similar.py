@@ -38,7 +38,26 @@ def test_distance(vectors):
     np.testing.assert_allclose(found.similarity, -np.sort(distance, axis=1)[:, :3])
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_whitened_neighbours_do_not_depend_on_units_or_mixtures(vectors):
+    """Principal components of unit variance are the same, but for a rotation, after any linear
+    change of the embeddings."""
+    mixture = np.random.default_rng(2).normal(size=(4, 4)) * [1, 10, 0.1, 100]
+    found, mixed = (find_similar(values[:3], values[3:], metric="whitened")
+                    for values in (vectors, vectors @ mixture + 7.0))
+    np.testing.assert_array_equal(found.rows, mixed.rows)
+    np.testing.assert_allclose(found.similarity, mixed.similarity, atol=1e-6)
+    with_constant = np.column_stack([vectors, np.full(30, 3.0)])
+    same = find_similar(with_constant[:3], with_constant[3:], metric="whitened")
+    np.testing.assert_array_equal(found.rows, same.rows)
+
+
+def test_embeddings_on_a_line_have_no_whitened_angle(vectors):
+    line = vectors[:, :1] * [1.0, 2.0]
+    with pytest.raises(galsim.GalSimError, match="fewer than two directions"):
+        find_similar(line, line, metric="whitened")
+
+
+@pytest.mark.parametrize("metric", ["cosine", "whitened", "euclidean"])
 def test_a_stamp_is_not_its_own_neighbour(vectors, metric):
     # Exact copies make it uncertain which one is found first.
     copies = np.concatenate([vectors, vectors[:5]])
@@ -80,7 +99,7 @@ def test_vectors_of_another_length(vectors):
 
 def test_faiss_is_optional(vectors):
     if importlib.util.find_spec("faiss") is None:
-        with pytest.raises(galsim.GalSimError, match="Install faiss-cpu"):
+        with pytest.raises(galsim.GalSimError, match="extra 'faiss'"):
             find_similar(vectors, vectors, faiss=True)
         return
     found, exact = (find_similar(vectors[:3], vectors, faiss=faiss) for faiss in (True, False))

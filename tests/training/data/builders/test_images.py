@@ -48,7 +48,7 @@ def test_without_labels_classes_are_not_known(of, tmp_path):
 def test_a_file_without_images(of, tmp_path):
     np.savez(tmp_path / "none.npz", images=np.zeros((0, 8, 8)))
     with pytest.raises(galsim.GalSimConfigError, match="none.npz has no images"):
-        build(of(file_name=str(tmp_path / "none.npz")), tmp_path / "data.h5", processes=1, progress=False)
+        make_builder(of(file_name=str(tmp_path / "none.npz")))
 
 
 @pytest.mark.parametrize("settings, words", [

@@ -13,7 +13,7 @@ from galsim_deep_training.fitting.graphs import as_graph
 
 def test_the_architecture_of_the_challenge(make_recipe):
     """Five levels, of six blocks in the encoder and of one in the decoder; a sigmoid at the end of
-    both."""
+    the encoder."""
     def change(content):
         content["model"] = dict(kind="residual_autoencoder")
     family = make_family(make_recipe(change, family="residual_autoencoder"))
@@ -46,12 +46,6 @@ def test_a_fit_learns_to_draw_images(make_recipe, data_file):
              for number, batch in zip(range(80), phase.batches(dataset, 0), strict=False)]
     losses = [float(scalars["loss"]) for scalars in found]
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
-
-
-def test_images_are_between_zero_and_one(make_recipe):
-    family = make_family(make_recipe(family="residual_autoencoder"))
-    made = family.decoder(family.embed(tf.ones([2, 32, 32]))).numpy()
-    assert made.shape == (2, 32, 32, 1) and 0 < made.min() < made.max() < 1
 
 
 @pytest.mark.parametrize("channels, words", [

@@ -3,9 +3,8 @@
 The autoencoder of the Milky Way challenge.  Encoder: a convolution, and five levels of six residual
 blocks and a maximum pooling; a dense layer and a sigmoid give the vector, whose numbers are between
 0 and 1.  Each block counts by a learned factor alpha.  Decoder: a dense layer, five levels of a
-residual block and an upsampling, and a convolution.  Its last activation is a sigmoid, as pixel
-values are from 0 to 1; numbers of channels, which the slides do not state, are those of the
-settings.  Images that look alike have vectors close to each other.
+residual block and an upsampling, and a convolution.  Numbers of channels, which the slides do not
+state, are those of the settings.  Images that look alike have vectors close to each other.
 """
 
 __all__ = ["ResidualAutoencoder"]
@@ -145,8 +144,7 @@ class ResidualAutoencoder(ModelFamily, kind="residual_autoencoder"):
         for channels in reversed(settings.channels):
             layers += [keras.layers.Conv2D(channels, 3, padding="same"), ScaledBlock(channels),
                        keras.layers.UpSampling2D(2)]
-        layers.append(keras.layers.Conv2D(bands, 3, padding="same", activation="sigmoid",
-                                          dtype="float32"))
+        layers.append(keras.layers.Conv2D(bands, 3, padding="same", dtype="float32"))
         self.decoder = keras.Sequential(layers, name="decoder")
         # The decoder is needed for the fit alone.
         self.networks.update(encoder=self.encoder)
