@@ -1,6 +1,6 @@
 """Simulated observations: from light profiles to stamps as a survey would record them."""
 
-__all__ = ["clipped", "correlated", "observe"]
+__all__ = ["clipped", "clipped_if", "correlated", "observe"]
 
 from collections.abc import Callable
 
@@ -82,6 +82,18 @@ def clipped(stamps: tf.Tensor, noise_sigma: tf.Tensor, threshold: float,
     for _ in range(REACH):
         kept = _dilated(kept) & above
     return _masked(stamps, kept, signal - threshold, threshold)
+
+
+def clipped_if(threshold: tf.Tensor, peak: tf.Tensor, stamps: tf.Tensor,
+               noise_sigma: tf.Tensor) -> tf.Tensor:
+    """Stamps clipped as those of a training set were: `clipped`, unless the threshold is zero.
+
+    >>> stamp = tf.constant([[[9.0, 4.0, 1.0, 4.0]]])
+    >>> clipped_if(tf.constant(0.0), tf.constant(0.0), stamp, tf.ones([1])).numpy().tolist()
+    [[[9.0, 4.0, 1.0, 4.0]]]
+    """
+    return tf.cond(threshold > 0, lambda: clipped(stamps, noise_sigma, threshold, peak),
+                   lambda: stamps)
 
 
 @tf.custom_gradient

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...physics.observation import clipped, observe
+from ...physics.observation import clipped_if, observe
 from .model import MPCCModel
 from .networks.mixture_prior import class_of, uniform_of
 
@@ -172,13 +172,8 @@ class Simulator:
         noise = tf.reshape(noise, [-1, size, size]) if noisy else tf.zeros_like(profiles)
         stamps = observe(
             profiles, batch["psf"], batch["noise_sigma"], batch["noise_power"], noise)
-        return self._clipped(stamps, batch["noise_sigma"]), position_angle_latents
-
-    def _clipped(self, stamps: tf.Tensor, noise_sigma: tf.Tensor) -> tf.Tensor:
-        """Stamps [N, S, S] clipped as those of the training set were, if they were."""
-        threshold, peak = tf.unstack(tf.convert_to_tensor(self.family.training_set.clipping))
-        return tf.cond(threshold > 0, lambda: clipped(stamps, noise_sigma, threshold, peak),
-                       lambda: stamps)
+        threshold, peak = tf.unstack(tf.convert_to_tensor(family.training_set.clipping))
+        return clipped_if(threshold, peak, stamps, batch["noise_sigma"]), position_angle_latents
 
     def view(self, stamps: tf.Tensor, batch: Batch,
              position_angle_latents: tf.Tensor | None = None) -> list[tf.Tensor]:

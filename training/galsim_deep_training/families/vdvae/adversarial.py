@@ -12,7 +12,7 @@ from ...data.dataset import Dataset
 from ...fitting.optimiser_step import OptimiserStep
 from ...fitting.optimisers import make_optimizer
 from ...fitting.phase import Batch, Phase
-from ...physics.observation import clipped, observe
+from ...physics.observation import clipped_if, observe
 from ...recipe import PhaseSettings
 from ...settings import Weight
 from ..shared.relativistic_pairs import gradient_penalty, pair_loss
@@ -93,11 +93,9 @@ class Adversarial(Phase):
             self.normal(step, count, autoencoder.noise_size, LATENTS), batch)
         noise = tf.reshape(self.normal(step, count, size * size, NOISE), [-1, size, size])
         stamps = observe(profiles, batch["psf"], sigma, batch["noise_power"], noise)
-        clipping = self.family.clipping
-        threshold, peak = tf.convert_to_tensor(clipping.threshold), tf.convert_to_tensor(
-            clipping.peak)
-        return tf.cond(threshold > 0, lambda: clipped(stamps, sigma, threshold, peak),
-                       lambda: stamps)
+        threshold, peak = (tf.convert_to_tensor(value) for value in (
+            self.family.clipping.threshold, self.family.clipping.peak))
+        return clipped_if(threshold, peak, stamps, sigma)
 
     def _view(self, stamps: tf.Tensor, batch: Batch) -> tf.Tensor:
         """What the discriminator sees of stamps: [N, S, S, 2]."""
