@@ -1,6 +1,6 @@
 """Does the density of embeddings tell what is not a radio source?
 
-    python benchmarks/radio_outliers.py hub:first_vdvae hub:first_maf runs/first_maf/data.h5
+    python benchmarks/radio_outliers.py hub:first_encoder hub:first_maf runs/first_maf/data.h5
         --galaxies gz2_1000_rgb64.npz [--typicality] [--mirabest mirabest_uint8_150px.npz]
 
 A module embeds stamps (any that encodes: a generator with ``encode``, or an encoder), and another

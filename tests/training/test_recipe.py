@@ -36,7 +36,7 @@ def test_shipped_recipes(path):
 
 
 @pytest.mark.parametrize("name", [
-    "acs_flow_vae", "acs_mpcc", "first_encoder", "first_mpcc", "first_vdvae"])
+    "acs_flow_vae", "acs_mpcc", "first_encoder", "first_maf", "first_mpcc", "first_vdvae"])
 def test_cards_of_shipped_modules_name_the_recipes(name):
     """If a recipe changes, its module is exported again, or its card is rewritten.
 
