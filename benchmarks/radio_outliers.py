@@ -244,7 +244,7 @@ def histogram(scores: dict[str, dict[str, np.ndarray]], train: np.ndarray, path:
     rows = figure.subplots(len(values), 1, sharex=True)
     for axes, (name, one) in zip(rows, values.items(), strict=True):
         axes.hist(np.clip(one, *limits), bins=np.linspace(*limits, 80), density=True,
-                  color="0.5" if "source" in name else "C1")
+                  color="C1" if name.startswith(("Galaxy Zoo", "noise")) else "0.5")
         axes.axvline(low, color="k", lw=0.5, ls=":")
         axes.set_title(name, fontsize=8, loc="left")
         axes.set_yticks([])
