@@ -290,8 +290,9 @@ def _of_sample(path: Path, card: Card, pixel_scale: float | None, zero_point: fl
         table = Table.read(hdus[1]) if len(hdus) > 1 else Table()
     values = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
     _check_bands(path, images, card)
-    images = images * np.float32(_gain(
-        header.get("ZEROPNT") if zero_point is None else zero_point, card))
+    if zero_point is None and len(card.bands) == 1:
+        zero_point = header.get("ZEROPNT")
+    images = images * np.float32(_gain(zero_point, card))
     scales = values.get("pixel_scale", np.full(
         len(images), pixel_scale or header.get("PIXSCALE", card.pixel_scale)))
     names = values.get("id", np.arange(len(images)))
