@@ -114,9 +114,9 @@ def comparison(data_file):
     from galsim_deep.measure.statistics import FLAGS, STATISTICS
     from galsim_deep.modules.module import load
     from galsim_deep.modules.resolve import resolve
+    from galsim_deep.observations.flux_units import FluxUnits
     from galsim_deep.observations.real_galaxies import open_real_galaxies
     from galsim_deep.validation.comparison import Comparison
-    from galsim_deep.validation.flux_units import FluxUnits
     from galsim_deep.validation.galaxy import SAMPLES
     from galsim_deep.validation.measurements import Measurements
     from galsim_deep.validation.random_streams import RandomStreams

@@ -13,6 +13,8 @@ from galsim import GalSimError
 from numpy.typing import ArrayLike, NDArray
 
 from ..modules.card import Card
+from ..observations.flux_units import FluxUnits
+from ..observations.psf import resized_psf
 from ..observations.real_galaxies import DATA_SET_SUFFIXES, UNSEEN, open_real_galaxies
 from ..observations.stamps_file import StampsFile
 
@@ -171,19 +173,13 @@ def _check_scale(path: Path, scale: float, card: Card) -> None:
             "they only look like stamps of that scale, say so with --pixel-scale.")
 
 
-def _gain(zero_point: float | None, card: Card) -> float:
-    """What one flux unit of stamps is in that of a module; 1 if their zero point is not known."""
-    return 1.0 if zero_point is None else 10 ** (0.4 * (card.zero_point - zero_point))
-
-
 def _in_flux_unit(stamps: Stamps, zero_point: float | None, card: Card) -> Stamps:
     """Stamps in the flux unit of a module."""
-    gain = _gain(zero_point, card)
-    if gain == 1.0:
+    if zero_point is None:
         return stamps
-    sigma = stamps.noise_sigma
-    return dataclasses.replace(stamps, images=stamps.images * np.float32(gain),
-                               noise_sigma=None if sigma is None else sigma * gain)
+    units, sigma = FluxUnits.between(zero_point, card.zero_point), stamps.noise_sigma
+    return dataclasses.replace(stamps, images=units.image_to_module(stamps.images),
+                               noise_sigma=None if sigma is None else units.image_to_module(sigma))
 
 
 def _check_bands(path: Path, images: np.ndarray, card: Card) -> None:
@@ -213,7 +209,7 @@ def stacked_psfs(psfs: Sequence[np.ndarray]) -> NDArray[np.float32]:
     [1.0, 9.0]
     """
     size = max(len(psf) for psf in psfs)
-    return np.stack([np.pad(np.asarray(psf, np.float32), (size - len(psf)) // 2) for psf in psfs])
+    return np.stack([resized_psf(np.asarray(psf, np.float32), size) for psf in psfs])
 
 
 def _of_arrays(path: Path, card: Card, full_scale: float | None, pixel_scale: float | None,
@@ -292,7 +288,8 @@ def _of_sample(path: Path, card: Card, pixel_scale: float | None, zero_point: fl
     _check_bands(path, images, card)
     if zero_point is None and len(card.bands) == 1:
         zero_point = header.get("ZEROPNT")
-    images = images * np.float32(_gain(zero_point, card))
+    if zero_point is not None:
+        images = FluxUnits.between(zero_point, card.zero_point).image_to_module(images)
     scales = values.get("pixel_scale", np.full(
         len(images), pixel_scale or header.get("PIXSCALE", card.pixel_scale)))
     names = values.get("id", np.arange(len(images)))

@@ -1,10 +1,23 @@
 """Images of PSFs, as observations and data sets hold them."""
 
-__all__ = ["half_light_radius", "psf_image", "radius_before_psf"]
+__all__ = ["half_light_radius", "psf_image", "radius_before_psf", "resized_psf"]
 
 import galsim
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+
+def resized_psf(psf: NDArray, size: int) -> NDArray:
+    """Cut or pad a PSF image of an odd size to another odd size, with the sum of one if it is cut.
+
+    >>> resized_psf(np.ones((3, 3)), 5).shape, float(resized_psf(np.ones((3, 3)), 1)[0, 0])
+    ((5, 5), 1.0)
+    """
+    change = (size - len(psf)) // 2
+    if change >= 0:
+        return np.pad(psf, change)
+    cut = psf[-change:change, -change:change]
+    return cut / cut.sum()
 
 
 def psf_image(psf: galsim.GSObject, size: int, pixel_scale: float) -> np.ndarray:

@@ -19,6 +19,7 @@ from galsim import GalSimError
 from ..modules.card import Card
 from ..modules.module import Module, load
 from ..modules.resolve import resolve
+from ..observations.flux_units import FluxUnits
 from ..observations.real_galaxies import (
     DATA_SET_SUFFIXES,
     UNSEEN,
@@ -29,7 +30,6 @@ from ..observations.real_galaxies import (
 from ..runtime.threads import available_cores
 from .bins import Bin, magnitude_bins
 from .cache import Cache
-from .flux_units import FluxUnits
 from .measurements import Measurements, measure_galaxies
 from .random_streams import RandomStreams
 from .reconstructor import Reconstructor

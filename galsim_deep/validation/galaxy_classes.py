@@ -10,9 +10,9 @@ from galsim import GalSimError
 
 from ..modules.card import Card
 from ..modules.module import Module
+from ..observations.flux_units import FluxUnits
 from ..observations.observation import Observation
 from ..observations.real_galaxies import RealGalaxies
-from .flux_units import FluxUnits
 from .generate import BLOCK, Generated, generate
 from .measure_generated import Task, draw_generated
 from .random_streams import RandomStreams

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..measure import shear
 from ..modules.card import Card
+from ..observations.flux_units import FluxUnits
 from ..observations.observation import Observation
 from ..profiles.make import make_profile
 from .cache import Cache
-from .flux_units import FluxUnits
 from .galaxy import (
     SAMPLES,
     GalaxyMeasurements,

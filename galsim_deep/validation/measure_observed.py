@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..measure.parametric import fit_parametric, fit_sersic
+from ..observations.flux_units import FluxUnits
 from ..observations.observation import Observation
 from .cache import Cache, key_of
-from .flux_units import FluxUnits
 from .galaxy import (
     SAMPLES,
     GalaxyMeasurements,
@@ -29,8 +29,8 @@ from .galaxy import (
 from .random_streams import RandomStreams
 
 _CODE = ("measure", "observations", "runtime/atomic_files.py", "validation/cache.py",
-         "validation/flux_units.py", "validation/galaxy.py", "validation/measure_observed.py",
-         "validation/natural_numbers.py", "validation/random_streams.py")
+         "validation/galaxy.py", "validation/measure_observed.py", "validation/natural_numbers.py",
+         "validation/random_streams.py")
 """The folders and files of galsim_deep with the code that `measure_observed` runs."""
 _LIBRARIES = ("galsim", "numpy", "scipy", "statmorph", "astropy", "photutils", "scikit-image",
               "sep")

@@ -14,9 +14,9 @@ from galsim import GalSimError
 
 from ..measure.statistics import FLAGS, STATISTICS
 from ..modules.module import Module
+from ..observations.flux_units import FluxUnits
 from ..observations.real_galaxies import RealGalaxies
 from .cache import Cache
-from .flux_units import FluxUnits
 from .galaxy import SAMPLES, GalaxyMeasurements
 from .generate import BLOCK, generate
 from .measure_generated import Task

@@ -9,6 +9,7 @@ from galsim import GalSimError
 
 from ..modules.module import Module
 from ..observations.observation import Observation
+from ..observations.psf import resized_psf
 from ..observations.real_galaxies import RealGalaxies
 
 
@@ -110,7 +111,7 @@ class Reconstructor:
             shape = self._inputs["psf"]
             size = shape[1] if shape is not None else None
             inputs["psf"] = np.stack([
-                _resized_psf(observation.psf, size or len(observation.psf))
+                resized_psf(observation.psf, size or len(observation.psf))
                 for observation in observations])[..., None]
         return self._module.call("encode", **{
             name: np.asarray(inputs[name], np.float32) for name in self._inputs})
@@ -131,12 +132,3 @@ def _range(values: np.ndarray) -> str:
     """The smallest and the largest value as text; one if they are the same."""
     low, high = values.min(), values.max()
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
-
-
-def _resized_psf(psf: np.ndarray, size: int) -> np.ndarray:
-    """Cut or pad an odd PSF image to another odd size."""
-    change = (size - len(psf)) // 2
-    if change >= 0:
-        return np.pad(psf, change)
-    cut = psf[-change:change, -change:change]
-    return cut / cut.sum()

@@ -11,7 +11,7 @@ from galsim import GalSimError
 from ...embeddings import Embedder
 from ...embeddings.distance import Distance, compare_sets
 from ...embeddings.stamps import SCALE_TOLERANCE, fitted, stacked_psfs
-from ..flux_units import FluxUnits
+from ...observations.flux_units import FluxUnits
 from .base import CardFigures, Section
 
 if TYPE_CHECKING:
@@ -88,10 +88,11 @@ class EmbeddingDistance(Section):
             fitted(np.asarray(measurements.stamps[sample][number], np.float32)[None, ..., None],
                    size) for number in numbers])
         # First in the flux unit of the module, then in that of the encoder.
-        gain = FluxUnits.between(self.embedder.card.band().zero_point,
-                                 self.comparison.card.band().zero_point).gain
-        images = units.image_to_module(images) * np.float32(gain)
-        sigma = gain * units.image_to_module(np.array([o.noise_sigma for o in observations]))
+        encoder = FluxUnits.between(self.comparison.card.band().zero_point,
+                                    self.embedder.card.band().zero_point)
+        images, sigma = (
+            encoder.image_to_module(units.image_to_module(values))
+            for values in (images, np.array([o.noise_sigma for o in observations])))
         psf = stacked_psfs([o.psf for o in observations])
         columns = {name: measurements.columns[name][numbers] for name in self.embedder.columns
                    if name in measurements.columns}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from galsim_deep.measure.statistics import FLAGS, STATISTICS
+from galsim_deep.observations.flux_units import FluxUnits
 from galsim_deep.validation.comparison import Comparison
-from galsim_deep.validation.flux_units import FluxUnits
 from galsim_deep.validation.galaxy import SAMPLES
 from galsim_deep.validation.measurements import Measurements
 from galsim_deep.validation.random_streams import RandomStreams

@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from galsim_deep.validation.flux_units import FluxUnits
+from galsim_deep.observations.flux_units import FluxUnits
 from galsim_deep.validation.galaxy_classes import classify, draw_class_samples
 from galsim_deep.validation.generate import generate
 from galsim_deep.validation.random_streams import RandomStreams

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from galsim_deep.measure.structure import peak_surface_brightness
-from galsim_deep.validation.flux_units import FluxUnits
+from galsim_deep.observations.flux_units import FluxUnits
 from galsim_deep.validation.measure_generated import Task, draw_generated, measure_generated
 from galsim_deep.validation.random_streams import RandomStreams
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import galsim_deep
+from galsim_deep.observations.flux_units import FluxUnits
 from galsim_deep.validation import measure_observed as module
 from galsim_deep.validation.cache import Cache
-from galsim_deep.validation.flux_units import FluxUnits
 from galsim_deep.validation.galaxy import GalaxyMeasurements
 from galsim_deep.validation.measure_observed import measure_observed, measure_observed_cached
 from galsim_deep.validation.random_streams import RandomStreams

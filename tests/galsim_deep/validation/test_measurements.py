@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from galsim_deep.validation.flux_units import FluxUnits
+from galsim_deep.observations.flux_units import FluxUnits
 from galsim_deep.validation.measurements import measure_galaxies
 from galsim_deep.validation.random_streams import RandomStreams
 

@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_deep.validation.flux_units import FluxUnits
+from galsim_deep.observations.flux_units import FluxUnits
 from galsim_deep.validation.galaxy import SAMPLES
 from galsim_deep.validation.measure_generated import Task
 from galsim_deep.validation.random_streams import RandomStreams

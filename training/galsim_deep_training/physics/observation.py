@@ -84,12 +84,12 @@ def clipped(stamps: tf.Tensor, noise_sigma: tf.Tensor, threshold: float,
     return _masked(stamps, kept, signal - threshold, threshold)
 
 
-def clipped_if(threshold: tf.Tensor, peak: tf.Tensor, stamps: tf.Tensor,
-               noise_sigma: tf.Tensor) -> tf.Tensor:
+def clipped_if(stamps: tf.Tensor, noise_sigma: tf.Tensor, threshold: tf.Tensor,
+               peak: tf.Tensor) -> tf.Tensor:
     """Stamps clipped as those of a training set were: `clipped`, unless the threshold is zero.
 
     >>> stamp = tf.constant([[[9.0, 4.0, 1.0, 4.0]]])
-    >>> clipped_if(tf.constant(0.0), tf.constant(0.0), stamp, tf.ones([1])).numpy().tolist()
+    >>> clipped_if(stamp, tf.ones([1]), tf.constant(0.0), tf.constant(0.0)).numpy().tolist()
     [[[9.0, 4.0, 1.0, 4.0]]]
     """
     return tf.cond(threshold > 0, lambda: clipped(stamps, noise_sigma, threshold, peak),

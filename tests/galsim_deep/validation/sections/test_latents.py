@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from galsim_deep.validation.flux_units import FluxUnits
+from galsim_deep.observations.flux_units import FluxUnits
 from galsim_deep.validation.sections.latents import Latents, most_informative
 
 INFORMATIVE = [2100, 7, 640]

@@ -173,7 +173,7 @@ class Simulator:
         stamps = observe(
             profiles, batch["psf"], batch["noise_sigma"], batch["noise_power"], noise)
         threshold, peak = tf.unstack(tf.convert_to_tensor(family.training_set.clipping))
-        return clipped_if(threshold, peak, stamps, batch["noise_sigma"]), position_angle_latents
+        return clipped_if(stamps, batch["noise_sigma"], threshold, peak), position_angle_latents
 
     def view(self, stamps: tf.Tensor, batch: Batch,
              position_angle_latents: tf.Tensor | None = None) -> list[tf.Tensor]:

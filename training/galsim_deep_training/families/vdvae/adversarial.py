@@ -95,7 +95,7 @@ class Adversarial(Phase):
         stamps = observe(profiles, batch["psf"], sigma, batch["noise_power"], noise)
         threshold, peak = (tf.convert_to_tensor(value) for value in (
             self.family.clipping.threshold, self.family.clipping.peak))
-        return clipped_if(threshold, peak, stamps, sigma)
+        return clipped_if(stamps, sigma, threshold, peak)
 
     def _view(self, stamps: tf.Tensor, batch: Batch) -> tf.Tensor:
         """What the discriminator sees of stamps: [N, S, S, 2]."""

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from ..observations.observation import Observation
+from .observation import Observation
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from galsim_deep.validation.flux_units import FluxUnits
+from galsim_deep.observations.flux_units import FluxUnits
 
 
 def test_the_gain_is_that_of_the_zero_points():
