@@ -41,7 +41,11 @@ def write_images(folder: str | os.PathLike, output: str | os.PathLike) -> Path:
     with np.load(folder / "gz2_1000_rgb64.npz") as content:
         images, objid = content["images"], content["objid"].astype(str)
     with np.load(folder / "gzkaggle_2000_rgb64.npz") as content:
-        others = content["images"][~np.isin(content["galaxy_id"], ALSO_WITH_VOTES)]
+        copies = np.isin(content["galaxy_id"].astype(int), ALSO_WITH_VOTES)
+        if copies.sum() != len(ALSO_WITH_VOTES):
+            raise ValueError(f"{folder} should have the images {ALSO_WITH_VOTES}, but some are "
+                             "missing.  Is it another version of the data?")
+        others = content["images"][~copies]
     with open(folder / "gz2_1000_votes.csv", encoding="utf-8") as file:
         rows = {row["objid"]: row for row in csv.DictReader(file)}
     held_out = np.zeros(len(images) + len(others), bool)

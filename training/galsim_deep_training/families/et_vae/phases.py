@@ -10,6 +10,8 @@ import tensorflow as tf
 from galsim import GalSimConfigError, GalSimError
 
 from ...data.dataset import Dataset
+from ...fitting.optimiser_step import OptimiserStep
+from ...fitting.optimisers import make_optimizer
 from ...fitting.phase import Batch, GradientPhase
 from ...recipe import PhaseSettings, Recipe
 from ...settings import Weight, Within
@@ -97,32 +99,39 @@ class VotesSettings(ImagesAloneSettings):
     """Number of training images whose votes are used, chosen at random.  [default: all that have
     votes]"""
     alternate: bool = False
-    """Whether each second step fits encoder and decoder on images without labels, as the phase
-    ``autoencoder`` does."""
+    """Whether each step begins with an update of encoder and decoder on as many images without
+    labels, as in the phase ``autoencoder``."""
 
 
 class Votes(GradientPhase):
     """Fit classifier and encoder on the multinomial likelihood of votes (eqs. 1 and 2).
 
     Alone, it is the supervised fit; after the phase ``autoencoder`` the fit in two steps; and with
-    ``alternate`` the alternating one of Nishikawa-Toomey 2020.  The gradients of the ELBO are many
-    times larger than those of the votes; ``clip`` of the recipe makes them comparable.
+    ``alternate`` the alternating one of Nishikawa-Toomey 2020.
 
     >>> Votes.name, Votes.Settings(steps=10, labels=300, alternate=True).labels
     ('votes', 300)
     """
 
     name = "votes"
+    format = 2
     Settings: ClassVar[type[PhaseSettings]] = VotesSettings
     family: "ETVAE"
 
     def __init__(self, family: "ETVAE", settings: Any) -> None:
         self.family = family
         networks = family.trained_by(self.name)
-        fitted = [network for name, network in networks.items()
-                  if name != "decoder" or settings.alternate]
         super().__init__(settings, family.recipe.seed, networks, [
-            variable for network in fitted for variable in network.trainable_variables])
+            variable for name, network in networks.items() if name != "decoder"
+            for variable in network.trainable_variables])
+        # With an optimiser of its own: the gradients of the ELBO are many times larger than those
+        # of the votes, whose steps would become tiny if they shared one.
+        self.images_step = None
+        if settings.alternate:
+            self.images_step = OptimiserStep(
+                [variable for network in family.trained_by(ImagesAlone.name).values()
+                 for variable in network.trainable_variables],
+                make_optimizer(settings), settings.clip)
 
     @classmethod
     def check_settings(cls, fit: Mapping[str, Any], recipe: Recipe) -> None:
@@ -132,12 +141,16 @@ class Votes(GradientPhase):
                 "of the columns of votes under model.answers.")
 
     def batches(self, dataset: Dataset, start: int) -> Iterator[dict[str, np.ndarray]]:
-        """Images with votes; with ``alternate`` any images in every second step."""
+        """Images with votes; with ``alternate`` also any images, ``any_stamp``."""
         known, step = self.labelled(dataset), start
         while True:
             rng = np.random.default_rng([self.seed, 5, step])
-            rows = (dataset.train_indices if self.settings.alternate and step % 2 else known)
-            yield dataset.read(rng.choice(rows, self.settings.batch_size), augment=rng)
+            size = self.settings.batch_size
+            batch = dataset.read(rng.choice(known, size), augment=rng)
+            if self.settings.alternate:
+                batch["any_stamp"] = dataset.read(
+                    rng.choice(dataset.train_indices, size), augment=rng)["stamp"]
+            yield batch
             step += 1
 
     def labelled(self, dataset: Dataset) -> np.ndarray:
@@ -155,18 +168,27 @@ class Votes(GradientPhase):
         return np.sort(np.random.default_rng([self.seed, 6]).permutation(rows)[:wanted])
 
     def loss(self, batch: Batch, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        if not self.settings.alternate:
-            return self.votes_loss(batch)
-        count = tf.shape(batch["stamp"])[0]
-        normal = self.normal(step, count, self.family.settings.latent_size)
-        turn = self.normal(step, count, 2, TURNS)
+        return self.votes_loss(batch)
 
-        def images_alone() -> tf.Tensor:
-            return elbo_loss(self.family, self.settings, batch["stamp"], normal, turn)[0]
+    def step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        images: dict[str, tf.Tensor] = {}
+        if self.images_step is not None:
+            count = tf.shape(batch["any_stamp"])[0]
+            normal = self.normal(step, count, self.family.settings.latent_size)
+            turn = self.normal(step, count, 2, TURNS)
+            _, images, _ = self.images_step.step(lambda: elbo_loss(
+                self.family, self.settings, batch["any_stamp"], normal, turn))
+        return dict(super().step(batch, step), **images)
 
-        # The scalars of the two kinds of steps differ, and are not logged.
-        return tf.cond(tf.equal(tf.cast(step, tf.int32) % 2, 1), images_alone,
-                       lambda: self.votes_loss(batch)[0]), {}
+    def state(self) -> dict[str, Any]:
+        images = {} if self.images_step is None else {
+            f"images_{name}": part for name, part in self.images_step.state().items()}
+        return dict(super().state(), **images)
+
+    def finish(self, dataset: Dataset) -> None:
+        if self.images_step is not None:
+            self.images_step.optimizer.finalize_variable_values(self.images_step.variables)
+        super().finish(dataset)
 
     def votes_loss(self, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """The negative log-likelihood of the votes for each image, without its constant, and the
