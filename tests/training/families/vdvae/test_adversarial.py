@@ -35,10 +35,10 @@ def test_a_step_moves_all_networks(phase, batch, without_graphs):
 
 
 def test_sampled_sources_are_observed_like_the_batch(phase, batch):
-    stamps = phase._sampled(batch, tf.constant(3)).numpy()
+    stamps = phase.sampled(batch, tf.constant(3)).numpy()
     assert stamps.shape == batch["stamp"].shape and np.isfinite(stamps).all()
-    np.testing.assert_array_equal(stamps, phase._sampled(batch, tf.constant(3)))
-    assert np.abs(stamps - phase._sampled(batch, tf.constant(4))).max() > 0
+    np.testing.assert_array_equal(stamps, phase.sampled(batch, tf.constant(3)))
+    assert np.abs(stamps - phase.sampled(batch, tf.constant(4))).max() > 0
 
 
 def test_sampled_sources_are_clipped_as_the_stamps(phase, batch):
@@ -46,7 +46,7 @@ def test_sampled_sources_are_clipped_as_the_stamps(phase, batch):
     clipping.threshold.assign(3.0)
     clipping.peak.assign(5.0)
     try:
-        stamps = phase._sampled(batch, tf.constant(3)).numpy()
+        stamps = phase.sampled(batch, tf.constant(3)).numpy()
     finally:
         clipping.threshold.assign(0.0)
         clipping.peak.assign(0.0)

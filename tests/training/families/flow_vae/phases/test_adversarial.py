@@ -49,9 +49,9 @@ def test_a_step(begun, without_graphs):
 
 def test_sampled_galaxies_are_observed_like_the_batch(begun):
     phase, batch = begun
-    stamps = phase._sampled(batch, tf.constant(3)).numpy()
+    stamps = phase.sampled(batch, tf.constant(3)).numpy()
     assert stamps.shape == batch["stamp"].shape and np.isfinite(stamps).all()
-    np.testing.assert_array_equal(stamps, phase._sampled(batch, tf.constant(3)))
+    np.testing.assert_array_equal(stamps, phase.sampled(batch, tf.constant(3)))
     flux = phase.family.recipe.flux({name: value.numpy() for name, value in batch.items()})
     error = 32 * batch["noise_sigma"].numpy() * 3
     assert np.all(np.abs(stamps.sum(axis=(1, 2)) - flux) < 5 * error + 0.3 * flux)
