@@ -34,7 +34,7 @@ from galsim_deep_training.recipe import Recipe, read_recipe
 RECIPES = Path(__file__).resolve().parents[1] / "training" / "recipes"
 VALIDATION = 300
 """Training images by which the shrinkage is chosen."""
-SHRINKAGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+SHRINKAGES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 def logits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
