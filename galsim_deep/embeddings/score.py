@@ -63,8 +63,8 @@ def score(density: str | os.PathLike, table: EmbeddingTable,
         `Scores`.
 
     Raises:
-        galsim.GalSimError: if the module is not a density, or one of embeddings of another length,
-            or the table lacks a column that it needs.
+        galsim.GalSimError: if the module is not a density, or one of embeddings of another module
+            or length, or the table lacks a column that it needs.
     """
     module = load(resolve(density))
     card = module.card
@@ -81,6 +81,8 @@ def score(density: str | os.PathLike, table: EmbeddingTable,
                     f"The module {card.name} is a density of images. Embed the stamps with it "
                     f"('galsim-deep embed {card.name}'), and score that table.")
             return vectors[:, 0]
+        if card.embedder is not None:
+            embeddings.check_made_by(card.embedder)
         length = (inputs["latent"] or (None, None))[1]
         if length not in (None, vectors.shape[1]):
             raise GalSimError(

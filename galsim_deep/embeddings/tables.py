@@ -10,6 +10,7 @@ import numpy as np
 from galsim import GalSimError, GalSimValueError
 from numpy.typing import NDArray
 
+from ..modules.card import EmbedderReference
 from ..runtime.atomic_files import replace_file
 from .embedder import Embedder
 from .stamps import Stamps
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 EMBEDDING, THUMBNAIL, NAME = "embedding", "thumbnail", "id"
 """Columns of a table that are not catalogue columns."""
-WEIGHTS_PATH = "variables/variables.data-00000-of-00001"
-"""The file of a module by which embeddings are known to be of the same module."""
+SHA_DIGITS = 16
+"""Digits of the sha256 of the weights of the module that are kept with its embeddings."""
 SUFFIXES = {".parquet": "parquet", ".fits": "fits"}
 
 
@@ -116,6 +117,16 @@ class EmbeddingTable:
             raise GalSimError("The tables have embeddings of different modules. Embed both with "
                               "the same module.")
 
+    def check_made_by(self, embedder: EmbedderReference) -> None:
+        """Raise a `galsim.GalSimError` if the embeddings are known to be of another module."""
+        meta = self.table.meta
+        made_by = str(meta.get("SAVEDSHA", ""))
+        if made_by and made_by != embedder.weights_sha256[:SHA_DIGITS]:
+            raise GalSimError(
+                f"The table has embeddings by {meta.get('MODULE')} {meta.get('MODVERS')}, and the "
+                f"density is one of those by {embedder.name} {embedder.version}. Embed the stamps "
+                f"with {embedder.name}.")
+
     def write(self, path: str | os.PathLike) -> None:
         """Write the table as Parquet or FITS, by the suffix of the name.
 
@@ -166,7 +177,7 @@ def table_of(embedder: Embedder, stamps: Stamps, symmetries: bool = False) -> Em
             stamps.images, stamps.psf, stamps.noise_sigma, stamps.columns)
     table[THUMBNAIL] = stamps.thumbnails()
     table.meta.update(MODULE=card.name, MODVERS=card.version, SYMMETRY=symmetries,
-                      SAVEDSHA=card.files[WEIGHTS_PATH][:16])
+                      SAVEDSHA=card.weights_sha256[:SHA_DIGITS])
     return EmbeddingTable(table)
 
 

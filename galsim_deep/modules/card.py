@@ -11,9 +11,9 @@ without TensorFlow; ``docs/module_format.md`` describes every field.
 """
 
 __all__ = ["CARD_PATH", "FORMAT_VERSION", "NAME_PATTERN", "Band", "Card", "ClassName", "Column",
-           "GalaxyClass", "Kind", "Latent", "Quantity", "RecipeReference", "StampGeometry", "Text",
-           "TrainingData", "card_text", "described_faults", "file_digests", "read_card",
-           "write_card"]
+           "EmbedderReference", "GalaxyClass", "Kind", "Latent", "Quantity", "RecipeReference",
+           "StampGeometry", "Text", "TrainingData", "card_text", "described_faults",
+           "file_digests", "read_card", "write_card"]
 
 import hashlib
 import json
@@ -40,6 +40,9 @@ Quantity = Literal[
     "ellipticity", "sersic_index", "position_angle", "colour", "stellar_mass",
     "star_formation_rate", "other"]
 """The quantities that a column may measure."""
+
+WEIGHTS_PATH = "variables/variables.data-00000-of-00001"
+"""The file with the weights of a module."""
 
 REQUIRED_SIGNATURES: dict[str, str] = {
     "generator": "sample", "encoder": "embed", "density": "log_prob"}
@@ -291,6 +294,20 @@ class RecipeReference(_Part):
     sha256: Text
 
 
+class EmbedderReference(_Part):
+    """The module whose embeddings a density describes.
+
+    >>> from galsim_deep.modules.resolve import resolve
+    >>> read_card(resolve("hub:first_maf")).embedder.name
+    'first_encoder'
+    """
+
+    name: Text
+    version: Text
+    weights_sha256: Text
+    """The sha256 of its weights, as on its card."""
+
+
 Figures = Annotated[dict[Text, pydantic.FiniteFloat], pydantic.Field(max_length=MAX_ITEMS)]
 """The figures of one validation by their name."""
 
@@ -323,6 +340,8 @@ class Card(_Part):
     """The classes that ``galaxy_class`` numbers, in the order of their numbers."""
     signatures: tuple[Text, ...] = pydantic.Field(max_length=MAX_ITEMS)
     training_data: TrainingData
+    embedder: EmbedderReference | None = None
+    """The module whose embeddings a density describes, if it is one of embeddings."""
     recipe: RecipeReference
     validation: dict[Text, Figures] = pydantic.Field({}, max_length=MAX_ITEMS)
     """Figures from validation, by the name of the set of real galaxies and of the figure, in the
@@ -330,6 +349,11 @@ class Card(_Part):
     code_version: Text
     files: dict[FilePath, Text] = pydantic.Field(max_length=MAX_ITEMS)
     """The sha256 of every other file of the module, by its path in the folder."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """The sha256 of the weights, by which the module is recognised."""
+        return self.files[WEIGHTS_PATH]
 
     @property
     def stamp_size(self) -> int:

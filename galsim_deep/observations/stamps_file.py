@@ -27,7 +27,8 @@ read it.  ``N`` examples, ``K`` distinct PSFs, ``M`` distinct noise correlations
 Attributes: ``format_version``, ``pixel_scale`` of the recipe [arcsec], ``seed`` and
 ``recipe_sha256``, the hash of the parts of the recipe that a data set depends on.  If the stamps
 were clipped, also ``clipping``: the threshold and the peak of `galsim_deep.observations.clipping`,
-in units of the noise.
+in units of the noise.  If there are embeddings, also ``embedder``: the name, the version and the
+sha256 of the weights of the module that made them, as JSON.
 
 Images are float32, indices int32.  Version 1 had no correlation of the noise; version 2 had one
 pixel scale for all examples, and profiles before the PSF in place of the stamps without noise.
@@ -35,6 +36,7 @@ pixel scale for all examples, and profiles before the PSF in place of the stamps
 
 __all__ = ["FORMAT_VERSION", "StampsFile"]
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +83,8 @@ class StampsFile:
         label:              The number of the class of each example, int [N]; -1 if it is not known.
         columns:            The catalogue columns, {name: float32 [N]}.
         embedding:          Embeddings of the stamps, float32 [N, K]; None if there are none.
+        embedder:           ``name``, ``version`` and ``weights_sha256`` of the module that made
+                            them; None if it is not known.
         noiseless_index:    The examples whose stamp is known without noise, int [T].
 
     Raises:
@@ -115,6 +119,8 @@ class StampsFile:
                       else np.full(len(self.psf_index), -1, np.int32))
         self.columns = {name: data[:] for name, data in self._file["columns"].items()}
         self.embedding = self._file["embedding"][:] if "embedding" in self._file else None
+        embedder = self._file.attrs.get("embedder")
+        self.embedder: dict[str, str] | None = None if embedder is None else json.loads(embedder)
         self.pixel_scales = self._file["pixel_scale"][:]
         self.noiseless_index = self._file["noiseless_index"][:]
         # Kept, since looking up an HDF5 data set by name takes longer than reading a stamp.

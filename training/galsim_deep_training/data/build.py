@@ -65,7 +65,7 @@ def build(recipe: Recipe, path: str | os.PathLike, processes: int = 2, progress:
     with (
         DatasetWriter(path, recipe.stamp, columns, builder.psfs(), data_settings_hash(recipe),
                       recipe.seed, builder.noise_correlations(), builder.clipping,
-                      len(recipe.bands)) as writer,
+                      len(recipe.bands), builder.embedder) as writer,
         _worker_processes(processes, make_example) as workers,
         # After the workers have been forked, because the progress bar starts a thread.
         tqdm(total=count, unit="stamp", disable=not progress) as bar,

@@ -8,8 +8,9 @@ __all__ = ["Dataset", "DatasetWriter", "with_symmetry"]
 
 import contextlib
 import io
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -85,6 +86,8 @@ class DatasetWriter:
         clipping:           (threshold, peak) of `galsim_deep.observations.clipping`, in units of
                             the noise.  [default: not clipped]
         bands:              Number of bands B of the stamps.
+        embedder:           ``name``, ``version`` and ``weights_sha256`` of the module that made the
+                            embeddings.  [default: not known]
 
     Raises:
         galsim_deep.runtime.atomic_files.WriteError: if the file cannot be written, such as on a
@@ -110,7 +113,8 @@ class DatasetWriter:
     def __init__(self, path: str | os.PathLike, stamp: Stamp, columns: Sequence[str],
                  psfs: np.ndarray, recipe_sha256: str = "", seed: int = 0,
                  noise_correlation: np.ndarray | None = None,
-                 clipping: tuple[float, float] | None = None, bands: int = 1) -> None:
+                 clipping: tuple[float, float] | None = None, bands: int = 1,
+                 embedder: Mapping[str, str] | None = None) -> None:
         self.path = Path(path)
         self._shape: tuple[int, ...] = (stamp.size, stamp.size)
         if bands > 1:
@@ -126,6 +130,8 @@ class DatasetWriter:
             with self._disk_errors():
                 self._file = stack.enter_context(h5py.File(self._disk, "w"))
                 self._begin(stamp, psfs, recipe_sha256, seed, noise_correlation, clipping)
+                if embedder is not None:
+                    self._file.attrs["embedder"] = json.dumps(dict(embedder))
             # These contexts stay open until this object is closed.
             self._stack = stack.pop_all()
 
@@ -277,7 +283,7 @@ class Dataset:
     Attributes:
         path, pixel_scale, pixel_scales, stamp_size, bands, recipe_sha256, clipping, psfs,
         psf_index, noise_sigma, noise_correlation, noise_index, source, label, columns,
-        embedding:
+        embedding, embedder:
                             As of a `galsim_deep.observations.stamps_file.StampsFile`.
         train_indices:      Indices of the training examples.
         test_indices:       Indices of the test examples.
@@ -321,6 +327,7 @@ class Dataset:
         self.label = self._file.label
         self.columns = self._file.columns
         self.embedding = self._file.embedding
+        self.embedder = self._file.embedder
         self.train_indices = np.flatnonzero(~self._file.test)
         self.test_indices = np.flatnonzero(self._file.test)
         self._powers: dict[tuple[int, int], np.ndarray] = {}

@@ -47,6 +47,7 @@ def card_fields(recipe: Recipe, family: ModelFamily, dataset: Dataset) -> dict[s
         signatures=signatures, classes=family.classes(dataset),
         training_data=dict(recipe.training_data.model_dump(),
                            sources=len(np.unique(dataset.source[train]))),
+        embedder=dataset.embedder if family.module_kind == "density" else None,
         recipe=dict(name=recipe.path.name, sha256=recipe.sha256), code_version=__version__)
 
 

@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 
 from galsim_deep.modules import Module
+from galsim_deep.modules.card import read_card
 from galsim_deep.modules.resolve import resolve
 from galsim_deep_training.data.build import CHUNK, build
 from galsim_deep_training.data.builders import make_builder
@@ -82,10 +83,13 @@ def test_embeddings_are_those_of_the_module(of, sources, tmp_path):
     np.testing.assert_allclose(dataset.embedding, mean, atol=1e-4)
     np.testing.assert_array_equal(rows["embedding"], dataset.embedding)
     assert dataset.embedding.std(axis=0).max() > 0.1
+    card = read_card(resolve(MODULE))
+    assert dataset.embedder == dict(name=card.name, version=card.version,
+                                    weights_sha256=card.weights_sha256)
     # Besides, it is the data set of the builder of the stamps.
     plain = built(of(lambda content: content.update(data=content["data"]["stamps"])),
                   tmp_path / "plain.h5")
-    assert plain.embedding is None and "embedding" not in plain.read([0])
+    assert plain.embedding is None and plain.embedder is None and "embedding" not in plain.read([0])
     for name, values in plain.read(np.arange(len(plain))).items():
         np.testing.assert_array_equal(rows[name], values, err_msg=name)
     np.testing.assert_array_equal(dataset.test_indices, plain.test_indices)

@@ -49,6 +49,10 @@ class Builder(Registered, abc.ABC, label="builder"):
     """(threshold, peak) of `galsim_deep.observations.clipping`, in units of the noise, if the
     stamps are set to zero wherever there is no significant emission."""
 
+    embedder: dict[str, str] | None = None
+    """``name``, ``version`` and ``weights_sha256`` of the module that embeds the stamps, if one
+    does."""
+
     several_bands = False
     """Whether it makes stamps of several bands, [S, S, B]."""
 

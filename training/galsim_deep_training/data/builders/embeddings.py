@@ -152,7 +152,10 @@ class Embeddings(Builder, kind="embeddings"):
         if not (handle.startswith("hub:") or is_url(handle)):
             handle = self.locate(handle)
         self._module = resolve(handle)
-        self._check_module(read_card(self._module))
+        card = read_card(self._module)
+        self._check_module(card)
+        self.embedder = dict(name=card.name, version=card.version,
+                             weights_sha256=card.weights_sha256)
         self._psfs = self._stamps.psfs()
 
     @functools.cached_property
